@@ -1,0 +1,1 @@
+export type { ArtifactInfo, ArtifactStore, StoredArtifact } from './artifact-store.js';

@@ -1,0 +1,113 @@
+import type { NextOffsets, Position } from '@millrace/kernel';
+
+/** Header values are text; a header repeated on the wire keeps its last value. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** A record as it is read: the value is the producer's bytes, untouched. */
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** `null`: the producer gave none. */
+  readonly key: string | null;
+  readonly value: Buffer;
+  readonly headers: Headers;
+  /** Milliseconds since the epoch: when the producer made the record, or the log took it. */
+  readonly timestamp: number;
+}
+
+/** A record to append. The partition is {@link partitionOf} the key unless given; records of one key stay in order. */
+export interface NewRecord {
+  readonly topic: string;
+  readonly key: string | null;
+  readonly value: Buffer;
+  readonly headers?: Headers;
+  readonly partition?: number;
+  readonly timestamp?: number;
+}
+
+export interface TopicSpec {
+  readonly name: string;
+  /** Frozen at birth: adding partitions would re-hash keys and break order per key. */
+  readonly partitions: number;
+  /** How long records are kept; `forever` for decisions. */
+  readonly retention: 'forever' | { readonly milliseconds: number };
+}
+
+/** Records of one partition in offset order. `nextOffset` is where the reader stands after them (it can lie past the last record). */
+export interface LogBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly LogRecord[];
+  readonly nextOffset: number;
+  /** The partition's end as last seen: `end - nextOffset` is the lag. */
+  readonly end: number;
+}
+
+export interface SubscribeOptions {
+  readonly topic: string;
+  /**
+   * Readers of the same group share the topic's partitions; without a group this reader gets all of them.
+   * A group is only a way to share work: positions are the caller's, and two owners of a partition must do no harm.
+   */
+  readonly group?: string;
+  /** The next offset to read of a partition, asked whenever the partition is (re)assigned to this reader. */
+  readonly from: (partition: number) => number | Promise<number>;
+  /**
+   * One call at a time per partition. A batch whose call rejects is delivered again after a pause: handlers that want
+   * anything else (dead letters, skips) decide it inside. {@link LogConsumer} does that for services.
+   */
+  readonly onBatch: (batch: LogBatch) => Promise<void>;
+  /** Told when partitions are taken away, after their running batch has settled. */
+  readonly onRevoked?: (partitions: readonly number[]) => void | Promise<void>;
+  /** A record that could not be read at all (wrong compression, bad CRC): its bytes where there are any. The reader goes on after it. */
+  readonly onUnreadable?: (unreadable: UnreadableRecord) => Promise<void>;
+  readonly maxBatchRecords?: number;
+  readonly maxBatchBytes?: number;
+}
+
+export interface UnreadableRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly bytes: Buffer | null;
+  readonly reason: string;
+}
+
+export interface Subscription {
+  /** Partitions this reader owns now. */
+  assigned(): readonly number[];
+  /** Records between this reader and the end, over its partitions, as last seen. */
+  lag(): number;
+  /** Stops fetching, waits for running batches, leaves the group. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The log: topics of partitions of records, in order, durable, never changed. One contract suite
+ * (`eventLogContract`) holds for every adapter.
+ */
+export interface EventLog {
+  /**
+   * Makes the topic if it is missing. Throws `MR_TOPIC_PARTITIONS` when it exists with another partition count.
+   */
+  ensureTopic(spec: TopicSpec): Promise<void>;
+  /** Partition count of a topic, or `undefined` when there is no such topic. */
+  partitions(topic: string): Promise<number | undefined>;
+  topics(): Promise<readonly string[]>;
+  /**
+   * Resolves when every record is durable (acks from all in-sync replicas; fsync), with their positions in the order given.
+   * A throw is indefinite: any of the records may be in the log. Appends of one caller to one partition keep their order.
+   */
+  append(records: readonly NewRecord[]): Promise<readonly Position[]>;
+  /** Offset after the last record, by partition. */
+  end(topic: string): Promise<NextOffsets>;
+  /** Offset of the first record still kept, by partition. */
+  begin(topic: string): Promise<NextOffsets>;
+  subscribe(options: SubscribeOptions): Promise<Subscription>;
+  /** Reads a bounded range once, without a group: for queries, tests and the CLI. Ends at `to` (exclusive) or the end as it is at the call. */
+  read(topic: string, partition: number, from: number, to?: number): AsyncIterable<LogRecord>;
+  /** Cheap liveness: resolves when the log answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

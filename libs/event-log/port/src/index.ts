@@ -1,0 +1,38 @@
+export {
+  decodeDecision,
+  decodeFact,
+  encodeDecision,
+  encodeFact,
+  formatEventType,
+  parseEventType,
+  parseJson,
+  traceparentOf,
+  type CloudEvent,
+  type EventType,
+  type Parsed,
+} from './cloud-events.js';
+export { deadLetterOf, deadLetterTopicOf, readDeadLetter, type DeadLetter, type DeadLetterReason } from './dead-letters.js';
+export type {
+  EventLog,
+  Headers,
+  LogBatch,
+  LogRecord,
+  NewRecord,
+  SubscribeOptions,
+  Subscription,
+  TopicSpec,
+  UnreadableRecord,
+} from './event-log.js';
+export {
+  LogConsumer,
+  oneByOne,
+  type BatchResult,
+  type ConsumerObserver,
+  type Decoded,
+  type Item,
+  type ItemBatch,
+  type LogConsumerOptions,
+} from './log-consumer.js';
+export { LogJournal } from './log-journal.js';
+export { partitionOf } from './partition.js';
+export { DEAD_LETTER, OK, RETRY, SKIP, type Result } from './result.js';

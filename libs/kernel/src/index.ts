@@ -1,0 +1,23 @@
+export { canonical } from './canonical.js';
+export type { Clock, Ids, Scheduler } from './clock.js';
+export { CommandHandler, type CommandHandlerOptions, type CommandMetadata, type CommandOutcome } from './command-handler.js';
+export {
+  accept,
+  reject,
+  unchanged,
+  type AnyDecider,
+  type Command,
+  type CommandContext,
+  type Decider,
+  type Decision,
+  type Event,
+  type EventContext,
+} from './decider.js';
+export type { Journal } from './journal.js';
+export { MemoryStateStore } from './memory-state-store.js';
+export { formatPosition, hasPassed, parsePosition, type NextOffsets, type Position } from './position.js';
+export { aggregateOf, type DecisionRecord, type LoggedDecision } from './record.js';
+export { Fault, isFault, type Rejection } from './rejection.js';
+export { DecisionReplica, type ReplicaCounts, type ReplicaOptions, type Verdict } from './replica.js';
+export type { CommandReply, StateCommit, StateStore, SubjectState } from './state-store.js';
+export { PositionWaiters } from './waiters.js';

@@ -1,0 +1,13 @@
+import type { DecisionRecord } from './record.js';
+import type { Position } from './position.js';
+
+/** What the command handler needs of the log: put one decision at the end of its subject's partition. */
+export interface Journal {
+  /**
+   * Resolves once the record is durable. A throw is *indefinite*: the record may or may not be in the log, now or later;
+   * the handler finds out by reading.
+   */
+  append(record: DecisionRecord): Promise<Position>;
+  /** The position just past the last record of the subject's partition as the log has it now. */
+  end(subject: string): Promise<Position>;
+}

@@ -1,0 +1,41 @@
+/** One subject's folded state. */
+export interface SubjectState {
+  /** Sequence of the last accepted record; 0 when none. */
+  readonly sequence: number;
+  readonly state: unknown;
+}
+
+/** What a command did, kept so that the same command id gets the first reply. */
+export interface CommandReply {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly type: string;
+  readonly data: unknown;
+}
+
+/** One atomic step of a replica: all of it is stored, or none. */
+export interface StateCommit {
+  readonly partition: number;
+  /** Offset of the next record to fold. */
+  readonly nextOffset: number;
+  readonly subjects: ReadonlyMap<string, SubjectState>;
+  readonly replies: ReadonlyMap<string, CommandReply>;
+}
+
+/**
+ * Where a replica keeps what it folded: states, replies and position in one transaction. Derived data: it may be deleted at any
+ * time and is rebuilt from the log. Reads are synchronous because they sit inside every command.
+ */
+export interface StateStore {
+  /** Next offsets by partition as last committed; a partition never committed is absent (read it from 0). */
+  positions(): ReadonlyMap<number, number>;
+  subject(subject: string): SubjectState | undefined;
+  reply(commandId: string): CommandReply | undefined;
+  /** Queues the commits in order; resolves when they are stored. */
+  commit(commits: readonly StateCommit[]): Promise<void>;
+  /** Every stored subject, in ascending order of its UTF-8 bytes. */
+  subjects(prefix?: string): Iterable<readonly [string, SubjectState]>;
+  close(): Promise<void>;
+}

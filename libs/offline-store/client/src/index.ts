@@ -1,0 +1,1 @@
+export type { OfflineStore, SqlParameters } from './offline-store.js';

@@ -1,0 +1,1 @@
+export type { OnlineStore, OnlineWrite } from './online-store.js';
