@@ -1,0 +1,103 @@
+// `npm test`: everything, in the order in which a failure is cheapest to learn. Prints `N passed, N failed` as its last line.
+//   node tools/test.mjs [step ...]     only the named steps: check, spec, int, e2e, chaos
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build, install, root, run, toolEnvironment } from './setup.mjs';
+
+const STEPS = ['check', 'spec', 'int', 'e2e', 'chaos'];
+const asked = process.argv.slice(2);
+const unknown = asked.filter((step) => !STEPS.includes(step));
+if (unknown.length > 0) {
+  console.error(`unknown step ${unknown.join(', ')}; steps are ${STEPS.join(', ')}`);
+  process.exit(2);
+}
+const wanted = (step) => asked.length === 0 || asked.includes(step);
+
+let passed = 0;
+let failed = 0;
+const failures = [];
+const skips = [];
+const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
+
+/** One check: a command that must end with 0. */
+async function check(name, command, args, options = {}) {
+  const started = Date.now();
+  try {
+    await run(command, args, options);
+    passed++;
+    console.log(`ok   ${name} (${Math.round((Date.now() - started) / 1000)} s)`);
+  } catch (error) {
+    failed++;
+    failures.push(`${name}: ${error.message}`);
+    console.log(`FAIL ${name}: ${error.message}`);
+  }
+}
+
+/** One kind of jest test; its own counts go into the total. */
+async function jest(kind, env, workers) {
+  const report = join(scratch, `${kind}.json`);
+  const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--selectProjects', kind, `--maxWorkers=${workers}`];
+  args.push('--json', `--outputFile=${report}`, '--forceExit');
+  try {
+    await run('node', args, { env });
+  } catch (error) {
+    console.log(`jest ${kind}: ${error.message}`);
+  }
+  let result;
+  try {
+    result = JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    failed++;
+    failures.push(`${kind}: jest wrote no report`);
+    return;
+  }
+  passed += result.numPassedTests;
+  // A suite that could not even be loaded has no failed test in it, but it failed.
+  const brokenSuites = result.testResults.filter((suite) => suite.status === 'failed' && suite.assertionResults.every((test) => test.status !== 'failed'));
+  failed += result.numFailedTests + brokenSuites.length;
+  for (const suite of brokenSuites) failures.push(`${suite.name}: ${suite.message.split('\n').slice(0, 8).join('\n')}`);
+  for (const suite of result.testResults) {
+    for (const test of suite.assertionResults) {
+      if (test.status === 'failed') failures.push(`${suite.name.replace(`${root}/`, '')}: ${test.fullName}`);
+      if (test.status === 'pending' || test.status === 'todo') skips.push(`${suite.name.replace(`${root}/`, '')}: ${test.fullName}`);
+    }
+  }
+}
+
+await install();
+const environment = toolEnvironment({ CI: process.env.CI ?? 'true', FORCE_COLOR: '0' });
+await check('generate contracts and build', 'node', [join(root, 'tools', 'build-all.mjs')]);
+
+if (wanted('check')) {
+  await check('types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']);
+  await check('lint and boundaries (eslint)', 'eslint', ['.', '--max-warnings=0', '--cache', '--cache-location', 'node_modules/.cache/eslint/']);
+  await check('format (prettier)', 'prettier', ['--check', '--log-level=warn', '.']);
+  await check('dead code (knip)', 'knip', ['--no-progress']);
+}
+if (wanted('spec')) await jest('spec', environment, 2);
+
+let engines = {};
+const needsEngines = wanted('int') || wanted('e2e') || wanted('chaos');
+const enginesFile = join(scratch, 'engines.json');
+try {
+  if (needsEngines) {
+    await check('engines start (Kafka, Redis, S3)', 'node', [join(root, 'tools', 'engines.mjs'), 'start', '--write-env', enginesFile]);
+    engines = JSON.parse(readFileSync(enginesFile, 'utf8'));
+  }
+  const withEngines = { ...environment, ...engines.env };
+  if (wanted('int')) await jest('int', withEngines, 2);
+  if (wanted('e2e')) await jest('e2e', withEngines, 1);
+  if (wanted('chaos')) await check('chaos, a quarter of it', 'node', ['chaos/dist/main.js', '--share', '0.25'], { env: withEngines });
+} catch (error) {
+  failed++;
+  failures.push(`the run itself: ${error.stack}`);
+} finally {
+  if (needsEngines) await run('node', [join(root, 'tools', 'engines.mjs'), 'stop', '--env', enginesFile]).catch((error) => console.log(error.message));
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+if (skips.length > 0) console.log(`\nSkipped (each is a promise not kept):\n${skips.map((skip) => `  ${skip}`).join('\n')}`);
+if (failures.length > 0) console.log(`\nFailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
