@@ -1,0 +1,81 @@
+import type { Event } from '@millrace/kernel';
+
+/**
+ * What the registry decides about one registered model's versions: subject `model/<modelId>`.
+ * `models:/name@alias` resolves by folding these beside `models/catalog`: name -> modelId, alias -> version, version -> artifact.
+ */
+export type ModelEvent =
+  | Event<'VersionRegistered', VersionRegistered>
+  | Event<'VersionDescribed', VersionDescribed>
+  | Event<'VersionTagged', VersionTagged>
+  | Event<'VersionUntagged', VersionUntagged>
+  | Event<'VersionMoved', VersionMoved>
+  | Event<'VersionDeleted', VersionDeleted>
+  | Event<'AliasAssigned', AliasAssigned>
+  | Event<'AliasRemoved', AliasRemoved>;
+
+export const STAGES = ['None', 'Staging', 'Production', 'Archived'] as const;
+
+export type Stage = (typeof STAGES)[number];
+
+export interface VersionRegistered {
+  /** 1, 2, 3 …; a number is never given twice, also not after its version was deleted. */
+  readonly version: number;
+  /** The model's name at this moment; a later rename does not change it here. */
+  readonly name: string;
+  /** As the client gave it: `mlflow-artifacts:/…`, `runs:/…`, `models:/…`, `s3://…`. */
+  readonly source: string;
+  /** Path of the model (a file, or a directory) below the artifact store's root; `null` when the source lies elsewhere. */
+  readonly artifactPath: string | null;
+  /**
+   * SHA-256 of the artifact in lower-case hex, when it could be read at registration: of a file its bytes; of a directory the
+   * text `<sha256 of the file>  <path below the directory>\n` for each file, in the order of the paths' UTF-8 bytes.
+   */
+  readonly digest: string | null;
+  readonly runId: string | null;
+  readonly runLink: string | null;
+  readonly description: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface VersionDescribed {
+  readonly version: number;
+  readonly description: string;
+}
+
+export interface VersionTagged {
+  readonly version: number;
+  readonly key: string;
+  readonly value: string;
+}
+
+export interface VersionUntagged {
+  readonly version: number;
+  readonly key: string;
+}
+
+export interface VersionMoved {
+  readonly version: number;
+  readonly from: Stage;
+  readonly to: Stage;
+  /** Versions that were in stage `to` before and were moved to Archived by the same decision. */
+  readonly archived: readonly number[];
+}
+
+export interface VersionDeleted {
+  readonly version: number;
+  /** Aliases that pointed to it and are gone with it. */
+  readonly aliases: readonly string[];
+}
+
+export interface AliasAssigned {
+  readonly alias: string;
+  readonly version: number;
+  /** The version the alias pointed to until now. */
+  readonly previous: number | null;
+}
+
+export interface AliasRemoved {
+  readonly alias: string;
+  readonly version: number;
+}
