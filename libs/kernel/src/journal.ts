@@ -5,7 +5,7 @@ import type { Position } from './position.js';
 export interface Journal {
   /**
    * Resolves once the record is durable. A throw is *indefinite*: the record may or may not be in the log, now or later;
-   * the handler finds out by reading.
+   * the handler finds out by reading. Only a fault that is not retryable (a record too large) is definite: nothing was written.
    */
   append(record: DecisionRecord): Promise<Position>;
   /** The position just past the last record of the subject's partition as the log has it now. */

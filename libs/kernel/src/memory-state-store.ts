@@ -1,10 +1,19 @@
 import type { CommandReply, StateCommit, StateStore, SubjectState } from './state-store.js';
 
-/** A {@link StateStore} in memory: for tests, and for replicas that may fold from the start each time. */
+/**
+ * A {@link StateStore} in memory: for tests, and for replicas that may fold from the start each time. It keeps the states
+ * themselves, not copies, and the last million replies unless told otherwise.
+ */
 export class MemoryStateStore implements StateStore {
   readonly #positions = new Map<number, number>();
   readonly #subjects = new Map<string, SubjectState>();
   readonly #replies = new Map<string, CommandReply>();
+  readonly #maxReplies: number;
+
+  /** `maxReplies`: how many replies are kept; the oldest go first. */
+  constructor(options: { readonly maxReplies?: number } = {}) {
+    this.#maxReplies = options.maxReplies ?? 1_000_000;
+  }
 
   positions(): ReadonlyMap<number, number> {
     return this.#positions;
@@ -14,15 +23,19 @@ export class MemoryStateStore implements StateStore {
     return this.#subjects.get(subject);
   }
 
-  reply(commandId: string): CommandReply | undefined {
-    return this.#replies.get(commandId);
+  reply(key: string): CommandReply | undefined {
+    return this.#replies.get(key);
   }
 
   commit(commits: readonly StateCommit[]): Promise<void> {
     for (const commit of commits) {
       this.#positions.set(commit.partition, commit.nextOffset);
       for (const [subject, state] of commit.subjects) this.#subjects.set(subject, state);
-      for (const [commandId, reply] of commit.replies) this.#replies.set(commandId, reply);
+      for (const [key, reply] of commit.replies) this.#replies.set(key, reply);
+    }
+    for (const oldest of this.#replies.keys()) {
+      if (this.#replies.size <= this.#maxReplies) break;
+      this.#replies.delete(oldest);
     }
     return Promise.resolve();
   }

@@ -1,4 +1,7 @@
-/** A place in the log: one record of one partition of one topic. Offsets are dense from 0 and fit a double (2^53). */
+/**
+ * A place in the log: one record of one partition of one topic. Offsets are dense from 0 and fit a double (2^53).
+ * Offset -1 is the place before the first record: every reader has passed it.
+ */
 export interface Position {
   readonly topic: string;
   readonly partition: number;
@@ -8,7 +11,7 @@ export interface Position {
 /** How far a reader has come in one topic: for each partition the offset of the next record it has not seen (0 = nothing seen). */
 export type NextOffsets = readonly number[];
 
-const POSITION = /^([A-Za-z0-9._-]+)\/(\d+)@(\d+)$/;
+const POSITION = /^([A-Za-z0-9._-]+)\/(\d+)@(-1|\d+)$/;
 
 /** Text form `topic/partition@offset`, as replies carry it in `millrace-position` and queries take it in `at-least`. */
 export function formatPosition(position: Position): string {
@@ -19,7 +22,8 @@ export function formatPosition(position: Position): string {
 export function parsePosition(text: string): Position | undefined {
   const match = POSITION.exec(text);
   if (!match) return undefined;
-  return { topic: match[1] as string, partition: Number(match[2]), offset: Number(match[3]) };
+  const position = { topic: match[1] as string, partition: Number(match[2]), offset: Number(match[3]) };
+  return Number.isSafeInteger(position.partition) && Number.isSafeInteger(position.offset) ? position : undefined;
 }
 
 /** True when a reader whose next offsets are `next` has passed `position`. */

@@ -3,7 +3,7 @@ import type { AnyDecider } from './decider.js';
 import { hasPassed, type Position } from './position.js';
 import { aggregateOf, type LoggedDecision } from './record.js';
 import { Fault } from './rejection.js';
-import type { CommandReply, StateCommit, StateStore, SubjectState } from './state-store.js';
+import { replyKey, type CommandReply, type StateCommit, type StateStore, type SubjectState } from './state-store.js';
 import { PositionWaiters } from './waiters.js';
 
 /** What the log said to one record. */
@@ -32,6 +32,12 @@ export interface ReplicaCounts {
   unknown: number;
 }
 
+/** What one partition has changed since the store last heard of it. */
+interface Changes {
+  readonly subjects: Map<string, SubjectState>;
+  readonly replies: Map<string, CommandReply>;
+}
+
 /**
  * One process's fold of a domain's decisions. It applies the one rule: a record is accepted iff its sequence is its subject's last
  * accepted sequence + 1; a duplicate, the loser of a race and a zombie are void. Every replica that has read the same
@@ -46,13 +52,13 @@ export class DecisionReplica {
   readonly #next: number[];
   readonly #cache = new Map<string, SubjectState>();
   readonly #maxCached: number;
-  readonly #verdicts = new Map<string, (verdict: Verdict) => void>();
+  readonly #expected = new Map<string, (verdict: Verdict) => void>();
   readonly #waiters: PositionWaiters;
-  /** Unflushed changes by partition; they leave the maps when `flush` hands them to the store. */
-  #dirty = new Map<number, { subjects: Map<string, SubjectState>; replies: Map<string, CommandReply> }>();
-  #flushing = new Map<string, SubjectState>();
-  #flushingReplies = new Map<string, CommandReply>();
+  /** Unflushed changes by partition; `flush` hands them to the store and keeps them readable until it has them. */
+  #dirty = new Map<number, Changes>();
+  #flushing: ReadonlyMap<number, Changes> = new Map();
   #flush: Promise<void> = Promise.resolve();
+  #defect: Error | undefined;
 
   constructor(options: ReplicaOptions) {
     this.topic = options.topic;
@@ -74,21 +80,29 @@ export class DecisionReplica {
     return this.#aggregates.get(aggregateOf(subject));
   }
 
+  /** Why this replica can no longer be used: an `evolve` threw, and its state may be half changed. Restart the process. */
+  get defect(): Error | undefined {
+    return this.#defect;
+  }
+
   /**
    * Folds a partition's records in order and returns the accepted ones. Records before the replica's position are ignored, so
    * redelivery is harmless. `nextOffset` is the offset after the batch (it may lie beyond the last record).
+   * Throws when an `evolve` throws, then and ever after: a record must never be stepped over because folding it failed.
    */
   apply(partition: number, records: readonly LoggedDecision[], nextOffset: number): LoggedDecision[] {
+    this.#assertSound();
     const accepted: LoggedDecision[] = [];
     for (const record of records) {
-      if (record.position.offset < (this.#next[partition] as number)) continue;
-      this.#next[partition] = record.position.offset + 1;
+      const { offset } = record.position;
+      if (offset < (this.#next[partition] as number)) continue;
       const isAccepted = this.#fold(partition, record);
+      this.#next[partition] = offset + 1;
       if (isAccepted) accepted.push(record);
-      const verdict = this.#verdicts.get(record.id);
-      if (verdict) {
-        this.#verdicts.delete(record.id);
-        verdict({ accepted: isAccepted, position: record.position });
+      const settle = this.#expected.get(record.id);
+      if (settle) {
+        this.#expected.delete(record.id);
+        settle({ accepted: isAccepted, position: record.position });
       }
     }
     if (nextOffset > (this.#next[partition] as number)) this.#next[partition] = nextOffset;
@@ -107,12 +121,10 @@ export class DecisionReplica {
       this.counts.void++;
       return false;
     }
-    const state: unknown = decider.evolve(current.state, { type: record.type, data: record.data }, record);
-    const next: SubjectState = { sequence: record.sequence, state };
-    let dirty = this.#dirty.get(partition);
-    if (!dirty) this.#dirty.set(partition, (dirty = { subjects: new Map(), replies: new Map() }));
+    const next: SubjectState = { sequence: record.sequence, state: this.#evolve(decider, current.state, record) };
+    const dirty = changesOf(this.#dirty, partition);
     dirty.subjects.set(record.subject, next);
-    dirty.replies.set(record.commandId, {
+    dirty.replies.set(replyKey(record.subject, record.commandId), {
       subject: record.subject,
       sequence: record.sequence,
       partition,
@@ -125,8 +137,21 @@ export class DecisionReplica {
     return true;
   }
 
+  #evolve(decider: AnyDecider, state: unknown, record: LoggedDecision): unknown {
+    try {
+      return decider.evolve(state, { type: record.type, data: record.data }, record) as unknown;
+    } catch (error) {
+      const { partition, offset } = record.position;
+      this.#defect = new Error(`evolve failed on ${record.type} of ${record.subject} at ${this.topic}/${partition}@${offset}`, {
+        cause: error,
+      });
+      throw this.#defect;
+    }
+  }
+
   /** The subject's state at this replica's position; the decider's initial state with sequence 0 when it has no record yet. */
   subject(subject: string): SubjectState {
+    this.#assertSound();
     const cached = this.#cache.get(subject);
     if (cached) return cached;
     const found = this.#unstored(subject) ?? this.#store.subject(subject);
@@ -139,28 +164,36 @@ export class DecisionReplica {
     return { sequence: 0, state: decider.initial() as unknown };
   }
 
-  /** Every subject of an aggregate with its state, in the order of the names' UTF-8 bytes. For digests and small catalogs, not for queries. */
+  /**
+   * Every subject whose name starts with `prefix`, with its state, in the order of the names' UTF-8 bytes. For digests and
+   * small catalogs, not for queries. What is folded meanwhile may or may not be seen.
+   */
   async *subjects(prefix = ''): AsyncGenerator<readonly [string, SubjectState]> {
     await this.flush();
     yield* this.#store.subjects(prefix);
   }
 
-  /** The first reply to a command id this replica has folded and still keeps. */
-  reply(commandId: string): CommandReply | undefined {
-    for (const dirty of this.#dirty.values()) {
-      const reply = dirty.replies.get(commandId);
+  /** The first reply to a command id on a subject, if this replica has folded it and still keeps it. */
+  reply(subject: string, commandId: string): CommandReply | undefined {
+    const key = replyKey(subject, commandId);
+    for (const { replies } of this.#dirty.values()) {
+      const reply = replies.get(key);
       if (reply) return reply;
     }
-    return this.#flushingReplies.get(commandId) ?? this.#store.reply(commandId);
+    for (const { replies } of this.#flushing.values()) {
+      const reply = replies.get(key);
+      if (reply) return reply;
+    }
+    return this.#store.reply(key);
   }
 
-  /** The verdict on a record about to be appended. Register before appending, or the verdict may pass unseen. */
-  verdict(recordId: string): Promise<Verdict> {
-    return new Promise((resolve) => this.#verdicts.set(recordId, resolve));
+  /** Calls `settle` when the fold meets the record. Register before appending, or the verdict may pass unseen; {@link forget} it if it is given up. */
+  expect(recordId: string, settle: (verdict: Verdict) => void): void {
+    this.#expected.set(recordId, settle);
   }
 
-  forgetVerdict(recordId: string): void {
-    this.#verdicts.delete(recordId);
+  forget(recordId: string): void {
+    this.#expected.delete(recordId);
   }
 
   hasPassed(position: Position): boolean {
@@ -169,8 +202,10 @@ export class DecisionReplica {
 
   /** Resolves once this replica has folded `position`: the read barrier of a query. */
   async waitFor(position: Position, deadlineMs: number): Promise<void> {
-    if (position.topic !== this.topic) {
-      throw new Fault('MR_POSITION_FOREIGN', `position of topic ${position.topic} asked of a reader of ${this.topic}`, false);
+    this.#assertSound();
+    if (position.topic !== this.topic || position.partition >= this.partitions) {
+      const message = `position ${position.topic}/${position.partition} asked of a reader of ${this.topic} (${this.partitions} partitions)`;
+      throw new Fault('MR_POSITION_FOREIGN', message, false);
     }
     if (this.hasPassed(position)) return;
     await this.#waiters.wait(position, deadlineMs);
@@ -185,42 +220,39 @@ export class DecisionReplica {
 
   /** Stores what has changed. Flushes follow one another; a failed flush keeps its changes for the next try. */
   flush(): Promise<void> {
-    this.#flush = this.#flush.catch(() => undefined).then(() => this.#flushOnce());
+    this.#flush = this.#flush.then(
+      () => this.#flushOnce(),
+      () => this.#flushOnce(),
+    );
     return this.#flush;
   }
 
   async #flushOnce(): Promise<void> {
-    const dirty = this.#dirty;
-    const commits: StateCommit[] = [];
+    this.#assertSound();
     const stored = this.#store.positions();
+    const commits: StateCommit[] = [];
     for (let partition = 0; partition < this.partitions; partition++) {
-      const changes = dirty.get(partition);
+      const changes = this.#dirty.get(partition);
       const nextOffset = this.#next[partition] as number;
       if (!changes && (stored.get(partition) ?? 0) === nextOffset) continue;
-      commits.push({
-        partition,
-        nextOffset,
-        subjects: changes?.subjects ?? new Map<string, SubjectState>(),
-        replies: changes?.replies ?? new Map<string, CommandReply>(),
-      });
+      commits.push({ partition, nextOffset, ...(changes ?? noChanges()) });
     }
     if (commits.length === 0) return;
+    this.#flushing = this.#dirty;
     this.#dirty = new Map();
-    this.#flushing = new Map([...dirty.values()].flatMap((changes) => [...changes.subjects]));
-    this.#flushingReplies = new Map([...dirty.values()].flatMap((changes) => [...changes.replies]));
     try {
       await this.#store.commit(commits);
     } catch (error) {
-      for (const [partition, changes] of dirty) this.#keepForNextFlush(partition, changes);
+      for (const [partition, changes] of this.#flushing) this.#takeBack(partition, changes);
       throw error;
     } finally {
       this.#flushing = new Map();
-      this.#flushingReplies = new Map();
       this.#evict();
     }
   }
 
-  #keepForNextFlush(partition: number, changes: { subjects: Map<string, SubjectState>; replies: Map<string, CommandReply> }): void {
+  /** After a failed flush: what it held, unless a newer change of the same subject has come since. */
+  #takeBack(partition: number, changes: Changes): void {
     const newer = this.#dirty.get(partition);
     this.#dirty.set(partition, {
       subjects: new Map([...changes.subjects, ...(newer?.subjects ?? [])]),
@@ -229,11 +261,15 @@ export class DecisionReplica {
   }
 
   #unstored(subject: string): SubjectState | undefined {
-    for (const dirty of this.#dirty.values()) {
-      const state = dirty.subjects.get(subject);
+    for (const { subjects } of this.#dirty.values()) {
+      const state = subjects.get(subject);
       if (state) return state;
     }
-    return this.#flushing.get(subject);
+    for (const { subjects } of this.#flushing.values()) {
+      const state = subjects.get(subject);
+      if (state) return state;
+    }
+    return undefined;
   }
 
   #remember(subject: string, state: SubjectState): void {
@@ -249,4 +285,18 @@ export class DecisionReplica {
       this.#cache.delete(subject);
     }
   }
+
+  #assertSound(): void {
+    if (this.#defect) throw this.#defect;
+  }
+}
+
+function noChanges(): Changes {
+  return { subjects: new Map(), replies: new Map() };
+}
+
+function changesOf(dirty: Map<number, Changes>, partition: number): Changes {
+  let changes = dirty.get(partition);
+  if (!changes) dirty.set(partition, (changes = noChanges()));
+  return changes;
 }

@@ -1,0 +1,2 @@
+export { deciderSpec, type DeciderSpec, type Then, type When } from './decider-spec.js';
+export { digestOf } from './digest.js';
