@@ -1,1 +1,1 @@
-export {};
+export { FilesystemArtifactStore } from './filesystem-artifact-store.js';

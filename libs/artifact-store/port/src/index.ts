@@ -1,1 +1,3 @@
+export { artifactDigest, type ArtifactDigest } from './artifact-digest.js';
+export { artifactNotFound, artifactSegments, fileSegments, joinArtifactPath, refusedPath } from './artifact-path.js';
 export type { ArtifactInfo, ArtifactStore, StoredArtifact } from './artifact-store.js';

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { artifactDigest, type ArtifactStore } from './index.js';
+
+export interface ArtifactStoreUnderTest {
+  readonly store: ArtifactStore;
+  stop(): Promise<void>;
+}
+
+/** What every {@link ArtifactStore} does. `make` gives an empty store. */
+export function artifactStoreContract(name: string, make: () => Promise<ArtifactStoreUnderTest>): void {
+  describe(`${name} keeps the artifact store contract`, () => {
+    let under: ArtifactStoreUnderTest;
+    let store: ArtifactStore;
+
+    beforeAll(async () => {
+      under = await make();
+      store = under.store;
+    });
+
+    afterAll(async () => {
+      await under.stop();
+    });
+
+    test('gives back the bytes it was given, with their size and digest', async () => {
+      const body = Buffer.from('the bytes of a model');
+      const stored = await store.put('bytes/model.bin', body);
+      expect(stored).toEqual({ path: 'bytes/model.bin', size: body.length, sha256: sha256(body) });
+      expect(await bytesOf(store, 'bytes/model.bin')).toEqual(body);
+      expect(await store.stat('bytes/model.bin')).toEqual({ path: 'bytes/model.bin', isDirectory: false, size: body.length });
+    });
+
+    test('streams in and out what does not fit one part', async () => {
+      const chunk = Buffer.alloc(1 << 20, 7);
+      const chunks = Array.from({ length: 12 }, (_, index) => Buffer.concat([Buffer.from([index]), chunk]));
+      const whole = Buffer.concat(chunks);
+      const stored = await store.put('large/file.bin', Readable.from(chunks));
+      expect(stored).toEqual({ path: 'large/file.bin', size: whole.length, sha256: sha256(whole) });
+      expect(sha256(await bytesOf(store, 'large/file.bin'))).toBe(stored.sha256);
+    });
+
+    test('keeps an empty file', async () => {
+      await store.put('empty/buffer', Buffer.alloc(0));
+      await store.put('empty/stream', Readable.from([]));
+      expect((await bytesOf(store, 'empty/buffer')).length).toBe(0);
+      expect((await bytesOf(store, 'empty/stream')).length).toBe(0);
+      expect(await store.list('empty')).toEqual([
+        { path: 'empty/buffer', isDirectory: false, size: 0 },
+        { path: 'empty/stream', isDirectory: false, size: 0 },
+      ]);
+    });
+
+    test('replaces a file as a whole', async () => {
+      await store.put('replaced/file', Buffer.from('a long first version'));
+      await store.put('replaced/file', Buffer.from('second'));
+      expect((await bytesOf(store, 'replaced/file')).toString()).toBe('second');
+    });
+
+    test('lists the direct children of a directory in the order of their paths', async () => {
+      for (const path of ['tree/b.txt', 'tree/a/deep/file.txt', 'tree/a.txt', 'tree/ä.txt', 'tree/Z.txt']) {
+        await store.put(path, Buffer.from(path));
+      }
+      expect(await store.list('tree')).toEqual([
+        { path: 'tree/Z.txt', isDirectory: false, size: 10 },
+        { path: 'tree/a', isDirectory: true, size: 0 },
+        { path: 'tree/a.txt', isDirectory: false, size: 10 },
+        { path: 'tree/b.txt', isDirectory: false, size: 10 },
+        { path: 'tree/ä.txt', isDirectory: false, size: 11 },
+      ]);
+      expect(await store.stat('tree/a')).toEqual({ path: 'tree/a', isDirectory: true, size: 0 });
+      expect((await store.list('')).map((child) => child.path)).toContain('tree');
+    });
+
+    test('lists nothing where there is no directory', async () => {
+      await store.put('flat/file.txt', Buffer.from('x'));
+      expect(await store.list('nowhere')).toEqual([]);
+      expect(await store.list('flat/file.txt')).toEqual([]);
+    });
+
+    test('keeps names that need care in URLs, files and keys', async () => {
+      const names = ['with space', 'plus+and%25', 'quote\'"', 'ünï', 'a=b&c', '#hash?', '.hidden', '...', 'name:1'];
+      for (const name of names) await store.put(`names/${name}/${name}`, Buffer.from(name));
+      for (const name of names) expect((await bytesOf(store, `names/${name}/${name}`)).toString()).toBe(name);
+      const listed = (await store.list('names')).map((child) => child.path.slice('names/'.length));
+      expect(new Set(listed)).toEqual(new Set(names));
+    });
+
+    test('says that there is no such file', async () => {
+      await expect(store.get('missing/file')).rejects.toMatchObject({ code: 'MR_ARTIFACT_NOT_FOUND' });
+      expect(await store.stat('missing/file')).toBeUndefined();
+    });
+
+    test('does not give a directory as a file', async () => {
+      await store.put('directory/file', Buffer.from('x'));
+      await expect(store.get('directory')).rejects.toMatchObject({ code: 'MR_ARTIFACT_NOT_FOUND' });
+    });
+
+    test('removes a file, a directory with all below it, and what is not there', async () => {
+      await store.put('gone/a', Buffer.from('a'));
+      await store.put('gone/below/b', Buffer.from('b'));
+      await store.put('gone-not/c', Buffer.from('c'));
+      await store.remove('gone/a');
+      expect((await store.list('gone')).map((child) => child.path)).toEqual(['gone/below']);
+      await store.remove('gone');
+      await store.remove('gone');
+      expect(await store.list('gone')).toEqual([]);
+      expect(await store.stat('gone/below/b')).toBeUndefined();
+      expect((await bytesOf(store, 'gone-not/c')).toString()).toBe('c');
+    });
+
+    test.each(['../escape', 'a/../../escape', '/absolute', 'a//b', 'a/', './a', 'a/.', 'a\\b', 'nul\0', 'line\nbreak'])(
+      'refuses the path %j',
+      async (path) => {
+        const refusal = { code: 'MR_ARTIFACT_PATH' };
+        await expect(store.put(path, Buffer.from('x'))).rejects.toMatchObject(refusal);
+        await expect(store.get(path)).rejects.toMatchObject(refusal);
+        await expect(store.stat(path)).rejects.toMatchObject(refusal);
+        await expect(store.list(path)).rejects.toMatchObject(refusal);
+        await expect(store.remove(path)).rejects.toMatchObject(refusal);
+        expect(() => store.uri(path)).toThrow('refused');
+      },
+    );
+
+    test('refuses a path of more than 1024 bytes', async () => {
+      await expect(store.put('ü'.repeat(513), Buffer.from('x'))).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
+    });
+
+    test('refuses to write or remove the root', async () => {
+      await expect(store.put('', Buffer.from('x'))).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
+      await expect(store.remove('')).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
+    });
+
+    test('keeps nothing of an upload that broke off', async () => {
+      await store.put('broken/file', Buffer.from('the version before'));
+      const body = (): Readable =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.alloc(6 << 20, 1);
+            throw new Error('the client went away');
+          })(),
+        );
+      await expect(store.put('broken/file', body())).rejects.toThrow('the client went away');
+      await expect(store.put('broken/other', body())).rejects.toThrow('the client went away');
+      expect((await bytesOf(store, 'broken/file')).toString()).toBe('the version before');
+      expect((await store.list('broken')).map((child) => child.path)).toEqual(['broken/file']);
+    });
+
+    test('takes the last of concurrent writers as a whole', async () => {
+      const bodies = Array.from({ length: 8 }, (_, index) => Buffer.alloc(200_000, index));
+      const stored = await Promise.all(bodies.map((body) => store.put('raced/file', Readable.from([body]))));
+      const digests = stored.map((one) => one.sha256);
+      expect(digests).toContain(sha256(await bytesOf(store, 'raced/file')));
+    });
+
+    test('digests a directory as sha256sum prints it', async () => {
+      await store.put('digest/model/b/weights', Buffer.from('2'));
+      await store.put('digest/model/a', Buffer.from('1'));
+      const text = `${sha256(Buffer.from('1'))}  a\n${sha256(Buffer.from('2'))}  b/weights\n`;
+      expect(await artifactDigest(store, 'digest/model')).toEqual({ sha256: sha256(Buffer.from(text)), size: 2, files: 2 });
+      expect(await artifactDigest(store, 'digest/model/a')).toEqual({ sha256: sha256(Buffer.from('1')), size: 1, files: 1 });
+      expect(await artifactDigest(store, 'digest/none')).toBeUndefined();
+    });
+
+    test('answers a ping and names a path by a URI', async () => {
+      await store.ping();
+      expect(store.uri('some dir/file')).toMatch(/^(file|s3):\/\/.*some%20dir\/file$/);
+    });
+  });
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function bytesOf(store: ArtifactStore, path: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of (await store.get(path)) as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
