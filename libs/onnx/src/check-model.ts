@@ -2,16 +2,7 @@ import { DataType, int64, type AttributeProto, type GraphProto, type ModelProto,
 
 export interface ModelProblem {
   readonly code:
-    | 'IR_VERSION'
-    | 'OPSET'
-    | 'NODE'
-    | 'NAME'
-    | 'UNDEFINED_VALUE'
-    | 'DUPLICATE_VALUE'
-    | 'OUTPUT'
-    | 'TENSOR'
-    | 'EXTERNAL_DATA'
-    | 'ATTRIBUTE';
+    'IR_VERSION' | 'OPSET' | 'NODE' | 'NAME' | 'UNDEFINED_VALUE' | 'DUPLICATE_VALUE' | 'OUTPUT' | 'TENSOR' | 'EXTERNAL_DATA' | 'ATTRIBUTE';
   /** A sentence that names the node or tensor. */
   readonly message: string;
 }
@@ -125,7 +116,10 @@ function checkTensor(tensor: TensorProto, walk: Walk): void {
   const label = `${walk.where}: tensor ${show(tensor.name ?? '')}`;
   if ((tensor.dataLocation ?? 0) !== 0 || (tensor.externalData ?? []).length > 0) {
     const file = (tensor.externalData ?? []).find((entry) => entry.key === 'location')?.value ?? 'another file';
-    walk.problems.push({ code: 'EXTERNAL_DATA', message: `${label} keeps its data in ${show(file)}; export the model with its weights inside` });
+    walk.problems.push({
+      code: 'EXTERNAL_DATA',
+      message: `${label} keeps its data in ${show(file)}; export the model with its weights inside`,
+    });
     return;
   }
   if (!tensor.dataType) walk.problems.push({ code: 'TENSOR', message: `${label} has no element type` });

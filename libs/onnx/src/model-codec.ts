@@ -16,9 +16,14 @@ export function readModel(bytes: Uint8Array): ModelProto {
   try {
     model = modelType.decode(reader) as ModelProto;
   } catch (error) {
-    throw new Fault('MR_ONNX_UNREADABLE', `the bytes are not an ONNX model: ${error instanceof Error ? error.message : String(error)}`, false, {
-      cause: error,
-    });
+    throw new Fault(
+      'MR_ONNX_UNREADABLE',
+      `the bytes are not an ONNX model: ${error instanceof Error ? error.message : String(error)}`,
+      false,
+      {
+        cause: error,
+      },
+    );
   }
   if (!model.graph) throw new Fault('MR_ONNX_UNREADABLE', 'the bytes are not an ONNX model: they hold no graph', false);
   return model;
@@ -26,7 +31,7 @@ export function readModel(bytes: Uint8Array): ModelProto {
 
 /** Encodes a model, decoded before or made by hand. */
 export function writeModel(model: ModelProto): Uint8Array {
-  return modelType.encode(model as Record<string, unknown>).finish();
+  return modelType.encode(model).finish();
 }
 
 /** The model's own key-value metadata; a key repeated keeps its last value. */

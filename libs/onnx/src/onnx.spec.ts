@@ -154,13 +154,27 @@ describe('checking', () => {
     ['no opset', (model) => (model.opsetImport = []), 'OPSET'],
     ['a foreign domain', (model) => (model.graph!.node![0]!.domain = 'com.example'), 'OPSET'],
     ['nodes out of order', (model) => model.graph!.node!.reverse(), 'UNDEFINED_VALUE'],
-    ['a value made twice', (model) => model.graph!.node!.push({ opType: 'Identity', input: ['input'], output: ['label'] }), 'DUPLICATE_VALUE'],
+    [
+      'a value made twice',
+      (model) => model.graph!.node!.push({ opType: 'Identity', input: ['input'], output: ['label'] }),
+      'DUPLICATE_VALUE',
+    ],
     ['an output nobody makes', (model) => model.graph!.output!.push({ name: 'absent' }), 'OUTPUT'],
-    ['short raw data', (model) => model.graph!.initializer!.push({ name: 'w', dims: [3], dataType: 1, rawData: new Uint8Array(8) }), 'TENSOR'],
+    [
+      'short raw data',
+      (model) => model.graph!.initializer!.push({ name: 'w', dims: [3], dataType: 1, rawData: new Uint8Array(8) }),
+      'TENSOR',
+    ],
     [
       'data in another file',
       (model) =>
-        model.graph!.initializer!.push({ name: 'w', dims: [3], dataType: 1, dataLocation: 1, externalData: [{ key: 'location', value: 'w.bin' }] }),
+        model.graph!.initializer!.push({
+          name: 'w',
+          dims: [3],
+          dataType: 1,
+          dataLocation: 1,
+          externalData: [{ key: 'location', value: 'w.bin' }],
+        }),
       'EXTERNAL_DATA',
     ],
   ])('%s is a problem', (_name, spoil, code) => {

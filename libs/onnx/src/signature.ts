@@ -1,21 +1,16 @@
-import { DataType, int64, type GraphProto, type ModelProto, type TensorTypeProto, type TypeProto, type ValueInfoProto } from './onnx-types.js';
+import {
+  DataType,
+  int64,
+  type GraphProto,
+  type ModelProto,
+  type TensorTypeProto,
+  type TypeProto,
+  type ValueInfoProto,
+} from './onnx-types.js';
 
 /** Element types by the names of the Open Inference Protocol. */
 export type Datatype =
-  | 'BOOL'
-  | 'UINT8'
-  | 'UINT16'
-  | 'UINT32'
-  | 'UINT64'
-  | 'INT8'
-  | 'INT16'
-  | 'INT32'
-  | 'INT64'
-  | 'FP16'
-  | 'BF16'
-  | 'FP32'
-  | 'FP64'
-  | 'BYTES';
+  'BOOL' | 'UINT8' | 'UINT16' | 'UINT32' | 'UINT64' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP16' | 'BF16' | 'FP32' | 'FP64' | 'BYTES';
 
 const DATATYPES: Readonly<Record<number, Datatype>> = {
   [DataType.BOOL]: 'BOOL',
