@@ -89,7 +89,7 @@ export interface Subscription {
  */
 export interface EventLog {
   /**
-   * Makes the topic if it is missing. Throws `MR_TOPIC_PARTITIONS` when it exists with another partition count.
+   * Makes the topic if it is missing; otherwise leaves it as it is. Throws `MR_TOPIC_PARTITIONS` when it exists with another partition count.
    */
   ensureTopic(spec: TopicSpec): Promise<void>;
   /** Partition count of a topic, or `undefined` when there is no such topic. */
@@ -97,13 +97,15 @@ export interface EventLog {
   topics(): Promise<readonly string[]>;
   /**
    * Resolves when every record is durable (acks from all in-sync replicas; fsync), with their positions in the order given.
-   * A throw is indefinite: any of the records may be in the log. Appends of one caller to one partition keep their order.
+   * A throw is indefinite: any of the records may be in the log. Only a fault that is not retryable is definite: nothing was
+   * written (`MR_RECORD_TOO_LARGE`, `MR_TOPIC_UNKNOWN`). Appends of one caller to one partition keep their order, awaited or not.
    */
   append(records: readonly NewRecord[]): Promise<readonly Position[]>;
   /** Offset after the last record, by partition. */
   end(topic: string): Promise<NextOffsets>;
   /** Offset of the first record still kept, by partition. */
   begin(topic: string): Promise<NextOffsets>;
+  /** Throws `MR_TOPIC_UNKNOWN` when there is no such topic. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /** Reads a bounded range once, without a group: for queries, tests and the CLI. Ends at `to` (exclusive) or the end as it is at the call. */
   read(topic: string, partition: number, from: number, to?: number): AsyncIterable<LogRecord>;

@@ -1,0 +1,2 @@
+export { LocalSubscriptions } from './local-subscriptions.js';
+export { type Fetched, type FetchRequest, type RecordSource } from './partition-reader.js';
