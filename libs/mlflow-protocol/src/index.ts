@@ -1,0 +1,7 @@
+export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';
+export { matchesNumber, matchesText, parseFilter, type Comparator, type FilterClause, type FilterValue } from './filter.js';
+export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';
+export { checkEntityName, checkLength } from './names.js';
+export { parseOrderBy, type OrderClause } from './order-by.js';
+export { offsetOf, pageOf, pageToken, type Page } from './page-token.js';
+export { registerMlflowRoutes, type MlflowCall, type MlflowRoute, type MlflowRoutesOptions } from './routes.js';

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Fault } from '@millrace/kernel';
+import { fastify, type FastifyInstance } from 'fastify';
+import { invalid } from './mlflow-error.js';
+import { registerMlflowRoutes } from './routes.js';
+
+describe('registerMlflowRoutes', () => {
+  let server: FastifyInstance;
+  let defects: unknown[];
+
+  beforeEach(() => {
+    server = fastify();
+    defects = [];
+    registerMlflowRoutes(
+      server,
+      [
+        { method: 'POST', path: 'things/create', handle: async ({ fields }) => ({ name: fields.requiredString('name') }) },
+        { method: 'GET', path: 'things/get', handle: async ({ fields }) => ({ ids: fields.strings('ids') }) },
+        { method: 'DELETE', path: 'things/delete', handle: async () => undefined },
+        { method: 'POST', path: 'things/refuse', handle: async () => Promise.reject(invalid('no')) },
+        { method: 'POST', path: 'things/fault', handle: async () => Promise.reject(new Fault('MR_DEADLINE_EXCEEDED', 'late', true)) },
+        { method: 'POST', path: 'things/defect', handle: async () => Promise.reject(new TypeError('secret detail')) },
+      ],
+      { onDefect: (error) => defects.push(error), bodyLimit: 1000 },
+    );
+  });
+
+  afterEach(() => server.close());
+
+  test.each(['/api/2.0/mlflow', '/ajax-api/2.0/mlflow'])('answers under %s', async (prefix) => {
+    const created = await server.inject({ method: 'POST', url: `${prefix}/things/create`, payload: { name: 'a' } });
+    expect([created.statusCode, created.json()]).toEqual([200, { name: 'a' }]);
+    expect((await server.inject(`${prefix}/things/get?ids=1&ids=2`)).json()).toEqual({ ids: ['1', '2'] });
+    expect((await server.inject({ method: 'DELETE', url: `${prefix}/things/delete`, payload: {} })).json()).toEqual({});
+  });
+
+  test('reads JSON under any content type, twice encoded as old clients do, and an empty body as no fields', async () => {
+    const post = (payload: string, type: string) =>
+      server.inject({ method: 'POST', url: '/api/2.0/mlflow/things/create', payload, headers: { 'content-type': type } });
+    expect((await post('{"name":"a"}', 'text/plain')).json()).toEqual({ name: 'a' });
+    expect((await post(JSON.stringify('{"name":"a"}'), 'application/json')).json()).toEqual({ name: 'a' });
+    expect((await post('', 'application/json')).json()).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE' });
+  });
+
+  test.each(['{"name":', '[]', '"text"', '7'])('says that %s is no request', async (payload) => {
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/api/2.0/mlflow/things/create',
+      payload,
+      headers: { 'content-type': 'application/json' },
+    });
+    expect([answer.statusCode, answer.json()]).toEqual([400, { error_code: 'BAD_REQUEST', message: expect.any(String) }]);
+  });
+
+  test('gives each error its status, and keeps a defect to itself', async () => {
+    const answers = await Promise.all(
+      ['refuse', 'fault', 'defect'].map((path) => server.inject({ method: 'POST', url: `/api/2.0/mlflow/things/${path}` })),
+    );
+    expect(answers.map((answer) => [answer.statusCode, answer.json<{ error_code: string }>().error_code])).toEqual([
+      [400, 'INVALID_PARAMETER_VALUE'],
+      [503, 'TEMPORARILY_UNAVAILABLE'],
+      [500, 'INTERNAL_ERROR'],
+    ]);
+    expect(answers[2]?.body).not.toContain('secret');
+    expect(defects).toEqual([expect.objectContaining({ message: 'secret detail' })]);
+  });
+
+  test('refuses a body over the bound', async () => {
+    const answer = await server.inject({ method: 'POST', url: '/api/2.0/mlflow/things/create', payload: { name: 'x'.repeat(2000) } });
+    expect([answer.statusCode, answer.json()]).toEqual([400, { error_code: 'BAD_REQUEST', message: expect.stringContaining('too large') }]);
+  });
+});

@@ -1,0 +1,110 @@
+import { isFault } from '@millrace/kernel';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Fields, QueryFields, type FieldValues } from './fields.js';
+import { isMlflowError, MlflowError } from './mlflow-error.js';
+
+/** One request to an MLflow endpoint. */
+export interface MlflowCall {
+  readonly fields: Fields;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** One endpoint: `path` is what follows `/api/2.0/mlflow/`; the answer is sent as JSON, `undefined` as `{}`. */
+export interface MlflowRoute {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly handle: (call: MlflowCall) => Promise<object | undefined>;
+}
+
+export interface MlflowRoutesOptions {
+  /** Told of errors that are nobody's fault but ours; the client gets INTERNAL_ERROR. */
+  readonly onDefect: (error: unknown, request: FastifyRequest) => void;
+  /** What a request may weigh; more is refused with 413. MLflow's own bound for a batch is 1 MB. */
+  readonly bodyLimit?: number;
+}
+
+const PREFIXES = ['/api/2.0/mlflow/', '/ajax-api/2.0/mlflow/'];
+const DEFAULT_BODY_LIMIT = 4 << 20;
+
+/**
+ * Registers MLflow endpoints under both of its prefixes, in a scope of their own: they read their own JSON and answer errors in
+ * MLflow's shape, and nothing of a web framework runs between the socket and the handler.
+ */
+export function registerMlflowRoutes(server: FastifyInstance, routes: readonly MlflowRoute[], options: MlflowRoutesOptions): void {
+  void server.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: options.bodyLimit ?? DEFAULT_BODY_LIMIT }, (request, body, done) => {
+      try {
+        done(null, parseBody(body as string));
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+    scope.setErrorHandler((error, request, reply) => sendMlflowError(error, request, reply, options.onDefect));
+    for (const route of routes) {
+      for (const prefix of PREFIXES) {
+        scope.route({
+          method: route.method,
+          url: prefix + route.path,
+          handler: async (request, reply) => {
+            const body = request.body as FieldValues | undefined;
+            const fields = route.method === 'GET' ? new QueryFields(request.query as FieldValues) : new Fields(body ?? {});
+            const answer = await route.handle({ fields, request, reply });
+            return reply.type('application/json').send(JSON.stringify(answer ?? {}));
+          },
+        });
+      }
+    }
+  });
+}
+
+/** Answers an error in MLflow's shape. Faults that may pass become 503, so that clients which retry on it do. */
+export function sendMlflowError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  onDefect: MlflowRoutesOptions['onDefect'],
+): FastifyReply {
+  const told = toMlflowError(error);
+  if (told.code === 'INTERNAL_ERROR' && told !== error) onDefect(error, request);
+  return reply
+    .code(told.status)
+    .type('application/json')
+    .send(JSON.stringify({ error_code: told.code, message: told.message }));
+}
+
+function toMlflowError(error: unknown): MlflowError {
+  if (isMlflowError(error)) return error;
+  if (isFault(error)) {
+    const code = error.retryable ? 'TEMPORARILY_UNAVAILABLE' : (FAULTS[error.code] ?? 'INTERNAL_ERROR');
+    return new MlflowError(code, error.message, { cause: error });
+  }
+  const { statusCode, message } = error as { statusCode?: unknown; message?: unknown };
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new MlflowError('BAD_REQUEST', String(message));
+  return new MlflowError('INTERNAL_ERROR', 'Internal error; the server log names it.', { cause: error });
+}
+
+/** Faults whose cause is the request. */
+const FAULTS: Readonly<Record<string, 'INVALID_PARAMETER_VALUE' | 'RESOURCE_DOES_NOT_EXIST'>> = {
+  MR_ARTIFACT_PATH: 'INVALID_PARAMETER_VALUE',
+  MR_ARTIFACT_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
+  MR_RECORD_TOO_LARGE: 'INVALID_PARAMETER_VALUE',
+};
+
+/** The body's object; an empty body has no fields. Older clients send their JSON encoded twice. */
+function parseBody(text: string): FieldValues {
+  if (text === '') return {};
+  let value = parseJsonBody(text);
+  if (typeof value === 'string') value = parseJsonBody(value);
+  if (typeof value !== 'object' || Array.isArray(value)) throw new MlflowError('BAD_REQUEST', 'The request body is not a JSON object.');
+  return (value ?? {}) as FieldValues;
+}
+
+function parseJsonBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new MlflowError('BAD_REQUEST', `The request body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
