@@ -82,7 +82,7 @@ const needsEngines = wanted('int') || wanted('e2e') || wanted('chaos');
 const enginesFile = join(scratch, 'engines.json');
 try {
   if (needsEngines) {
-    await check('engines start (Kafka, Redis, S3)', 'node', [join(root, 'tools', 'engines.mjs'), 'start', '--write-env', enginesFile]);
+    await check('engines start (Kafka, Redis, S3)', 'node', [join(root, 'tools', 'engines.mjs'), 'start', '--write-env', enginesFile, '--for-pid', String(process.pid)]);
     engines = JSON.parse(readFileSync(enginesFile, 'utf8'));
   }
   const withEngines = { ...environment, ...engines.env };

@@ -1,1 +1,12 @@
-export {};
+export { cachedDirectory, isAlive } from './cached-directory.js';
+export { enginesAsked, startEngines, type EngineName, type Engines } from './engines/engines.js';
+export { KAFKA_VERSION } from './engines/kafka-distribution.js';
+export { startKafka, type KafkaEngine, type KafkaOptions } from './engines/kafka.js';
+export { startRedis, type RedisEngine } from './engines/redis.js';
+export { startS3, type S3Engine } from './engines/s3.js';
+export { freePort } from './ports.js';
+export { ensureVenv, type Venv } from './python-venv.js';
+export { ProcessNotReady, startProcess, type ProcessExit, type ProcessOptions, type RunningProcess } from './start-process.js';
+export { tempDir, type TempDir } from './temp-dir.js';
+export { findCommand, need, repositoryRoot, runCommand, type Requirement } from './toolchain.js';
+export { waitFor, type WaitOptions } from './wait-for.js';
