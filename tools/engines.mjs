@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { testing } from './testing.mjs';
+import * as testing from './testing.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -1,5 +1,6 @@
-// Gives the tools `@millrace/testing` straight from its sources: Node strips the types itself, so engines start without a build
-// (and without a build running into another one). All that is missing is that relative imports end in `.js` for a `.ts` file.
+// Gives the tools the engines of `@millrace/testing` straight from their sources: Node strips the types itself, so engines start
+// without a build (and without a build running into another one). All that is missing is that relative imports end in `.js`
+// for a `.ts` file. Those sources keep to syntax that can be stripped: no parameter properties, no enums.
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,5 +14,7 @@ const hooks = registerHooks({
     return nextResolve(isSource ? specifier.replace(/\.js$/, '.ts') : specifier, context);
   },
 });
-export const testing = await import(`${SOURCES}index.ts`);
+export const { enginesAsked, startEngines } = await import(`${SOURCES}engines/engines.ts`);
+export const { isAlive } = await import(`${SOURCES}cached-directory.ts`);
+export const { waitFor } = await import(`${SOURCES}wait-for.ts`);
 hooks.deregister();
