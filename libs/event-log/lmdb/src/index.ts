@@ -1,1 +1,1 @@
-export {};
+export { LmdbEventLog, type LmdbEventLogOptions } from './lmdb-event-log.js';

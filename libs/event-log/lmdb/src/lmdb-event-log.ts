@@ -1,0 +1,298 @@
+import {
+  partitionOf,
+  type EventLog,
+  type LogRecord,
+  type NewRecord,
+  type SubscribeOptions,
+  type Subscription,
+  type TopicSpec,
+} from '@millrace/event-log';
+import { LocalSubscriptions, timerScheduler, type Fetched, type FetchRequest, type RecordSource } from '@millrace/event-log/local';
+import { Fault, type Clock, type NextOffsets, type Position, type Scheduler } from '@millrace/kernel';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { sizeOf, type ChunkBuilder } from './chunk.js';
+import { GroupCommit, type PlacedRecord } from './group-commit.js';
+import { LmdbFiles, type StoredTopic } from './lmdb-files.js';
+import { RecentRecords } from './recent-records.js';
+
+export interface LmdbEventLogOptions {
+  /** The file; its directory is made when missing. LMDB keeps its lock beside it. */
+  readonly path: string;
+  /** For readers beside a running platform. The file must be there. */
+  readonly readOnly?: boolean;
+  /** A larger record is refused with `MR_RECORD_TOO_LARGE`. Default 25 MiB. */
+  readonly maxRecordBytes?: number;
+  /** Bytes that may wait to be written; more are refused with `MR_LOG_OVERLOADED`. Default 64 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** Bytes of one partition's newest records kept in memory for readers who are caught up. Default 4 MiB. */
+  readonly maxRecentBytes?: number;
+  /** How often what other processes have appended is looked for, while anyone subscribes. Default 20 ms. */
+  readonly pollMs?: number;
+  /** How often expired records are removed. Default one minute. */
+  readonly retentionMs?: number;
+  readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
+}
+
+const MAX_CHUNK_BYTES = 256 * 1024;
+const READ_RECORDS = 1000;
+const READ_BYTES = 1024 * 1024;
+
+interface OpenTopic {
+  readonly stored: StoredTopic;
+  readonly ends: number[];
+  readonly recent: readonly RecentRecords[];
+}
+
+/**
+ * The embedded {@link EventLog}: one LMDB file. An append resolves after fsync; appends made at the same time share one (group
+ * commit). Readers in this process get records straight from the commit while they are caught up, and from the file otherwise.
+ * Other processes may append to and read the same file; what they append is seen within `pollMs`. Groups share partitions
+ * among the subscriptions of one process, not between processes. Records expire by the time of their append, not by their
+ * timestamp, so that replaying old events does not lose them; the file does not shrink, its room is used again.
+ */
+export class LmdbEventLog implements EventLog {
+  readonly #options: Required<LmdbEventLogOptions>;
+  readonly #files: LmdbFiles;
+  readonly #topics = new Map<string, OpenTopic>();
+  readonly #commits: GroupCommit;
+  readonly #subscriptions: LocalSubscriptions;
+  #polling: (() => void) | undefined;
+  #pruning: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  static async open(options: LmdbEventLogOptions): Promise<LmdbEventLog> {
+    if (!options.readOnly) await mkdir(dirname(options.path), { recursive: true });
+    return new LmdbEventLog(options);
+  }
+
+  private constructor(options: LmdbEventLogOptions) {
+    this.#options = {
+      readOnly: false,
+      maxRecordBytes: 25 * 1024 * 1024,
+      maxQueuedBytes: 64 * 1024 * 1024,
+      maxRecentBytes: 4 * 1024 * 1024,
+      pollMs: 20,
+      retentionMs: 60_000,
+      clock: { now: () => Date.now() },
+      scheduler: timerScheduler,
+      ...options,
+    };
+    const { path, readOnly, maxQueuedBytes, clock, scheduler } = this.#options;
+    this.#files = new LmdbFiles(path, readOnly);
+    this.#commits = new GroupCommit({
+      maxQueuedBytes,
+      maxChunkBytes: MAX_CHUNK_BYTES,
+      now: () => clock.now(),
+      write: (take) => this.#files.write(take, (name) => this.#topic(name).stored, clock.now()),
+      committed: (chunks) => this.#committed(chunks),
+    });
+    const source: RecordSource = {
+      partitions: (topic) => this.#find(topic)?.stored.partitions,
+      end: (topic, partition) => this.#topic(topic).ends[partition] as number,
+      fetch: (request) => this.#fetch(request),
+    };
+    this.#subscriptions = new LocalSubscriptions(source, scheduler);
+    if (!readOnly) this.#schedulePruning();
+  }
+
+  async ensureTopic(spec: TopicSpec): Promise<void> {
+    const stored = this.#find(spec.name)?.stored ?? (await this.#files.makeTopic(spec));
+    if (stored.partitions !== spec.partitions) {
+      const message = `topic ${spec.name} has ${stored.partitions} partitions, wanted are ${spec.partitions}; the count is frozen, make a new topic`;
+      throw new Fault('MR_TOPIC_PARTITIONS', message, false);
+    }
+  }
+
+  partitions(topic: string): Promise<number | undefined> {
+    return Promise.resolve(this.#find(topic)?.stored.partitions);
+  }
+
+  topics(): Promise<readonly string[]> {
+    this.#files.refresh();
+    return Promise.resolve(this.#files.topics().map(({ name }) => name));
+  }
+
+  append(records: readonly NewRecord[]): Promise<readonly Position[]> {
+    if (records.length === 0) return Promise.resolve([]);
+    let placed: PlacedRecord[];
+    try {
+      if (this.#closing) throw new Fault('MR_LOG_CLOSED', 'the log is closed', false);
+      if (this.#options.readOnly) throw new Fault('MR_LOG_READ_ONLY', 'the log was opened for reading', false);
+      placed = records.map((record) => this.#place(record));
+    } catch (error) {
+      return Promise.reject(error as Fault);
+    }
+    return this.#commits.append(placed);
+  }
+
+  async end(topic: string): Promise<NextOffsets> {
+    const { stored } = this.#topic(topic);
+    this.#files.refresh();
+    return Array.from({ length: stored.partitions }, (_, partition) => this.#files.end(stored, partition));
+  }
+
+  async begin(topic: string): Promise<NextOffsets> {
+    const { stored } = this.#topic(topic);
+    this.#files.refresh();
+    return Array.from({ length: stored.partitions }, (_, partition) => this.#files.begin(stored, partition));
+  }
+
+  async subscribe(options: SubscribeOptions): Promise<Subscription> {
+    const topic = this.#topic(options.topic);
+    this.#files.refresh();
+    this.#look(topic);
+    const subscription = this.#subscriptions.subscribe(options);
+    this.#schedulePolling();
+    return subscription;
+  }
+
+  async *read(topic: string, partition: number, from: number, to = Infinity): AsyncGenerator<LogRecord> {
+    const { stored } = this.#topic(topic);
+    this.#files.refresh();
+    const end = Math.min(to, this.#files.end(stored, partition));
+    for (let next = from; next < end;) {
+      const read = this.#files.read(stored, partition, next, Math.min(READ_RECORDS, end - next), READ_BYTES);
+      if (!read) return;
+      if (read.unreadable) {
+        const { offset, reason } = read.unreadable;
+        throw new Fault('MR_LOG_CORRUPT', `${topic}/${partition}@${offset} cannot be read: ${reason}`, false);
+      }
+      for (const record of read.records) {
+        if (record.offset >= end) return;
+        yield record;
+      }
+      next = read.nextOffset;
+    }
+  }
+
+  ping(): Promise<void> {
+    this.#files.topics();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Removes what has outlived its topic's retention; runs by itself every `retentionMs`. Returns how many chunks went. */
+  async prune(): Promise<number> {
+    const now = this.#options.clock.now();
+    let total = 0;
+    for (const topic of this.#files.topics()) {
+      if (topic.retention === 'forever') continue;
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        for (let more = true; more;) {
+          const pruned = await this.#files.prune(topic, partition, now - topic.retention.milliseconds);
+          total += pruned.removed;
+          more = pruned.more;
+        }
+      }
+    }
+    return total;
+  }
+
+  async #close(): Promise<void> {
+    this.#polling?.();
+    this.#pruning?.();
+    await this.#subscriptions.stop();
+    await this.#commits.idle();
+    await this.#files.close();
+  }
+
+  #place(record: NewRecord): PlacedRecord {
+    const { partitions } = this.#topic(record.topic).stored;
+    const size = sizeOf(record);
+    if (size > this.#options.maxRecordBytes) {
+      const message = `a record of ${size} bytes for ${record.topic} is over the bound of ${this.#options.maxRecordBytes}; nothing was appended`;
+      throw new Fault('MR_RECORD_TOO_LARGE', message, false);
+    }
+    const partition = record.partition ?? partitionOf(record.key, partitions);
+    if (!(partition >= 0 && partition < partitions)) {
+      throw new Fault('MR_PARTITION_UNKNOWN', `${record.topic} has ${partitions} partitions, none is ${partition}`, false);
+    }
+    return record.partition === undefined ? { ...record, partition } : (record as PlacedRecord);
+  }
+
+  #find(name: string): OpenTopic | undefined {
+    const known = this.#topics.get(name);
+    if (known) return known;
+    this.#files.refresh();
+    const stored = this.#files.topic(name);
+    if (!stored) return undefined;
+    const each = Array.from({ length: stored.partitions }, (_, partition) => partition);
+    const topic = {
+      stored,
+      ends: each.map((partition) => this.#files.end(stored, partition)),
+      recent: each.map(() => new RecentRecords(this.#options.maxRecentBytes)),
+    };
+    this.#topics.set(name, topic);
+    return topic;
+  }
+
+  #topic(name: string): OpenTopic {
+    const topic = this.#find(name);
+    if (!topic) throw new Fault('MR_TOPIC_UNKNOWN', `there is no topic ${name}`, false);
+    return topic;
+  }
+
+  #committed(chunks: readonly ChunkBuilder[]): void {
+    for (const chunk of chunks) {
+      const { ends, recent } = this.#topic(chunk.topic);
+      const { partition } = chunk;
+      // The poll may have seen this commit first.
+      ends[partition] = Math.max(ends[partition] as number, chunk.base + chunk.count);
+      if (!this.#subscriptions.isRead(chunk.topic)) recent[partition]?.clear();
+      else {
+        recent[partition]?.add(chunk.base, chunk.logRecords(), chunk.bytes);
+        this.#subscriptions.appended(chunk.topic, partition);
+      }
+    }
+  }
+
+  #fetch({ topic: name, partition, from, maxRecords, maxBytes }: FetchRequest): Fetched | undefined {
+    const { stored, ends, recent } = this.#topic(name);
+    if (from >= (ends[partition] as number)) return undefined;
+    const records = recent[partition]?.take(from, maxRecords, maxBytes);
+    if (records) return { records, nextOffset: (records.at(-1) as LogRecord).offset + 1 };
+    const read = this.#files.read(stored, partition, from, maxRecords, maxBytes);
+    if (read) return read;
+    // Nothing where something was: retention has taken it, or this read is of a moment before it was written.
+    this.#files.refresh();
+    const begin = this.#files.begin(stored, partition);
+    return begin > from ? { records: [], nextOffset: begin } : this.#files.read(stored, partition, from, maxRecords, maxBytes);
+  }
+
+  /** Takes note of what other processes have appended to the topic. */
+  #look({ stored, ends }: OpenTopic): void {
+    for (let partition = 0; partition < stored.partitions; partition++) {
+      const end = this.#files.end(stored, partition);
+      if (end <= (ends[partition] as number)) continue;
+      ends[partition] = end;
+      this.#subscriptions.appended(stored.name, partition);
+    }
+  }
+
+  #schedulePolling(): void {
+    this.#polling ??= this.#options.scheduler.after(this.#options.pollMs, () => {
+      this.#polling = undefined;
+      const topics = this.#subscriptions.topics();
+      if (topics.length === 0 || this.#closing) return;
+      this.#files.refresh();
+      for (const topic of topics) this.#look(this.#topic(topic));
+      this.#schedulePolling();
+    });
+  }
+
+  #schedulePruning(): void {
+    this.#pruning = this.#options.scheduler.after(this.#options.retentionMs, () => {
+      // A failed round is repeated with the next: what is expired stays expired.
+      const again = () => {
+        if (!this.#closing) this.#schedulePruning();
+      };
+      void this.prune().then(again, again);
+    });
+  }
+}
