@@ -1,1 +1,1 @@
-export {};
+export { LmdbOnlineStore, type LmdbOnlineStoreOptions } from './lmdb-online-store.js';

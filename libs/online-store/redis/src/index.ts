@@ -1,1 +1,1 @@
-export {};
+export { RedisOnlineStore, type RedisOnlineStoreOptions } from './redis-online-store.js';

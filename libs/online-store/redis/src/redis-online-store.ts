@@ -1,0 +1,184 @@
+import { Fault } from '@millrace/kernel';
+import type { OnlineGuard, OnlineStore, OnlineWrite } from '@millrace/online-store';
+import { createClient, RESP_TYPES } from 'redis';
+
+export interface RedisOnlineStoreOptions {
+  /** `redis://` or `rediss://`, with user, password and database number where needed. */
+  readonly url: string;
+  /** Put before every key, so that several houses can share one Redis. */
+  readonly prefix?: string;
+  /** How long one command may wait for an answer, also while the connection is down. */
+  readonly commandTimeoutMs?: number;
+  /** Commands that may wait for the connection; beyond it they fail at once. */
+  readonly maxQueuedCommands?: number;
+}
+
+/**
+ * Guards and writes in one atomic step. ARGV[1] guards, then for each guard `1` (holds ARGV value) or `0` (absent) and the value;
+ * then for each write `1` (set) or `0` (delete) and the value. KEYS are the guards' and the writes' keys in the same order.
+ */
+const WRITE_SCRIPT = `
+local guards = tonumber(ARGV[1])
+for i = 1, guards do
+  local found = redis.call('GET', KEYS[i])
+  if ARGV[2 * i] == '0' then
+    if found then return 0 end
+  elseif found ~= ARGV[2 * i + 1] then return 0 end
+end
+for i = guards + 1, #KEYS do
+  if ARGV[2 * i] == '1' then redis.call('SET', KEYS[i], ARGV[2 * i + 1])
+  else redis.call('DEL', KEYS[i]) end
+end
+return 1`;
+
+const ZERO = Buffer.from('0');
+const ONE = Buffer.from('1');
+const EMPTY = Buffer.alloc(0);
+const SCAN_COUNT = '5000';
+/** Keys per MGET and DEL of a scan or clear: short enough not to hold Redis up. */
+const PAGE = 1_000;
+
+function connect(options: RedisOnlineStoreOptions) {
+  return createClient({
+    url: options.url,
+    commandsQueueMaxLength: options.maxQueuedCommands ?? 10_000,
+    socket: { connectTimeout: 5_000, keepAlive: true, noDelay: true, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) },
+  }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+}
+
+/**
+ * The online store in one Redis (or anything that speaks its protocol, on one node). Commands of one tick leave in one write,
+ * so concurrent reads share a round trip. Redis is a projection here: its persistence does not matter, and FLUSHALL costs a rebuild.
+ */
+export class RedisOnlineStore implements OnlineStore {
+  readonly #client: ReturnType<typeof connect>;
+  readonly #prefix: Buffer;
+  readonly #timeoutMs: number;
+  #script: string | undefined;
+
+  private constructor(client: ReturnType<typeof connect>, options: RedisOnlineStoreOptions) {
+    this.#client = client;
+    this.#prefix = Buffer.from(options.prefix ?? '');
+    this.#timeoutMs = options.commandTimeoutMs ?? 10_000;
+  }
+
+  /** Connects; fails at once when Redis cannot be reached, reconnects by itself when it is lost later. */
+  static async connect(options: RedisOnlineStoreOptions): Promise<RedisOnlineStore> {
+    const client = connect(options);
+    // The client reports each lost connection here; commands carry the failure to their callers, so nothing else is to be done.
+    client.on('error', () => undefined);
+    let failed: (error: unknown) => void = () => undefined;
+    const firstError = new Promise<never>((_, reject) => {
+      failed = reject;
+    });
+    client.once('error', failed);
+    try {
+      await Promise.race([client.connect(), firstError]);
+    } catch (error) {
+      client.destroy();
+      throw fault('connect', error);
+    }
+    client.off('error', failed);
+    return new RedisOnlineStore(client, options);
+  }
+
+  async getMany(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
+    if (keys.length === 0) return [];
+    return this.#send<(Buffer | null)[]>('read', ['MGET', ...keys.map((key) => this.#full(key))]);
+  }
+
+  async writeMany(writes: readonly OnlineWrite[], guards: readonly OnlineGuard[] = []): Promise<boolean> {
+    if (writes.length === 0 && guards.length === 0) return true;
+    const all = [...guards, ...writes];
+    const args: (string | Buffer)[] = [String(all.length), ...all.map((item) => this.#full(item.key)), String(guards.length)];
+    for (const { value } of all) args.push(value === null ? ZERO : ONE, value ?? EMPTY);
+    return (await this.#runScript(args)) === 1;
+  }
+
+  async #runScript(args: readonly (string | Buffer)[]): Promise<number> {
+    this.#script ??= (await this.#send<Buffer>('load its script', ['SCRIPT', 'LOAD', WRITE_SCRIPT])).toString();
+    try {
+      return await this.#send<number>('write', ['EVALSHA', this.#script, ...args]);
+    } catch (error) {
+      // A restarted Redis, or SCRIPT FLUSH, has forgotten it.
+      if (!(error instanceof Error && error.message.includes('NOSCRIPT'))) throw error;
+      return this.#send<number>('write', ['EVAL', WRITE_SCRIPT, ...args]);
+    }
+  }
+
+  async *scan(prefix: Buffer): AsyncIterable<readonly [Buffer, Buffer]> {
+    const keys = (await this.#keys(prefix)).sort((a, b) => a.compare(b));
+    for (let from = 0; from < keys.length; from += PAGE) {
+      const page = keys.slice(from, from + PAGE);
+      const values = await this.#send<(Buffer | null)[]>('scan', ['MGET', ...page]);
+      for (const [index, key] of page.entries()) {
+        const value = values[index];
+        if (value) yield [key.subarray(this.#prefix.length), value];
+      }
+    }
+  }
+
+  async clear(prefix: Buffer): Promise<number> {
+    const keys = await this.#keys(prefix);
+    let removed = 0;
+    for (let from = 0; from < keys.length; from += PAGE) {
+      removed += await this.#send<number>('clear', ['UNLINK', ...keys.slice(from, from + PAGE)]);
+    }
+    return removed;
+  }
+
+  /** Full keys below a prefix, each once (SCAN may return a key twice while the table grows). */
+  async #keys(prefix: Buffer): Promise<Buffer[]> {
+    const full = this.#full(prefix);
+    const pattern = Buffer.concat([escapeGlob(full), Buffer.from('*')]);
+    const found = new Map<string, Buffer>();
+    let cursor: Buffer | string = '0';
+    do {
+      const reply: [Buffer, Buffer[]] = await this.#send('scan', ['SCAN', cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT]);
+      cursor = reply[0];
+      for (const key of reply[1]) found.set(key.toString('latin1'), key);
+    } while (cursor.toString() !== '0');
+    return [...found.values()];
+  }
+
+  async ping(): Promise<void> {
+    await this.#send('answer', ['PING']);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#client.isOpen) return;
+    try {
+      await this.#client.close();
+    } catch {
+      this.#client.destroy();
+    }
+  }
+
+  #full(key: Buffer): Buffer {
+    return this.#prefix.length === 0 ? key : Buffer.concat([this.#prefix, key]);
+  }
+
+  async #send<T>(doing: string, args: readonly (string | Buffer)[]): Promise<T> {
+    try {
+      return (await this.#client.sendCommand(args, { timeout: this.#timeoutMs })) as T;
+    } catch (error) {
+      throw fault(doing, error);
+    }
+  }
+}
+
+/** MATCH takes a glob over bytes: what it gives a meaning is escaped. */
+function escapeGlob(bytes: Buffer): Buffer {
+  const special = new Set(Buffer.from('*?[]\\^-'));
+  const escaped: number[] = [];
+  for (const byte of bytes) {
+    if (special.has(byte)) escaped.push(0x5c);
+    escaped.push(byte);
+  }
+  return Buffer.from(escaped);
+}
+
+function fault(doing: string, error: unknown): Fault {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Fault('MR_ONLINE_STORE', `the online store (Redis) failed to ${doing}: ${reason}`, true, { cause: error });
+}
