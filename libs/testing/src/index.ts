@@ -10,3 +10,7 @@ export { ProcessNotReady, startProcess, type ProcessExit, type ProcessOptions, t
 export { tempDir, type TempDir } from './temp-dir.js';
 export { findCommand, need, repositoryRoot, runCommand, type Requirement } from './toolchain.js';
 export { waitFor, type WaitOptions } from './wait-for.js';
+export { distributedTopology, SERVICES, type DistributedOptions } from './topology/distributed.js';
+export { embeddedTopology } from './topology/embedded.js';
+export { ServiceProcess, type ServiceProcessOptions } from './topology/service-process.js';
+export type { Topology } from './topology/topology.js';

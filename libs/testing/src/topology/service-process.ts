@@ -1,27 +1,21 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-
-/** The repository's root: topologies run the built code, `dist/`, as a user would. */
-export const repositoryRoot = process.env['MILLRACE_TEST_ROOT'] ?? process.cwd();
-
-const LAST_LINES = 40;
+import { startProcess, type RunningProcess } from '../start-process.js';
+import { repositoryRoot } from '../toolchain.js';
 
 export interface ServiceProcessOptions {
   readonly name: string;
-  /** Path of the script below the repository's root. */
+  /** Path of the built script below the repository's root. */
   readonly script: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Asked until it answers 200. */
   readonly readyUrl: string;
-  readonly readyWithinMs?: number;
+  readonly readyTimeoutMs?: number;
 }
 
-/** One Node process of ours: started, awaited until ready, stopped or killed, always by pid. */
+/** One Node process of ours that can be started again after it was killed, with the same settings. */
 export class ServiceProcess {
-  #child: ChildProcess | undefined;
-  #output: string[] = [];
+  #running: RunningProcess | undefined;
 
   constructor(readonly options: ServiceProcessOptions) {}
 
@@ -30,94 +24,53 @@ export class ServiceProcess {
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#running?.pid;
   }
 
-  /** The last lines it printed: what a failed test shows. */
+  /** The end of what it has written: what a failed test shows. */
   get output(): string {
-    return this.#output.join('\n');
+    return this.#running?.output() ?? '';
   }
 
-  spawn(): void {
-    const { script, args = [], env = {} } = this.options;
-    const child = spawn(process.execPath, ['--enable-source-maps', join(repositoryRoot, script), ...args], {
-      cwd: repositoryRoot,
-      env: { ...baseEnvironment(), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const keep = (chunk: Buffer): void => {
-      this.#output.push(...chunk.toString().split('\n').filter(Boolean));
-      this.#output.splice(0, this.#output.length - LAST_LINES);
-    };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
-    this.#child = child;
-    LIVING.add(child);
-    child.once('exit', () => LIVING.delete(child));
-  }
-
-  async ready(): Promise<void> {
-    const { name, readyUrl, readyWithinMs = 90_000 } = this.options;
-    const deadline = Date.now() + readyWithinMs;
-    let last = 'no answer';
-    while (Date.now() < deadline) {
-      if (this.#child?.exitCode !== null || this.#child.signalCode !== null) {
-        throw new Error(`${name} ended with ${this.#child?.exitCode ?? this.#child?.signalCode} before it was ready:\n${this.output}`);
-      }
-      try {
-        const response = await fetch(readyUrl, { signal: AbortSignal.timeout(5_000) });
-        if (response.ok) return;
-        last = `${response.status} ${(await response.text()).slice(0, 1000)}`;
-      } catch (error) {
-        last = error instanceof Error ? error.message : String(error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`${name} was not ready within ${readyWithinMs} ms (${last}):\n${this.output}`);
-  }
-
+  /** Resolves when it is ready; on failure the error carries its last readiness answer and its output. */
   async start(): Promise<void> {
-    this.spawn();
-    await this.ready();
+    const { name, script, args = [], env = {}, readyUrl, readyTimeoutMs = 90_000 } = this.options;
+    let answer = 'none';
+    try {
+      this.#running = await startProcess({
+        name,
+        command: process.execPath,
+        args: ['--enable-source-maps', join(repositoryRoot, script), ...args],
+        cwd: repositoryRoot,
+        env: { ...withoutOurs(), ...env, NODE_OPTIONS: '' },
+        readyTimeoutMs,
+        readyWhen: async () => {
+          const response = await fetch(readyUrl, { signal: AbortSignal.timeout(5_000) });
+          answer = `${response.status} ${(await response.text()).slice(0, 2000)}`;
+          return response.ok;
+        },
+      });
+    } catch (error) {
+      throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}\nlast readiness answer: ${answer}`, {
+        cause: error,
+      });
+    }
   }
 
-  /** `SIGKILL`: no handler runs, nothing is flushed. Resolves when the process is gone. */
-  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await gone;
+  /** SIGKILL: no handler runs, nothing is flushed. Resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#running?.kill('SIGKILL');
+    await this.#running?.exited;
   }
 
-  stop(): Promise<void> {
-    return this.kill('SIGTERM');
+  /** SIGTERM, as an orchestrator would. */
+  async stop(): Promise<void> {
+    await this.#running?.stop(30_000);
   }
 }
 
-const LIVING = new Set<ChildProcess>();
-// A test run that dies must not leave services behind.
-process.once('exit', () => {
-  for (const child of LIVING) child.kill('SIGKILL');
-});
-
-/** Our own variables do not leak from the surrounding shell into a topology. */
-function baseEnvironment(): Record<string, string> {
-  const entries = Object.entries(process.env).filter(
-    ([name, value]) => value !== undefined && (!name.startsWith('MILLRACE_') || name.startsWith('MILLRACE_TEST_')),
-  );
-  return { ...(Object.fromEntries(entries) as Record<string, string>), NODE_OPTIONS: '' };
-}
-
-/** A port that was free a moment ago. */
-export function pickPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
+/** Takes away our own variables of the surrounding shell, so that a topology has only what it is given. */
+function withoutOurs(): Record<string, undefined> {
+  const ours = Object.keys(process.env).filter((name) => name.startsWith('MILLRACE_'));
+  return Object.fromEntries(ours.map((name) => [name, undefined]));
 }
