@@ -1,1 +1,40 @@
-export {};
+export { loadConfig, type Config, type Environment } from './config/config.js';
+export { kitConfig } from './config/kit-variables.js';
+export {
+  defineConfig,
+  duration,
+  flag,
+  integer,
+  port,
+  size,
+  url,
+  variable,
+  type ConfigGroup,
+  type ValuesOf,
+  type Variable,
+  type Variables,
+} from './config/variable.js';
+export { configuredAdapters, type AdapterContext, type Adapters } from './host/adapters.js';
+export { systemClock, systemScheduler } from './host/clock.js';
+export { Health, type Check, type Liveness, type Readiness } from './host/health.js';
+export { openHost, type Host, type HostOptions } from './host/host.js';
+export { HostModule } from './host/host.module.js';
+export { SystemIds } from './host/ids.js';
+export { Lifecycle, type Phase } from './host/lifecycle.js';
+export { runMain } from './host/run-main.js';
+export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
+export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem } from './http/problem.js';
+export { ProblemFilter, sendProblem } from './http/problem.filter.js';
+export { rawRoutes, type RawRoutesOptions } from './http/raw-routes.js';
+export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
+export type { DomainLog } from './log/domain-log.js';
+export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-logs.js';
+export { Facts, type NewFact } from './log/facts.js';
+export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
+export { decisionsTopic, PARTITIONS, Topics } from './log/topics.js';
+export { Metrics } from './telemetry/metrics.js';
+export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
+export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';
+export type { Checkpoint } from './transport/checkpoints.js';
+export { LOG_TRANSPORT, Projects, Reacts, type HandlerOptions } from './transport/decorators.js';
+export { LogTransport } from './transport/log-transport.js';

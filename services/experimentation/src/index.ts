@@ -1,1 +1,2 @@
-export {};
+export { experimentationConfig } from './config.js';
+export { ExperimentationModule } from './experimentation.module.js';

@@ -1,1 +1,2 @@
-export {};
+export { featuresConfig } from './config.js';
+export { FeaturesModule } from './features.module.js';

@@ -1,1 +1,2 @@
-export {};
+export { inferenceConfig } from './config.js';
+export { InferenceModule } from './inference.module.js';

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { duration, flag, integer, port, size, url, variable, type ConfigGroup, type ValuesOf } from './variable.js';
+
+const text = z.string();
+const optional = text.optional();
+
+const hosts = text
+  .transform((value) =>
+    value
+      .split(',')
+      .map((host) => host.trim())
+      .filter((host) => host !== ''),
+  )
+  .refine((list) => list.length > 0 && list.every((host) => /^[^\s:]+:\d+$/.test(host) || /^\[[0-9a-fA-F:]+\]:\d+$/.test(host)), {
+    error: () => 'is not a list of host:port, separated by commas',
+  });
+
+/** The variables every process of Millrace understands. */
+const variables = {
+  dataDir: variable(
+    'MILLRACE_DATA_DIR',
+    text.default('.millrace'),
+    'Folder of the embedded log, state, offline store and artifacts. One process at a time.',
+  ),
+  host: variable(
+    'MILLRACE_HOST',
+    text.default('127.0.0.1'),
+    'Address to listen on. There is no authentication yet: anything else than loopback is warned about.',
+  ),
+  port: variable('MILLRACE_PORT', port(8080), 'HTTP: every protocol, by path. 0 picks a free port.'),
+  clickhousePort: variable(
+    'MILLRACE_CLICKHOUSE_PORT',
+    port(8123),
+    'Embedded offline store: ClickHouse HTTP for analysts, read-only. 0 picks a free port.',
+  ),
+  grpcPort: variable('MILLRACE_GRPC_PORT', port(8081), 'gRPC Open Inference Protocol.'),
+
+  kafkaBrokers: variable(
+    'MILLRACE_KAFKA_BROKERS',
+    hosts.optional(),
+    'Kafka brokers, `host:port` separated by commas. Set: Kafka is the log. Not set: the embedded log.',
+  ),
+  kafkaTls: variable('MILLRACE_KAFKA_TLS', flag(false), 'Speak TLS to the brokers.'),
+  kafkaTlsCa: variable('MILLRACE_KAFKA_TLS_CA', optional, 'PEM file of the authorities that sign the brokers’ certificates.'),
+  kafkaTlsCert: variable('MILLRACE_KAFKA_TLS_CERT', optional, 'PEM file of our certificate, for brokers that ask for one.'),
+  kafkaTlsKey: variable('MILLRACE_KAFKA_TLS_KEY', optional, 'PEM file of our certificate’s key.'),
+  kafkaSaslMechanism: variable(
+    'MILLRACE_KAFKA_SASL_MECHANISM',
+    z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: () => 'is not one of plain, scram-sha-256, scram-sha-512' }).optional(),
+    '`plain`, `scram-sha-256` or `scram-sha-512`.',
+  ),
+  kafkaSaslUsername: variable('MILLRACE_KAFKA_SASL_USERNAME', optional, 'User name for SASL.'),
+  kafkaSaslPassword: variable('MILLRACE_KAFKA_SASL_PASSWORD', optional, 'Password for SASL.', { secret: true }),
+  kafkaReplication: variable('MILLRACE_KAFKA_REPLICATION', integer(1, 32, 1), 'Replicas of the topics we create.'),
+
+  redisUrl: variable(
+    'MILLRACE_REDIS_URL',
+    url('redis:', 'rediss:').optional(),
+    'Set: Redis is the online store. Not set: the embedded store.',
+  ),
+  clickhouseUrl: variable(
+    'MILLRACE_CLICKHOUSE_URL',
+    url('http:', 'https:').optional(),
+    'Set: a ClickHouse server is the offline store. Not set: ClickHouse in this process.',
+  ),
+  clickhouseUser: variable('MILLRACE_CLICKHOUSE_USER', text.default('default'), 'User at the ClickHouse server.'),
+  clickhousePassword: variable('MILLRACE_CLICKHOUSE_PASSWORD', text.default(''), 'Password at the ClickHouse server.', { secret: true }),
+
+  artifacts: variable(
+    'MILLRACE_ARTIFACTS',
+    text
+      .refine((value) => /^file:.+/.test(value) || /^s3:\/\/[^/]+/.test(value), {
+        error: () => 'is neither file:<folder> nor s3://bucket/prefix',
+      })
+      .optional(),
+    'Where files live: `file:<folder>` or `s3://bucket/prefix`. Not set: `artifacts` under the data folder.',
+  ),
+  s3Endpoint: variable('MILLRACE_S3_ENDPOINT', url('http:', 'https:').optional(), 'Address of an S3-compatible server; not set: AWS.'),
+  s3Region: variable('MILLRACE_S3_REGION', text.default('us-east-1'), 'S3 region.'),
+  s3AccessKeyId: variable('MILLRACE_S3_ACCESS_KEY_ID', optional, 'S3 credentials; not set: the AWS SDK’s own chain.'),
+  s3SecretAccessKey: variable('MILLRACE_S3_SECRET_ACCESS_KEY', optional, 'S3 credentials.', { secret: true }),
+  s3PathStyle: variable(
+    'MILLRACE_S3_PATH_STYLE',
+    flag(true),
+    'Bucket in the path rather than in the host name; what most S3-compatible servers need.',
+  ),
+
+  logLevel: variable(
+    'MILLRACE_LOG_LEVEL',
+    z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+        error: () => 'is not one of trace, debug, info, warn, error, fatal, silent',
+      })
+      .default('info'),
+    'Least level that is logged: `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`.',
+  ),
+  otlpEndpoint: variable(
+    'MILLRACE_OTLP_ENDPOINT',
+    url('http:', 'https:').optional(),
+    'OTLP/HTTP collector for traces, e.g. `http://127.0.0.1:4318`. Not set: no tracing.',
+  ),
+  traceRatio: variable(
+    'MILLRACE_TRACE_RATIO',
+    text
+      .default('1')
+      .transform(Number)
+      .refine((value) => value >= 0 && value <= 1, { error: () => 'is not a number from 0 to 1' }),
+    'Share of new traces that are recorded; a request that comes with a trace keeps its own choice.',
+  ),
+
+  maxBodyBytes: variable('MILLRACE_MAX_BODY', size('32MiB'), 'Largest request body; files are streamed and not bound by it. Beyond: 413.'),
+  maxHeaderBytes: variable('MILLRACE_MAX_HEADERS', size('32KiB'), 'Largest request head. Beyond: 431.'),
+  maxInFlight: variable(
+    'MILLRACE_MAX_IN_FLIGHT',
+    integer(1, 1_000_000, 1024),
+    'Requests answered at the same time. Beyond: 503 with Retry-After.',
+  ),
+  headersTimeoutMs: variable('MILLRACE_HEADERS_TIMEOUT', duration('20s'), 'Time a client has to send a request’s head.'),
+  requestTimeoutMs: variable('MILLRACE_REQUEST_TIMEOUT', duration('5m'), 'Time a client has to send a whole request.'),
+  keepAliveTimeoutMs: variable(
+    'MILLRACE_KEEP_ALIVE_TIMEOUT',
+    duration('75s'),
+    'How long an idle connection is kept; longer than that of a balancer in front.',
+  ),
+  commandDeadlineMs: variable('MILLRACE_COMMAND_DEADLINE', duration('10s'), 'Time a command has; then 504, its effect may still come.'),
+  queryDeadlineMs: variable(
+    'MILLRACE_QUERY_DEADLINE',
+    duration('10s'),
+    'Time a query waits for its projection to reach a position; then 504.',
+  ),
+  connectDeadlineMs: variable(
+    'MILLRACE_CONNECT_DEADLINE',
+    duration('1m'),
+    'How long a start tries to reach the log and the stores before it gives up.',
+  ),
+  shutdownDeadlineMs: variable('MILLRACE_SHUTDOWN_DEADLINE', duration('30s'), 'How long a stop may take before it is cut short.'),
+} as const;
+
+function check(values: ValuesOf<typeof variables>): readonly string[] {
+  const problems: string[] = [];
+  if (values.kafkaSaslMechanism && (values.kafkaSaslUsername === undefined || values.kafkaSaslPassword === undefined)) {
+    problems.push('MILLRACE_KAFKA_SASL_MECHANISM is set, so MILLRACE_KAFKA_SASL_USERNAME and MILLRACE_KAFKA_SASL_PASSWORD have to be');
+  }
+  if (!values.kafkaSaslMechanism && values.kafkaSaslUsername !== undefined) {
+    problems.push('MILLRACE_KAFKA_SASL_USERNAME is set, so MILLRACE_KAFKA_SASL_MECHANISM has to be');
+  }
+  if (!values.kafkaTls && (values.kafkaTlsCa ?? values.kafkaTlsCert ?? values.kafkaTlsKey) !== undefined) {
+    problems.push('MILLRACE_KAFKA_TLS_* files are given, but MILLRACE_KAFKA_TLS is not true');
+  }
+  if ((values.kafkaTlsCert === undefined) !== (values.kafkaTlsKey === undefined)) {
+    problems.push('MILLRACE_KAFKA_TLS_CERT and MILLRACE_KAFKA_TLS_KEY go together');
+  }
+  if ((values.s3AccessKeyId === undefined) !== (values.s3SecretAccessKey === undefined)) {
+    problems.push('MILLRACE_S3_ACCESS_KEY_ID and MILLRACE_S3_SECRET_ACCESS_KEY go together');
+  }
+  return problems;
+}
+
+export const kitConfig: ConfigGroup<typeof variables> = { name: '', variables, check };

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+
+/** One environment variable: its name, its schema, and the sentence the reference table prints. */
+export interface Variable<T = unknown> {
+  readonly name: string;
+  readonly schema: z.ZodType<T>;
+  readonly meaning: string;
+  /** Never printed. A URL is printed without its user part whether it is secret or not. */
+  readonly secret: boolean;
+}
+
+export type Variables = Readonly<Record<string, Variable>>;
+export type ValuesOf<V extends Variables> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never };
+
+/** Variables that belong together: the kit's own, or one service's. Names of a service's group start with `MILLRACE_<GROUP>_`. */
+export interface ConfigGroup<V extends Variables = Variables> {
+  readonly name: string;
+  readonly variables: V;
+  /** Rules across variables; each breach is one sentence that names the variables. */
+  readonly check?: (values: ValuesOf<V>) => readonly string[];
+}
+
+export function variable<S extends z.ZodType>(
+  name: `MILLRACE_${string}`,
+  schema: S,
+  meaning: string,
+  options: { readonly secret?: boolean } = {},
+): Variable<z.output<S>> {
+  return { name, schema: schema as unknown as z.ZodType<z.output<S>>, meaning, secret: options.secret ?? false };
+}
+
+/**
+ * A service's own variables, declared in its config.ts. `name` is the domain; every variable has to be called
+ * `MILLRACE_<NAME>_...`, so that another service can tell it is not meant.
+ */
+export function defineConfig<V extends Variables>(
+  name: string,
+  variables: V,
+  check?: (values: ValuesOf<V>) => readonly string[],
+): ConfigGroup<V> {
+  const prefix = groupPrefix(name);
+  for (const { name: variableName } of Object.values(variables)) {
+    if (!variableName.startsWith(prefix))
+      throw new Error(`${variableName} is declared by ${name}, so its name has to start with ${prefix}`);
+  }
+  return check ? { name, variables, check } : { name, variables };
+}
+
+export function groupPrefix(group: string): string {
+  return `MILLRACE_${group.toUpperCase()}_`;
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** `500ms`, `30s`, `5m`, `1h`, `7d`; milliseconds inside. */
+export function duration(fallback: string): z.ZodType<number> {
+  return z.string().default(fallback).transform(measure('a duration such as 500ms, 30s, 5m or 1h', UNITS));
+}
+
+/** `512B`, `64KiB`, `16MiB`, `1GiB`; bytes inside. */
+export function size(fallback: string): z.ZodType<number> {
+  return z.string().default(fallback).transform(measure('a size such as 512B, 64KiB, 16MiB or 1GiB', SIZES));
+}
+
+export function port(fallback: number): z.ZodType<number> {
+  return integer(0, 65_535, fallback);
+}
+
+export function integer(least: number, most: number, fallback: number): z.ZodType<number> {
+  return z
+    .string()
+    .default(String(fallback))
+    .transform((text, context) => {
+      const value = Number(text);
+      if (/^-?\d+$/.test(text) && value >= least && value <= most) return value;
+      context.addIssue({ code: 'custom', message: `is not a whole number from ${least} to ${most}` });
+      return z.NEVER;
+    });
+}
+
+export function flag(fallback: boolean): z.ZodType<boolean> {
+  return z
+    .enum(['true', 'false'], { error: () => 'is neither true nor false' })
+    .default(fallback ? 'true' : 'false')
+    .transform((text) => text === 'true');
+}
+
+/** A URL of one of the schemes (`http:`, `redis:` ...). */
+export function url(...schemes: readonly string[]): z.ZodType<string> {
+  return z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
+    error: () => `is not a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+  });
+}
+
+function measure(what: string, units: Readonly<Record<string, number>>) {
+  return (text: string, context: z.RefinementCtx<string>): number => {
+    const match = /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(text);
+    const unit = match ? units[match[2] as string] : undefined;
+    if (match && unit !== undefined) return Math.round(Number(match[1]) * unit);
+    context.addIssue({ code: 'custom', message: `is not ${what}` });
+    return z.NEVER;
+  };
+}

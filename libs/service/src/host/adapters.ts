@@ -1,0 +1,109 @@
+import type { ArtifactStore } from '@millrace/artifact-store';
+import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
+import { S3ArtifactStore } from '@millrace/artifact-store-s3';
+import type { EventLog } from '@millrace/event-log';
+import { Fault, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
+import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import { LmdbOnlineStore } from '@millrace/online-store-lmdb';
+import { RedisOnlineStore } from '@millrace/online-store-redis';
+import type { Logger } from 'pino';
+import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.js';
+import { connectWithRetries } from './connect.js';
+import type { DataDirectory } from './data-directory.js';
+
+export interface AdapterContext {
+  readonly config: Config;
+  readonly directory: DataDirectory;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+}
+
+/** How the ports are filled. The configuration chooses; a test may bring its own. */
+export interface Adapters {
+  log(context: AdapterContext): Promise<EventLog>;
+  online(context: AdapterContext): Promise<OnlineStore>;
+  offline(context: AdapterContext): Promise<OfflineStore>;
+  artifacts(context: AdapterContext): Promise<ArtifactStore>;
+  state(context: AdapterContext, domain: string): Promise<StateStore>;
+}
+
+export const configuredAdapters: Adapters = {
+  log: openLog,
+  online: openOnline,
+  offline: openOffline,
+  artifacts: openArtifacts,
+  state: openState,
+};
+
+async function openOnline({ config, directory, logger }: AdapterContext): Promise<OnlineStore> {
+  const { redisUrl, connectDeadlineMs } = config;
+  if (redisUrl === undefined) return LmdbOnlineStore.open({ path: directory.folder('online') });
+  const what = `the online store (Redis at ${new URL(redisUrl).host})`;
+  return connectWithRetries({ what, variable: 'MILLRACE_REDIS_URL', deadlineMs: connectDeadlineMs, logger }, () =>
+    RedisOnlineStore.connect({ url: redisUrl, prefix: 'millrace:' }),
+  );
+}
+
+async function openArtifacts({ config, directory, logger }: AdapterContext): Promise<ArtifactStore> {
+  const { artifacts, connectDeadlineMs } = config;
+  if (artifacts === undefined) return FilesystemArtifactStore.open(directory.folder('artifacts'));
+  if (artifacts.startsWith('file:')) return FilesystemArtifactStore.open(pathOf(artifacts));
+  const store = s3(artifacts, config);
+  const options = {
+    what: `the artifact store (${artifacts})`,
+    variable: 'MILLRACE_ARTIFACTS and MILLRACE_S3_*',
+    deadlineMs: connectDeadlineMs,
+    logger,
+  };
+  await connectWithRetries(options, () => store.ping());
+  return store;
+}
+
+function s3(artifacts: string, config: Config): S3ArtifactStore {
+  const { hostname: bucket, pathname } = new URL(artifacts);
+  const { s3Endpoint, s3Region, s3PathStyle, s3AccessKeyId, s3SecretAccessKey } = config;
+  return new S3ArtifactStore({
+    bucket,
+    prefix: pathname.replace(/^\/+|\/+$/g, ''),
+    client: {
+      region: s3Region,
+      ...(s3Endpoint === undefined ? {} : { endpoint: s3Endpoint, forcePathStyle: s3PathStyle }),
+      ...(s3AccessKeyId === undefined || s3SecretAccessKey === undefined
+        ? {}
+        : { credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey } }),
+    },
+  });
+}
+
+/** `file:///srv/x` and `file:relative/x`. */
+function pathOf(artifacts: string): string {
+  if (artifacts.startsWith('file://')) return fileURLToPath(artifacts);
+  const path = artifacts.slice('file:'.length);
+  return isAbsolute(path) ? path : resolve(path);
+}
+
+async function openOffline({ config, directory, logger }: AdapterContext): Promise<OfflineStore> {
+  const { clickhouseUrl, clickhouseUser, clickhousePassword, connectDeadlineMs } = config;
+  if (clickhouseUrl === undefined) {
+    // Queries of chdb hold threads of libuv's pool, so the store has to know how many there are.
+    return openOfflineStore({ path: directory.folder('offline'), threads: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) });
+  }
+  const what = `the offline store (ClickHouse at ${new URL(clickhouseUrl).host})`;
+  return connectWithRetries({ what, variable: 'MILLRACE_CLICKHOUSE_URL', deadlineMs: connectDeadlineMs, logger }, async () => {
+    const store = await openOfflineStore({ url: clickhouseUrl, username: clickhouseUser, password: clickhousePassword });
+    await store.ping();
+    return store;
+  });
+}
+
+async function openLog({ directory }: AdapterContext): Promise<EventLog> {
+  throw new Fault('MR_CONNECT', `there is no event log to open at ${directory.path}`, false);
+}
+
+async function openState({ directory }: AdapterContext, domain: string): Promise<StateStore> {
+  throw new Fault('MR_CONNECT', `there is no state store to open at ${directory.folder('state', domain)}`, false);
+}

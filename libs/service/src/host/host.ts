@@ -1,0 +1,147 @@
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { EventLog } from '@millrace/event-log';
+import type { Clock, Ids, Scheduler } from '@millrace/kernel';
+import type { OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
+import type { DestinationStream, Logger } from 'pino';
+import type { Config } from '../config/config.js';
+import { DomainLogs } from '../log/domain-logs.js';
+import { Facts } from '../log/facts.js';
+import { LogConsumers } from '../log/log-consumers.js';
+import { Topics } from '../log/topics.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { Telemetry } from '../telemetry/telemetry.js';
+import { configuredAdapters, type AdapterContext, type Adapters } from './adapters.js';
+import { systemClock, systemScheduler } from './clock.js';
+import { DataDirectory } from './data-directory.js';
+import { Health } from './health.js';
+import { SystemIds } from './ids.js';
+import { Lifecycle } from './lifecycle.js';
+import { createLogger } from './logger.js';
+
+/** Everything a process of Millrace stands on, opened. Services get its parts injected; tools and benches use it as it is. */
+export interface Host {
+  readonly service: string;
+  readonly config: Config;
+  readonly log: EventLog;
+  readonly online: OnlineStore;
+  readonly offline: OfflineStore;
+  readonly artifacts: ArtifactStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+  readonly lifecycle: Lifecycle;
+  readonly directory: DataDirectory;
+  readonly topics: Topics;
+  readonly consumers: LogConsumers;
+  readonly domainLogs: DomainLogs;
+  readonly facts: Facts;
+  /** Closes all of it in order: consumers, projections, replicas, stores, log. */
+  close(): Promise<void>;
+}
+
+export interface HostOptions {
+  /** Name in log lines, metrics and traces: the domain, or `platform`. */
+  readonly service: string;
+  /** Stand-ins for some of the configured adapters; for tests. */
+  readonly adapters?: Partial<Adapters>;
+  /** Where log lines go; standard output unless given. */
+  readonly logDestination?: DestinationStream;
+  /** Where spans go instead of the configured collector; for tests. */
+  readonly spanExporter?: SpanExporter;
+}
+
+const NOT_LOOPBACK = /^(?!127\.|localhost$|::1$)/;
+
+/** Opens the log and the stores the configuration names, and what the kit builds on them. Closes what it opened when one of them fails. */
+export async function openHost(config: Config, options: HostOptions): Promise<Host> {
+  const { service } = options;
+  const telemetry = new Telemetry({
+    service,
+    otlpEndpoint: config.otlpEndpoint,
+    ratio: config.traceRatio,
+    ...(options.spanExporter ? { exporter: options.spanExporter } : {}),
+  });
+  const logger = createLogger({
+    level: config.logLevel,
+    service,
+    trace: () => telemetry.ids(),
+    ...(options.logDestination ? { destination: options.logDestination } : {}),
+  });
+  const lifecycle = new Lifecycle(logger);
+  lifecycle.add('telemetry', 'traces', () => telemetry.close());
+  try {
+    return await open(config, options, { telemetry, logger, lifecycle });
+  } catch (error) {
+    await lifecycle.close();
+    throw error;
+  }
+}
+
+async function open(
+  config: Config,
+  options: HostOptions,
+  base: { telemetry: Telemetry; logger: Logger; lifecycle: Lifecycle },
+): Promise<Host> {
+  const { service } = options;
+  const { telemetry, logger, lifecycle } = base;
+  const clock = systemClock;
+  const scheduler = systemScheduler;
+  const ids = new SystemIds(clock);
+  const metrics = new Metrics(service);
+  const health = new Health(clock);
+  logger.info({ config: config.redacted(), node: process.version }, 'starting');
+  if (NOT_LOOPBACK.test(config.host)) {
+    logger.warn({ host: config.host }, 'listening beyond this machine without authentication: let only trusted networks reach it');
+  }
+
+  const directory = DataDirectory.open(config.dataDir);
+  lifecycle.add('data-directory', config.dataDir, () => directory.close());
+  const adapters: Adapters = { ...configuredAdapters, ...options.adapters };
+  const context: AdapterContext = { config, directory, clock, scheduler, logger };
+
+  const log = await adapters.log(context);
+  lifecycle.add('log', 'event log', () => log.close());
+  health.dependency('event-log', () => log.ping());
+  const online = await adapters.online(context);
+  lifecycle.add('stores', 'online store', () => online.close());
+  health.dependency('online-store', () => online.ping());
+  const offline = await adapters.offline(context);
+  lifecycle.add('stores', 'offline store', () => offline.close());
+  health.dependency('offline-store', () => offline.ping());
+  const artifacts = await adapters.artifacts(context);
+  health.dependency('artifact-store', () => artifacts.ping());
+
+  const topics = new Topics(log);
+  const shared = { log, topics, clock, scheduler, ids, logger, metrics, telemetry, health, lifecycle };
+  const consumers = new LogConsumers(shared);
+  const domainLogs = new DomainLogs({
+    ...shared,
+    consumers,
+    openState: (domain) => adapters.state(context, domain),
+    commandDeadlineMs: config.commandDeadlineMs,
+    queryDeadlineMs: config.queryDeadlineMs,
+  });
+  const facts = new Facts(shared);
+  return {
+    ...shared,
+    service,
+    config,
+    online,
+    offline,
+    artifacts,
+    directory,
+    consumers,
+    domainLogs,
+    facts,
+    close: async () => {
+      health.stopping();
+      await lifecycle.close();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import { ModuleRef, NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '../config/config.js';
+import { HostModule } from '../host/host.module.js';
+import { openHost, type Host, type HostOptions } from '../host/host.js';
+import { NestLogger } from '../host/logger.js';
+import { StoredCheckpoints } from '../transport/checkpoints.js';
+import { LogTransport } from '../transport/log-transport.js';
+import { addHealthRoutes } from './health-routes.js';
+import { createHttpServer } from './http-server.js';
+import { ProblemFilter } from './problem.filter.js';
+
+/** A service that answers. */
+export interface RunningService {
+  readonly host: Host;
+  readonly app: NestFastifyApplication;
+  /** `http://127.0.0.1:8080`, with the port that was really taken. */
+  readonly url: string;
+  /** Stops accepting, lets what runs settle, closes everything in order. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export type BootstrapOptions = Partial<HostOptions>;
+
+@Module({})
+class RootModule {}
+
+/**
+ * Opens the host, builds the application of `module` on it and listens. Every service and the platform start here. It does not wait for
+ * readers to catch up: `/readyz` says when they have.
+ */
+export async function bootstrap(module: Type | DynamicModule, config: Config, options: BootstrapOptions = {}): Promise<RunningService> {
+  const name = 'module' in module ? module.module.name : module.name;
+  const service = options.service ?? name.replace(/Module$/, '').toLowerCase();
+  const host = await openHost(config, { ...options, service });
+  let app: NestFastifyApplication | undefined;
+  try {
+    app = await createApp(module, host);
+    await app.listen(config.port, config.host);
+    await app.startAllMicroservices();
+  } catch (error) {
+    await app?.close().catch((closing: unknown) => host.logger.error({ err: closing }, 'closing failed'));
+    await host.close();
+    throw error;
+  }
+  const running = runningService(host, app);
+  host.logger.info({ url: running.url, port: Number(new URL(running.url).port) }, 'listening');
+  return running;
+}
+
+async function createApp(module: Type | DynamicModule, host: Host): Promise<NestFastifyApplication> {
+  const { config, metrics, telemetry, ids, logger, health, consumers, topics, online } = host;
+  const adapter = createHttpServer({ config, metrics, telemetry, ids });
+  addHealthRoutes(adapter.getInstance(), health, metrics);
+  const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), module] };
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
+  app.useGlobalFilters(new ProblemFilter(logger));
+  const transport = new LogTransport({ consumers, topics, logger, checkpoints: new StoredCheckpoints(online) });
+  transport.attach(app.get(ModuleRef));
+  app.connectMicroservice({ strategy: transport });
+  return app;
+}
+
+function runningService(host: Host, app: NestFastifyApplication): RunningService {
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    host.health.stopping();
+    await app.close();
+    await host.close();
+  };
+  return { host, app, url: urlOf(app), close: () => (closing ??= close()) };
+}
+
+function urlOf(app: NestFastifyApplication): string {
+  const { address, port, family } = app.getHttpServer().address() as AddressInfo;
+  const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : family === 'IPv6' ? `[${address}]` : address;
+  return `http://${host}:${port}`;
+}

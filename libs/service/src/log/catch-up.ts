@@ -1,0 +1,32 @@
+import type { EventLog } from '@millrace/event-log';
+
+/** How far a reader still is from where the log ended when the reader started. Reached once per partition, reached for good. */
+export class CatchUp {
+  readonly #goals: Map<number, number>;
+
+  private constructor(goals: Map<number, number>) {
+    this.#goals = goals;
+  }
+
+  static async start(log: EventLog, topic: string): Promise<CatchUp> {
+    const [begins, ends] = await Promise.all([log.begin(topic), log.end(topic)]);
+    const goals = new Map<number, number>();
+    ends.forEach((end, partition) => {
+      // A partition whose records have all expired holds nothing to catch up with.
+      if (end > (begins[partition] ?? 0)) goals.set(partition, end);
+    });
+    return new CatchUp(goals);
+  }
+
+  passed(partition: number, nextOffset: number): void {
+    const goal = this.#goals.get(partition);
+    if (goal !== undefined && nextOffset >= goal) this.#goals.delete(partition);
+  }
+
+  /** What is missing in words; nothing when this reader's partitions are done. Partitions of another process are that one's to wait for. */
+  missing(assigned: readonly number[]): string | undefined {
+    const open = assigned.filter((partition) => this.#goals.has(partition));
+    if (open.length === 0) return undefined;
+    return `catching up: ${open.map((partition) => `partition ${partition} to offset ${this.#goals.get(partition) ?? 0}`).join(', ')}`;
+  }
+}

@@ -1,0 +1,170 @@
+import { decodeDecision, LogJournal, type EventLog } from '@millrace/event-log';
+import {
+  CommandHandler,
+  DecisionReplica,
+  MemoryStateStore,
+  type AnyDecider,
+  type Clock,
+  type Ids,
+  type LoggedDecision,
+  type Scheduler,
+  type StateStore,
+} from '@millrace/kernel';
+import type { Logger } from 'pino';
+import type { Health } from '../host/health.js';
+import type { Lifecycle } from '../host/lifecycle.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Telemetry } from '../telemetry/telemetry.js';
+import { FollowedDomain, type DomainLog } from './domain-log.js';
+import type { LogConsumers } from './log-consumers.js';
+import { LogEnds } from './log-ends.js';
+import { ReplicaFlusher } from './replica-flusher.js';
+import { decisionsTopic, PARTITIONS, type Topics } from './topics.js';
+
+export interface OpenDomain {
+  readonly domain: string;
+  /** Aggregate name (a subject's part before the slash) -> decider. */
+  readonly aggregates: Readonly<Record<string, AnyDecider>>;
+  /** Schema version by event type; 1 when absent. */
+  readonly versions?: Readonly<Record<string, number>>;
+}
+
+/** A foreign domain: the events of others, folded by an `evolve` of one's own. */
+export type FollowDomain = Omit<OpenDomain, 'versions'> & {
+  /** Who follows; tells two followers of one process apart in metrics. */
+  readonly as?: string;
+};
+
+export interface DomainLogsOptions {
+  readonly log: EventLog;
+  readonly topics: Topics;
+  readonly openState: (domain: string) => Promise<StateStore>;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly ids: Ids;
+  readonly commandDeadlineMs: number;
+  readonly queryDeadlineMs: number;
+  readonly consumers: LogConsumers;
+  readonly lifecycle: Lifecycle;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+}
+
+/** The decisions this process folds: its own domains, with commands, and those of others, to look at. */
+export class DomainLogs {
+  readonly #options: DomainLogsOptions;
+  readonly #opened = new Map<string, { aggregates: OpenDomain['aggregates']; domain: Promise<DomainLog> }>();
+  readonly #followers = new Map<string, number>();
+
+  constructor(options: DomainLogsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens a domain for commands: durable state under the data directory, its topic followed from where the state ends. Opened once per process;
+   * opening it again with the same deciders gives the same one. Does not wait for the fold to catch up: readiness does.
+   */
+  open(options: OpenDomain): Promise<DomainLog> {
+    const { domain, aggregates } = options;
+    const opened = this.#opened.get(domain);
+    if (opened) {
+      if (opened.aggregates === aggregates || sameDeciders(opened.aggregates, aggregates)) return opened.domain;
+      return Promise.reject(new Error(`${domain} is open in this process already, with other deciders`));
+    }
+    const opening = this.#start(options, true);
+    this.#opened.set(domain, { aggregates, domain: opening });
+    opening.catch(() => this.#opened.delete(domain));
+    return opening;
+  }
+
+  /** Follows a domain of another service: state in memory, folded from the start of the log, no commands. */
+  follow(options: FollowDomain): Promise<DomainLog> {
+    return this.#start(options, false);
+  }
+
+  async #start(options: OpenDomain & { as?: string }, isOwner: boolean): Promise<DomainLog> {
+    const { log, topics, openState, clock, scheduler, ids, consumers, lifecycle, logger, metrics, health } = this.#options;
+    const { domain, aggregates, versions } = options;
+    const topic = decisionsTopic(domain);
+    await topics.ensure({ name: topic, partitions: PARTITIONS, retention: 'forever' });
+    const store = isOwner ? await openState(domain) : new MemoryStateStore();
+    const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler });
+    const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
+    const handler = isOwner
+      ? new CommandHandler({
+          replica,
+          journal: new LogJournal(log, domain, topic, PARTITIONS),
+          clock,
+          scheduler,
+          writer: ids.next(),
+          deadlineMs: this.#options.commandDeadlineMs,
+          ...(versions ? { versions } : {}),
+        })
+      : undefined;
+    const followed = new FollowedDomain({
+      ...this.#options,
+      domain,
+      ends: new LogEnds(log, topic),
+      replica,
+      handler,
+      now: () => clock.now(),
+    });
+    const flusher = new ReplicaFlusher(replica, scheduler, (error) =>
+      logger.error({ err: error, domain }, 'the state could not be stored; trying again'),
+    );
+    lifecycle.add('replicas', name, async () => {
+      await flusher.stop();
+      await store.close();
+    });
+    metrics.onScrape(name, () => {
+      const labels = { domain, follower: name };
+      for (const [verdict, count] of Object.entries(replica.counts)) metrics.replicaRecords.set({ ...labels, verdict }, count as number);
+    });
+    // In a macrotask of its own, so that whoever awaited this call can add listeners before the first record is folded.
+    setImmediate(() => {
+      if (lifecycle.isClosing) return;
+      consumers
+        .add<LoggedDecision>({
+          name,
+          topic,
+          from: (partition) => replica.positions()[partition] ?? 0,
+          decode: (record) => decodeDecision(domain, record),
+          // Every process folds every decision; what cannot be read is put aside by the projection that shares the topic.
+          writesDeadLetters: false,
+          handle: async (batch) => {
+            const records = batch.items.map((item) => item.value);
+            let accepted: readonly LoggedDecision[];
+            try {
+              accepted = replica.apply(batch.partition, records, batch.nextOffset);
+            } catch (error) {
+              health.fatal(name, replica.defect?.message ?? String(error));
+              throw error;
+            }
+            followed.accepted(accepted);
+            await flusher.changed();
+            return { kind: 'ok' };
+          },
+        })
+        .catch((error: unknown) => {
+          logger.fatal({ err: error, domain }, 'the decisions cannot be followed');
+          health.fatal(name, error instanceof Error ? error.message : String(error));
+        });
+    });
+    health.catchUp(name, () => 'not started yet');
+    return followed;
+  }
+
+  #followerName(domain: string, as: string | undefined): string {
+    const base = as === undefined ? `${domain}.follower` : `${as}.follows-${domain}`;
+    const count = (this.#followers.get(base) ?? 0) + 1;
+    this.#followers.set(base, count);
+    return count === 1 ? base : `${base}-${count}`;
+  }
+}
+
+function sameDeciders(a: OpenDomain['aggregates'], b: OpenDomain['aggregates']): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

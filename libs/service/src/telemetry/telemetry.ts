@@ -1,0 +1,150 @@
+import {
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Attributes,
+  type Context,
+  type Link,
+  type Span,
+  type Tracer,
+} from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { parseTraceParent } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  SimpleSpanProcessor,
+  TraceIdRatioBasedSampler,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base';
+
+export interface TelemetryOptions {
+  readonly service: string;
+  readonly otlpEndpoint: string | undefined;
+  readonly ratio: number;
+  /** Spans go here as they end, instead of to a collector: for tests. */
+  readonly exporter?: SpanExporter;
+}
+
+export interface SpanOptions {
+  readonly kind?: SpanKind;
+  readonly attributes?: Attributes;
+  /** W3C traceparent of the parent; without it the active span is the parent. */
+  readonly traceparent?: string | undefined;
+  readonly links?: readonly Link[];
+}
+
+/**
+ * Traces that follow an event: request, command, record, projection. Without an exporter every call is a test of one boolean.
+ * Nothing is global, so several services in one process (and several tests) keep their own.
+ */
+export class Telemetry {
+  readonly enabled: boolean;
+  readonly #provider: BasicTracerProvider | undefined;
+  readonly #tracer: Tracer | undefined;
+  readonly #contexts = new AsyncLocalStorageContextManager();
+
+  constructor(options: TelemetryOptions) {
+    const exporter = options.exporter ?? (options.otlpEndpoint === undefined ? undefined : otlp(options.otlpEndpoint));
+    this.enabled = exporter !== undefined;
+    if (!exporter) return;
+    this.#contexts.enable();
+    this.#provider = new BasicTracerProvider({
+      resource: resourceFromAttributes({ 'service.name': `millrace-${options.service}`, 'service.namespace': 'millrace' }),
+      sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.ratio) }),
+      spanProcessors: [options.exporter ? new SimpleSpanProcessor(exporter) : new BatchSpanProcessor(exporter)],
+    });
+    this.#tracer = this.#provider.getTracer('millrace');
+  }
+
+  /** Runs `run` inside a span that ends with it. A rejection marks the span and goes on to the caller. */
+  async span<T>(name: string, options: SpanOptions, run: (span: Span | undefined) => Promise<T>): Promise<T> {
+    if (!this.#tracer) return run(undefined);
+    const started = this.start(name, options);
+    const { span } = started as { span: Span };
+    try {
+      return await this.#contexts.with((started as { context: Context }).context, () => run(span));
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** Starts a span for callers that cannot wrap their work in a function; they end it. */
+  start(name: string, options: SpanOptions): { readonly span: Span; readonly context: Context } | undefined {
+    if (!this.#tracer) return undefined;
+    const parent = options.traceparent === undefined ? this.#contexts.active() : contextOf(options.traceparent);
+    const span = this.#tracer.startSpan(
+      name,
+      {
+        kind: options.kind ?? SpanKind.INTERNAL,
+        ...(options.attributes ? { attributes: options.attributes } : {}),
+        ...(options.links ? { links: [...options.links] } : {}),
+      },
+      parent,
+    );
+    return { span, context: trace.setSpan(parent, span) };
+  }
+
+  /** Runs `run` with `context` active. */
+  with<T>(context: Context, run: () => T): T {
+    return this.#contexts.with(context, run);
+  }
+
+  /** W3C traceparent of the active span: what a record made now carries. */
+  traceparent(): string | undefined {
+    const span = this.#active();
+    return span && traceparentOfSpan(span);
+  }
+
+  /** Trace and span id of the active span, for log lines. */
+  ids(): { trace_id: string; span_id: string } | undefined {
+    const context = this.#active()?.spanContext();
+    return context && { trace_id: context.traceId, span_id: context.spanId };
+  }
+
+  #active(): Span | undefined {
+    return this.enabled ? trace.getSpan(this.#contexts.active()) : undefined;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#provider) return;
+    await this.#provider.shutdown();
+    this.#contexts.disable();
+  }
+}
+
+export function traceparentOfSpan(span: Span): string {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, '0')}`;
+}
+
+/** True for a traceparent whose trace is being recorded; others cost their readers nothing. */
+export function isSampled(traceparent: string): boolean {
+  const context = parseTraceParent(traceparent);
+  return context !== null && isSpanContextValid(context) && (context.traceFlags & TraceFlags.SAMPLED) !== 0;
+}
+
+/** The traceparent if it is well-formed; what came from outside is not believed. */
+export function validTraceparent(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const context = parseTraceParent(text);
+  return context !== null && isSpanContextValid(context) ? text : undefined;
+}
+
+function contextOf(traceparent: string): Context {
+  const parsed = parseTraceParent(traceparent);
+  return parsed && isSpanContextValid(parsed) ? trace.setSpanContext(ROOT_CONTEXT, { ...parsed, isRemote: true }) : ROOT_CONTEXT;
+}
+
+function otlp(endpoint: string): SpanExporter {
+  return new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` });
+}

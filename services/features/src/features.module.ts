@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+
+/** The service's composition root. */
+@Module({})
+export class FeaturesModule {}
