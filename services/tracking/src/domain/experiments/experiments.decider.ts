@@ -1,0 +1,155 @@
+import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
+import type { ExperimentsEvent } from './experiments.events.js';
+
+export const EXPERIMENTS = 'experiments/catalog';
+export const DEFAULT_EXPERIMENT_ID = '0';
+const DEFAULT_EXPERIMENT_NAME = 'Default';
+
+export interface Experiment {
+  readonly id: string;
+  name: string;
+  readonly artifactLocation: string;
+  deleted: boolean;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  updatedAt: number;
+  readonly tags: Map<string, string>;
+}
+
+/** Every experiment there ever was. */
+export interface Experiments {
+  readonly byId: Map<string, Experiment>;
+  readonly idOfName: Map<string, string>;
+  nextId: number;
+}
+
+export type ExperimentsCommand =
+  | (Command<'OpenDefaultExperiment'> & { readonly artifactRoot: string })
+  | (Command<'CreateExperiment'> & {
+      readonly name: string;
+      /** `null`: below `artifactRoot`, by the experiment's id. */
+      readonly artifactLocation: string | null;
+      readonly artifactRoot: string;
+      readonly tags: Readonly<Record<string, string>>;
+    })
+  | (Command<'RenameExperiment'> & { readonly experimentId: string; readonly name: string })
+  | (Command<'DeleteExperiment'> & { readonly experimentId: string })
+  | (Command<'RestoreExperiment'> & { readonly experimentId: string })
+  | (Command<'TagExperiment'> & { readonly experimentId: string; readonly key: string; readonly value: string })
+  | (Command<'UntagExperiment'> & { readonly experimentId: string; readonly key: string });
+
+export type ExperimentsRejection = Rejection<
+  | 'MR_TRACKING_EXPERIMENT_NAME_TAKEN'
+  | 'MR_TRACKING_EXPERIMENT_NOT_FOUND'
+  | 'MR_TRACKING_EXPERIMENT_NOT_ACTIVE'
+  | 'MR_TRACKING_EXPERIMENT_TAG_NOT_FOUND'
+>;
+
+type ExperimentsDecision = Decision<ExperimentsEvent, ExperimentsRejection>;
+
+/** The catalog of experiments: a name belongs to one experiment, also while that is deleted. */
+export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEvent, ExperimentsRejection> = {
+  initial: () => ({ byId: new Map(), idOfName: new Map(), nextId: 1 }),
+
+  evolve(state, event, { time }) {
+    if (event.type === 'ExperimentCreated') {
+      const { experimentId: id, name, artifactLocation, tags } = event.data;
+      const experiment = { id, name, artifactLocation, deleted: false, createdAt: time, updatedAt: time };
+      state.byId.set(id, { ...experiment, tags: new Map(Object.entries(tags)) });
+      state.idOfName.set(name, id);
+      state.nextId = Math.max(state.nextId, Number(id) + 1);
+      return state;
+    }
+    const experiment = state.byId.get(event.data.experimentId);
+    // Cannot be: the decider names only experiments that exist. An unknown one must not stop the fold.
+    if (!experiment) return state;
+    experiment.updatedAt = time;
+    switch (event.type) {
+      case 'ExperimentRenamed':
+        state.idOfName.delete(event.data.from);
+        state.idOfName.set(event.data.to, experiment.id);
+        experiment.name = event.data.to;
+        return state;
+      case 'ExperimentDeleted':
+        experiment.deleted = true;
+        return state;
+      case 'ExperimentRestored':
+        experiment.deleted = false;
+        return state;
+      case 'ExperimentTagged':
+        experiment.tags.set(event.data.key, event.data.value);
+        return state;
+      case 'ExperimentUntagged':
+        experiment.tags.delete(event.data.key);
+        return state;
+    }
+  },
+
+  decide(command, state): ExperimentsDecision {
+    switch (command.type) {
+      case 'OpenDefaultExperiment': {
+        if (state.byId.has(DEFAULT_EXPERIMENT_ID)) return unchanged;
+        if (state.idOfName.has(DEFAULT_EXPERIMENT_NAME)) return nameTaken(DEFAULT_EXPERIMENT_NAME);
+        const artifactLocation = `${command.artifactRoot}/${DEFAULT_EXPERIMENT_ID}`;
+        return accept('ExperimentCreated', {
+          experimentId: DEFAULT_EXPERIMENT_ID,
+          name: DEFAULT_EXPERIMENT_NAME,
+          artifactLocation,
+          tags: {},
+        });
+      }
+      case 'CreateExperiment': {
+        const { name, artifactRoot, tags } = command;
+        if (state.idOfName.has(name)) return nameTaken(name);
+        const experimentId = String(state.nextId);
+        const artifactLocation = command.artifactLocation ?? `${artifactRoot}/${experimentId}`;
+        return accept('ExperimentCreated', { experimentId, name, artifactLocation, tags });
+      }
+      default:
+        return decideOnOne(command, state);
+    }
+  },
+};
+
+function decideOnOne(
+  command: Exclude<ExperimentsCommand, { type: 'OpenDefaultExperiment' | 'CreateExperiment' }>,
+  state: Experiments,
+): ExperimentsDecision {
+  const { experimentId } = command;
+  const experiment = state.byId.get(experimentId);
+  if (!experiment) return notFound(experimentId);
+  switch (command.type) {
+    case 'RenameExperiment':
+      if (experiment.deleted)
+        return reject('MR_TRACKING_EXPERIMENT_NOT_ACTIVE', 'Cannot rename a non-active experiment.', { experimentId });
+      if (experiment.name === command.name) return unchanged;
+      if (state.idOfName.has(command.name)) return nameTaken(command.name);
+      return accept('ExperimentRenamed', { experimentId, from: experiment.name, to: command.name });
+    case 'DeleteExperiment':
+      return experiment.deleted ? notFound(experimentId) : accept('ExperimentDeleted', { experimentId });
+    case 'RestoreExperiment':
+      return experiment.deleted ? accept('ExperimentRestored', { experimentId }) : notFound(experimentId);
+    case 'TagExperiment': {
+      if (experiment.deleted) {
+        const message = `The experiment ${experimentId} must be in the 'active' state. Current state is deleted.`;
+        return reject('MR_TRACKING_EXPERIMENT_NOT_ACTIVE', message, { experimentId });
+      }
+      const { key, value } = command;
+      return experiment.tags.get(key) === value ? unchanged : accept('ExperimentTagged', { experimentId, key, value });
+    }
+    case 'UntagExperiment':
+      if (!experiment.tags.has(command.key)) {
+        const message = `No tag with name: ${command.key} in experiment with id ${experimentId}`;
+        return reject('MR_TRACKING_EXPERIMENT_TAG_NOT_FOUND', message, { experimentId });
+      }
+      return accept('ExperimentUntagged', { experimentId, key: command.key });
+  }
+}
+
+function nameTaken(name: string): ExperimentsDecision {
+  return reject('MR_TRACKING_EXPERIMENT_NAME_TAKEN', `Experiment(name=${name}) already exists.`, { name });
+}
+
+function notFound(experimentId: string): ExperimentsDecision {
+  return reject('MR_TRACKING_EXPERIMENT_NOT_FOUND', `No Experiment with id=${experimentId} exists`, { experimentId });
+}

@@ -1,0 +1,45 @@
+import type { Event } from '@millrace/kernel';
+
+/** What is decided about experiments. All are decisions of the one subject `experiments/catalog`, because names are unique. */
+export type ExperimentsEvent =
+  | Event<'ExperimentCreated', ExperimentCreated>
+  | Event<'ExperimentRenamed', ExperimentRenamed>
+  | Event<'ExperimentDeleted', ExperimentDeleted>
+  | Event<'ExperimentRestored', ExperimentRestored>
+  | Event<'ExperimentTagged', ExperimentTagged>
+  | Event<'ExperimentUntagged', ExperimentUntagged>;
+
+export interface ExperimentCreated {
+  /** A decimal number as text; "0" is the default experiment. Never given twice. */
+  readonly experimentId: string;
+  readonly name: string;
+  /** Runs keep their artifacts below `<artifactLocation>/<run id>/artifacts`. */
+  readonly artifactLocation: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface ExperimentRenamed {
+  readonly experimentId: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The experiment and its runs are set aside; the name stays taken. */
+export interface ExperimentDeleted {
+  readonly experimentId: string;
+}
+
+export interface ExperimentRestored {
+  readonly experimentId: string;
+}
+
+export interface ExperimentTagged {
+  readonly experimentId: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+export interface ExperimentUntagged {
+  readonly experimentId: string;
+  readonly key: string;
+}
