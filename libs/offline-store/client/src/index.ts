@@ -1,1 +1,14 @@
-export type { OfflineStore, SqlParameters } from './offline-store.js';
+export { ChdbOfflineStore } from './chdb-offline-store.js';
+export type { ChdbClassification, ChdbInsertResult, ChdbResult } from './chdb-addon.js';
+export { ChdbSession, type ChdbLane, type ChdbSessionOptions, type ChdbStatement, type GuestStatement } from './chdb-session.js';
+export { clickHouseCodeOf, clickHouseFault, isRowTrouble, parseException, type ClickHouseException } from './clickhouse-fault.js';
+export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
+export { digest, type TableDigest } from './digest.js';
+export { MAX_BLOCK_BYTES, MAX_BLOCK_ROWS, type OfflineStore, type QueryOptions, type SqlParameters } from './offline-store.js';
+export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
+export type { ServerOptions } from './server-offline-store.js';
+export type { ProjectedRows } from './block.js';
+export { DECISIONS_TABLE, decisionsProjection, type DecisionsProjection, type DecisionsProjectionOptions } from './decisions-projection.js';
+export { migrate, type Migrations } from './migrations.js';
+export { offlineStoreMigrations } from './offline-store-migrations.js';
+export { TableProjection, type ProjectionObserver, type TableProjectionOptions } from './table-projection.js';

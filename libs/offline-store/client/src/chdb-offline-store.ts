@@ -1,0 +1,86 @@
+import { Readable } from 'node:stream';
+import { ChdbSession, type ChdbSessionOptions } from './chdb-session.js';
+import { clickHouseFault } from './clickhouse-fault.js';
+import { parameterTexts, quoteString, quoteTable } from './clickhouse-text.js';
+import { jsonLines, parseLines, splitLines } from './json-lines.js';
+import type { OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+
+/** ClickHouse in this process. */
+export class ChdbOfflineStore implements OfflineStore {
+  readonly kind = 'chdb';
+
+  private constructor(readonly session: ChdbSession) {}
+
+  static async open(path: string, database: string, options: ChdbSessionOptions): Promise<ChdbOfflineStore> {
+    const store = new ChdbOfflineStore(ChdbSession.open(path, options));
+    await store.command(`CREATE DATABASE IF NOT EXISTS ${quoteTable(database)}`);
+    return store;
+  }
+
+  async query<Row>(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Row[]> {
+    return parseLines<Row>(await this.#read(sql, 'JSONEachRow', parameters, options));
+  }
+
+  async *stream<Row>(sql: string, parameters?: SqlParameters): AsyncIterable<Row> {
+    try {
+      yield* splitLines<Row>(this.session.stream({ sql, parameters: parameterTexts(parameters) }));
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
+  }
+
+  async raw(sql: string, format: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Readable> {
+    return Readable.from([await this.#read(sql, format, parameters, options)]);
+  }
+
+  async command(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<void> {
+    try {
+      await this.session.run('write', { sql, format: 'Null', parameters: parameterTexts(parameters), ...options });
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
+  }
+
+  async insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void> {
+    const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
+    if (data.length === 0) return;
+    try {
+      await this.session.insert(insertStatement(table, token), data);
+    } catch (error) {
+      throw clickHouseFault(error, `inserting ${token} into ${table}`);
+    }
+  }
+
+  async ping(): Promise<void> {
+    await this.query('SELECT 1', undefined, { deadlineMs: 2000 });
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  async #read(sql: string, format: string, parameters: SqlParameters | undefined, options: QueryOptions): Promise<Buffer> {
+    try {
+      const result = await this.session.run('read', { sql, format, parameters: parameterTexts(parameters), ...options });
+      return result.bytes;
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
+  }
+}
+
+/** One statement for both ways to ClickHouse, so that a row is read alike. */
+export function insertStatement(table: string, token: string): string {
+  const settings = [
+    `insert_deduplication_token = ${quoteString(token)}`,
+    'async_insert = 0',
+    'input_format_skip_unknown_fields = 1',
+    "date_time_input_format = 'best_effort'",
+  ];
+  return `INSERT INTO ${quoteTable(table)} SETTINGS ${settings.join(', ')} FORMAT JSONEachRow`;
+}
+
+export function about(sql: string): string {
+  const line = sql.replace(/\s+/g, ' ').trim();
+  return `running «${line.length > 120 ? `${line.slice(0, 120)}…` : line}»`;
+}

@@ -1,0 +1,268 @@
+import { mkdirSync, realpathSync } from 'node:fs';
+import {
+  loadChdb,
+  type ChdbAddon,
+  type ChdbClassification,
+  type ChdbConnection,
+  type ChdbInsertResult,
+  type ChdbResult,
+} from './chdb-addon.js';
+import { clickHouseFault } from './clickhouse-fault.js';
+import { assignments, quoteIdentifier } from './clickhouse-text.js';
+import { Slots } from './slots.js';
+
+/** `write`: projections. `read`: the platform's own queries. `guest`: analysts, who must never hold the other two up. */
+export type ChdbLane = 'write' | 'read' | 'guest';
+
+export interface ChdbSessionOptions {
+  /**
+   * Threads of libuv's pool (`UV_THREADPOOL_SIZE`, 4 unless set). A query holds one while it runs and cannot be taken off it, so
+   * each lane gets a quarter of them and the last quarter stays free for files, names and LMDB.
+   */
+  readonly threads?: number;
+  readonly maxWaiting?: number;
+}
+
+export interface ChdbStatement {
+  readonly sql: string;
+  /** Output format when the statement names none. */
+  readonly format?: string;
+  /** Texts as `param_<name>` carries them. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly deadlineMs?: number;
+  /** Bytes of an INSERT's data, in the format the statement names. */
+  readonly data?: Buffer;
+}
+
+export interface GuestStatement extends ChdbStatement {
+  readonly database?: string;
+  readonly readOnly: boolean;
+}
+
+interface PooledConnection {
+  readonly native: ChdbConnection;
+  settings: string;
+}
+
+const open = new Map<string, { session: ChdbSession; users: number }>();
+
+/** All lanes but `guest` speak to analysts' tables in these terms, whatever the machine's time zone is. */
+const PLATFORM_SETTINGS = [
+  "session_timezone = 'UTC'",
+  'async_insert = 0',
+  'output_format_json_quote_64bit_integers = 1',
+  "date_time_input_format = 'best_effort'",
+];
+
+/**
+ * The one chdb engine of this process: one data directory, held by one process at a time, main thread only. The offline store and
+ * the analysts' HTTP port share it.
+ *
+ * What chdb does, measured on 26.7: queries run on libuv's pool and side by side (a `SELECT 1` beside a long query on the same
+ * engine: 0.6 ms); a query cannot be interrupted from outside, it ends by `max_execution_time` and `max_memory_usage`; settings
+ * and parameters stay on their connection, and a connection costs 0.1 ms. So each lane has its own few threads and connections,
+ * guests get a fresh connection each time, and nobody's long query can hold a projection up.
+ */
+export class ChdbSession {
+  readonly #addon: ChdbAddon;
+  /** Keeps the engine alive while no other connection is open. */
+  readonly #keeper: ChdbConnection;
+  readonly #lanes: Record<ChdbLane, Slots>;
+  readonly #idle: PooledConnection[] = [];
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  private constructor(
+    readonly path: string,
+    options: ChdbSessionOptions,
+  ) {
+    this.#addon = loadChdb();
+    this.#keeper = this.#addon.CreateConnection(path);
+    const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
+    const maxWaiting = options.maxWaiting ?? 1000;
+    this.#lanes = {
+      write: new Slots('offline store (writes)', perLane, maxWaiting),
+      read: new Slots('offline store (reads)', perLane, maxWaiting),
+      guest: new Slots("analysts' port", perLane, Math.min(maxWaiting, 100)),
+    };
+  }
+
+  /** The session of a data directory: made on the first call, shared by the next, closed when the last user has closed it. */
+  static open(path: string, options: ChdbSessionOptions = {}): ChdbSession {
+    mkdirSync(path, { recursive: true });
+    const key = realpathSync(path);
+    const known = open.get(key);
+    if (known) {
+      known.users++;
+      return known.session;
+    }
+    const session = new ChdbSession(key, options);
+    open.set(key, { session, users: 1 });
+    return session;
+  }
+
+  get engineVersion(): string {
+    return this.#addon.EngineVersion();
+  }
+
+  /** What waits and runs, for metrics. */
+  load(): Record<ChdbLane, { running: number; waiting: number }> {
+    const of = (lane: ChdbLane) => ({ running: this.#lanes[lane].running, waiting: this.#lanes[lane].waiting });
+    return { write: of('write'), read: of('read'), guest: of('guest') };
+  }
+
+  /** Runs a statement of ours on a kept connection. */
+  async run(lane: 'write' | 'read', statement: ChdbStatement): Promise<ChdbResult> {
+    return this.#inLane(lane, statement.deadlineMs, (connection, left) => {
+      const settings = { max_execution_time: left ?? 0, ...statement.settings };
+      return this.#prepared(connection, settings, statement, () =>
+        this.#addon.QueryAsyncConnection(connection.native, statement.sql, statement.format ?? 'JSONEachRow'),
+      );
+    });
+  }
+
+  /** Inserts bytes; `prefix` ends with `FORMAT <name>`. Waits for the engine without a deadline, so its answer is definite. */
+  async insert(prefix: string, data: Buffer): Promise<ChdbInsertResult> {
+    return this.#inLane('write', undefined, (connection) =>
+      this.#prepared(connection, { max_execution_time: 0 }, {}, () =>
+        this.#addon.InsertRawAsyncConnection(connection.native, prefix, data, false),
+      ),
+    );
+  }
+
+  /** Rows in chunks, lazily: the engine computes as the reader asks. */
+  async *stream(statement: ChdbStatement): AsyncGenerator<Buffer> {
+    const release = await this.#lanes.read.take();
+    const connection = await this.#connect();
+    let sound = false;
+    try {
+      await this.#track(this.#prepare(connection, { max_execution_time: 0, ...statement.settings }, statement.parameters ?? {}));
+      const handle = this.#addon.StreamQuery(connection.native, statement.sql, statement.format ?? 'JSONEachRow');
+      try {
+        for (;;) {
+          const chunk = await this.#track(this.#addon.StreamFetch(handle));
+          if (chunk.done) break;
+          yield chunk.bytes;
+        }
+      } finally {
+        this.#addon.StreamCancel(handle);
+      }
+      sound = true;
+    } finally {
+      if (sound) this.#idle.push(connection);
+      else this.#addon.CloseConnection(connection.native);
+      release();
+    }
+  }
+
+  /** Runs a guest's statement on a connection of its own that keeps nothing of it; read-only ones cannot be argued out of it. */
+  async guest(statement: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
+    const release = await this.#lanes.guest.take(statement.deadlineMs);
+    try {
+      this.#assertOpen();
+      return await this.#track(this.#runGuest(statement));
+    } finally {
+      release();
+    }
+  }
+
+  /** ClickHouse's own parser says what a text is: how many statements, and whether it only reads. */
+  async classify(sql: string): Promise<ChdbClassification> {
+    this.#assertOpen();
+    return this.#track(this.#addon.DurableClassifyAsync(this.#keeper, sql, 'millrace'));
+  }
+
+  /** Gives this user's share back; the last one waits for what runs and closes the engine. */
+  async close(): Promise<void> {
+    const known = open.get(this.path);
+    if (known?.session !== this || --known.users > 0) return;
+    this.#closed = true;
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+    for (const connection of this.#idle.splice(0)) this.#addon.CloseConnection(connection.native);
+    this.#addon.CloseConnection(this.#keeper);
+    open.delete(this.path);
+  }
+
+  async #runGuest(statement: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
+    const { settings = {}, parameters = {}, database, readOnly, sql, data, format } = statement;
+    const native = this.#addon.CreateConnection(this.path);
+    const execute = (text: string) => this.#addon.QueryAsyncConnection(native, text, format ?? 'TabSeparated');
+    try {
+      const set = assignments(settings, parameters);
+      if (set.length > 0) await execute(`SET ${set.join(', ')}`);
+      if (database) await execute(`USE ${quoteIdentifier(database)}`);
+      // Last, because from here on the connection's settings cannot be changed any more.
+      if (readOnly) await execute('SET readonly = 1');
+      return data ? await this.#addon.InsertRawAsyncConnection(native, sql, data, false) : await execute(sql);
+    } finally {
+      this.#addon.CloseConnection(native);
+    }
+  }
+
+  async #inLane<T>(
+    lane: 'write' | 'read',
+    deadlineMs: number | undefined,
+    work: (connection: PooledConnection, leftSeconds: number | undefined) => Promise<T>,
+  ): Promise<T> {
+    const asked = performance.now();
+    const release = await this.#lanes[lane].take(deadlineMs);
+    try {
+      const connection = await this.#connect();
+      const left = deadlineMs === undefined ? undefined : Math.max(0.001, (deadlineMs - (performance.now() - asked)) / 1000);
+      try {
+        return await this.#track(work(connection, left));
+      } finally {
+        this.#idle.push(connection);
+      }
+    } finally {
+      release();
+    }
+  }
+
+  async #connect(): Promise<PooledConnection> {
+    this.#assertOpen();
+    const idle = this.#idle.pop();
+    if (idle) return idle;
+    const native = this.#addon.CreateConnection(this.path);
+    await this.#track(this.#addon.QueryAsyncConnection(native, `SET ${PLATFORM_SETTINGS.join(', ')}`, 'Null'));
+    return { native, settings: '' };
+  }
+
+  async #prepared<T>(
+    connection: PooledConnection,
+    settings: Readonly<Record<string, string | number>>,
+    statement: Pick<ChdbStatement, 'parameters'>,
+    execute: () => Promise<T>,
+  ): Promise<T> {
+    await this.#prepare(connection, settings, statement.parameters ?? {});
+    return execute();
+  }
+
+  /** Settings and parameters in a statement of their own, so that the positions in the engine's error texts are those of the caller's SQL. */
+  async #prepare(
+    connection: PooledConnection,
+    settings: Readonly<Record<string, string | number>>,
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const set = assignments(settings, parameters).join(', ');
+    if (set === connection.settings) return;
+    connection.settings = '';
+    await this.#addon.QueryAsyncConnection(connection.native, `SET ${set}`, 'Null');
+    connection.settings = set;
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#running.add(settled);
+    void settled.then(() => this.#running.delete(settled));
+    return work;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw clickHouseFault(new Error('the session is closed'), 'opening a connection');
+  }
+}

@@ -1,0 +1,36 @@
+import { quoteIdentifier, quoteTable } from './clickhouse-text.js';
+import type { OfflineStore } from './offline-store.js';
+
+export interface TableDigest {
+  readonly rows: number;
+  /** Sum of the rows' 128-bit hashes: the same for the same rows in whatever order and parts they lie. */
+  readonly hash: string;
+}
+
+/**
+ * A canonical digest of a table: equal iff the tables hold the same rows after replacement (`FINAL`). Columns go in by name, so
+ * their order in the table does not matter; those in `except` (an insert time, say) do not count. Duplicates count.
+ */
+export async function digest(store: OfflineStore, table: string, except: readonly string[] = []): Promise<TableDigest> {
+  const [database, name] = table.split('.') as [string, string];
+  const columns = await store.query<{ name: string }>(
+    `SELECT name FROM system.columns
+     WHERE database = {database:String} AND table = {name:String} AND default_kind NOT IN ('ALIAS', 'EPHEMERAL') AND NOT has({except:Array(String)}, name)
+     ORDER BY name`,
+    { database, name, except },
+  );
+  if (columns.length === 0) return { rows: 0, hash: '0' };
+  const row = columns.map((column) => `toJSONString(${quoteIdentifier(column.name)})`).join(', ');
+  const [total] = await store.query<{ rows: string; hash: string }>(
+    `SELECT count() AS rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS hash FROM ${quoteTable(table)} ${await final(store, database, name)}`,
+  );
+  return { rows: Number(total?.rows ?? 0), hash: total?.hash ?? '0' };
+}
+
+async function final(store: OfflineStore, database: string, name: string): Promise<string> {
+  const [found] = await store.query<{ engine: string }>(
+    'SELECT engine FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+    { database, name },
+  );
+  return /(Replacing|Collapsing|Aggregating|Summing)MergeTree$/.test(found?.engine ?? '') ? 'FINAL' : '';
+}

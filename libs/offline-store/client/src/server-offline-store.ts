@@ -1,0 +1,112 @@
+import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { Readable } from 'node:stream';
+import { clickHouseFault } from './clickhouse-fault.js';
+import { about, insertStatement } from './chdb-offline-store.js';
+import { jsonLines, splitLines } from './json-lines.js';
+import type { OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+
+export interface ServerOptions {
+  readonly url: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** 60 s. Longer than any statement we send; a query's own `deadlineMs` is shorter. */
+  readonly requestTimeoutMs?: number;
+  readonly maxConnections?: number;
+}
+
+/** A ClickHouse server (or the HTTP façade over chdb), through `@clickhouse/client`. */
+export class ServerOfflineStore implements OfflineStore {
+  readonly kind = 'server';
+
+  private constructor(private readonly client: ClickHouseClient) {}
+
+  static async open(options: ServerOptions, database: string): Promise<ServerOfflineStore> {
+    const client = createClient({
+      url: options.url,
+      ...(options.username === undefined ? {} : { username: options.username }),
+      ...(options.password === undefined ? {} : { password: options.password }),
+      application: 'millrace',
+      request_timeout: options.requestTimeoutMs ?? 60_000,
+      max_open_connections: options.maxConnections ?? 16,
+      clickhouse_settings: {
+        session_timezone: 'UTC',
+        output_format_json_quote_64bit_integers: 1,
+        date_time_input_format: 'best_effort',
+        // Errors come as errors, not in the middle of a body that began with 200.
+        wait_end_of_query: 1,
+      },
+    });
+    const store = new ServerOfflineStore(client);
+    await store.command(`CREATE DATABASE IF NOT EXISTS ${database}`);
+    return store;
+  }
+
+  async query<Row>(sql: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Row[]> {
+    return this.#try(about(sql), async () => {
+      const result = await this.client.query({ query: sql, format: 'JSONEachRow', query_params: { ...parameters }, ...limits(options) });
+      return await result.json<Row>();
+    });
+  }
+
+  async *stream<Row>(sql: string, parameters: SqlParameters = {}): AsyncIterable<Row> {
+    try {
+      const query = `${statement(sql)}\nFORMAT JSONEachRow`;
+      const result = await this.client.exec({ query, query_params: { ...parameters }, clickhouse_settings: { wait_end_of_query: 0 } });
+      yield* splitLines<Row>(result.stream as AsyncIterable<Buffer>);
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
+  }
+
+  async raw(sql: string, format: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Readable> {
+    return this.#try(about(sql), async () => {
+      const query = `${statement(sql)}\nFORMAT ${format}`;
+      const result = await this.client.exec({ query, query_params: { ...parameters }, ...limits(options) });
+      return result.stream;
+    });
+  }
+
+  async command(sql: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<void> {
+    await this.#try(about(sql), () => this.client.command({ query: sql, query_params: { ...parameters }, ...limits(options) }));
+  }
+
+  async insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void> {
+    const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
+    if (data.length === 0) return;
+    await this.#try(`inserting ${token} into ${table}`, async () => {
+      const values = Readable.from([data], { objectMode: false });
+      const { stream } = await this.client.exec({ query: insertStatement(table, token), values });
+      for await (const _ of stream);
+    });
+  }
+
+  async ping(): Promise<void> {
+    const result = await this.client.ping({ select: true });
+    if (!result.success) throw clickHouseFault(result.error, 'pinging it');
+  }
+
+  close(): Promise<void> {
+    return this.client.close();
+  }
+
+  async #try<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw clickHouseFault(error, doing);
+    }
+  }
+}
+
+/** The server stops at the deadline; the client gives up a little later, so that the server's word comes first. */
+function limits(options: QueryOptions) {
+  if (options.deadlineMs === undefined) return {};
+  return {
+    clickhouse_settings: { max_execution_time: options.deadlineMs / 1000 },
+    abort_signal: AbortSignal.timeout(options.deadlineMs + 500),
+  };
+}
+
+function statement(sql: string): string {
+  return sql.trim().replace(/;+$/, '');
+}

@@ -1,0 +1,296 @@
+import {
+  deadLetterOf,
+  LogConsumer,
+  type BatchResult,
+  type ConsumerObserver,
+  type Decoded,
+  type EventLog,
+  type Item,
+  type ItemBatch,
+  type LogRecord,
+} from '@millrace/event-log';
+import { PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
+import type { ProjectedRows } from './block.js';
+import { quoteTable } from './clickhouse-text.js';
+import type { OfflineStore } from './offline-store.js';
+import { ProjectedPartition, type PartitionPort } from './projected-partition.js';
+import { checkTableShape } from './table-shape.js';
+
+/** What a projection reports beside its consumer's own reports. */
+export interface ProjectionObserver extends Partial<ConsumerObserver> {
+  inserted?(projection: string, partition: number, rows: number, bytes: number, milliseconds: number): void;
+  insertFailed?(projection: string, partition: number, reason: string, attempt: number): void;
+}
+
+export interface TableProjectionOptions<T> {
+  readonly store: OfflineStore;
+  readonly log: EventLog;
+  /** `<domain>.<projection>`: name in metrics, logs and dead letters, and the group when shared. */
+  readonly name: string;
+  readonly topic: string;
+  /** `millrace.<table>`. Its own columns, and `_topic`, `_partition`, `_offset` (and `_row` where a record gives several rows). */
+  readonly table: string;
+  readonly decode: (record: LogRecord) => Decoded<T>;
+  /** A record's rows, without the position columns. Pure; a throw puts the record into the dead letters. */
+  readonly toRows: (item: Item<T>) => ProjectedRows;
+  /** Called once per batch before its `toRows` calls, for what they need from a store. */
+  readonly prepare?: (batch: ItemBatch<T>) => Promise<void>;
+  /** Told where a partition starts, each time it is (re)assigned: nothing buffered before counts any more. */
+  readonly onAssigned?: (partition: number, next: number) => void;
+  /** Told as the table comes to hold everything before `next`. */
+  readonly onStored?: (partition: number, next: number) => void;
+  /** Share the topic's partitions with other processes of the same name. */
+  readonly shared?: boolean;
+  /** An insert is cut at so many rows, bytes, or milliseconds after its first row, whatever comes first; at once when somebody waits. */
+  readonly maxRows?: number;
+  readonly maxBytes?: number;
+  readonly maxAgeMs?: number;
+  readonly maxBatchRecords?: number;
+  readonly maxBatchBytes?: number;
+  readonly observer?: ProjectionObserver;
+  readonly scheduler: Scheduler;
+  readonly now: () => number;
+}
+
+const POLL_MS = 50;
+const DEFAULT_DEADLINE_MS = 10_000;
+
+/**
+ * A topic as a table, each record counted once, through kill -9. The table is its own checkpoint: the reader goes on after its
+ * max(_offset), asked at the start, at every assignment and after every error whose outcome is not known. An insert is one atomic
+ * block of one partition with a token that names its offsets. Nothing else is stored anywhere, so dropping the table and starting
+ * again rebuilds it.
+ *
+ * A batch is acknowledged to the log when its rows are buffered, not when they are stored: the position that counts is the table's.
+ * Per partition at most two blocks are held; when the store is slow, the log is read more slowly.
+ */
+export class TableProjection<T> {
+  readonly #options: TableProjectionOptions<T>;
+  readonly #partitions = new Map<number, ProjectedPartition>();
+  readonly #waiters: PositionWaiters;
+  readonly #port: PartitionPort;
+  readonly #limits: { rows: number; bytes: number; ageMs: number };
+  /** Demands made of partitions that are not assigned yet. */
+  readonly #early = new Map<number, number>();
+  /** Blocks that have their age timer. */
+  readonly #timed = new WeakSet<object>();
+  #consumer: LogConsumer<T> | undefined;
+  #stopping = false;
+  #restarting: Promise<void> | undefined;
+
+  constructor(options: TableProjectionOptions<T>) {
+    this.#options = options;
+    this.#waiters = new PositionWaiters(options.scheduler);
+    this.#limits = { rows: options.maxRows ?? 50_000, bytes: options.maxBytes ?? 32 * 1024 * 1024, ageMs: options.maxAgeMs ?? 1000 };
+    this.#port = {
+      topic: options.topic,
+      insert: (range, partition) => this.#insert(range, partition),
+      checkpoint: (partition) => this.#checkpoint(partition),
+      refuse: (record, reason) => this.#refuse(record, reason),
+      failed: (partition, reason, attempt) => options.observer?.insertFailed?.(options.name, partition, reason, attempt),
+      regressed: () => void this.restart().catch(() => undefined),
+      stored: (partition, next) => {
+        options.onStored?.(partition, next);
+        this.#waiters.passed(partition, next);
+      },
+      pause: (milliseconds) => new Promise((resolve) => void options.scheduler.after(milliseconds, resolve)),
+      isStopping: () => this.#stopping,
+    };
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get topic(): string {
+    return this.#options.topic;
+  }
+
+  get table(): string {
+    return this.#options.table;
+  }
+
+  async start(): Promise<void> {
+    const { store, table } = this.#options;
+    await checkTableShape(store, table);
+    this.#stopping = false;
+    this.#consumer = this.#newConsumer();
+    await this.#consumer.start();
+  }
+
+  /** Stops reading, puts in what is buffered, and leaves. What could not be put in is read again after the next start. */
+  async stop(): Promise<void> {
+    await this.#restarting;
+    this.#stopping = true;
+    await this.#consumer?.stop();
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.settle()));
+    this.#partitions.clear();
+  }
+
+  /** Forgets what it knows and asks the table again: after the table was dropped, truncated or restored. */
+  restart(): Promise<void> {
+    this.#restarting ??= (async () => {
+      if (this.#stopping) return;
+      for (const partition of this.#partitions.values()) void partition.abandon();
+      await this.#consumer?.stop();
+      this.#consumer = this.#newConsumer();
+      await this.#consumer.start();
+    })().finally(() => (this.#restarting = undefined));
+    return this.#restarting;
+  }
+
+  /** Records between the reader and the end of the log. */
+  lag(): number {
+    return this.#consumer?.lag() ?? 0;
+  }
+
+  assigned(): readonly number[] {
+    return this.#consumer?.assigned() ?? [];
+  }
+
+  /** Next offset not yet in the table, by partition this process owns. */
+  positions(): ReadonlyMap<number, number> {
+    return new Map([...this.#partitions].map(([partition, state]) => [partition, state.stored]));
+  }
+
+  /** Resolves once the table holds `position`; what is buffered goes in at once. */
+  async waitFor(position: Position, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
+    const state = this.#partitions.get(position.partition);
+    if (!state && this.assigned().length > 0 && this.#options.shared) return this.#pollFor(position, deadlineMs);
+    if (state && state.stored > position.offset) return;
+    const waiting = this.#waiters.wait(position, deadlineMs);
+    if (state) {
+      state.demanded = Math.max(state.demanded, position.offset);
+      void state.cut();
+    } else this.#early.set(position.partition, Math.max(this.#early.get(position.partition) ?? -1, position.offset));
+    await waiting;
+  }
+
+  /** The read barrier: everything the log holds now is in the table. */
+  async barrier(deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
+    const { log, topic } = this.#options;
+    const ends = await log.end(topic);
+    await Promise.all(
+      ends.flatMap((end, partition) => (end === 0 ? [] : [this.waitFor({ topic, partition, offset: end - 1 }, deadlineMs)])),
+    );
+  }
+
+  #newConsumer(): LogConsumer<T> {
+    const { log, name, topic, shared, decode, observer, scheduler, now, maxBatchRecords, maxBatchBytes } = this.#options;
+    return new LogConsumer<T>({
+      log,
+      name,
+      topic,
+      from: (partition) => this.#assign(partition),
+      decode,
+      handle: (batch) => this.#handle(batch),
+      onRevoked: (partitions) => this.#revoke(partitions),
+      scheduler,
+      now,
+      ...(shared ? { shared } : {}),
+      ...(observer ? { observer: fullObserver(observer) } : {}),
+      ...(maxBatchRecords === undefined ? {} : { maxBatchRecords }),
+      ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
+    });
+  }
+
+  async #assign(partition: number): Promise<number> {
+    const before = this.#partitions.get(partition);
+    await before?.abandon();
+    const next = await this.#checkpoint(partition);
+    const state = new ProjectedPartition(partition, next, this.#port);
+    state.demanded = Math.max(before?.demanded ?? -1, this.#early.get(partition) ?? -1);
+    this.#early.delete(partition);
+    this.#options.onAssigned?.(partition, next);
+    this.#partitions.set(partition, state);
+    this.#waiters.passed(partition, next);
+    return next;
+  }
+
+  async #revoke(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) {
+      const state = this.#partitions.get(partition);
+      this.#partitions.delete(partition);
+      await state?.abandon();
+    }
+  }
+
+  async #handle(batch: ItemBatch<T>): Promise<BatchResult> {
+    const state = this.#partitions.get(batch.partition);
+    if (!state || state.isAbandoned) return { kind: 'retry', reason: `partition ${batch.partition} is being given up` };
+    await this.#options.prepare?.(batch);
+    for (const item of batch.items) {
+      if (item.record.offset < state.read) continue;
+      try {
+        state.add(item.record, this.#options.toRows(item));
+      } catch (error) {
+        return { kind: 'dead-letter', record: item.record, reason: error instanceof Error ? error.message : String(error) };
+      }
+      if (state.block.rows >= this.#limits.rows || state.block.size >= this.#limits.bytes) {
+        await state.cut();
+        if (state.isAbandoned) return { kind: 'retry', reason: `partition ${batch.partition} was given up` };
+      }
+    }
+    const before = state.stored;
+    state.advance(batch.nextOffset);
+    if (state.demanded >= before) void state.cut();
+    else if (!state.block.isEmpty) this.#cutLater(state);
+    return { kind: 'ok' };
+  }
+
+  /** One timer a block: set by its first rows, for nothing once it was cut by size. */
+  #cutLater(state: ProjectedPartition): void {
+    const block = state.block;
+    if (this.#timed.has(block)) return;
+    this.#timed.add(block);
+    this.#options.scheduler.after(this.#limits.ageMs, () => void state.cut(block));
+  }
+
+  async #insert(range: { bytes: Buffer; token: string; rows: number }, partition: number): Promise<void> {
+    const { store, table, name, now, observer } = this.#options;
+    const started = now();
+    await store.insert(table, range.bytes, range.token);
+    observer?.inserted?.(name, partition, range.rows, range.bytes.length, now() - started);
+  }
+
+  async #checkpoint(partition: number): Promise<number> {
+    const { store, table, topic } = this.#options;
+    const [row] = await store.query<{ next: string }>(
+      `SELECT if(count() = 0, 0, max(_offset) + 1) AS next FROM ${quoteTable(table)} WHERE _topic = {topic:String} AND _partition = {partition:UInt32}`,
+      { topic, partition },
+    );
+    return Number(row?.next ?? 0);
+  }
+
+  async #refuse(record: LogRecord, reason: string): Promise<void> {
+    const { log, name, now, observer } = this.#options;
+    const letter = deadLetterOf(record, name, { code: 'REFUSED', message: reason }, now());
+    await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever' });
+    await log.append([letter]);
+    observer?.deadLettered?.(name, record, `REFUSED: ${reason}`);
+  }
+
+  /** A partition another process owns: its rows come into the same table. */
+  async #pollFor(position: Position, deadlineMs: number): Promise<void> {
+    const deadline = this.#options.now() + deadlineMs;
+    const waiting = this.#waiters.wait(position, deadlineMs);
+    let over = false;
+    const done = waiting.finally(() => (over = true));
+    void (async () => {
+      while (!over && this.#options.now() < deadline) {
+        this.#waiters.passed(position.partition, await this.#checkpoint(position.partition).catch(() => 0));
+        if (!over) await this.#port.pause(POLL_MS);
+      }
+    })();
+    await done;
+  }
+}
+
+function fullObserver(observer: ProjectionObserver): ConsumerObserver {
+  return {
+    handled: (...report) => observer.handled?.(...report),
+    deadLettered: (...report) => observer.deadLettered?.(...report),
+    skipped: (...report) => observer.skipped?.(...report),
+    retried: (...report) => observer.retried?.(...report),
+  };
+}
