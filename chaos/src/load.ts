@@ -72,7 +72,12 @@ export class Load {
     try {
       const created = await this.#post('/api/2.0/mlflow/runs/create', { experiment_id: this.experimentId, start_time: STREAM_START });
       const runId = (created as { run: { info: { run_id: string } } }).run.info.run_id;
-      const metrics = Array.from({ length: POINTS_PER_RUN }, (_, step) => ({ key: 'm', value: step, timestamp: STREAM_START + step, step }));
+      const metrics = Array.from({ length: POINTS_PER_RUN }, (_, step) => ({
+        key: 'm',
+        value: step,
+        timestamp: STREAM_START + step,
+        step,
+      }));
       await this.#post('/api/2.0/mlflow/runs/log-batch', { run_id: runId, params: [{ key: 'p', value: param }], metrics, tags: [] });
       this.ledger.runs.push({ runId, param, points: POINTS_PER_RUN });
       return true;

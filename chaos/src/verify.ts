@@ -54,7 +54,8 @@ async function verifyRuns(addresses: Addresses, ledger: Ledger, violations: stri
   const byRun = new Map(points.map((row) => [row.run_id, row]));
   for (const run of ledger.runs) {
     const row = byRun.get(run.runId);
-    if (Number(row?.points ?? 0) !== run.points) violations.push(`run ${run.runId}: ${row?.points ?? 0} points in the offline store, ${run.points} acknowledged`);
+    if (Number(row?.points ?? 0) !== run.points)
+      violations.push(`run ${run.runId}: ${row?.points ?? 0} points in the offline store, ${run.points} acknowledged`);
     if (Number(row?.copies ?? 0) !== 0) violations.push(`run ${run.runId}: a point is counted more than once`);
   }
   // The write model is asked for every run of the last rounds; all earlier ones were asked in theirs.
@@ -62,14 +63,18 @@ async function verifyRuns(addresses: Addresses, ledger: Ledger, violations: stri
     const response = await fetch(`${addresses.url}/api/2.0/mlflow/runs/get?run_id=${run.runId}`);
     const body = (await response.json()) as { run?: { data: { params?: { key: string; value: string }[] } } };
     const param = body.run?.data.params?.find(({ key }) => key === 'p')?.value;
-    if (param !== run.param) violations.push(`run ${run.runId}: param p is ${param ?? `missing (${response.status})`}, acknowledged ${run.param}`);
+    if (param !== run.param)
+      violations.push(`run ${run.runId}: param p is ${param ?? `missing (${response.status})`}, acknowledged ${run.param}`);
   }
   const [decisions] = await sql<{ copies: string }>(
     addresses,
     'SELECT count() - uniqExact(_topic, _partition, _offset) AS copies FROM millrace.decisions',
   );
   if (Number(decisions?.copies) !== 0) violations.push(`${decisions?.copies} decisions are counted more than once`);
-  const forks = await sql<{ subject: string }>(addresses, 'SELECT subject FROM millrace.decisions FINAL GROUP BY domain, subject HAVING count() != max(sequence) LIMIT 5');
+  const forks = await sql<{ subject: string }>(
+    addresses,
+    'SELECT subject FROM millrace.decisions FINAL GROUP BY domain, subject HAVING count() != max(sequence) LIMIT 5',
+  );
   for (const fork of forks) violations.push(`subject ${fork.subject}: accepted sequences are not 1, 2, 3 ...`);
 }
 
