@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
  * A chunk is what one commit writes to one partition: records packed into one LMDB value, which is several times faster than a
  * value per record. Layout, little-endian:
  *
- *   chunk   version u8 | 3 bytes 0 | count u32 | crc32 u32 of all that follows | appended at f64 | record …
+ *   chunk   version u8 | 3 bytes 0 | crc32 u32 of all that follows | count u32 | appended at f64 | record …
  *   record  value length u32 | key length + 1 u32, 0 for no key | headers length u32 | timestamp f64 | key | headers | value
  *
  * Keys are UTF-8, headers JSON (nothing when there are none). Offsets are not stored: the first is in the chunk's key,
@@ -13,7 +13,7 @@ import { crc32 } from 'node:zlib';
  */
 const VERSION = 1;
 const CHUNK_HEADER = 20;
-const CRC_FROM = 12;
+const CRC_FROM = 8;
 const RECORD_HEADER = 20;
 
 const NO_HEADERS: Headers = Object.freeze({});
@@ -84,10 +84,10 @@ export class ChunkBuilder {
     const buffer = this.#buffer;
     buffer.fill(0, 0, 4);
     buffer.writeUInt8(VERSION, 0);
-    buffer.writeUInt32LE(this.count, 4);
-    buffer.writeDoubleLE(now, CRC_FROM);
+    buffer.writeUInt32LE(this.count, 8);
+    buffer.writeDoubleLE(now, 12);
     const chunk = buffer.subarray(0, this.#length);
-    buffer.writeUInt32LE(crc32(chunk.subarray(CRC_FROM)), 8);
+    buffer.writeUInt32LE(crc32(chunk.subarray(CRC_FROM)), 4);
     return chunk;
   }
 
@@ -119,17 +119,17 @@ export class ChunkBuilder {
 export function flawOf(chunk: Buffer): string | undefined {
   if (chunk.length < CHUNK_HEADER) return `a chunk of ${chunk.length} bytes is too short`;
   if (chunk[0] !== VERSION) return `chunk version ${String(chunk[0])} is unknown to this build`;
-  const [stored, actual] = [chunk.readUInt32LE(8), crc32(chunk.subarray(CRC_FROM))];
+  const [stored, actual] = [chunk.readUInt32LE(4), crc32(chunk.subarray(CRC_FROM))];
   return stored === actual ? undefined : `the checksum is ${actual.toString(16)}, stored was ${stored.toString(16)}`;
 }
 
 export function countOf(chunk: Buffer): number {
-  return chunk.readUInt32LE(4);
+  return chunk.readUInt32LE(8);
 }
 
 /** When the chunk was appended, by the log's clock: retention goes by it. */
 export function appendedAt(chunk: Buffer): number {
-  return chunk.readDoubleLE(CRC_FROM);
+  return chunk.readDoubleLE(12);
 }
 
 export interface ChunkRange {

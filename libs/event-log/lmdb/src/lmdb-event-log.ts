@@ -114,17 +114,11 @@ export class LmdbEventLog implements EventLog {
     return Promise.resolve(this.#files.topics().map(({ name }) => name));
   }
 
-  append(records: readonly NewRecord[]): Promise<readonly Position[]> {
-    if (records.length === 0) return Promise.resolve([]);
-    let placed: PlacedRecord[];
-    try {
-      if (this.#closing) throw new Fault('MR_LOG_CLOSED', 'the log is closed', false);
-      if (this.#options.readOnly) throw new Fault('MR_LOG_READ_ONLY', 'the log was opened for reading', false);
-      placed = records.map((record) => this.#place(record));
-    } catch (error) {
-      return Promise.reject(error as Fault);
-    }
-    return this.#commits.append(placed);
+  async append(records: readonly NewRecord[]): Promise<readonly Position[]> {
+    if (this.#closing) throw new Fault('MR_LOG_CLOSED', 'the log is closed', false);
+    if (this.#options.readOnly) throw new Fault('MR_LOG_READ_ONLY', 'the log was opened for reading', false);
+    if (records.length === 0) return [];
+    return await this.#commits.append(records.map((record) => this.#place(record)));
   }
 
   async end(topic: string): Promise<NextOffsets> {
