@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import type { LogRecord } from '@millrace/event-log';
+import { Block } from './block.js';
+import { split } from './projected-partition.js';
+
+const record = (offset: number): LogRecord => ({ topic: 't', partition: 2, offset, key: null, value: Buffer.alloc(0), headers: {}, timestamp: 0 });
+
+const rowsOf = (bytes: Buffer): unknown[] =>
+  bytes
+    .toString()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+
+describe('Block', () => {
+  test('puts the position in front of objects and of ready bytes', () => {
+    const block = new Block('t', 2);
+    block.add(record(5), { a: 1 });
+    block.add(record(6), {});
+    block.add(record(7), Buffer.from('  { "a": "é" }\n'));
+    block.add(record(8), Buffer.from('{ }'));
+    block.add(record(9), [{ a: 2 }, Buffer.from('{"a":3}')]);
+    const at = (offset: number) => ({ _topic: 't', _partition: 2, _offset: offset });
+    expect(rowsOf(block.bytes(block.all))).toEqual([
+      { ...at(5), a: 1 },
+      at(6),
+      { ...at(7), a: 'é' },
+      at(8),
+      { ...at(9), _row: 0, a: 2 },
+      { ...at(9), _row: 1, a: 3 },
+    ]);
+    expect(block.token(block.all)).toBe('t:2:5-9');
+    expect(block.rows).toBe(6);
+  });
+
+  test('cuts ranges at records and tells what is left after an offset', () => {
+    const block = new Block('t', 2);
+    for (let offset = 10; offset < 20; offset++) block.add(record(offset), [{ offset }, { offset }]);
+    expect(rowsOf(block.bytes({ from: 3, to: 4 }))).toMatchObject([{ offset: 13 }, { offset: 13 }]);
+    expect(block.rowCount({ from: 3, to: 6 })).toBe(6);
+    expect(block.after(block.all, 13)).toEqual({ from: 3, to: 10 });
+    expect(block.after(block.all, 20)).toBeUndefined();
+    expect(block.recordOfRow({ from: 3, to: 10 }, 3)).toBe(4);
+  });
+
+  test('grows far beyond its first bytes', () => {
+    const block = new Block('t', 2);
+    for (let offset = 0; offset < 3000; offset++) block.add(record(offset), { text: '€'.repeat(100) });
+    expect(rowsOf(block.bytes(block.all))).toHaveLength(3000);
+  });
+
+  test('splits around the row ClickHouse names, or in halves', () => {
+    const block = new Block('t', 2);
+    for (let offset = 0; offset < 10; offset++) block.add(record(offset), { offset });
+    expect(split(block, block.all, 'Cannot parse (at row 4)')).toEqual([
+      { from: 0, to: 3 },
+      { from: 3, to: 4 },
+      { from: 4, to: 10 },
+    ]);
+    expect(split(block, block.all, 'Cannot parse (at row 1)')).toEqual([
+      { from: 0, to: 1 },
+      { from: 1, to: 10 },
+    ]);
+    expect(split(block, { from: 2, to: 5 }, 'Cannot parse')).toEqual([
+      { from: 2, to: 4 },
+      { from: 4, to: 5 },
+    ]);
+  });
+});

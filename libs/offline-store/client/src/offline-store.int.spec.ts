@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { isFault } from '@millrace/kernel';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { digest, migrate, offlineStoreMigrations, openOfflineStore, type OfflineStore } from './index.js';
+
+let directory: string;
+let store: OfflineStore;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-offline-'));
+  store = await openOfflineStore({ path: join(directory, 'chdb') });
+});
+
+afterAll(async () => {
+  await store.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const failure = async (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+describe('the offline store on chdb', () => {
+  test('binds parameters of every kind', async () => {
+    const text = 'a\'b\\c\td\ne{f:String};--é☃"`';
+    const [row] = await store.query<Record<string, unknown>>(
+      `SELECT {text:String} AS text, {n:Nullable(String)} AS nothing, {i:Int64} AS big, {f:Float64} AS float, {b:Bool} AS bool,
+              {names:Array(String)} AS names, {numbers:Array(Float64)} AS numbers`,
+      { text, n: null, i: '9223372036854775807', f: 0.1, b: true, names: [text, ''], numbers: [1, -2.5] },
+    );
+    expect(row).toEqual({
+      text,
+      nothing: null,
+      big: '9223372036854775807',
+      float: 0.1,
+      bool: true,
+      names: [text, ''],
+      numbers: [1, -2.5],
+    });
+  });
+
+  test('keeps parameters and settings of concurrent queries apart', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, async (_, value) => {
+        const [row] = await store.query<{ value: number }>('SELECT {value:UInt32} AS value FROM numbers(1)', { value });
+        return row?.value;
+      }),
+    );
+    expect(answers).toEqual(Array.from({ length: 200 }, (_, value) => value));
+  });
+
+  test('streams rows without holding them and can be left early', async () => {
+    let sum = 0;
+    for await (const { number } of store.stream<{ number: number }>('SELECT toUInt32(number) AS number FROM numbers({n:UInt64})', { n: 200_000 })) {
+      sum += number;
+    }
+    expect(sum).toBe((200_000 * 199_999) / 2);
+    for await (const { number } of store.stream<{ number: number }>('SELECT toUInt32(number) AS number FROM numbers(10000000)')) {
+      if (number === 5) break;
+    }
+    expect(await store.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  test('gives bytes in other formats', async () => {
+    const parquet = await buffer(await store.raw('SELECT number FROM numbers(10)', 'Parquet'));
+    expect(parquet.subarray(0, 4).toString()).toBe('PAR1');
+    const csv = await buffer(await store.raw('SELECT {a:String} AS a', 'CSVWithNames', { a: 'x' }));
+    expect(csv.toString()).toBe('"a"\n"x"\n');
+  });
+
+  test('says what failed, with the number of ClickHouse and whether retrying helps', async () => {
+    const unknown = await failure(store.query('SELECT * FROM millrace.nothing'));
+    expect(isFault(unknown) && [unknown.code, unknown.retryable, unknown.details['clickhouseCode']]).toEqual([
+      'MR_OFFLINE_STORE_REFUSED',
+      false,
+      60,
+    ]);
+    const late = await failure(store.query('SELECT max(sipHash64(number)) FROM numbers(100000000000)', {}, { deadlineMs: 50 }));
+    expect(isFault(late) && [late.code, late.retryable, late.details['clickhouseCode']]).toEqual(['MR_DEADLINE_EXCEEDED', true, 159]);
+    const syntax = await failure(store.command('SELEC 1'));
+    expect(isFault(syntax) && syntax.details['clickhouseCode']).toBe(62);
+  });
+
+  test('answers while a long query runs, and writes beside it', async () => {
+    await store.command('CREATE TABLE IF NOT EXISTS millrace.beside (a UInt64) ENGINE = MergeTree ORDER BY a');
+    let over = false;
+    const long = failure(store.query('SELECT max(sipHash64(number)) FROM numbers(100000000000)', {}, { deadlineMs: 2_000 })).then(() => {
+      over = true;
+    });
+    await store.insert('millrace.beside', [{ a: 1 }], 'beside:1');
+    expect(over).toBe(false);
+    await long;
+  });
+
+  test('takes an insert with the same token once, and answers 64-bit integers as text and times in UTC', async () => {
+    await store.command(
+      `CREATE TABLE IF NOT EXISTS millrace.tokens (a UInt64, at DateTime64(3, 'UTC'), plain DateTime) ENGINE = MergeTree ORDER BY a
+       SETTINGS non_replicated_deduplication_window = 100`,
+    );
+    for (let time = 0; time < 3; time++) {
+      await store.insert('millrace.tokens', [{ a: '18446744073709551615', at: '2001-01-02T03:04:05.678Z', plain: 0, unknown: 1 }], 'one');
+    }
+    await store.insert('millrace.tokens', Buffer.from('{"a":1,"at":"2001-01-01 00:00:00"}\n{"a":2,"at":"1999-12-31T23:59:59Z"}\n'), 'two');
+    expect(await store.query('SELECT * FROM millrace.tokens ORDER BY a DESC')).toMatchObject([
+      { a: '18446744073709551615', at: '2001-01-02 03:04:05.678', plain: '1970-01-01 00:00:00' },
+      { a: '2', at: '1999-12-31 23:59:59.000' },
+      { a: '1', at: '2001-01-01 00:00:00.000' },
+    ]);
+  });
+
+  test('digests a table by its rows, not by their order or parts', async () => {
+    for (const name of ['left', 'right']) {
+      await store.command(`CREATE TABLE millrace.${name} (k UInt64, v Float64, at DateTime) ENGINE = ReplacingMergeTree ORDER BY k`);
+    }
+    const rows = Array.from({ length: 100 }, (_, k) => ({ k, v: Math.sqrt(k), at: k }));
+    await store.insert('millrace.left', rows, 'all');
+    await store.insert('millrace.right', rows.slice(50).reverse(), 'second');
+    await store.insert('millrace.right', rows.slice(0, 60), 'first');
+    const left = await digest(store, 'millrace.left');
+    expect(left.rows).toBe(100);
+    expect(await digest(store, 'millrace.right')).toEqual(left);
+    await store.insert('millrace.right', [{ k: 7, v: 7, at: 0 }], 'changed');
+    expect(await digest(store, 'millrace.right')).not.toEqual(left);
+    expect(await digest(store, 'millrace.missing')).toEqual({ rows: 0, hash: '0' });
+  });
+});
+
+describe('migrate', () => {
+  test('runs each file once, also when two start together, and refuses a changed one', async () => {
+    expect(await migrate(store, offlineStoreMigrations)).toContain('0001-decisions.sql');
+    expect(await migrate(store, offlineStoreMigrations)).toEqual([]);
+
+    const folder = await mkdtemp(join(directory, 'migrations-'));
+    await writeFile(
+      join(folder, '0001-first.sql'),
+      `CREATE TABLE IF NOT EXISTS millrace.first (a String DEFAULT ';') ENGINE = MergeTree ORDER BY a; -- two; statements
+       CREATE OR REPLACE VIEW millrace.first_view AS SELECT a FROM millrace.first;`,
+    );
+    const both = await Promise.all([migrate(store, { name: 'mine', directory: folder }), migrate(store, { name: 'mine', directory: folder })]);
+    expect(both.flat()).toEqual(['0001-first.sql']);
+    await writeFile(join(folder, '0002-second.sql'), 'ALTER TABLE millrace.first ADD COLUMN IF NOT EXISTS b UInt8;');
+    expect(await migrate(store, { name: 'mine', directory: folder })).toEqual(['0002-second.sql']);
+    await writeFile(join(folder, '0001-first.sql'), 'CREATE TABLE IF NOT EXISTS millrace.first (a UInt8) ENGINE = Memory');
+    await expect(migrate(store, { name: 'mine', directory: folder })).rejects.toMatchObject({ code: 'MR_MIGRATION_REFUSED' });
+  });
+});
