@@ -1,0 +1,81 @@
+/** The five services, and `resources`, the one domain that every service folds. */
+export const DOMAINS = ['tracking', 'registry', 'resources', 'features', 'inference', 'experimentation'] as const;
+export type Domain = (typeof DOMAINS)[number];
+
+/** What kind of records a topic holds: decisions obey the sequence rule, facts do not; dead letters are foreign bytes. */
+export type TopicKind = 'decisions' | 'facts';
+
+/** A line of the manifest. Structurally also the event log's `TopicSpec`. */
+export interface TopicManifest {
+  readonly name: string;
+  readonly domain: Domain;
+  readonly kind: TopicKind;
+  /** Frozen at birth: adding partitions would re-hash keys and break the order per key. */
+  readonly partitions: number;
+  readonly retention: 'forever';
+  /** What the record's key is. */
+  readonly key: string;
+  /** What the topic holds, for people. */
+  readonly holds: string;
+  /** Bare names of the event types on it; empty for decisions, which carry every decision of their domain. */
+  readonly types: readonly string[];
+}
+
+/** Partitions of every topic of ours, and of a source topic that we create for a producer. Frozen. */
+export const PARTITIONS = 4;
+
+/** The topic of a domain's decisions. */
+export function decisionsTopic<D extends string>(domain: D): `millrace.${D}.decisions` {
+  return `millrace.${domain}.decisions`;
+}
+
+function decisions(domain: Domain, holds: string): TopicManifest {
+  return {
+    name: decisionsTopic(domain),
+    domain,
+    kind: 'decisions',
+    partitions: PARTITIONS,
+    retention: 'forever',
+    key: 'the subject, <aggregate>/<id>',
+    holds,
+    types: [],
+  };
+}
+
+/** Kept for ever as well: the offline store can be rebuilt only from what the log still has. */
+function facts(domain: Domain, name: string, key: string, types: string[], holds: string): TopicManifest {
+  return { name: `millrace.${domain}.${name}`, domain, kind: 'facts', partitions: PARTITIONS, retention: 'forever', key, holds, types };
+}
+
+/**
+ * The manifest: every topic the platform owns. It is frozen: a line may be added, but the partitions and the key of a line
+ * never change, and a service refuses to start on a log that disagrees.
+ */
+export const TOPICS = {
+  trackingDecisions: decisions('tracking', 'experiments and runs: created, tagged, given parameters, finished, deleted'),
+  registryDecisions: decisions('registry', 'registered models, their versions, stages, aliases and tags'),
+  resourcesDecisions: decisions('resources', 'resources applied and deleted: sources, entities, feature views, deployments, experiments'),
+  featuresDecisions: decisions('features', 'training sets and materialisations'),
+  inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
+  experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
+  metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPoints'], 'metric values of runs, in batches'),
+  predictions: facts('inference', 'predictions', 'the prediction id', ['Prediction'], 'answers of the gateway with what they rested on'),
+  labels: facts('inference', 'labels', 'the prediction id', ['Label'], 'the truth about predictions, however late'),
+  exposures: facts('experimentation', 'exposures', 'the unit', ['Exposure'], 'units that met a variant'),
+  outcomes: facts('experimentation', 'outcomes', 'the unit', ['Outcome'], 'what experiments measure of units'),
+} as const satisfies Readonly<Record<string, TopicManifest>>;
+
+/** The manifest as a list. */
+export const ALL_TOPICS: readonly TopicManifest[] = Object.values(TOPICS);
+
+const BY_NAME = new Map(ALL_TOPICS.map((topic) => [topic.name, topic]));
+
+/** The manifest's line of a topic; `undefined` for a topic that is not ours. */
+export function topicManifest(name: string): TopicManifest | undefined {
+  return BY_NAME.get(name);
+}
+
+/** What a topic is made of when a process of ours makes it for a producer (the topic of a Source). */
+export function sourceTopic(name: string): { name: string; partitions: number; retention: 'forever' } {
+  return { name, partitions: PARTITIONS, retention: 'forever' };
+}
