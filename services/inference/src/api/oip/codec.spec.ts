@@ -1,0 +1,172 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { emptyData, setElement, type Datatype, type Tensor } from '../../domain/tensor/tensor.js';
+import { binaryOf, tensorFromBinary } from './binary-tensor.js';
+import { parseInferRequest } from './infer-request.js';
+import { encodeInferResponse } from './infer-response.js';
+import { jsonOfData, parseJsonExactly, tensorFromJson } from './json-tensor.js';
+
+const VALUES: Readonly<Record<Datatype, fc.Arbitrary<number | bigint | string>>> = {
+  BOOL: fc.integer({ min: 0, max: 1 }),
+  UINT8: fc.integer({ min: 0, max: 0xff }),
+  UINT16: fc.integer({ min: 0, max: 0xffff }),
+  UINT32: fc.integer({ min: 0, max: 0xffff_ffff }),
+  UINT64: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  INT8: fc.integer({ min: -0x80, max: 0x7f }),
+  INT16: fc.integer({ min: -0x8000, max: 0x7fff }),
+  INT32: fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+  INT64: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  FP32: fc.float({ noNaN: true, noDefaultInfinity: true }),
+  FP64: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  BYTES: fc.string({ unit: 'grapheme' }),
+};
+
+const tensor: fc.Arbitrary<Tensor> = fc
+  .record({ datatype: fc.constantFrom(...(Object.keys(VALUES) as Datatype[])), rows: fc.nat(4), columns: fc.nat(4) })
+  .chain(({ datatype, rows, columns }) =>
+    fc.array(VALUES[datatype], { minLength: rows * columns, maxLength: rows * columns }).map((values) => {
+      const data = emptyData(datatype, values.length);
+      for (const [index, value] of values.entries()) setElement(data, index, value);
+      return { name: 'x', datatype, shape: [rows, columns], data };
+    }),
+  );
+
+/** -0 and 0 are one number to JSON. */
+const plain = (value: Tensor): unknown[] => Array.from(value.data as Iterable<unknown>, (item) => (Object.is(item, -0) ? 0 : item));
+
+describe('tensors', () => {
+  test('come back from JSON as they were, flat or nested', () => {
+    fc.assert(
+      fc.property(tensor, fc.boolean(), (value, isNested) => {
+        const flat = parseJsonExactly(jsonOfData(value)) as unknown[];
+        const [rows, columns] = value.shape as [number, number];
+        const data = isNested ? Array.from({ length: rows }, (_, row) => flat.slice(row * columns, (row + 1) * columns)) : flat;
+        expect(plain(tensorFromJson('x', value.datatype, value.shape, data))).toEqual(plain(value));
+      }),
+    );
+  });
+
+  test('come back from bytes as they were', () => {
+    fc.assert(
+      fc.property(tensor, (value) => {
+        const bytes = Buffer.from(binaryOf(value));
+        expect(tensorFromBinary('x', value.datatype, value.shape, bytes)).toEqual(value);
+      }),
+    );
+  });
+
+  test('of FP32 take null for a missing value, and give it', () => {
+    const value = tensorFromJson('x', 'FP32', [2], [1.5, null]);
+    expect(value.data[1]).toBeNaN();
+    expect(jsonOfData(value)).toBe('[1.5,null]');
+  });
+
+  test.each<[Datatype, unknown]>([
+    ['INT8', 128],
+    ['UINT8', -1],
+    ['INT32', 1.5],
+    ['INT64', 2 ** 63],
+    ['UINT64', -1],
+    ['BOOL', 2],
+    ['BYTES', 1],
+    ['FP32', '1'],
+    ['FP32', true],
+  ])('%s refuses %j', (datatype, value) => {
+    expect(() => tensorFromJson('x', datatype, [1], [value])).toThrow(/input "x": .* is not a value of/);
+  });
+
+  test('64-bit integers beyond 2^53 keep their digits', () => {
+    const parsed = parseJsonExactly('{"data":[9007199254740993,-9223372036854775808,12345678901234567890, 0.12345678901234567]}') as {
+      data: unknown[];
+    };
+    expect(parsed.data).toEqual([9007199254740993n, -9223372036854775808n, 12345678901234567890n, 0.12345678901234567]);
+  });
+});
+
+describe('requests', () => {
+  const input = (extra: object = {}): object => ({ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2], ...extra });
+  const parse = (request: object, binary?: Buffer): ReturnType<typeof parseInferRequest> => {
+    const head = Buffer.from(JSON.stringify(request));
+    return binary ? parseInferRequest(Buffer.concat([head, binary]), head.length) : parseInferRequest(head, undefined);
+  };
+
+  test('binary tensors follow the JSON in the order of the inputs', () => {
+    const first = Buffer.from(Float32Array.of(1, 2).buffer);
+    const second = Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from('hi'), Buffer.from([0, 0, 0, 0])]);
+    const request = parse(
+      {
+        inputs: [
+          { name: 'x', datatype: 'FP32', shape: [1, 2], parameters: { binary_data_size: 8 } },
+          { name: 'y', datatype: 'INT32', shape: [1], data: [7] },
+          { name: 'z', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: second.length } },
+        ],
+      },
+      Buffer.concat([first, second]),
+    );
+    expect(request.inputs.map((tensorOf) => Array.from(tensorOf.data as Iterable<unknown>))).toEqual([[1, 2], [7], ['hi', '']]);
+  });
+
+  test.each<[string, () => unknown, RegExp]>([
+    ['no JSON', () => parseInferRequest(Buffer.from('hello'), undefined), /not JSON/],
+    ['no inputs', () => parse({}), /at least one tensor/],
+    ['too few elements', () => parse({ inputs: [input({ data: [1] })] }), /needs 2 elements and has 1/],
+    ['too many elements', () => parse({ inputs: [input({ data: [1, 2, 3] })] }), /has more/],
+    ['an unknown datatype', () => parse({ inputs: [input({ datatype: 'FP16' })] }), /"FP16" is not served/],
+    ['a negative size', () => parse({ inputs: [input({ shape: [-1, 2] })] }), /sizes of 0 or more/],
+    ['a shape beyond all memory', () => parse({ inputs: [input({ shape: [1e9, 1e9] })] }), /more than .* elements/],
+    ['a shape beyond its data', () => parse({ inputs: [input({ shape: [1e6] })] }), /shorter than shape/],
+    ['an output asked for twice', () => parse({ inputs: [input()], outputs: [{ name: 'p' }, { name: 'p' }] }), /twice/],
+    ['a length beyond the body', () => parseInferRequest(Buffer.from('{}'), 9), /is 9; the body has 2 bytes/],
+    [
+      'binary data that is short',
+      () => parse({ inputs: [input({ data: undefined, parameters: { binary_data_size: 8 } })] }, Buffer.alloc(4)),
+      /does not fit/,
+    ],
+    ['binary data of no one', () => parse({ inputs: [input()] }, Buffer.alloc(4)), /belong to no input/],
+    [
+      'binary data of another size',
+      () => parse({ inputs: [input({ data: undefined, parameters: { binary_data_size: 4 } })] }, Buffer.alloc(4)),
+      /needs 8 bytes/,
+    ],
+    [
+      'strings that are not UTF-8',
+      () =>
+        parse(
+          { inputs: [{ name: 'x', datatype: 'BYTES', shape: [1], parameters: { binary_data_size: 5 } }] },
+          Buffer.from([1, 0, 0, 0, 0xff]),
+        ),
+      /element 0 is not UTF-8/,
+    ],
+  ])('%s is refused', (_name, act, message) => {
+    expect(act).toThrow(message);
+    expect(act).toThrow(expect.objectContaining({ code: 'MR_INFERENCE_INVALID' }));
+  });
+});
+
+describe('responses', () => {
+  const outputs: Tensor[] = [
+    { name: 'p', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(0.5) },
+    { name: 'label', datatype: 'INT64', shape: [1], data: BigInt64Array.of(9007199254740993n) },
+  ];
+  const response = { modelName: 'm', modelVersion: '3', id: '1', parameters: {}, outputs };
+
+  test('as JSON', () => {
+    const { body, jsonLength } = encodeInferResponse(response, () => false);
+    expect(jsonLength).toBeUndefined();
+    expect(body).toContain('"data":[9007199254740993]');
+    expect(JSON.parse(body as string)).toMatchObject({
+      model_name: 'm',
+      model_version: '3',
+      id: '1',
+      outputs: [{ name: 'p', data: [0.5] }, {}],
+    });
+  });
+
+  test('with one output in binary', () => {
+    const { body, jsonLength, contentType } = encodeInferResponse(response, (name) => name === 'p');
+    expect(contentType).toBe('application/octet-stream');
+    const json = JSON.parse((body as Buffer).subarray(0, jsonLength).toString()) as { outputs: object[] };
+    expect(json.outputs[0]).toEqual({ name: 'p', datatype: 'FP32', shape: [1, 1], parameters: { binary_data_size: 4 } });
+    expect((body as Buffer).subarray(jsonLength)).toEqual(Buffer.from(Float32Array.of(0.5).buffer));
+  });
+});

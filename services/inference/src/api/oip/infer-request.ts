@@ -1,0 +1,135 @@
+import { invalid } from '../../domain/refusal.js';
+import { elementsOf, isDatatype, type Tensor } from '../../domain/tensor/tensor.js';
+import { tensorFromBinary } from './binary-tensor.js';
+import { parseJsonExactly, tensorFromJson } from './json-tensor.js';
+
+export type Parameters = Readonly<Record<string, string | number | boolean>>;
+
+export interface RequestedOutput {
+  readonly name: string;
+  readonly binary: boolean;
+}
+
+export interface InferRequest {
+  readonly id: string | undefined;
+  readonly parameters: Parameters;
+  readonly inputs: readonly Tensor[];
+  /** `undefined`: all of the model's. */
+  readonly outputs: readonly RequestedOutput[] | undefined;
+  /** Whether outputs not asked for by name come in binary. */
+  readonly binaryByDefault: boolean;
+}
+
+/** Elements of one tensor at most; a shape is a claim, and a claim must not make us reserve memory. */
+const MAX_ELEMENTS = 64 * 1024 * 1024;
+
+/** `jsonLength`: the header Inference-Header-Content-Length; the bytes after it are binary tensors in the order of the inputs. */
+export function parseInferRequest(body: Buffer, jsonLength: number | undefined): InferRequest {
+  if (jsonLength !== undefined && (!Number.isSafeInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length))
+    throw invalid(`Inference-Header-Content-Length is ${jsonLength}; the body has ${body.length} bytes`);
+  const json = parse(body.subarray(0, jsonLength ?? body.length));
+  const binary = new BinaryPart(body.subarray(jsonLength ?? body.length), body.length);
+  const parameters = readParameters('request', json['parameters']);
+  const id = json['id'];
+  if (id !== undefined && typeof id !== 'string') throw invalid('id must be a string');
+  const inputs = json['inputs'];
+  if (!Array.isArray(inputs) || inputs.length === 0) throw invalid('inputs must be a list of at least one tensor');
+  const tensors = inputs.map((input) => readInput(input, binary));
+  binary.end();
+  return {
+    id,
+    parameters,
+    inputs: tensors,
+    outputs: readOutputs(json['outputs'], parameters['binary_data_output'] === true),
+    binaryByDefault: parameters['binary_data_output'] === true,
+  };
+}
+
+function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = parseJsonExactly(bytes.toString('utf8'));
+  } catch (error) {
+    throw invalid(`the request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return asObject('the request', value);
+}
+
+function readInput(value: unknown, binary: BinaryPart): Tensor {
+  const input = asObject('an input', value);
+  const { name, datatype, shape } = input;
+  if (typeof name !== 'string' || name === '') throw invalid('an input has no name');
+  if (!isDatatype(datatype))
+    throw invalid(`input ${JSON.stringify(name)}: datatype ${JSON.stringify(datatype) ?? '(missing)'} is not served`);
+  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
+    throw invalid(`input ${JSON.stringify(name)}: shape must be a list of sizes of 0 or more`);
+  const sizes = shape as number[];
+  if (elementsOf(sizes) > MAX_ELEMENTS)
+    throw invalid(`input ${JSON.stringify(name)}: shape [${sizes.join(',')}] has more than ${MAX_ELEMENTS} elements`);
+  const size = readParameters(`input ${JSON.stringify(name)}`, input['parameters'])['binary_data_size'];
+  if (size !== undefined) {
+    if (input['data'] !== undefined) throw invalid(`input ${JSON.stringify(name)} has both data and binary_data_size`);
+    return tensorFromBinary(name, datatype, sizes, binary.take(name, size));
+  }
+  // A shape that claims more than the data could hold is met before memory is reserved for it.
+  if (elementsOf(sizes) > binary.bodyLength) {
+    throw invalid(`input ${JSON.stringify(name)}: the data is shorter than shape [${sizes.join(',')}]`);
+  }
+  return tensorFromJson(name, datatype, sizes, input['data']);
+}
+
+function readOutputs(value: unknown, binaryByDefault: boolean): RequestedOutput[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) throw invalid('outputs must be a list');
+  const seen = new Set<string>();
+  const outputs = value.map((item) => {
+    const output = asObject('an output', item);
+    const { name } = output;
+    if (typeof name !== 'string') throw invalid('an output has no name');
+    if (seen.has(name)) throw invalid(`output ${JSON.stringify(name)} is asked for twice`);
+    seen.add(name);
+    const binary = readParameters(`output ${JSON.stringify(name)}`, output['parameters'])['binary_data'];
+    return { name, binary: binary === undefined ? binaryByDefault : binary === true };
+  });
+  return outputs.length === 0 ? undefined : outputs;
+}
+
+function readParameters(owner: string, value: unknown): Parameters {
+  if (value === undefined || value === null) return {};
+  const parameters = asObject(`parameters of ${owner}`, value);
+  for (const [key, item] of Object.entries(parameters)) {
+    if (typeof item !== 'string' && typeof item !== 'number' && typeof item !== 'boolean')
+      throw invalid(`parameter ${JSON.stringify(key)} of ${owner} must be a string, a number or a boolean`);
+  }
+  return parameters as Parameters;
+}
+
+function asObject(what: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw invalid(`${what} must be an object`);
+  return value as Readonly<Record<string, unknown>>;
+}
+
+/** The bytes behind the JSON part, handed out in order. */
+class BinaryPart {
+  #offset = 0;
+
+  constructor(
+    private readonly bytes: Buffer,
+    /** Of the whole request: no tensor given as JSON has more elements than this. */
+    readonly bodyLength: number,
+  ) {}
+
+  take(name: string, size: string | number | boolean): Buffer {
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || this.#offset + size > this.bytes.length)
+      throw invalid(
+        `input ${JSON.stringify(name)}: binary_data_size ${String(size)} does not fit; ${this.bytes.length - this.#offset} bytes of binary data are left`,
+      );
+    const start = this.#offset;
+    this.#offset += size;
+    return this.bytes.subarray(start, this.#offset);
+  }
+
+  end(): void {
+    if (this.#offset !== this.bytes.length) throw invalid(`${this.bytes.length - this.#offset} bytes of binary data belong to no input`);
+  }
+}

@@ -1,0 +1,101 @@
+import { invalid } from '../../domain/refusal.js';
+import { elementsOf, emptyData, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
+
+type Range = readonly [min: number, max: number];
+const INTEGER_RANGES: Partial<Record<Datatype, Range>> = {
+  UINT8: [0, 0xff],
+  UINT16: [0, 0xffff],
+  UINT32: [0, 0xffff_ffff],
+  INT8: [-0x80, 0x7f],
+  INT16: [-0x8000, 0x7fff],
+  INT32: [-0x8000_0000, 0x7fff_ffff],
+};
+
+/** A tensor of JSON data, flat or nested, row-major. `null` in a floating point tensor is NaN: JSON has no other word for it. */
+export function tensorFromJson(name: string, datatype: Datatype, shape: readonly number[], data: unknown): Tensor {
+  const count = elementsOf(shape);
+  if (!Array.isArray(data)) throw invalid(`input ${quote(name)}: data must be a list`);
+  const values = emptyData(datatype, count);
+  const filled = fill(values, 0, data, converter(name, datatype), count);
+  if (filled !== count)
+    throw invalid(`input ${quote(name)} of shape [${shape.join(',')}] needs ${count} elements and has ${filled > count ? 'more' : filled}`);
+  return { name, datatype, shape, data: values };
+}
+
+function fill(
+  target: TensorData,
+  at: number,
+  source: readonly unknown[],
+  convert: (value: unknown) => number | bigint | string,
+  limit: number,
+): number {
+  let index = at;
+  for (const item of source) {
+    if (Array.isArray(item)) index = fill(target, index, item, convert, limit);
+    else if (index >= limit) return limit + 1;
+    else setElement(target, index++, convert(item));
+    if (index > limit) return index;
+  }
+  return index;
+}
+
+function converter(name: string, datatype: Datatype): (value: unknown) => number | bigint | string {
+  const refuse = (value: unknown): never => {
+    throw invalid(`input ${quote(name)}: ${show(value)} is not a value of ${datatype}`);
+  };
+  switch (datatype) {
+    case 'FP32':
+    case 'FP64':
+      return (value) =>
+        typeof value === 'number' ? value : value === null ? NaN : typeof value === 'bigint' ? Number(value) : refuse(value);
+    case 'BYTES':
+      return (value) => (typeof value === 'string' ? value : refuse(value));
+    case 'BOOL':
+      return (value) => (value === true || value === 1 ? 1 : value === false || value === 0 ? 0 : refuse(value));
+    case 'INT64':
+    case 'UINT64':
+      return (value) => {
+        const integer = typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
+        const fits = integer !== undefined && (datatype === 'INT64' ? BigInt.asIntN(64, integer) : BigInt.asUintN(64, integer)) === integer;
+        return fits ? integer : refuse(value);
+      };
+    default: {
+      const [min, max] = INTEGER_RANGES[datatype] as Range;
+      return (value) =>
+        Number.isInteger(value) && (value as number) >= min && (value as number) <= max ? (value as number) : refuse(value);
+    }
+  }
+}
+
+/**
+ * JSON.parse that keeps 64-bit integers: a number beyond 2^53 comes back as BigInt. The second, slower pass runs only where
+ * the first met such a number.
+ */
+export function parseJsonExactly(text: string): unknown {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  return JSON.parse(text, function (this: unknown, _key: string, value: unknown, context?: { source?: string }) {
+    const source = context?.source;
+    return typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
+      ? BigInt(source)
+      : value;
+  } as (key: string, value: unknown) => unknown);
+}
+
+/** The data of a tensor as JSON text, flat. Numbers that JSON has no word for are `null`; 64-bit integers are written whole. */
+export function jsonOfData(tensor: Tensor): string {
+  const { data, datatype } = tensor;
+  if (datatype === 'BYTES') return JSON.stringify(data);
+  if (datatype === 'BOOL') return `[${Array.from(data as Uint8Array, (value) => (value === 0 ? 'false' : 'true')).join(',')}]`;
+  if (datatype === 'FP32' || datatype === 'FP64')
+    return `[${Array.from(data as Float64Array, (value) => (Number.isFinite(value) ? String(value) : 'null')).join(',')}]`;
+  return `[${(data as Int32Array).join(',')}]`;
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name);
+}

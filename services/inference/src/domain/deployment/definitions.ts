@@ -1,0 +1,31 @@
+/** What the gateway needs to know of the resources it follows; made from their specs in one place. */
+export interface DeploymentDefinition {
+  readonly name: string;
+  /** `models:/name@alias` or `models:/name/N`. */
+  readonly model: string;
+  readonly featureService: string | undefined;
+  readonly experiment: string | undefined;
+}
+
+export interface ExperimentDefinition {
+  readonly name: string;
+  readonly salt: string;
+  readonly traffic: number;
+  /** The join key or request input that names the unit; the first join key when absent. */
+  readonly unit: string | undefined;
+  readonly variants: readonly { readonly name: string; readonly weight: number; readonly model: string | undefined }[];
+}
+
+/** Every reference a set of deployments may be asked for. */
+export function referencesOf(
+  deployments: Iterable<DeploymentDefinition>,
+  experimentOf: (name: string) => ExperimentDefinition | undefined,
+): Set<string> {
+  const references = new Set<string>();
+  for (const deployment of deployments) {
+    references.add(deployment.model);
+    const experiment = deployment.experiment === undefined ? undefined : experimentOf(deployment.experiment);
+    for (const variant of experiment?.variants ?? []) if (variant.model !== undefined) references.add(variant.model);
+  }
+  return references;
+}

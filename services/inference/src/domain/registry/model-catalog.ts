@@ -1,0 +1,89 @@
+import type { AnyDecider, Event } from '@millrace/kernel';
+
+/**
+ * The gateway's own fold of the registry's decisions: just what it takes to turn `models:/name@alias` into an artifact. It reads the events
+ * as `schemas/registry` publishes them and ignores those that say nothing about that.
+ */
+export interface CatalogState {
+  readonly modelIds: Map<string, string>;
+}
+
+export interface ModelState {
+  readonly versions: Map<number, VersionSource>;
+  readonly aliases: Map<string, number>;
+}
+
+export interface VersionSource {
+  /** Below the artifact store's root; `null` when the registry could not place it there. */
+  readonly artifactPath: string | null;
+  readonly source: string;
+  readonly digest: string | null;
+}
+
+type CatalogEvent =
+  | Event<'ModelRegistered', { readonly modelId: string; readonly name: string }>
+  | Event<'ModelRenamed', { readonly modelId: string; readonly from: string; readonly to: string }>
+  | Event<'ModelDeleted', { readonly modelId: string; readonly name: string }>
+  | Event<'ModelDescribed' | 'ModelTagged' | 'ModelUntagged'>;
+
+type ModelEvent =
+  | Event<'VersionRegistered', VersionSource & { readonly version: number }>
+  | Event<'VersionDeleted', { readonly version: number; readonly aliases: readonly string[] }>
+  | Event<'AliasAssigned', { readonly alias: string; readonly version: number }>
+  | Event<'AliasRemoved', { readonly alias: string; readonly version: number }>
+  | Event<'VersionDescribed' | 'VersionTagged' | 'VersionUntagged' | 'VersionMoved'>;
+
+export const CATALOG_SUBJECT = 'models/catalog';
+
+export function modelSubject(modelId: string): string {
+  return `model/${modelId}`;
+}
+
+export function evolveCatalog(state: CatalogState, event: CatalogEvent): CatalogState {
+  switch (event.type) {
+    case 'ModelRegistered':
+      state.modelIds.set(event.data.name, event.data.modelId);
+      return state;
+    case 'ModelRenamed':
+      state.modelIds.delete(event.data.from);
+      state.modelIds.set(event.data.to, event.data.modelId);
+      return state;
+    case 'ModelDeleted':
+      state.modelIds.delete(event.data.name);
+      return state;
+    default:
+      return state;
+  }
+}
+
+export function evolveModel(state: ModelState, event: ModelEvent): ModelState {
+  switch (event.type) {
+    case 'VersionRegistered': {
+      const { version, artifactPath, source, digest } = event.data;
+      state.versions.set(version, { artifactPath, source, digest });
+      return state;
+    }
+    case 'VersionDeleted':
+      state.versions.delete(event.data.version);
+      for (const alias of event.data.aliases) state.aliases.delete(alias);
+      return state;
+    case 'AliasAssigned':
+      state.aliases.set(event.data.alias, event.data.version);
+      return state;
+    case 'AliasRemoved':
+      state.aliases.delete(event.data.alias);
+      return state;
+    default:
+      return state;
+  }
+}
+
+/** The registry's aggregates as a reader folds them: nothing is ever decided here. */
+export const registryReaders: Readonly<Record<'models' | 'model', AnyDecider>> = {
+  models: { initial: (): CatalogState => ({ modelIds: new Map() }), evolve: evolveCatalog, decide: () => ({ kind: 'unchanged' }) },
+  model: {
+    initial: (): ModelState => ({ versions: new Map(), aliases: new Map() }),
+    evolve: evolveModel,
+    decide: () => ({ kind: 'unchanged' }),
+  },
+};

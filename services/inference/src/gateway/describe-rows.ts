@@ -1,0 +1,61 @@
+import { elementsOf, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
+import type { EntityRows } from './entity-rows.js';
+import type { FeatureVectors } from './feature-vectors.js';
+import type { PredictedRow } from './prediction.js';
+
+export interface RowSources {
+  readonly units: readonly (string | null)[];
+  readonly entityRows: EntityRows | undefined;
+  readonly vectors: FeatureVectors | undefined;
+  /** The request's own tensors, when it came as tensors. */
+  readonly tensors: readonly Tensor[] | undefined;
+  /** Of these rows alone, in their order. */
+  readonly outputs: readonly Tensor[] | undefined;
+  readonly maxElements: number;
+}
+
+/** The record of the given rows of a request. */
+export function describeRows(rows: readonly number[], sources: RowSources): PredictedRow[] {
+  const { units, entityRows, vectors, outputs } = sources;
+  const tensors = fits(sources.tensors, sources.maxElements);
+  const ownOutputs = fits(outputs, sources.maxElements);
+  const splits = (list: readonly Tensor[] | undefined): boolean => list?.every((tensor) => rowsOf(tensor) === units.length) ?? false;
+  // Tensors that do not have one row per row of the request are kept whole, with the first row.
+  const inputsSplit = splits(tensors);
+  const outputsSplit = ownOutputs?.every((tensor) => rowsOf(tensor) === rows.length) ?? false;
+  return rows.map((row, index) => ({
+    row,
+    unit: units[row] ?? null,
+    entity: entityRows?.entities[row] ?? null,
+    request: entityRows?.requests[row] ?? null,
+    features: vectors ? Object.fromEntries(vectors.rows[row] ?? []) : null,
+    inputs: part(tensors, inputsSplit, row, index),
+    outputs: part(ownOutputs, outputsSplit, index, index),
+  }));
+}
+
+function part(tensors: readonly Tensor[] | undefined, isSplit: boolean, row: number, index: number): Record<string, unknown> | null {
+  if (!tensors || (!isSplit && index > 0)) return null;
+  return Object.fromEntries(
+    tensors.map((tensor) => [tensor.name, isSplit ? rowValue(tensor, row) : values(tensor, 0, tensor.data.length)]),
+  );
+}
+
+/** One row of a tensor: a single value where a row holds one, else a list. */
+function rowValue(tensor: Tensor, row: number): unknown {
+  const width = elementsOf(tensor.shape.slice(1));
+  const list = values(tensor, row * width, (row + 1) * width);
+  return width === 1 ? list[0] : list;
+}
+
+function values(tensor: Tensor, from: number, to: number): unknown[] {
+  return Array.from(tensor.data.slice(from, to) as Iterable<unknown>, (value) => {
+    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+    return typeof value === 'number' && !Number.isFinite(value) ? null : value;
+  });
+}
+
+function fits(tensors: readonly Tensor[] | undefined, maxElements: number): readonly Tensor[] | undefined {
+  const elements = tensors?.reduce((sum, tensor) => sum + tensor.data.length, 0) ?? 0;
+  return elements <= maxElements ? tensors : undefined;
+}

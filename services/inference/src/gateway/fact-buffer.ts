@@ -1,0 +1,77 @@
+import type { Scheduler } from '@millrace/kernel';
+
+export interface FactBufferOptions<T> {
+  /** Appends a batch; throws when the log did not take it. */
+  readonly append: (facts: readonly T[]) => Promise<unknown>;
+  /** Facts held at most; beyond, new ones are shed and counted. */
+  readonly capacity: number;
+  readonly maxBatch: number;
+  readonly scheduler: Scheduler;
+  readonly observer: { shed(count: number): void; retried(error: unknown): void };
+}
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Carries facts to the log behind the answers: adding never waits and never fails. While the log is away facts are kept up to the capacity
+ * and tried again; what does not fit is shed, oldest kept, and counted. An answer is never slower for its record.
+ */
+export class FactBuffer<T> {
+  readonly #options: FactBufferOptions<T>;
+  #waiting: T[] = [];
+  #running: Promise<void> | undefined;
+  #closing = false;
+
+  constructor(options: FactBufferOptions<T>) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  add(fact: T): void {
+    if (this.#waiting.length >= this.#options.capacity || this.#closing) {
+      this.#options.observer.shed(1);
+      return;
+    }
+    this.#waiting.push(fact);
+    this.#running ??= this.#drain();
+  }
+
+  /** Resolves when everything added so far is on the log. */
+  async flushed(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Takes no more, tries once more to deliver what waits, sheds the rest. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // Off the answer's path: the request that started this goes on first.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let pause = FIRST_PAUSE_MS; this.#waiting.length > 0;) {
+      const batch = this.#waiting.slice(0, this.#options.maxBatch);
+      try {
+        await this.#options.append(batch);
+        this.#waiting = this.#waiting.slice(batch.length);
+        pause = FIRST_PAUSE_MS;
+      } catch (error) {
+        this.#options.observer.retried(error);
+        if (this.#closing) {
+          this.#options.observer.shed(this.#waiting.length);
+          this.#waiting = [];
+          break;
+        }
+        const milliseconds = pause;
+        await new Promise<void>((resolve) => void this.#options.scheduler.after(milliseconds, resolve));
+        pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      }
+    }
+    this.#running = undefined;
+  }
+}

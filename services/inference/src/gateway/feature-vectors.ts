@@ -1,0 +1,24 @@
+export type EntityValue = string | number | boolean;
+export type FeatureValue = number | string | boolean | null;
+
+/** A feature service as the gateway asks it. */
+export interface FeatureServiceShape {
+  /** Join keys of all its entities, in order. */
+  readonly joinKeys: readonly string[];
+  /** Features that come with the request. */
+  readonly requestFeatures: readonly string[];
+}
+
+export interface FeatureVectors {
+  /** Feature name -> value, one record per row; request features are not among them. */
+  readonly rows: readonly ReadonlyMap<string, FeatureValue>[];
+  /** What the online projection had applied: goes into the prediction's record, so that it can be replayed. */
+  readonly positions: Readonly<Record<string, unknown>>;
+}
+
+/** Where the gateway reads features: the online store, through the one feature engine. */
+export interface FeatureReader {
+  shapeOf(featureService: string): FeatureServiceShape | undefined;
+  /** One read for all rows, as of `at`. */
+  read(featureService: string, entities: readonly Readonly<Record<string, EntityValue>>[], at: number): Promise<FeatureVectors>;
+}

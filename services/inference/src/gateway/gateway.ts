@@ -1,0 +1,288 @@
+import { assigner } from '@millrace/assignment';
+import type { Clock, Ids } from '@millrace/kernel';
+import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import { invalid, isRefusal, Refusal } from '../domain/refusal.js';
+import { checkInputs } from '../domain/tensor/check-inputs.js';
+import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
+import { modelOf, type Slot } from '../models/model-host.js';
+import type { ServedModel } from '../models/served-model.js';
+import type { RunResult } from '../runner/batching-queue.js';
+import { assembleTensors } from './assemble-tensors.js';
+import { readEntityRows, type EntityRows } from './entity-rows.js';
+import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
+import { describeRows } from './describe-rows.js';
+import type { PredictionMade, UnitExposed } from './prediction.js';
+import { stitch, type Part } from './stitch.js';
+
+/** What the gateway finds behind a name: a deployment's definition, or a registered model under its own name. */
+export interface Served {
+  readonly deployment: DeploymentDefinition | undefined;
+  readonly slotOf: (reference: string) => Slot | undefined;
+  /** The reference of the version asked for. */
+  readonly reference: string;
+}
+
+export interface Directory {
+  find(name: string, version: string | undefined): Promise<Served>;
+  experiment(name: string): ExperimentDefinition | undefined;
+}
+
+export interface InferCommand {
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly id: string | undefined;
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  readonly inputs: readonly Tensor[];
+  /** `undefined`: all. */
+  readonly outputs: readonly string[] | undefined;
+  readonly traceparent: string | undefined;
+}
+
+export interface Answer {
+  readonly predictionId: string;
+  readonly model: ServedModel;
+  /** Several when an experiment sent rows to several variants. */
+  readonly variants: readonly string[];
+  readonly outputs: readonly Tensor[];
+}
+
+export interface GatewaySink {
+  predicted(prediction: PredictionMade, time: number, traceparent: string | undefined): void;
+  exposed(exposure: UnitExposed, time: number, traceparent: string | undefined): void;
+}
+
+export interface GatewayOptions {
+  readonly directory: Directory;
+  readonly features: FeatureReader;
+  readonly sink: GatewaySink;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** Monotonic milliseconds. */
+  readonly elapsed: () => number;
+  readonly defaultTimeoutMs: number;
+  /** Elements of a request's tensors that are kept in its record; larger inputs are left out of it. */
+  readonly maxLoggedElements: number;
+}
+
+/** One row group that goes to one model: all rows, or those of one variant. */
+interface Group {
+  readonly variant: string | null;
+  readonly reference: string;
+  readonly rows: readonly number[];
+}
+
+/** Answers inference requests: finds the models, reads the features, assigns the variants, runs, records. */
+export class Gateway {
+  readonly #options: GatewayOptions;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  async infer(command: InferCommand): Promise<Answer> {
+    const { directory, features, clock, ids, elapsed } = this.#options;
+    const started = elapsed();
+    const now = clock.now();
+    const served = await directory.find(command.name, command.version);
+    const predictionId = ids.next();
+    const context: RequestContext = { command, served, predictionId, started, now, deadline: started + this.#timeoutOf(command) };
+    const { deployment } = served;
+    const shape = deployment?.featureService === undefined ? undefined : features.shapeOf(deployment.featureService);
+    const first = served.slotOf(served.reference)?.current;
+    const isTensors = first?.inputs.every((input) => command.inputs.some((tensor) => tensor.name === input.name)) ?? false;
+    if (deployment?.featureService !== undefined && !shape && !isTensors)
+      throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(deployment.featureService)} is not known here yet`);
+    const entityRows = shape && !isTensors ? readEntityRows(shape, command.inputs, command.parameters, now) : undefined;
+    const count = entityRows?.entities.length ?? (command.inputs[0] ? rowsOf(command.inputs[0]) : 1);
+    const experiment =
+      deployment?.experiment === undefined || command.version !== undefined ? undefined : directory.experiment(deployment.experiment);
+    const units = unitsOf(experiment, entityRows, command, count);
+    const groups = experiment
+      ? this.#assign(context, experiment, units)
+      : [{ variant: null, reference: served.reference, rows: range(count) }];
+    const leased = groups.map((group) => ({ group, model: modelOf(served.slotOf(group.reference), labelOf(command, group)) }));
+    const releases = leased.map(({ model }) => model.lease());
+    try {
+      const works = leased.map(({ group, model }) => ({
+        group,
+        model,
+        experiment,
+        units,
+        entityRows,
+        vectors: undefined,
+        isWhole: groups.length === 1,
+      }));
+      const vectors = entityRows ? await this.#readFeatures(context, works, entityRows) : undefined;
+      const parts = await Promise.all(works.map((work) => this.#run(context, { ...work, vectors })));
+      const variants = groups.flatMap((group) => (group.variant === null ? [] : [group.variant]));
+      return { predictionId, model: (leased[0] as { model: ServedModel }).model, variants, outputs: stitch(parts, count) };
+    } finally {
+      for (const release of releases) release();
+    }
+  }
+
+  #assign(context: RequestContext, experiment: ExperimentDefinition, units: readonly (string | null)[]): Group[] {
+    const variantOf = assigner(experiment);
+    const groups = new Map<string | null, number[]>();
+    for (const [row, unit] of units.entries()) {
+      if (unit === null)
+        throw invalid(
+          `deployment ${JSON.stringify(context.command.name)} runs experiment ${JSON.stringify(experiment.name)}: say the unit in parameter "unit"`,
+        );
+      const variant = variantOf(unit);
+      const rows = groups.get(variant);
+      if (rows) rows.push(row);
+      else groups.set(variant, [row]);
+      if (variant === null) continue;
+      const deployment = context.served.deployment?.name ?? null;
+      this.#options.sink.exposed({ experiment: experiment.name, unit, variant, deployment }, context.now, context.command.traceparent);
+    }
+    return [...groups].map(([variant, rows]) => {
+      const own = experiment.variants.find((item) => item.name === variant)?.model;
+      return { variant, rows, reference: own ?? context.served.reference };
+    });
+  }
+
+  async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
+    try {
+      return await this.#options.features.read(context.served.deployment?.featureService as string, rows.entities, rows.at);
+    } catch (error) {
+      const refusal = isRefusal(error)
+        ? error
+        : new Refusal('MR_INFERENCE_FEATURES', `the features could not be read: ${messageOf(error)}`, { cause: error });
+      for (const work of works) this.#record(context, work, undefined, refusal);
+      throw refusal;
+    }
+  }
+
+  async #run(context: RequestContext, work: Work): Promise<Part> {
+    const { command, deadline } = context;
+    const { model, group, entityRows, vectors, isWhole } = work;
+    const names = outputNames(model, command.outputs);
+    let result: RunResult | undefined;
+    let failure: unknown;
+    try {
+      const inputs =
+        vectors && entityRows
+          ? assembleTensors(model, joinRequest(group.rows, vectors, entityRows))
+          : checkInputs(model.inputs, command.inputs);
+      const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
+      result = await model.queue.run({ inputs: own, outputs: names, deadline });
+    } catch (error) {
+      failure = error;
+    }
+    this.#record(context, work, result, failure);
+    if (failure !== undefined) throw failure;
+    return { rows: group.rows, outputs: (result as RunResult).outputs };
+  }
+
+  #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
+    const { command, served, predictionId, now, started } = context;
+    const { model, group, experiment, entityRows, vectors } = work;
+    this.#options.sink.predicted(
+      {
+        predictionId,
+        requestId: command.id ?? null,
+        deployment: served.deployment?.name ?? null,
+        model: model.version.name,
+        version: model.version.version,
+        digest: model.version.digest,
+        experiment: experiment?.name ?? null,
+        variant: group.variant,
+        rows: describeRows(group.rows, {
+          units: work.units,
+          entityRows,
+          vectors,
+          tensors: entityRows ? undefined : command.inputs,
+          outputs: result?.outputs,
+          maxElements: this.#options.maxLoggedElements,
+        }),
+        featureService: vectors ? (served.deployment?.featureService ?? null) : null,
+        featureTime: vectors && entityRows ? entityRows.at : null,
+        featurePositions: vectors?.positions ?? null,
+        batchRows: result?.batchRows ?? null,
+        latencyMicros: Math.round((this.#options.elapsed() - started) * 1000),
+        error: failure === undefined ? null : describeFailure(failure),
+      },
+      now,
+      command.traceparent,
+    );
+  }
+
+  /** The request's `timeout` (microseconds, as the protocol's schedule policy has it), at most the default. */
+  #timeoutOf(command: InferCommand): number {
+    const { timeout } = command.parameters;
+    if (timeout === undefined) return this.#options.defaultTimeoutMs;
+    if (typeof timeout !== 'number' || !(timeout > 0)) throw invalid('parameter "timeout" must be a positive number of microseconds');
+    return Math.min(timeout / 1000, this.#options.defaultTimeoutMs);
+  }
+}
+
+interface RequestContext {
+  readonly command: InferCommand;
+  readonly served: Served;
+  readonly predictionId: string;
+  readonly started: number;
+  readonly now: number;
+  readonly deadline: number;
+}
+
+interface Work {
+  readonly group: Group;
+  readonly model: ServedModel;
+  readonly experiment: ExperimentDefinition | undefined;
+  readonly units: readonly (string | null)[];
+  readonly entityRows: EntityRows | undefined;
+  readonly vectors: FeatureVectors | undefined;
+  readonly isWhole: boolean;
+}
+
+function joinRequest(
+  rows: readonly number[],
+  vectors: FeatureVectors,
+  entityRows: EntityRows,
+): Map<string, number | string | boolean | null>[] {
+  return rows.map((row) => new Map([...(vectors.rows[row] ?? new Map<string, null>()), ...Object.entries(entityRows.requests[row] ?? {})]));
+}
+
+function unitsOf(
+  experiment: ExperimentDefinition | undefined,
+  entityRows: EntityRows | undefined,
+  command: InferCommand,
+  count: number,
+): (string | null)[] {
+  const given = command.parameters['unit'];
+  if (given !== undefined) return range(count).map(() => String(given));
+  if (!entityRows) return range(count).map(() => null);
+  return entityRows.entities.map((entity, row) => {
+    const name = experiment?.unit ?? Object.keys(entity)[0];
+    const value = name === undefined ? undefined : (entity[name] ?? entityRows.requests[row]?.[name]);
+    return value === undefined || value === null ? null : String(value);
+  });
+}
+
+function outputNames(model: ServedModel, asked: readonly string[] | undefined): string[] {
+  const all = model.outputs.map((output) => output.name);
+  const unknown = asked?.find((name) => !all.includes(name));
+  if (unknown !== undefined)
+    throw invalid(`output ${JSON.stringify(unknown)} is unknown; the model gives ${all.map((name) => JSON.stringify(name)).join(', ')}`);
+  return asked ? [...asked] : all;
+}
+
+function labelOf(command: InferCommand, group: Group): string {
+  return group.variant === null
+    ? `model ${JSON.stringify(command.name)}`
+    : `variant ${JSON.stringify(group.variant)} of ${JSON.stringify(command.name)}`;
+}
+
+function describeFailure(failure: unknown): { code: string; message: string } {
+  return { code: isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED', message: messageOf(failure) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}

@@ -1,0 +1,44 @@
+/** One row of a prediction: what went in and what came out. */
+export interface PredictedRow {
+  /** Its number in the request. */
+  readonly row: number;
+  /** What the experiment assigned by, and what labels without a prediction id are joined by. */
+  readonly unit: string | null;
+  readonly entity: Readonly<Record<string, string | number | boolean>> | null;
+  /** Inputs that are no join keys: request features. */
+  readonly request: Readonly<Record<string, unknown>> | null;
+  /** Values as they were served, before conversion to the tensor. */
+  readonly features: Readonly<Record<string, unknown>> | null;
+  /** Tensors of a request that came as tensors; `null` when they were too large to be kept. */
+  readonly inputs: Readonly<Record<string, unknown>> | null;
+  readonly outputs: Readonly<Record<string, unknown>> | null;
+}
+
+/** Data of `millrace.inference.PredictionMade.v1`: one per request and model version that answered it, both halves, errors included. */
+export interface PredictionMade {
+  readonly predictionId: string;
+  readonly requestId: string | null;
+  readonly deployment: string | null;
+  readonly model: string;
+  readonly version: number;
+  readonly digest: string | null;
+  readonly experiment: string | null;
+  readonly variant: string | null;
+  readonly rows: readonly PredictedRow[];
+  readonly featureService: string | null;
+  /** Milliseconds since the epoch: the features are as of then. */
+  readonly featureTime: number | null;
+  /** What the online projection had applied when it was read. */
+  readonly featurePositions: Readonly<Record<string, unknown>> | null;
+  /** Rows of the run, this request's and others': float results may differ in the last bits by it. */
+  readonly batchRows: number | null;
+  readonly latencyMicros: number;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export interface UnitExposed {
+  readonly experiment: string;
+  readonly unit: string;
+  readonly variant: string;
+  readonly deployment: string | null;
+}

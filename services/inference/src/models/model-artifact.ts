@@ -1,0 +1,92 @@
+import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
+import { createHash } from 'node:crypto';
+import { parse } from 'yaml';
+import { Refusal } from '../domain/refusal.js';
+import type { ModelVersion } from '../domain/registry/model-reference.js';
+
+export interface ArtifactLimits {
+  readonly maxModelBytes: number;
+  /** Files of a model directory at most. */
+  readonly maxFiles: number;
+}
+
+/**
+ * Reads a version's ONNX bytes: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file).
+ * Every byte is checked against the digest taken at registration, so what was approved is what is served.
+ */
+export async function readModelArtifact(store: ArtifactStore, version: ModelVersion, limits: ArtifactLimits): Promise<Buffer> {
+  const label = `${version.name} version ${version.version}`;
+  const path = version.artifactPath;
+  if (path === null) throw unservable(`${label}: its source ${version.source} does not lie in the artifact store`);
+  const info = await store.stat(path);
+  if (!info) throw unservable(`${label}: there is no artifact at ${path}`);
+  const files = info.isDirectory ? await listFiles(store, path, limits, label) : [info];
+  const total = files.reduce((sum, file) => sum + file.size, 0);
+  if (total > limits.maxModelBytes) throw unservable(`${label}: ${total} bytes are more than the ${limits.maxModelBytes} a model may have`);
+  const contents = new Map<string, Buffer>();
+  for (const file of files) contents.set(file.path, await readAll(store, file.path));
+  verifyDigest(version, info.isDirectory, path, contents, label);
+  const model = info.isDirectory ? modelFileOf(path, contents, label) : path;
+  return contents.get(model) as Buffer;
+}
+
+async function listFiles(store: ArtifactStore, root: string, limits: ArtifactLimits, label: string): Promise<ArtifactInfo[]> {
+  const files: ArtifactInfo[] = [];
+  const directories = [root];
+  for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    for (const entry of await store.list(directory)) {
+      if (entry.isDirectory) directories.push(entry.path);
+      else files.push(entry);
+      if (files.length + directories.length > limits.maxFiles) throw unservable(`${label}: more than ${limits.maxFiles} files`);
+    }
+  }
+  return files;
+}
+
+async function readAll(store: ArtifactStore, path: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await store.get(path)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** As the registry takes it: a file's SHA-256; of a directory that of the lines `<sha256>  <path>` in the order of the paths' UTF-8 bytes. */
+function verifyDigest(
+  version: ModelVersion,
+  isDirectory: boolean,
+  root: string,
+  contents: ReadonlyMap<string, Buffer>,
+  label: string,
+): void {
+  if (version.digest === null) return;
+  const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
+  const lines = [...contents].map(([path, bytes]) => [path.slice(root.length + 1), sha256(bytes)] as const);
+  const actual = isDirectory
+    ? sha256(
+        lines
+          .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+          .map(([path, hash]) => `${hash}  ${path}\n`)
+          .join(''),
+      )
+    : sha256([...contents.values()][0] as Buffer);
+  if (actual !== version.digest)
+    throw unservable(`${label}: its artifact has changed since it was registered (SHA-256 ${actual}, registered ${version.digest})`);
+}
+
+function modelFileOf(root: string, contents: ReadonlyMap<string, Buffer>, label: string): string {
+  const descriptor = contents.get(`${root}/MLmodel`);
+  if (descriptor) {
+    const flavors = (parse(descriptor.toString('utf8')) as { flavors?: Record<string, { data?: unknown }> } | null)?.flavors ?? {};
+    const data = flavors['onnx']?.data;
+    if (typeof data === 'string' && contents.has(`${root}/${data}`)) return `${root}/${data}`;
+    if (data !== undefined) throw unservable(`${label}: its MLmodel names ${JSON.stringify(data)}, which is not there`);
+  }
+  const candidates = [...contents.keys()].filter((path) => path.endsWith('.onnx'));
+  const [only] = candidates;
+  if (only === undefined || candidates.length > 1)
+    throw unservable(`${label}: expected one .onnx file below ${root} and found ${candidates.length}; log the model with its onnx flavour`);
+  return only;
+}
+
+function unservable(message: string): Refusal {
+  return new Refusal('MR_INFERENCE_UNSERVABLE', message);
+}

@@ -1,0 +1,98 @@
+import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import { referencesOf } from '../domain/deployment/definitions.js';
+import { Refusal } from '../domain/refusal.js';
+import { latestVersion, parseModelReference, resolveModel, type Resolved } from '../domain/registry/model-reference.js';
+import type { Directory, Served } from '../gateway/gateway.js';
+import type { ModelHost, Slot } from './model-host.js';
+
+export interface ServingDirectoryOptions {
+  readonly host: ModelHost;
+  /** A registry subject's state at this reader's position. */
+  readonly registry: (subject: string) => unknown;
+  /** References asked for by version or by a model's own name and kept loaded, at most; the longest unused goes first. */
+  readonly maxOnDemand: number;
+  /** How long a request that asks for a version not loaded yet waits for it. */
+  readonly loadWaitMs: number;
+}
+
+/** What is served under which name: the deployments, and every registered model under its own. */
+export class ServingDirectory implements Directory {
+  readonly #options: ServingDirectoryOptions;
+  #deployments: ReadonlyMap<string, DeploymentDefinition> = new Map();
+  #experiments: ReadonlyMap<string, ExperimentDefinition> = new Map();
+  /** In the order of use, the most recent last. */
+  readonly #onDemand = new Set<string>();
+
+  constructor(options: ServingDirectoryOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the definitions as they are now. */
+  define(deployments: readonly DeploymentDefinition[], experiments: readonly ExperimentDefinition[]): void {
+    this.#deployments = new Map(deployments.map((deployment) => [deployment.name, deployment]));
+    this.#experiments = new Map(experiments.map((experiment) => [experiment.name, experiment]));
+    this.refresh();
+  }
+
+  /** Looks at every reference again: the registry has changed. */
+  refresh(): void {
+    const wanted = referencesOf(this.#deployments.values(), (name) => this.#experiments.get(name));
+    for (const reference of this.#onDemand) wanted.add(reference);
+    this.#options.host.want(wanted);
+  }
+
+  deployments(): readonly DeploymentDefinition[] {
+    return [...this.#deployments.values()];
+  }
+
+  experiment(name: string): ExperimentDefinition | undefined {
+    return this.#experiments.get(name);
+  }
+
+  async find(name: string, version: string | undefined): Promise<Served> {
+    const { host } = this.#options;
+    const deployment = this.#deployments.get(name);
+    const slotOf = (reference: string): Slot | undefined => host.slot(reference);
+    if (deployment && version === undefined) return { deployment, slotOf, reference: deployment.model };
+    const reference = await this.#load(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
+    return { deployment, slotOf, reference };
+  }
+
+  /** Versions of what is served under `name` that exist in the registry. */
+  resolve(reference: string): Resolved {
+    const parsed = parseModelReference(reference);
+    if (!parsed)
+      return {
+        ok: false,
+        reason: `${JSON.stringify(reference)} is no model reference; expected models:/name@alias or models:/name/version`,
+      };
+    return resolveModel(parsed, this.#options.registry);
+  }
+
+  async #load(asked: string, model: string, version: string | undefined): Promise<string> {
+    const { host, registry, maxOnDemand, loadWaitMs } = this.#options;
+    if (version !== undefined && !/^[1-9]\d{0,8}$/.test(version))
+      throw new Refusal(
+        'MR_INFERENCE_UNKNOWN_VERSION',
+        `model ${JSON.stringify(asked)} has no version ${JSON.stringify(version)}; versions are numbers from 1`,
+      );
+    const resolved =
+      version === undefined ? latestVersion(model, registry) : resolveModel({ name: model, version: Number(version) }, registry);
+    if (!resolved.ok) {
+      const isKnown = latestVersion(model, registry).ok;
+      if (isKnown) throw new Refusal('MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
+      throw new Refusal(
+        'MR_INFERENCE_UNKNOWN_MODEL',
+        `there is no deployment ${JSON.stringify(asked)} and no registered model of that name with a version`,
+      );
+    }
+    const reference = `models:/${model}/${resolved.version.version}`;
+    const isLoaded = host.slot(reference) !== undefined;
+    this.#onDemand.delete(reference);
+    this.#onDemand.add(reference);
+    if (this.#onDemand.size > maxOnDemand) this.#onDemand.delete(this.#onDemand.values().next().value as string);
+    if (!isLoaded) this.refresh();
+    await host.waitFor(reference, loadWaitMs);
+    return reference;
+  }
+}
