@@ -39,6 +39,8 @@ export class LmdbFiles {
       maxReaders: 254,
       noSubdir: true,
       overlappingSync: false,
+      // Commits are grouped by ourselves; lmdb-js's own grouping also leaves a failed commit's second promise to nobody.
+      eventTurnBatching: false,
       readOnly,
     });
     this.#topics = this.#env.openDB({ name: 'topics', encoding: 'json', keyEncoding: 'ordered-binary' });
@@ -61,7 +63,7 @@ export class LmdbFiles {
 
   /** Makes the topic unless it is there; returns it as it is stored. */
   async makeTopic(spec: TopicSpec): Promise<StoredTopic> {
-    return await this.#env.childTransaction(() => {
+    return await this.#transaction(() => {
       const found = this.#topics.get(spec.name);
       if (found) return found;
       const ids = [...this.#topics.getRange()].map(({ value }) => value.id);
@@ -86,8 +88,7 @@ export class LmdbFiles {
 
   /** Writes what `take` gives, durably, all or nothing, after what any process has written before. */
   async write(take: () => readonly ChunkBuilder[], topicOf: (name: string) => StoredTopic, now: number): Promise<void> {
-    // A child transaction, because lmdb-js commits a plain one even when its callback throws halfway.
-    await this.#env.childTransaction(() => {
+    await this.#transaction(() => {
       const ends = new Map<string, number>();
       for (const chunk of take()) {
         const topic = topicOf(chunk.topic);
@@ -146,7 +147,7 @@ export class LmdbFiles {
       old.push(key);
     }
     if (old.length === 0) return { removed: 0, more: false };
-    await this.#env.childTransaction(() => {
+    await this.#transaction(() => {
       for (const key of old) void this.#chunks.remove(key);
     });
     return { removed: old.length, more: old.length === MAX_PRUNED };
@@ -154,6 +155,15 @@ export class LmdbFiles {
 
   async close(): Promise<void> {
     await this.#env.close();
+  }
+
+  /** All or nothing: a child transaction, because lmdb-js commits a plain one even when its callback throws halfway. */
+  async #transaction<T>(run: () => T): Promise<T> {
+    try {
+      return await this.#env.childTransaction(run);
+    } catch (error) {
+      throw await reasonOf(error);
+    }
   }
 
   /** Key of the chunk that holds `offset`, or where it would be. */
@@ -173,4 +183,18 @@ export class LmdbFiles {
     for (const key of this.#chunks.getKeys({ start, end: partitionKey(topic.id, partition + 1), limit: 1 })) return offsetOf(key);
     return this.end(topic, partition);
   }
+}
+
+/**
+ * lmdb-js rejects with "Commit failed" and a promise of the reason (no space left, I/O error) beside it. The promise has to be
+ * heard, or its rejection ends the process; it is not waited for beyond this turn, as it need not settle.
+ */
+async function reasonOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<unknown> };
+  if (!commitError) return error;
+  const reason = commitError.then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+  return await Promise.race([reason, new Promise((resolve) => setImmediate(resolve, error))]);
 }

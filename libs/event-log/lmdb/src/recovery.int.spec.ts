@@ -1,14 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { LmdbEventLog } from './lmdb-event-log.js';
 
-const CHILD = fileURLToPath(new URL('append-until-killed.ts', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../../../tools/run-sources.mjs', import.meta.url));
 const LIVES = 8;
+
+/** The command that runs one of this folder's processes from its source. */
+function processOf(script: string, ...args: string[]): string[] {
+  return [process.execPath, '--conditions=source', '--import', SOURCES, fileURLToPath(new URL(script, import.meta.url)), ...args];
+}
 
 let directory: string;
 
@@ -22,9 +27,8 @@ afterEach(async () => {
 
 /** Runs the appending process until it has acknowledged `enough` records, kills it with SIGKILL and returns what it acknowledged. */
 async function lifeOf(path: string, life: string, enough: number): Promise<Map<string, string>> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', SOURCES, CHILD, path, life], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const [node = '', ...args] = processOf('append-until-killed.ts', path, life);
+  const child = spawn(node, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let errors = '';
   child.stderr.on('data', (data: Buffer) => (errors += data.toString()));
@@ -71,4 +75,20 @@ describe('LmdbEventLog after kill -9', () => {
     expect(position?.offset).toBe(ends[0]);
     await log.close();
   }, 120_000);
+});
+
+describe('LmdbEventLog on a full disk', () => {
+  test('refuses what it cannot write, still reads, and takes more when there is room', async () => {
+    const path = join(directory, 'log.mdb');
+    // A limit on the file's size stands for the end of the disk: the kernel refuses the write all the same.
+    const limited = ['-c', 'ulimit -f 6000; exec "$@"', 'sh', ...processOf('append-until-full.ts', path)];
+    const { stdout } = await promisify(execFile)('sh', limited);
+    const report = JSON.parse(stdout) as { appended: number; codes: string[]; read: number };
+    expect(report.appended).toBeGreaterThan(5);
+    expect(report).toMatchObject({ codes: ['MR_LOG_WRITE_FAILED', 'MR_LOG_WRITE_FAILED'], read: report.appended });
+    const log = await LmdbEventLog.open({ path });
+    const [position] = await log.append([{ topic: 'facts', key: null, value: Buffer.alloc(5_000_000) }]);
+    expect(position?.offset).toBe(report.appended);
+    await log.close();
+  }, 60_000);
 });
