@@ -1,1 +1,30 @@
-export {};
+export {
+  RESOURCE_AGGREGATE,
+  resource,
+  resourceSubject,
+  type ResourceCommand,
+  type ResourceRejection,
+  type ResourceState,
+} from './domain/resource/resource.decider.js';
+export type { ResourceApplied, ResourceDeleted, ResourceEvent } from './domain/resource/resource.events.js';
+export { parseDocuments, type ParsedDocuments } from './parse-documents.js';
+export { ResourceCatalog, type ResourceChange } from './resource-catalog.js';
+export {
+  API_VERSION,
+  isKind,
+  KINDS,
+  type DeploymentSpec,
+  type DocumentProblem,
+  type EntitySpec,
+  type ExperimentSpec,
+  type FeatureServiceSpec,
+  type FeatureSpec,
+  type FeatureViewSpec,
+  type Kind,
+  type MetricSpec,
+  type Resource,
+  type ResourceDocument,
+  type ResourceSpecs,
+  type SourceSpec,
+  type VariantSpec,
+} from './resource.js';

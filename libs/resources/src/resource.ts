@@ -1,0 +1,119 @@
+/** The specs of the kinds, as `schemas/resources/` describes them. */
+export interface SourceSpec {
+  readonly topic: string;
+  readonly format?: 'json' | 'cloudevents';
+  /** Columns whose values key the topic's records, in this order. */
+  readonly key?: string | readonly string[];
+  readonly eventTime: string;
+  readonly eventId?: string;
+  readonly partitions?: number;
+  readonly schema: Readonly<Record<string, string>>;
+}
+
+export interface EntitySpec {
+  readonly joinKeys: Readonly<Record<string, string>>;
+}
+
+export interface FeatureSpec {
+  readonly name: string;
+  readonly aggregate: 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
+  readonly column?: string;
+  readonly window?: string;
+}
+
+export interface FeatureViewSpec {
+  readonly entity: string;
+  readonly source: string;
+  readonly ttl?: string;
+  readonly online?: boolean;
+  readonly history?: string;
+  readonly span?: string;
+  readonly features: readonly FeatureSpec[];
+}
+
+export interface FeatureServiceSpec {
+  /** `view` or `view:feature`. */
+  readonly features: readonly string[];
+  readonly request?: Readonly<Record<string, string>>;
+}
+
+export interface DeploymentSpec {
+  /** `models:/name@alias` or `models:/name/3`. */
+  readonly model: string;
+  readonly featureService?: string;
+  /** Units are assigned to the experiment's variants; a variant that names a model is served by it. */
+  readonly experiment?: string;
+}
+
+export interface VariantSpec {
+  readonly name: string;
+  readonly weight: number;
+  readonly model?: string;
+}
+
+export interface MetricSpec {
+  readonly name: string;
+  /** `label`: from the labels of the deployment's predictions; `outcome`: from outcomes sent for the experiment. */
+  readonly source: 'label' | 'outcome';
+  readonly type: 'mean' | 'proportion';
+}
+
+export interface ExperimentSpec {
+  readonly unit: string;
+  /** The first variant is the control. */
+  readonly variants: readonly VariantSpec[];
+  readonly metrics?: readonly MetricSpec[];
+  readonly salt?: string;
+}
+
+export interface ResourceSpecs {
+  readonly Source: SourceSpec;
+  readonly Entity: EntitySpec;
+  readonly FeatureView: FeatureViewSpec;
+  readonly FeatureService: FeatureServiceSpec;
+  readonly Experiment: ExperimentSpec;
+  readonly Deployment: DeploymentSpec;
+}
+
+export type Kind = keyof ResourceSpecs;
+
+/** In the order in which they may refer to one another: apply goes from left to right, delete from right to left. */
+export const KINDS = ['Source', 'Entity', 'FeatureView', 'FeatureService', 'Experiment', 'Deployment'] as const satisfies readonly Kind[];
+
+export function isKind(text: string): text is Kind {
+  return (KINDS as readonly string[]).includes(text);
+}
+
+/** One version of one resource, as it stands in the log. */
+export interface Resource<K extends Kind = Kind> {
+  readonly kind: K;
+  readonly name: string;
+  readonly spec: ResourceSpecs[K];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string | null;
+  readonly hash: string;
+  readonly version: number;
+}
+
+export const API_VERSION = 'millrace.dev/v1';
+
+/** One document of an apply request, parsed and of the right outer shape. */
+export interface ResourceDocument {
+  /** 1-based place in the request. */
+  readonly index: number;
+  readonly kind: Kind;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string | null;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/** What is wrong with a document: where, and how to mend it. */
+export interface DocumentProblem {
+  readonly document: number;
+  /** `Kind/name` as far as known. */
+  readonly resource: string;
+  /** Path of the field, `spec.features[2].window`. */
+  readonly field: string;
+  readonly message: string;
+}
