@@ -59,10 +59,10 @@ export const TOPICS = {
   inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPoints'], 'metric values of runs, in batches'),
-  predictions: facts('inference', 'predictions', 'the prediction id', ['Prediction'], 'answers of the gateway with what they rested on'),
-  labels: facts('inference', 'labels', 'the prediction id', ['Label'], 'the truth about predictions, however late'),
-  exposures: facts('experimentation', 'exposures', 'the unit', ['Exposure'], 'units that met a variant'),
-  outcomes: facts('experimentation', 'outcomes', 'the unit', ['Outcome'], 'what experiments measure of units'),
+  predictions: facts('inference', 'predictions', 'the prediction id', ['PredictionMade'], 'answers of the gateway with what they rested on'),
+  labels: facts('inference', 'labels', 'the prediction id', ['LabelRecorded'], 'the truth about predictions, however late'),
+  exposures: facts('experimentation', 'exposures', 'the unit', ['UnitExposed'], 'units that met a variant'),
+  outcomes: facts('experimentation', 'outcomes', 'the unit', ['OutcomeRecorded'], 'what experiments measure of units'),
 } as const satisfies Readonly<Record<string, TopicManifest>>;
 
 /** The manifest as a list. */
