@@ -31,6 +31,7 @@ export type { DomainLog } from './log/domain-log.js';
 export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-logs.js';
 export { Facts, type NewFact } from './log/facts.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
+export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';
 export { decisionsTopic, PARTITIONS, Topics } from './log/topics.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';

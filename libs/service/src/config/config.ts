@@ -26,7 +26,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function loadConfig(groups: readonly ConfigGroup[] = [], environment: Environment = process.env): Config {
   const problems: string[] = [];
-  const all: readonly ConfigGroup[] = [kitConfig as unknown as ConfigGroup, ...groups];
+  const all: readonly ConfigGroup[] = [kitConfig, ...groups];
   problems.push(...unknownVariables(all, environment));
   const parsed = new Map<string, Record<string, unknown>>();
   for (const group of all) {

@@ -108,6 +108,16 @@ const variables = {
     'Share of new traces that are recorded; a request that comes with a trace keeps its own choice.',
   ),
 
+  trackingUrl: variable('MILLRACE_TRACKING_URL', url('http:').optional(), 'Where the router finds the tracking service.'),
+  registryUrl: variable('MILLRACE_REGISTRY_URL', url('http:').optional(), 'Where the router finds the registry.'),
+  featuresUrl: variable('MILLRACE_FEATURES_URL', url('http:').optional(), 'Where the router finds the features service.'),
+  inferenceUrl: variable('MILLRACE_INFERENCE_URL', url('http:').optional(), 'Where the router finds the inference gateway.'),
+  experimentationUrl: variable(
+    'MILLRACE_EXPERIMENTATION_URL',
+    url('http:').optional(),
+    'Where the router finds the experimentation service.',
+  ),
+
   maxBodyBytes: variable('MILLRACE_MAX_BODY', size('32MiB'), 'Largest request body; files are streamed and not bound by it. Beyond: 413.'),
   maxHeaderBytes: variable('MILLRACE_MAX_HEADERS', size('32KiB'), 'Largest request head. Beyond: 431.'),
   maxInFlight: variable(

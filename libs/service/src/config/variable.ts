@@ -17,7 +17,7 @@ export interface ConfigGroup<V extends Variables = Variables> {
   readonly name: string;
   readonly variables: V;
   /** Rules across variables; each breach is one sentence that names the variables. */
-  readonly check?: (values: ValuesOf<V>) => readonly string[];
+  check?(values: ValuesOf<V>): readonly string[];
 }
 
 export function variable<S extends z.ZodType>(

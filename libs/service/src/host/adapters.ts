@@ -2,7 +2,8 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
 import { S3ArtifactStore } from '@millrace/artifact-store-s3';
 import type { EventLog } from '@millrace/event-log';
-import { Fault, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
+import { LmdbEventLog } from '@millrace/event-log-lmdb';
+import { MemoryStateStore, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import { LmdbOnlineStore } from '@millrace/online-store-lmdb';
@@ -100,10 +101,10 @@ async function openOffline({ config, directory, logger }: AdapterContext): Promi
   });
 }
 
-async function openLog({ directory }: AdapterContext): Promise<EventLog> {
-  throw new Fault('MR_CONNECT', `there is no event log to open at ${directory.path}`, false);
+async function openLog({ directory, clock, scheduler }: AdapterContext): Promise<EventLog> {
+  return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
 }
 
-async function openState({ directory }: AdapterContext, domain: string): Promise<StateStore> {
-  throw new Fault('MR_CONNECT', `there is no state store to open at ${directory.folder('state', domain)}`, false);
+async function openState(): Promise<StateStore> {
+  return new MemoryStateStore();
 }

@@ -1,5 +1,5 @@
 import { Fault } from '@millrace/kernel';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -39,7 +39,7 @@ export class DataDirectory {
     const mine: Holder = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() };
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
-        writeFileSync(lock, JSON.stringify(mine), { flag: 'wx' });
+        createWhole(lock, mine);
         return new DataDirectory(path, lock);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -92,10 +92,10 @@ function takeAway(lock: string, judged: Holder | undefined): void {
     return;
   }
   const moved = read(aside);
-  if (JSON.stringify(moved) !== JSON.stringify(judged)) {
-    // Somebody was faster and this is their lock: give it back. `wx` because they may have been replaced in turn.
+  if (moved && JSON.stringify(moved) !== JSON.stringify(judged)) {
+    // Somebody was faster and this is their lock: give it back, unless they were replaced in turn.
     try {
-      writeFileSync(lock, JSON.stringify(moved), { flag: 'wx' });
+      createWhole(lock, moved);
     } catch {
       // A newer lock is there; it stands.
     }
@@ -103,12 +103,23 @@ function takeAway(lock: string, judged: Holder | undefined): void {
   rmSync(aside, { force: true });
 }
 
+/** Creates the lock with its content in one step, so that nobody ever sees it empty; throws EEXIST when it is there. */
+function createWhole(lock: string, holder: Holder): void {
+  const draft = `${lock}.${process.pid}.draft`;
+  writeFileSync(draft, JSON.stringify(holder));
+  try {
+    linkSync(draft, lock);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
 function read(lock: string): Holder | undefined {
   try {
     const holder = JSON.parse(readFileSync(lock, 'utf8')) as Holder;
     return Number.isSafeInteger(holder.pid) ? holder : undefined;
   } catch {
-    // Missing, or cut short by a crash while it was written: nobody holds it.
+    // Missing, or spoilt by a power cut: nobody holds it.
     return undefined;
   }
 }

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
 import { LogConsumers } from '../log/log-consumers.js';
+import { TableProjections } from '../log/table-projections.js';
 import { Topics } from '../log/topics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Telemetry } from '../telemetry/telemetry.js';
@@ -32,6 +33,7 @@ export class HostModule {
       [Topics, host.topics],
       [LogConsumers, host.consumers],
       [DomainLogs, host.domainLogs],
+      [TableProjections, host.tables],
       [Facts, host.facts],
     ];
     return {

@@ -1,7 +1,7 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
-import type { OfflineStore } from '@millrace/offline-store';
+import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { DestinationStream, Logger } from 'pino';
@@ -9,6 +9,7 @@ import type { Config } from '../config/config.js';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
 import { LogConsumers } from '../log/log-consumers.js';
+import { TableProjections } from '../log/table-projections.js';
 import { Topics } from '../log/topics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Telemetry } from '../telemetry/telemetry.js';
@@ -40,6 +41,7 @@ export interface Host {
   readonly topics: Topics;
   readonly consumers: LogConsumers;
   readonly domainLogs: DomainLogs;
+  readonly tables: TableProjections;
   readonly facts: Facts;
   /** Closes all of it in order: consumers, projections, replicas, stores, log. */
   close(): Promise<void>;
@@ -114,15 +116,20 @@ async function open(
   const offline = await adapters.offline(context);
   lifecycle.add('stores', 'offline store', () => offline.close());
   health.dependency('offline-store', () => offline.ping());
+  const migrated = await migrate(offline, offlineStoreMigrations);
+  if (migrated.length > 0) logger.info({ migrated }, 'offline store migrated');
   const artifacts = await adapters.artifacts(context);
   health.dependency('artifact-store', () => artifacts.ping());
 
   const topics = new Topics(log);
   const shared = { log, topics, clock, scheduler, ids, logger, metrics, telemetry, health, lifecycle };
   const consumers = new LogConsumers(shared);
+  const tables = new TableProjections({ ...shared, store: offline });
   const domainLogs = new DomainLogs({
     ...shared,
     consumers,
+    tables,
+    offline,
     openState: (domain) => adapters.state(context, domain),
     commandDeadlineMs: config.commandDeadlineMs,
     queryDeadlineMs: config.queryDeadlineMs,
@@ -138,6 +145,7 @@ async function open(
     directory,
     consumers,
     domainLogs,
+    tables,
     facts,
     close: async () => {
       health.stopping();

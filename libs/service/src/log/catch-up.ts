@@ -8,13 +8,14 @@ export class CatchUp {
     this.#goals = goals;
   }
 
-  static async start(log: EventLog, topic: string): Promise<CatchUp> {
+  /** `from` says where the reader starts: a partition it has read to the end already gets no batch that would say so. */
+  static async start(log: EventLog, topic: string, from: (partition: number) => number | Promise<number> = () => 0): Promise<CatchUp> {
     const [begins, ends] = await Promise.all([log.begin(topic), log.end(topic)]);
     const goals = new Map<number, number>();
-    ends.forEach((end, partition) => {
+    for (const [partition, end] of ends.entries()) {
       // A partition whose records have all expired holds nothing to catch up with.
-      if (end > (begins[partition] ?? 0)) goals.set(partition, end);
-    });
+      if (end > (begins[partition] ?? 0) && end > (await from(partition))) goals.set(partition, end);
+    }
     return new CatchUp(goals);
   }
 
@@ -28,5 +29,11 @@ export class CatchUp {
     const open = assigned.filter((partition) => this.#goals.has(partition));
     if (open.length === 0) return undefined;
     return `catching up: ${open.map((partition) => `partition ${partition} to offset ${this.#goals.get(partition) ?? 0}`).join(', ')}`;
+  }
+
+  /** The same for a reader that tells its positions instead of being watched. */
+  missingAt(positions: ReadonlyMap<number, number>): string | undefined {
+    for (const [partition, next] of positions) this.passed(partition, next);
+    return this.missing([...positions.keys()]);
   }
 }

@@ -11,6 +11,7 @@ import {
   type Position,
   type Rejection,
 } from '@millrace/kernel';
+import type { TableProjection } from '@millrace/offline-store';
 import { SpanKind } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Health } from '../host/health.js';
@@ -24,6 +25,8 @@ export interface DomainLog {
   /** The decisions topic. */
   readonly topic: string;
   readonly replica: DecisionReplica;
+  /** The projection of this domain into `millrace.decisions`: what a query of that table waits for. Absent on a domain that is only followed. */
+  readonly table: TableProjection<LoggedDecision> | undefined;
   /**
    * The domain's only write path. Rejections come back as values; a `Fault` is thrown when the log cannot be reached in time.
    * On a domain that is only followed this is a defect.
@@ -49,6 +52,7 @@ export interface FollowedDomainOptions {
   readonly domain: string;
   readonly ends: LogEnds;
   readonly replica: DecisionReplica;
+  readonly table: TableProjection<LoggedDecision> | undefined;
   /** Absent on a domain that is only followed. */
   readonly handler: CommandHandler | undefined;
   readonly queryDeadlineMs: number;
@@ -78,6 +82,10 @@ export class FollowedDomain implements DomainLog {
 
   get replica(): DecisionReplica {
     return this.#options.replica;
+  }
+
+  get table(): TableProjection<LoggedDecision> | undefined {
+    return this.#options.table;
   }
 
   async handle<E extends Event = Event, R extends Rejection = Rejection>(

@@ -10,6 +10,7 @@ import {
   type Scheduler,
   type StateStore,
 } from '@millrace/kernel';
+import { decisionsProjection, type OfflineStore, type TableProjection } from '@millrace/offline-store';
 import type { Logger } from 'pino';
 import type { Health } from '../host/health.js';
 import type { Lifecycle } from '../host/lifecycle.js';
@@ -17,6 +18,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { FollowedDomain, type DomainLog } from './domain-log.js';
 import type { LogConsumers } from './log-consumers.js';
+import type { TableProjections } from './table-projections.js';
 import { LogEnds } from './log-ends.js';
 import { ReplicaFlusher } from './replica-flusher.js';
 import { decisionsTopic, PARTITIONS, type Topics } from './topics.js';
@@ -45,6 +47,8 @@ export interface DomainLogsOptions {
   readonly commandDeadlineMs: number;
   readonly queryDeadlineMs: number;
   readonly consumers: LogConsumers;
+  readonly tables: TableProjections;
+  readonly offline: OfflineStore;
   readonly lifecycle: Lifecycle;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -103,9 +107,11 @@ export class DomainLogs {
           ...(versions ? { versions } : {}),
         })
       : undefined;
+    const table = isOwner ? await this.#project(domain, topic) : undefined;
     const followed = new FollowedDomain({
       ...this.#options,
       domain,
+      table,
       ends: new LogEnds(log, topic),
       replica,
       handler,
@@ -118,7 +124,7 @@ export class DomainLogs {
       await flusher.stop();
       await store.close();
     });
-    metrics.onScrape(name, () => {
+    metrics.onScrape(`${name} counts`, () => {
       const labels = { domain, follower: name };
       for (const [verdict, count] of Object.entries(replica.counts)) metrics.replicaRecords.set({ ...labels, verdict }, count as number);
     });
@@ -154,6 +160,16 @@ export class DomainLogs {
     });
     health.catchUp(name, () => 'not started yet');
     return followed;
+  }
+
+  /** Owners of a domain share its projection into the analysts' table; it also keeps the letters of what cannot be read. */
+  #project(domain: string, topic: string): Promise<TableProjection<LoggedDecision>> {
+    const { tables, offline } = this.#options;
+    return tables.add<LoggedDecision>({
+      ...decisionsProjection({ store: offline, domain, topic }),
+      name: `${domain}.decisions`,
+      shared: true,
+    });
   }
 
   #followerName(domain: string, as: string | undefined): string {

@@ -45,6 +45,15 @@ export class Metrics {
 
   readonly facts = this.#counter('millrace_facts_appended_total', 'Facts appended.', ['topic']);
 
+  readonly insertedRows = this.#counter('millrace_projection_inserted_rows_total', 'Rows inserted into the offline store.', ['projection']);
+  readonly insertedBytes = this.#counter('millrace_projection_inserted_bytes_total', 'Bytes inserted into the offline store.', [
+    'projection',
+  ]);
+  readonly insertFailures = this.#counter('millrace_projection_insert_failures_total', 'Inserts that failed and were tried again.', [
+    'projection',
+  ]);
+  readonly insertSeconds = this.#histogram('millrace_projection_insert_seconds', 'Time of one insert.', ['projection']);
+
   constructor(service: string) {
     this.registry.setDefaultLabels({ service });
   }
@@ -57,6 +66,10 @@ export class Metrics {
   /** Gauges that are cheaper to read when somebody asks than to keep up to date. */
   onScrape(name: string, collect: () => void): void {
     this.#onScrape.set(name, collect);
+  }
+
+  forget(name: string): void {
+    this.#onScrape.delete(name);
   }
 
   /** All metrics in Prometheus' text format. */

@@ -38,6 +38,8 @@ export interface SpanOptions {
   /** W3C traceparent of the parent; without it the active span is the parent. */
   readonly traceparent?: string | undefined;
   readonly links?: readonly Link[];
+  /** Milliseconds since the epoch, for work that is reported after it was done. */
+  readonly startTime?: number;
 }
 
 /**
@@ -88,6 +90,7 @@ export class Telemetry {
         kind: options.kind ?? SpanKind.INTERNAL,
         ...(options.attributes ? { attributes: options.attributes } : {}),
         ...(options.links ? { links: [...options.links] } : {}),
+        ...(options.startTime === undefined ? {} : { startTime: options.startTime }),
       },
       parent,
     );

@@ -1,6 +1,5 @@
-import type { BatchResult, ItemBatch } from '@millrace/event-log';
-import { traceparentOf } from '@millrace/event-log';
-import { SpanKind, SpanStatusCode, type Span } from '@opentelemetry/api';
+import { traceparentOf, type BatchResult, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { SpanKind, SpanStatusCode, type Attributes, type Span } from '@opentelemetry/api';
 import { isSampled, type Telemetry } from './telemetry.js';
 
 /** Traces of one batch that get a span each; a batch of thousands of traced records names the first ones. */
@@ -17,18 +16,11 @@ export function traced<T>(
 ): (batch: ItemBatch<T>) => Promise<BatchResult> {
   if (!telemetry.enabled) return handle;
   return async (batch) => {
-    const traceparents = distinct(batch);
-    const started = traceparents.map((traceparent) => {
-      const attributes = {
-        'messaging.system': 'millrace',
-        'messaging.operation.type': 'process',
-        'messaging.destination.name': batch.topic,
-        'messaging.destination.partition.id': String(batch.partition),
-        'messaging.consumer.group.name': consumer,
-        'messaging.batch.message_count': batch.items.length,
-      };
-      return telemetry.start(`process ${consumer}`, { kind: SpanKind.CONSUMER, traceparent, attributes });
-    });
+    const records = batch.items.map((item) => item.record);
+    const attributes = attributesOf(consumer, batch.topic, batch.partition, records.length);
+    const started = traceparents(records).map((traceparent) =>
+      telemetry.start(`process ${consumer}`, { kind: SpanKind.CONSUMER, traceparent, attributes }),
+    );
     const [first] = started;
     try {
       const result = await (first && started.length === 1 ? telemetry.with(first.context, () => handle(batch)) : handle(batch));
@@ -43,13 +35,42 @@ export function traced<T>(
   };
 }
 
+/** The same for a batch that was handled by somebody who only reports it afterwards. */
+export function traceBatch(
+  telemetry: Telemetry,
+  consumer: string,
+  topic: string,
+  partition: number,
+  records: readonly LogRecord[],
+  milliseconds: number,
+): void {
+  if (!telemetry.enabled) return;
+  const attributes = attributesOf(consumer, topic, partition, records.length);
+  const startTime = Date.now() - milliseconds;
+  for (const traceparent of traceparents(records)) {
+    telemetry.start(`process ${consumer}`, { kind: SpanKind.CONSUMER, traceparent, attributes, startTime })?.span.end();
+  }
+}
+
+function attributesOf(consumer: string, topic: string, partition: number, count: number): Attributes {
+  return {
+    'messaging.system': 'millrace',
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': topic,
+    'messaging.destination.partition.id': String(partition),
+    'messaging.consumer.group.name': consumer,
+    'messaging.batch.message_count': count,
+  };
+}
+
 function refuse(span: Span | undefined, message: string): void {
   span?.setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
-function distinct<T>(batch: ItemBatch<T>): string[] {
+/** One traceparent per recorded trace. */
+function traceparents(records: readonly LogRecord[]): string[] {
   const found = new Map<string, string>();
-  for (const { record } of batch.items) {
+  for (const record of records) {
     const traceparent = traceparentOf(record.headers);
     if (traceparent === undefined || !isSampled(traceparent)) continue;
     const traceId = traceparent.slice(3, 35);

@@ -1,0 +1,240 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readDeadLetter, RETRY, DEAD_LETTER, type LogRecord } from '@millrace/event-log';
+import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+import { loadConfig } from '../config/config.js';
+import { TallyDomain, TallyModule, RINGS } from '../testing/tally.module.js';
+import { bootstrap, type RunningService } from './bootstrap.js';
+
+describe('a service on the embedded log and stores', () => {
+  let temp: TempDir;
+  let service: RunningService;
+  const lines: Record<string, unknown>[] = [];
+  const environment = () => ({ MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_MAX_BODY: '1MiB', MILLRACE_LOG_LEVEL: 'debug' });
+  const start = () =>
+    bootstrap(TallyModule, loadConfig([], environment()), {
+      logDestination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+    });
+
+  beforeAll(async () => {
+    temp = await tempDir('service');
+    service = await start();
+  }, 60_000);
+  afterAll(async () => {
+    await service.close();
+    await temp.remove();
+  });
+
+  const domain = () => service.app.get(TallyDomain);
+  const call = (method: string, path: string, options: { body?: unknown; headers?: Record<string, string> } = {}) =>
+    fetch(`${service.url}${path}`, {
+      method,
+      headers: { ...(options.body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers },
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    });
+  const grow = (name: string, by: number, headers: Record<string, string> = {}) =>
+    call('POST', `/api/v1/tallies/${name}/grow`, { body: { by }, headers });
+
+  test('becomes ready, and says of what', async () => {
+    const ready = await waitFor(async () => {
+      const response = await fetch(`${service.url}/readyz`);
+      return response.status === 200 && ((await response.json()) as { checks: { name: string }[] });
+    });
+    expect(ready.checks.map((check) => check.name)).toEqual(
+      expect.arrayContaining([
+        'event-log',
+        'online-store',
+        'offline-store',
+        'artifact-store',
+        'tally.replica',
+        'tally.decisions',
+        'tally.rings',
+        'tally.bells',
+      ]),
+    );
+    expect(await (await fetch(`${service.url}/healthz`)).json()).toEqual({ status: 'ok', fatal: [] });
+  });
+
+  test('a command’s position makes a later read see it', async () => {
+    const response = await grow('reads', 3);
+    expect(response.status).toBe(201);
+    const position = response.headers.get('millrace-position') as string;
+    expect(position).toMatch(/^millrace\.tally\.decisions\/\d@\d+$/);
+    const read = await call('GET', '/api/v1/tallies/reads', { headers: { 'at-least': position } });
+    expect(await read.json()).toEqual({ count: 3 });
+    const byQuery = await call('GET', `/api/v1/tallies/reads?at-least=${encodeURIComponent(position)}`);
+    expect(await byQuery.json()).toEqual({ count: 3 });
+  });
+
+  test('the same Idempotency-Key gets the first reply', async () => {
+    const headers = { 'idempotency-key': 'once-and-for-all' };
+    const first = await grow('idempotent', 5, headers);
+    const second = await grow('idempotent', 5, headers);
+    expect(await second.json()).toEqual(await first.json());
+    expect(second.headers.get('millrace-position')).toBe(first.headers.get('millrace-position'));
+    expect(await (await call('GET', '/api/v1/tallies/idempotent')).json()).toEqual({ count: 5 });
+  });
+
+  test('accepted decisions come to listeners and to the analysts’ table', async () => {
+    await grow('table', 7);
+    expect(domain().grown).toContain(7);
+    await domain().log.table?.barrier();
+    const rows = await service.host.offline.query<{ type: string; sequence: string }>(
+      `SELECT type, sequence FROM millrace.decisions FINAL WHERE subject = 'tally/table'`,
+    );
+    expect(rows).toEqual([{ type: 'TallyGrown', sequence: '1' }]);
+  });
+
+  test('rejections, refusals and defects leave as problems', async () => {
+    const full = await grow('full', 5000);
+    expect(full.status).toBe(409);
+    expect(full.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(await full.json()).toMatchObject({
+      code: 'MR_TALLY_FULL',
+      status: 409,
+      title: 'Conflict',
+      details: { count: 0 },
+      instance: '/api/v1/tallies/full/grow',
+    });
+    expect((await grow('full', -1)).status).toBe(400);
+    expect(await (await call('GET', '/api/v1/tallies/x/teapot')).json()).toMatchObject({ status: 418, details: { handle: 1 } });
+    expect(await (await call('GET', '/nowhere')).json()).toMatchObject({ status: 404, code: 'MR_HTTP_NOT_FOUND' });
+    const malformed = await fetch(`${service.url}/api/v1/tallies/x/grow`, {
+      method: 'POST',
+      body: '{',
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(malformed.status).toBe(400);
+    const badKey = await grow('full', 1, { 'idempotency-key': 'a b' });
+    expect(await badKey.json()).toMatchObject({ code: 'MR_HTTP_IDEMPOTENCY_KEY' });
+    const badPosition = await call('GET', '/api/v1/tallies/x', { headers: { 'at-least': 'nonsense' } });
+    expect(await badPosition.json()).toMatchObject({ code: 'MR_POSITION_MALFORMED' });
+    const foreign = await call('GET', '/api/v1/tallies/x', { headers: { 'at-least': 'other/0@1' } });
+    expect(await foreign.json()).toMatchObject({ code: 'MR_POSITION_FOREIGN' });
+  });
+
+  test('a defect is logged with its stack and told without its text', async () => {
+    const response = await call('GET', '/api/v1/tallies/x/defect');
+    expect(response.status).toBe(500);
+    const problem = (await response.json()) as { requestId: string };
+    expect(JSON.stringify(problem)).not.toContain('42');
+    expect(response.headers.get('x-request-id')).toBe(problem.requestId);
+    const line = lines.find((one) => one['requestId'] === problem.requestId);
+    expect(line).toMatchObject({ level: 'error', err: { message: 'the secret is 42', stack: expect.stringContaining('tally.module') } });
+  });
+
+  test('bodies beyond the limit are refused, files are not bound by it', async () => {
+    const big = 'x'.repeat(2 * 1024 * 1024);
+    const refused = await call('POST', '/api/v1/tallies/x/grow', { body: { by: big } });
+    expect(refused.status).toBe(413);
+    const streamed = await fetch(`${service.url}/files/a/b`, { method: 'PUT', body: big });
+    expect(await streamed.json()).toEqual({ bytes: big.length });
+  });
+
+  test('raw routes take their bodies and errors their own way', async () => {
+    const untyped = await fetch(`${service.url}/v2/bytes`, { method: 'POST', body: Buffer.from('12345') });
+    expect(await untyped.json()).toEqual({ bytes: 5 });
+    const json = await fetch(`${service.url}/v2/bytes`, {
+      method: 'POST',
+      body: '{"a":1}',
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(await json.json()).toEqual({ bytes: 7 });
+    const large = await fetch(`${service.url}/v2/bytes`, { method: 'POST', body: 'x'.repeat(101) });
+    expect(large.status).toBe(400);
+    const failed = await fetch(`${service.url}/v2/fail`, { method: 'POST' });
+    expect(await failed.json()).toEqual({ error: 'Error: in its own words' });
+    expect(await (await fetch(`${service.url}/json`, { method: 'POST', body: '[1]' })).json()).toMatchObject({ got: [1] });
+    expect(await (await fetch(`${service.url}/json`, { method: 'POST', body: '{' })).json()).toMatchObject({
+      status: 400,
+      code: 'MR_HTTP_BAD_REQUEST',
+    });
+    expect(await (await fetch(`${service.url}/files/fail`)).json()).toMatchObject({ status: 500, code: 'MR_INTERNAL' });
+  });
+
+  test('@Projects gets ordered batches, @Reacts each record once it takes it', async () => {
+    for (let i = 0; i < 5; i++) await call('POST', '/api/v1/tallies/ordered/ring');
+    await waitFor(() => domain().reacted.length >= 5);
+    await waitFor(() => domain().batches.flat().length >= 5);
+    const offsets = domain().batches.flat();
+    expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
+  });
+
+  test('RETRY, a throw, DEAD_LETTER and SKIP', async () => {
+    const { answers, reacted } = domain();
+    const before = reacted.length;
+    answers.push(
+      async () => RETRY('not yet', 1),
+      async () => {
+        throw new TypeError('a defect in the handler');
+      },
+      async () => DEAD_LETTER('cannot be taken'),
+    );
+    await call('POST', '/api/v1/tallies/refused/ring');
+    await call('POST', '/api/v1/tallies/skipped/ring');
+    await call('POST', '/api/v1/tallies/after/ring');
+    await waitFor(() => reacted.slice(before).some((data) => (data as { name: string }).name === 'after'));
+    await waitFor(() => answers.length === 0);
+    await waitFor(async () => (await letters()).length > 0);
+    expect(readDeadLetter((await letters())[0] as LogRecord)).toMatchObject({
+      consumer: 'tally.bells',
+      code: 'REFUSED',
+      reason: 'cannot be taken',
+    });
+    expect(lines.find((line) => (line['err'] as Error | undefined)?.message === 'a defect in the handler')).toMatchObject({
+      level: 'error',
+      consumer: 'tally.bells',
+    });
+    expect(reacted.slice(before)).not.toContainEqual({ name: 'refused' });
+  });
+
+  test('what cannot be decoded goes to the dead letters once per consumer, and the consumers go on', async () => {
+    const before = (await letters()).length;
+    await service.host.log.append([{ topic: RINGS, key: 'poison', value: Buffer.from('not a fact') }]);
+    const found = await waitFor(async () => {
+      const all = await letters();
+      return all.length >= before + 2 && all.slice(before);
+    });
+    expect(found.map((letter) => readDeadLetter(letter).consumer).sort()).toEqual(['tally.bells', 'tally.rings']);
+    expect(found.every((letter) => letter.value.toString() === 'not a fact')).toBe(true);
+  });
+
+  test('/metrics counts it all', async () => {
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    const value = (metric: string, ...labels: string[]) => {
+      const line = text.split('\n').find((one) => one.startsWith(`${metric}{`) && labels.every((label) => one.includes(label)));
+      return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ')));
+    };
+    expect(value('millrace_commands_total', 'command="GrowTally"', 'outcome="accepted"')).toBe(3);
+    expect(value('millrace_commands_total', 'outcome="repeated"')).toBe(1);
+    expect(value('millrace_commands_total', 'outcome="rejected"')).toBe(2);
+    expect(value('millrace_consumer_records_total', 'consumer="tally.bells"', 'outcome="dead_lettered"')).toBe(2);
+    expect(value('millrace_consumer_records_total', 'consumer="tally.bells"', 'outcome="skipped"')).toBe(1);
+    expect(value('millrace_consumer_retries_total', 'consumer="tally.bells"')).toBe(2);
+    expect(value('millrace_consumer_lag', 'consumer="tally.replica"')).toBe(0);
+    expect(value('millrace_consumer_last_record_age_seconds', 'consumer="tally.rings"')).toBeGreaterThanOrEqual(0);
+    expect(value('millrace_replica_records', 'follower="tally.replica"', 'verdict="accepted"')).toBe(3);
+    expect(value('millrace_http_request_seconds_count', 'route="/api/v1/tallies/:name/grow"', 'status="201"')).toBe(4);
+    expect(value('millrace_projection_inserted_rows_total', 'projection="tally.decisions"')).toBeGreaterThanOrEqual(1);
+  });
+
+  test('a restart finds everything where it was and repeats nothing', async () => {
+    const { reacted } = domain();
+    const seen = reacted.length;
+    await service.close();
+    service = await start();
+    await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok);
+    expect(await (await call('GET', '/api/v1/tallies/idempotent')).json()).toEqual({ count: 5 });
+    await call('POST', '/api/v1/tallies/again/ring');
+    await waitFor(() => domain().reacted.length === 1);
+    expect(domain().reacted).toEqual([{ name: 'again' }]);
+    expect(seen).toBeGreaterThan(1);
+  }, 60_000);
+
+  async function letters(): Promise<LogRecord[]> {
+    const found: LogRecord[] = [];
+    const topic = `${RINGS}.dead-letters`;
+    if ((await service.host.log.partitions(topic)) === undefined) return found;
+    for await (const record of service.host.log.read(topic, 0, 0)) found.push(record);
+    return found;
+  }
+});
