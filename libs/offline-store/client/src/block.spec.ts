@@ -3,7 +3,15 @@ import type { LogRecord } from '@millrace/event-log';
 import { Block } from './block.js';
 import { split } from './projected-partition.js';
 
-const record = (offset: number): LogRecord => ({ topic: 't', partition: 2, offset, key: null, value: Buffer.alloc(0), headers: {}, timestamp: 0 });
+const record = (offset: number): LogRecord => ({
+  topic: 't',
+  partition: 2,
+  offset,
+  key: null,
+  value: Buffer.alloc(0),
+  headers: {},
+  timestamp: 0,
+});
 
 const rowsOf = (bytes: Buffer): unknown[] =>
   bytes

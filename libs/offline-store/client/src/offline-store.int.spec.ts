@@ -56,7 +56,9 @@ describe('the offline store on chdb', () => {
 
   test('streams rows without holding them and can be left early', async () => {
     let sum = 0;
-    for await (const { number } of store.stream<{ number: number }>('SELECT toUInt32(number) AS number FROM numbers({n:UInt64})', { n: 200_000 })) {
+    for await (const { number } of store.stream<{ number: number }>('SELECT toUInt32(number) AS number FROM numbers({n:UInt64})', {
+      n: 200_000,
+    })) {
       sum += number;
     }
     expect(sum).toBe((200_000 * 199_999) / 2);
@@ -141,7 +143,10 @@ describe('migrate', () => {
       `CREATE TABLE IF NOT EXISTS millrace.first (a String DEFAULT ';') ENGINE = MergeTree ORDER BY a; -- two; statements
        CREATE OR REPLACE VIEW millrace.first_view AS SELECT a FROM millrace.first;`,
     );
-    const both = await Promise.all([migrate(store, { name: 'mine', directory: folder }), migrate(store, { name: 'mine', directory: folder })]);
+    const both = await Promise.all([
+      migrate(store, { name: 'mine', directory: folder }),
+      migrate(store, { name: 'mine', directory: folder }),
+    ]);
     expect(both.flat()).toEqual(['0001-first.sql']);
     await writeFile(join(folder, '0002-second.sql'), 'ALTER TABLE millrace.first ADD COLUMN IF NOT EXISTS b UInt8;');
     expect(await migrate(store, { name: 'mine', directory: folder })).toEqual(['0002-second.sql']);

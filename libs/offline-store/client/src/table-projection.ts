@@ -9,7 +9,7 @@ import {
   type ItemBatch,
   type LogRecord,
 } from '@millrace/event-log';
-import { PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
+import { Fault, PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
 import type { ProjectedRows } from './block.js';
 import { quoteTable } from './clickhouse-text.js';
 import type { OfflineStore } from './offline-store.js';
@@ -53,6 +53,7 @@ export interface TableProjectionOptions<T> {
 }
 
 const POLL_MS = 50;
+const SAME_TABLE_MS = 1000;
 const DEFAULT_DEADLINE_MS = 10_000;
 
 /**
@@ -72,8 +73,9 @@ export class TableProjection<T> {
   readonly #limits: { rows: number; bytes: number; ageMs: number };
   /** Demands made of partitions that are not assigned yet. */
   readonly #early = new Map<number, number>();
-  /** Blocks that have their age timer. */
-  readonly #timed = new WeakSet<object>();
+  /** The age timers, by block. */
+  readonly #timers = new Map<object, () => void>();
+  #table = { uuid: '', asked: Number.NEGATIVE_INFINITY };
   #consumer: LogConsumer<T> | undefined;
   #stopping = false;
   #restarting: Promise<void> | undefined;
@@ -114,8 +116,7 @@ export class TableProjection<T> {
     const { store, table } = this.#options;
     await checkTableShape(store, table);
     this.#stopping = false;
-    this.#consumer = this.#newConsumer();
-    await this.#consumer.start();
+    await this.#begin();
   }
 
   /** Stops reading, puts in what is buffered, and leaves. What could not be put in is read again after the next start. */
@@ -125,6 +126,7 @@ export class TableProjection<T> {
     await this.#consumer?.stop();
     await Promise.all([...this.#partitions.values()].map((partition) => partition.settle()));
     this.#partitions.clear();
+    this.#cancelTimers();
   }
 
   /** Forgets what it knows and asks the table again: after the table was dropped, truncated or restored. */
@@ -133,8 +135,8 @@ export class TableProjection<T> {
       if (this.#stopping) return;
       for (const partition of this.#partitions.values()) void partition.abandon();
       await this.#consumer?.stop();
-      this.#consumer = this.#newConsumer();
-      await this.#consumer.start();
+      this.#cancelTimers();
+      await this.#begin();
     })().finally(() => (this.#restarting = undefined));
     return this.#restarting;
   }
@@ -150,12 +152,13 @@ export class TableProjection<T> {
 
   /** Next offset not yet in the table, by partition this process owns. */
   positions(): ReadonlyMap<number, number> {
-    return new Map([...this.#partitions].map(([partition, state]) => [partition, state.stored]));
+    return new Map([...this.#partitions].filter(([, state]) => !state.isAbandoned).map(([partition, state]) => [partition, state.stored]));
   }
 
   /** Resolves once the table holds `position`; what is buffered goes in at once. */
   async waitFor(position: Position, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
-    const state = this.#partitions.get(position.partition);
+    const known = this.#partitions.get(position.partition);
+    const state = known?.isAbandoned ? undefined : known;
     if (!state && this.assigned().length > 0 && this.#options.shared) return this.#pollFor(position, deadlineMs);
     if (state && state.stored > position.offset) return;
     const waiting = this.#waiters.wait(position, deadlineMs);
@@ -173,6 +176,13 @@ export class TableProjection<T> {
     await Promise.all(
       ends.flatMap((end, partition) => (end === 0 ? [] : [this.waitFor({ topic, partition, offset: end - 1 }, deadlineMs)])),
     );
+  }
+
+  /** Who the table is comes first: if it is replaced while the checkpoints are read, the first insert tells. */
+  async #begin(): Promise<void> {
+    this.#table = { uuid: await this.#tableUuid(), asked: Number.NEGATIVE_INFINITY };
+    this.#consumer = this.#newConsumer();
+    await this.#consumer.start();
   }
 
   #newConsumer(): LogConsumer<T> {
@@ -241,16 +251,49 @@ export class TableProjection<T> {
   /** One timer a block: set by its first rows, for nothing once it was cut by size. */
   #cutLater(state: ProjectedPartition): void {
     const block = state.block;
-    if (this.#timed.has(block)) return;
-    this.#timed.add(block);
-    this.#options.scheduler.after(this.#limits.ageMs, () => void state.cut(block));
+    if (this.#timers.has(block)) return;
+    const cancel = this.#options.scheduler.after(this.#limits.ageMs, () => {
+      this.#timers.delete(block);
+      void state.cut(block);
+    });
+    this.#timers.set(block, cancel);
+  }
+
+  #cancelTimers(): void {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
   }
 
   async #insert(range: { bytes: Buffer; token: string; rows: number }, partition: number): Promise<void> {
     const { store, table, name, now, observer } = this.#options;
+    await this.#checkSameTable();
     const started = now();
     await store.insert(table, range.bytes, range.token);
     observer?.inserted?.(name, partition, range.rows, range.bytes.length, now() - started);
+  }
+
+  /**
+   * A table that was dropped and made again between two inserts would take the next block without a murmur, and its max(_offset)
+   * would then hide what is missing before. So the table is asked who it is, at most once a second.
+   */
+  async #checkSameTable(): Promise<void> {
+    const now = this.#options.now();
+    if (now - this.#table.asked < SAME_TABLE_MS) return;
+    const uuid = await this.#tableUuid();
+    if (uuid !== this.#table.uuid) {
+      void this.restart().catch(() => undefined);
+      throw new Fault('MR_OFFLINE_TABLE_REPLACED', `${this.#options.table} was made anew; it is read again from its own checkpoint`, true);
+    }
+    this.#table.asked = now;
+  }
+
+  async #tableUuid(): Promise<string> {
+    const [database, name] = this.#options.table.split('.') as [string, string];
+    const [found] = await this.#options.store.query<{ uuid: string }>(
+      'SELECT uuid FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+      { database, name },
+    );
+    return found?.uuid ?? '';
   }
 
   async #checkpoint(partition: number): Promise<number> {
