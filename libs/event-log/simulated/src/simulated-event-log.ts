@@ -121,16 +121,11 @@ export class SimulatedEventLog implements EventLog {
       const { time, random } = this.broker;
       const isLost = random.chance(fails);
       time.after(this.broker.delay(), () => {
-        let reply: () => void;
-        try {
-          if (isLost) throw unavailable('the broker does not answer');
-          const value = answer();
-          reply = () => resolve(value);
-        } catch (error) {
-          reply = () => reject(error);
-        }
+        // Settled by what is the case when the question arrives, told when the answer does.
+        const told = isLost ? Promise.reject(unavailable('the broker does not answer')) : new Promise<T>((settle) => settle(answer()));
+        told.catch(() => undefined);
         time.after(this.broker.delay(), () => {
-          if (!this.#crashed) reply();
+          if (!this.#crashed) told.then(resolve, reject);
         });
       });
     });
