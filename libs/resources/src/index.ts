@@ -1,3 +1,5 @@
+export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
+export { checkDocument, keyColumns, type Lookup } from './check-documents.js';
 export {
   RESOURCE_AGGREGATE,
   resource,

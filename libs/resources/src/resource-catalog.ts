@@ -30,7 +30,7 @@ export class ResourceCatalog {
     if (!isKind(kind)) return;
     const entries = this.#entries.get(kind) as Map<string, Entry>;
     if (record.type === 'ResourceApplied') {
-      const applied = record.data as unknown as Resource;
+      const applied = record.data as Resource;
       const entry = entries.get(name) ?? { versions: [], isDeleted: false };
       entry.versions[applied.version - 1] = applied;
       entry.isDeleted = false;

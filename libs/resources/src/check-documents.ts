@@ -1,0 +1,147 @@
+import type {
+  DocumentProblem,
+  ExperimentSpec,
+  FeatureServiceSpec,
+  FeatureViewSpec,
+  Kind,
+  ResourceDocument,
+  ResourceSpecs,
+  SourceSpec,
+} from './resource.js';
+import type { DeploymentSpec, EntitySpec } from './resource.js';
+
+/** Finds the spec another document names: first among the documents of the request, then among the resources there are. */
+export type Lookup = <K extends Kind>(kind: K, name: string) => ResourceSpecs[K] | undefined;
+
+type Say = (field: string, message: string) => void;
+
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+const NUMERIC = /^(U?Int\d+|Float\d+)$/;
+const LONGEST_WINDOW_DAYS = 366;
+
+/** What a JSON Schema cannot say: names that must exist, columns that must fit. The shape is checked before. */
+export function checkDocument(document: ResourceDocument, lookup: Lookup): DocumentProblem[] {
+  const problems: DocumentProblem[] = [];
+  const say: Say = (field, message) => {
+    problems.push({ document: document.index, resource: `${document.kind}/${document.name}`, field, message });
+  };
+  CHECKS[document.kind](document.spec, say, lookup);
+  return problems;
+}
+
+const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup) => void>> = {
+  Source: (spec, say) => checkSource(spec as SourceSpec, say),
+  Entity: (spec, say) => checkEntity(spec as EntitySpec, say),
+  FeatureView: (spec, say, lookup) => checkFeatureView(spec as FeatureViewSpec, say, lookup),
+  FeatureService: (spec, say, lookup) => checkFeatureService(spec as FeatureServiceSpec, say, lookup),
+  Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
+  Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
+};
+
+function checkSource(spec: SourceSpec, say: Say): void {
+  const columns = Object.keys(spec.schema);
+  const type = spec.schema[spec.eventTime];
+  if (type === undefined) say('spec.eventTime', noColumn(spec.eventTime, columns));
+  else if (type !== 'DateTime64(3)') say('spec.eventTime', `column ${spec.eventTime} is ${type}; an event time is DateTime64(3)`);
+  if (spec.eventId !== undefined && spec.schema[spec.eventId] === undefined) say('spec.eventId', noColumn(spec.eventId, columns));
+  for (const key of keyColumns(spec)) if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
+  for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
+}
+
+function checkEntity(spec: EntitySpec, say: Say): void {
+  for (const [key, type] of Object.entries(spec.joinKeys)) {
+    if (type.startsWith('Float'))
+      say(`spec.joinKeys.${key}`, `${type} is no join key: equal numbers may differ in their last bit; use String or an integer`);
+  }
+}
+
+function checkFeatureView(spec: FeatureViewSpec, say: Say, lookup: Lookup): void {
+  const source = lookup('Source', spec.source);
+  const entity = lookup('Entity', spec.entity);
+  if (!source) say('spec.source', `Source ${spec.source} does not exist; apply it first or in the same request`);
+  if (!entity) say('spec.entity', `Entity ${spec.entity} does not exist; apply it first or in the same request`);
+  if (source && entity) {
+    for (const [key, type] of Object.entries(entity.joinKeys)) {
+      const column = source.schema[key];
+      if (column === undefined) say('spec.entity', `join key ${key} is not a column of Source ${spec.source}`);
+      else if (column !== type) say('spec.entity', `join key ${key} is ${type}, the column of Source ${spec.source} is ${column}`);
+    }
+  }
+  const names = new Set<string>();
+  spec.features.forEach((feature, index) => {
+    const field = `spec.features[${index}]`;
+    if (names.has(feature.name)) say(`${field}.name`, `${feature.name} is there twice`);
+    names.add(feature.name);
+    if (feature.aggregate !== 'last' && feature.window === undefined)
+      say(`${field}.window`, `${feature.aggregate} needs a window, for example 1h`);
+    if (feature.window !== undefined && secondsOf(feature.window) > LONGEST_WINDOW_DAYS * 86_400)
+      say(`${field}.window`, `is longer than ${LONGEST_WINDOW_DAYS}d`);
+    if (feature.aggregate !== 'count' && feature.column === undefined) say(`${field}.column`, `${feature.aggregate} needs a column`);
+    if (feature.column === undefined || !source) return;
+    const type = source.schema[feature.column];
+    if (type === undefined) say(`${field}.column`, noColumn(feature.column, Object.keys(source.schema)));
+    else if (['sum', 'mean', 'min', 'max'].includes(feature.aggregate) && !NUMERIC.test(type)) {
+      say(`${field}.column`, `${feature.aggregate} needs a number, column ${feature.column} is ${type}`);
+    }
+  });
+}
+
+function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup): void {
+  const names = new Map<string, string>();
+  spec.features.forEach((reference, index) => {
+    const [viewName = '', featureName] = reference.split(':');
+    const view = lookup('FeatureView', viewName);
+    if (!view) return say(`spec.features[${index}]`, `FeatureView ${viewName} does not exist; apply it first or in the same request`);
+    const features = featureName === undefined ? view.features.map((feature) => feature.name) : [featureName];
+    if (featureName !== undefined && !view.features.some((feature) => feature.name === featureName)) {
+      return say(
+        `spec.features[${index}]`,
+        `FeatureView ${viewName} has no feature ${featureName}; it has ${view.features.map((feature) => feature.name).join(', ')}`,
+      );
+    }
+    for (const feature of features) {
+      const other = names.get(feature);
+      if (other !== undefined)
+        say(`spec.features[${index}]`, `feature ${feature} is in ${other} too; name single features as view:feature`);
+      names.set(feature, viewName);
+    }
+  });
+  for (const name of Object.keys(spec.request ?? {}))
+    if (names.has(name)) say(`spec.request.${name}`, `is also a feature of ${names.get(name)}`);
+}
+
+function checkExperiment(spec: ExperimentSpec, say: Say): void {
+  const names = new Set<string>();
+  spec.variants.forEach((variant, index) => {
+    if (names.has(variant.name)) say(`spec.variants[${index}].name`, `${variant.name} is there twice`);
+    names.add(variant.name);
+  });
+  const metrics = new Set<string>();
+  (spec.metrics ?? []).forEach((metric, index) => {
+    if (metrics.has(metric.name)) say(`spec.metrics[${index}].name`, `${metric.name} is there twice`);
+    metrics.add(metric.name);
+  });
+}
+
+function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
+  if (spec.featureService !== undefined && !lookup('FeatureService', spec.featureService)) {
+    say('spec.featureService', `FeatureService ${spec.featureService} does not exist; apply it first or in the same request`);
+  }
+  if (spec.experiment !== undefined && !lookup('Experiment', spec.experiment)) {
+    say('spec.experiment', `Experiment ${spec.experiment} does not exist; apply it first or in the same request`);
+  }
+}
+
+export function keyColumns(spec: SourceSpec): readonly string[] {
+  if (spec.key === undefined) return [];
+  return typeof spec.key === 'string' ? [spec.key] : spec.key;
+}
+
+function secondsOf(duration: string): number {
+  const match = /^(\d+)(ms|s|m|h|d)$/.exec(duration);
+  return match ? Number(match[1]) * (SECONDS[match[2] as string] as number) : Number.NaN;
+}
+
+function noColumn(column: string, columns: readonly string[]): string {
+  return `${column} is not a column of the schema; columns are ${columns.join(', ')}`;
+}
