@@ -1,3 +1,4 @@
+export { proxiedArtifactPath } from './artifact-uri.js';
 export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';
 export { matchesNumber, matchesText, parseFilter, type Comparator, type FilterClause, type FilterValue } from './filter.js';
 export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';

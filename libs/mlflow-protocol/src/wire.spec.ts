@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { proxiedArtifactPath } from './artifact-uri.js';
 import { Fields, jsonDouble, QueryFields } from './fields.js';
 import { checkEntityName, checkLength } from './names.js';
 import { parseOrderBy } from './order-by.js';
@@ -98,5 +99,18 @@ describe('names', () => {
   test('counts characters, not UTF-16 units', () => {
     expect(() => checkLength('Tag value', 3, '😀😀😀')).not.toThrow();
     expect(() => checkLength('Tag value', 3, 'abcd')).toThrow(refusal("Tag value 'abcd' had length 4, which exceeded length limit of 3"));
+  });
+});
+
+describe('proxiedArtifactPath', () => {
+  test.each([
+    ['mlflow-artifacts:/1/r/artifacts', '1/r/artifacts'],
+    ['mlflow-artifacts:1/r', '1/r'],
+    ['mlflow-artifacts://host:80/1/r/', '1/r'],
+    ['mlflow-artifacts:/', ''],
+    ['s3://bucket/1', undefined],
+    ['runs:/r/model', undefined],
+  ])('%s is %s', (uri, path) => {
+    expect(proxiedArtifactPath(uri)).toBe(path);
   });
 });

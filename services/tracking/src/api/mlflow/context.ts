@@ -1,0 +1,25 @@
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { CommandMetadata } from '@millrace/kernel';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Position } from '@millrace/kernel';
+import type { TrackingCommands } from '../../commands/tracking-commands.js';
+import type { MetricPoint } from '../../domain/metric-points/metric-points.js';
+import type { HistoryRequest } from '../../queries/metric-history.query.js';
+import type { RunSearch } from '../../queries/search-runs.query.js';
+import type { TrackingView } from '../../queries/tracking-view.js';
+
+/** Root of the experiments that name no artifact location of their own: this server's proxied artifact store. */
+export const ARTIFACT_ROOT = 'mlflow-artifacts:';
+
+/** What the endpoints are made of. */
+export interface TrackingApi {
+  readonly commands: TrackingCommands;
+  readonly view: TrackingView;
+  readonly artifacts: ArtifactStore;
+  /** Both answer from a projection that has passed all that was acknowledged before the call. */
+  searchRuns(search: RunSearch): Promise<string[]>;
+  metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;
+  metadata(request: FastifyRequest): CommandMetadata;
+  sendPosition(reply: FastifyReply, positions: readonly Position[]): void;
+  onDefect(error: unknown, request: FastifyRequest): void;
+}

@@ -1,0 +1,179 @@
+import {
+  invalid,
+  matchesNumber,
+  matchesText,
+  offsetOf,
+  pageOf,
+  parseFilter,
+  parseOrderBy,
+  type Fields,
+  type FilterClause,
+  type MlflowRoute,
+} from '@millrace/mlflow-protocol';
+import type { Experiment } from '../../domain/experiments/experiments.decider.js';
+import { searchExperiments, type ExperimentOrderKey } from '../../queries/search-experiments.query.js';
+import { ARTIFACT_ROOT, type TrackingApi } from './context.js';
+import { experimentNotFound, valueOf } from './errors.js';
+import { maxResultsOf, tagOf, viewTypeOf } from './fields.js';
+import { LIMITS } from './limits.js';
+import { experimentJson } from './wire.js';
+
+export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
+  const { view, commands } = api;
+  const search = async ({ fields }: { fields: Fields }) => {
+    const wanted = searchOf(fields);
+    await view.upToDate();
+    const page = pageOf(searchExperiments(view.experiments(), wanted), wanted.offset, wanted.limit);
+    return { experiments: page.items.map(experimentJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
+  };
+  return [
+    {
+      method: 'POST',
+      path: 'experiments/create',
+      handle: async ({ fields, request, reply }) => {
+        const name = fields.requiredString('name');
+        const artifactLocation = artifactLocationOf(fields);
+        const tags = Object.fromEntries(
+          fields.messages('tags').map((tag) => {
+            const { key, value } = tagOf(tag, LIMITS.experimentTagValueLength);
+            return [key, value];
+          }),
+        );
+        const command = { type: 'CreateExperiment', name, artifactLocation, artifactRoot: ARTIFACT_ROOT, tags } as const;
+        const { value: event, positions } = valueOf(await commands.experiments(command, api.metadata(request)));
+        api.sendPosition(reply, positions);
+        return { experiment_id: event?.data.experimentId };
+      },
+    },
+    {
+      method: 'GET',
+      path: 'experiments/get',
+      handle: async ({ fields }) => {
+        const id = fields.requiredString('experiment_id');
+        await view.upToDate();
+        const experiment = view.experiment(id);
+        if (!experiment) throw experimentNotFound(id);
+        return { experiment: experimentJson(experiment) };
+      },
+    },
+    {
+      method: 'GET',
+      path: 'experiments/get-by-name',
+      handle: async ({ fields }) => {
+        const name = fields.requiredString('experiment_name');
+        await view.upToDate();
+        const experiment = view.experimentNamed(name);
+        if (!experiment) throw experimentNotNamed(name);
+        return { experiment: experimentJson(experiment) };
+      },
+    },
+    { method: 'GET', path: 'experiments/search', handle: search },
+    { method: 'POST', path: 'experiments/search', handle: search },
+    command(api, 'experiments/update', (fields) => {
+      const experimentId = fields.requiredString('experiment_id');
+      return { type: 'RenameExperiment', experimentId, name: fields.requiredString('new_name') };
+    }),
+    command(api, 'experiments/delete', (fields) => ({ type: 'DeleteExperiment', experimentId: fields.requiredString('experiment_id') })),
+    command(api, 'experiments/restore', (fields) => ({ type: 'RestoreExperiment', experimentId: fields.requiredString('experiment_id') })),
+    command(api, 'experiments/set-experiment-tag', (fields) => {
+      const experimentId = fields.requiredString('experiment_id');
+      return { type: 'TagExperiment', experimentId, ...tagOf(fields, LIMITS.experimentTagValueLength) };
+    }),
+    command(api, 'experiments/delete-experiment-tag', (fields) => {
+      const experimentId = fields.requiredString('experiment_id');
+      return { type: 'UntagExperiment', experimentId, key: fields.requiredString('key') };
+    }),
+  ];
+}
+
+type ExperimentCommand = Parameters<TrackingApi['commands']['experiments']>[0];
+
+/** An endpoint that gives one command and answers nothing. */
+function command(api: TrackingApi, path: string, parse: (fields: Fields) => ExperimentCommand): MlflowRoute {
+  return {
+    method: 'POST',
+    path,
+    handle: async ({ fields, request, reply }) => {
+      const { positions } = valueOf(await api.commands.experiments(parse(fields), api.metadata(request)));
+      api.sendPosition(reply, positions);
+      return undefined;
+    },
+  };
+}
+
+function experimentNotNamed(name: string): Error {
+  const error = experimentNotFound(name);
+  error.message = `Could not find experiment with name '${name}'`;
+  return error;
+}
+
+function artifactLocationOf(fields: Fields): string | null {
+  const location = fields.string('artifact_location') || null;
+  if (location?.startsWith('runs:')) throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+  if (location !== null && /[?#]/.test(location)) {
+    throw invalid(`Invalid artifact_location '${location}': it cannot hold a query or a fragment.`);
+  }
+  if (location !== null && /(^|\/)\.\.(\/|$)/.test(decodeURIComponentSafely(location))) {
+    throw invalid(`Invalid artifact_location '${location}': it cannot hold '..'.`);
+  }
+  return location;
+}
+
+function decodeURIComponentSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const ORDER_KEYS: readonly ExperimentOrderKey[] = ['name', 'experiment_id', 'creation_time', 'last_update_time'];
+
+function searchOf(fields: Fields) {
+  const viewType = viewTypeOf(fields, 'view_type');
+  const tests = parseFilter(fields.string('filter') ?? '').map(testOf);
+  const orders = fields.strings('order_by').map((text) => {
+    const { entity, key, ascending } = parseOrderBy(text);
+    const known = ORDER_KEYS.find((one) => one === key);
+    if (!known || (entity !== null && !isAttribute(entity)))
+      throw invalid(`Invalid order_by key '${text}'. Valid keys are ${ORDER_KEYS.join(', ')}.`);
+    return { key: known, ascending };
+  });
+  return {
+    orders,
+    limit: maxResultsOf(fields, LIMITS.experimentsByDefault, LIMITS.experimentsPerPage),
+    offset: offsetOf(fields.string('page_token')),
+    matches: (experiment: Experiment) =>
+      (viewType === 'ALL' || experiment.deleted === (viewType === 'DELETED_ONLY')) && tests.every((test) => test(experiment)),
+  };
+}
+
+function isAttribute(entity: string): boolean {
+  return ['attribute', 'attributes', 'attr'].includes(entity);
+}
+
+function testOf({ entity, key, comparator, value }: FilterClause): (experiment: Experiment) => boolean {
+  const wrongComparator = () => invalid(`Invalid comparator '${comparator}' for '${key}' in the filter of experiments.`);
+  const isTextual = ['=', '!=', 'LIKE', 'ILIKE'].includes(comparator);
+  if (entity === 'tag' || entity === 'tags') {
+    if (!isTextual) throw wrongComparator();
+    if (value.kind !== 'string') throw invalid(`Expected a quoted string value for tag (e.g. 'my-value').`);
+    return ({ tags }) => tags.has(key) && matchesText(tags.get(key) as string, comparator, value);
+  }
+  if (entity !== null && !isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
+  switch (key) {
+    case 'name':
+      if (!isTextual) throw wrongComparator();
+      if (value.kind !== 'string') throw invalid(`Expected a quoted string value for attributes.`);
+      return ({ name }) => matchesText(name, comparator, value);
+    case 'creation_time':
+    case 'last_update_time': {
+      if (value.kind !== 'number') throw invalid(`Expected numeric value type for numeric attribute: ${key}.`);
+      if (['LIKE', 'ILIKE', 'IN', 'NOT IN'].includes(comparator)) throw wrongComparator();
+      const time = key === 'creation_time' ? (one: Experiment) => one.createdAt : (one: Experiment) => one.updatedAt;
+      return (experiment) => matchesNumber(time(experiment), comparator, Number(value.text));
+    }
+    default:
+      throw invalid(`Invalid attribute key '${key}' specified. Valid keys are 'name', 'creation_time', 'last_update_time'`);
+  }
+}

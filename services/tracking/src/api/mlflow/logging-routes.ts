@@ -1,0 +1,59 @@
+import { invalid, offsetOf, pageToken, type MlflowRoute } from '@millrace/mlflow-protocol';
+import type { RunBatch } from '../../commands/tracking-commands.js';
+import type { TrackingApi } from './context.js';
+import { runNotFound, valueOf } from './errors.js';
+import { checkBatchLimit, maxResultsOf, metricOf, paramOf, runIdOf, tagOf } from './fields.js';
+import { LIMITS } from './limits.js';
+import { metricJson } from './wire.js';
+import type { Fields } from '@millrace/mlflow-protocol';
+
+/** What clients log into runs, and the history of metrics. */
+export function loggingRoutes(api: TrackingApi): MlflowRoute[] {
+  return [
+    log(api, 'runs/log-metric', (fields) => ({ metrics: [metricOf(fields)], params: [], tags: [] })),
+    log(api, 'runs/log-parameter', (fields) => ({ metrics: [], params: [paramOf(fields)], tags: [] })),
+    log(api, 'runs/set-tag', (fields) => ({ metrics: [], params: [], tags: [tagOf(fields)] })),
+    log(api, 'runs/log-batch', batchOf, LIMITS.batchBytes),
+    {
+      method: 'GET',
+      path: 'metrics/get-history',
+      handle: async ({ fields }) => {
+        const [runId, key] = [runIdOf(fields), fields.requiredString('metric_key')];
+        const limit = maxResultsOf(fields, LIMITS.metricPointsByDefault, LIMITS.metricPointsPerPage);
+        const offset = offsetOf(fields.string('page_token'));
+        await api.view.upToDate();
+        const run = api.view.run(runId);
+        if (!run) throw runNotFound(runId);
+        const points = await api.metricHistory({ experimentId: run.experimentId, runId, key, limit, offset });
+        const metrics = points.slice(0, limit).map(metricJson);
+        return { metrics, ...(points.length > limit ? { next_page_token: pageToken(offset + limit) } : {}) };
+      },
+    },
+  ];
+}
+
+function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch, maxBytes?: number): MlflowRoute {
+  return {
+    method: 'POST',
+    path,
+    handle: async ({ fields, request, reply }) => {
+      const size = Number(request.headers['content-length'] ?? 0);
+      if (maxBytes !== undefined && size > maxBytes) {
+        throw invalid(`Batched logging API requests must be at most ${maxBytes} bytes, got a request of size ${size}.`);
+      }
+      const runId = runIdOf(fields);
+      const { positions } = valueOf(await api.commands.logBatch(runId, parse(fields), api.metadata(request)));
+      api.sendPosition(reply, positions);
+      return undefined;
+    },
+  };
+}
+
+function batchOf(fields: Fields): RunBatch {
+  const [metrics, params, tags] = [fields.messages('metrics'), fields.messages('params'), fields.messages('tags')];
+  checkBatchLimit('metrics', LIMITS.metricsPerBatch, metrics.length);
+  checkBatchLimit('params', LIMITS.paramsPerBatch, params.length);
+  checkBatchLimit('tags', LIMITS.tagsPerBatch, tags.length);
+  checkBatchLimit('metrics, params, and tags', LIMITS.entitiesPerBatch, metrics.length + params.length + tags.length);
+  return { metrics: metrics.map(metricOf), params: params.map(paramOf), tags: tags.map((tag) => tagOf(tag)) };
+}
