@@ -58,7 +58,7 @@ export const TOPICS = {
   featuresDecisions: decisions('features', 'training sets and materialisations'),
   inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
-  metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPoints'], 'metric values of runs, in batches'),
+  metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
   predictions: facts('inference', 'predictions', 'the prediction id', ['PredictionMade'], 'answers of the gateway with what they rested on'),
   labels: facts('inference', 'labels', 'the prediction id', ['LabelRecorded'], 'the truth about predictions, however late'),
   exposures: facts('experimentation', 'exposures', 'the unit', ['UnitExposed'], 'units that met a variant'),
