@@ -1,0 +1,135 @@
+import type { Clock, Ids } from '@millrace/kernel';
+import { parsePosition, type Position } from '@millrace/kernel';
+import {
+  API_VERSION,
+  applyDocuments,
+  isKind,
+  KINDS,
+  resourceSubject,
+  type ApplyContext,
+  type Kind,
+  type Resource,
+  type ResourceDeleted,
+  type ResourceEvent,
+  type ResourceRejection,
+} from '@millrace/resources';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { createHash } from 'node:crypto';
+import { ProblemError, rejectionToProblem } from '../http/problem.js';
+import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
+import type { Resources } from '../log/resources.js';
+
+export interface ResourceRoutesContext {
+  readonly resources: Resources;
+  readonly checkShape: ApplyContext['checkShape'];
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+const DEFAULT_LIMIT = 100;
+const HIGHEST_LIMIT = 1000;
+
+/** The resources' REST, the same in every service: `/api/v1/apply` and `/api/v1/resources`. Bodies arrive as bytes, YAML or JSON. */
+export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesContext): void {
+  server.post('/api/v1/apply', (request, reply) => apply(context, request, reply));
+  server.get('/api/v1/resources', async (request) => {
+    await awaitPosition(request, context.resources.log);
+    return list(context, request.query as Record<string, string | undefined>);
+  });
+  server.get('/api/v1/resources/:kind/:name', async (request) => {
+    await awaitPosition(request, context.resources.log);
+    const { kind, name } = request.params as { kind: string; name: string };
+    const { version } = request.query as { version?: string };
+    return view(found(context, kindOf(kind), name, version));
+  });
+  server.delete('/api/v1/resources/:kind/:name', (request, reply) => remove(context, request, reply));
+}
+
+/** 200 with one line per document; 422 with every problem, and nothing applied. `?dryRun=true` only tells. */
+async function apply(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { resources, checkShape } = context;
+  const { dryRun } = request.query as { dryRun?: string };
+  const text = Buffer.isBuffer(request.body) ? request.body.toString('utf8') : '';
+  // What this request refers to may have been applied through another replica a moment ago.
+  await resources.log.barrier();
+  const handle: ApplyContext['handle'] = (subject, command, metadata) => resources.log.handle(subject, command, metadata);
+  const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex');
+  const metadata = commandMetadata(request, context.clock, context.ids);
+  const result = await applyDocuments(text, metadata, { catalog: resources.catalog, checkShape, sha256, handle }, dryRun === 'true');
+  if (!result.ok) {
+    const first = result.problems[0];
+    const summary = `${result.problems.length} problem${result.problems.length === 1 ? '' : 's'}, nothing was applied: ${first?.resource} ${first?.field} ${first?.message}`;
+    throw new ProblemError(422, 'MR_RESOURCES_INVALID', summary, { problems: result.problems });
+  }
+  sendPosition(
+    reply,
+    result.documents.flatMap(({ position }) => (position ? [parsePosition(position) as Position] : [])),
+  );
+  return { dryRun: dryRun === 'true', documents: result.documents };
+}
+
+function list(context: ResourceRoutesContext, query: Record<string, string | undefined>): unknown {
+  const { kind, pageToken, limit = String(DEFAULT_LIMIT) } = query;
+  const size = Number(limit);
+  if (!Number.isInteger(size) || size < 1 || size > HIGHEST_LIMIT) {
+    throw new ProblemError(400, 'MR_RESOURCES_LIMIT_INVALID', `limit has to be an integer from 1 to ${HIGHEST_LIMIT}`);
+  }
+  const kinds = kind === undefined ? KINDS : [kindOf(kind)];
+  const all = kinds.flatMap((one) => context.resources.catalog.list(one) as Resource[]);
+  const start = pageToken === undefined ? 0 : all.findIndex((resource) => tokenOf(resource) === pageToken) + 1;
+  if (pageToken !== undefined && start === 0)
+    throw new ProblemError(400, 'MR_RESOURCES_PAGE_TOKEN_INVALID', 'pageToken is not one this list gave');
+  const page = all.slice(start, start + size);
+  const last = page.at(-1);
+  return { resources: page.map(view), ...(start + size < all.length && last ? { nextPageToken: tokenOf(last) } : {}) };
+}
+
+async function remove(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { kind, name } = request.params as { kind: string; name: string };
+  const subject = resourceSubject(kindOf(kind), name);
+  const metadata = commandMetadata(request, context.clock, context.ids);
+  const outcome = await context.resources.log.handle<ResourceEvent, ResourceRejection>(subject, { type: 'DeleteResource' }, metadata);
+  if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
+  sendPosition(reply, outcome.position);
+  return outcome.kind === 'accepted'
+    ? { kind, name, version: (outcome.event.data as ResourceDeleted).version, deleted: true }
+    : { kind, name, deleted: true };
+}
+
+function found(context: ResourceRoutesContext, kind: Kind, name: string, version: string | undefined): Resource {
+  if (version !== undefined && !/^[1-9]\d{0,9}$/.test(version))
+    throw new ProblemError(400, 'MR_RESOURCES_VERSION_INVALID', 'version has to be a positive integer');
+  const resource = context.resources.catalog.get(kind, name, version === undefined ? undefined : Number(version));
+  if (!resource) {
+    const what = version === undefined ? `${kind}/${name}` : `version ${version} of ${kind}/${name}`;
+    throw new ProblemError(404, 'MR_RESOURCES_NOT_FOUND', `${what} does not exist; list what does with GET /api/v1/resources?kind=${kind}`);
+  }
+  return resource;
+}
+
+/** As it would be applied again, with what the platform knows of it under `status`. */
+function view(resource: Resource): unknown {
+  const { kind, name, labels, description, spec, version, hash } = resource;
+  return {
+    apiVersion: API_VERSION,
+    kind,
+    metadata: { name, labels, ...(description === null ? {} : { description }) },
+    spec,
+    status: { version, hash },
+  };
+}
+
+function tokenOf(resource: Resource): string {
+  return Buffer.from(`${resource.kind}/${resource.name}`).toString('base64url');
+}
+
+/** Kinds are also found in lower case and plural, as people type them. */
+function kindOf(text: string): Kind {
+  const wanted = text.toLowerCase();
+  const kind =
+    KINDS.find((one) => one.toLowerCase() === wanted || `${one.toLowerCase()}s` === wanted) ??
+    (wanted === 'entities' ? 'Entity' : undefined);
+  if (kind === undefined || !isKind(kind))
+    throw new ProblemError(400, 'MR_RESOURCES_KIND_INVALID', `kind ${text} is not one of ${KINDS.join(', ')}`);
+  return kind;
+}
