@@ -1,5 +1,3 @@
-import type { LogRecord } from '@millrace/event-log';
-
 /**
  * One source record's rows: an object or ready JSON bytes (one object, spliced in without parsing), several of them, or `undefined`
  * for a record that has none. Several rows get their place as `_row`.
@@ -18,7 +16,8 @@ export interface BlockRange {
 
 /** Rows of consecutive records of one partition, as JSONEachRow bytes that grow in place. */
 export class Block {
-  readonly records: LogRecord[] = [];
+  /** Offsets of the records that have rows here. The records themselves are not kept: a block lives long enough to make them costly garbage. */
+  readonly offsets: number[] = [];
   rows = 0;
   #bytes = Buffer.allocUnsafe(INITIAL_BYTES);
   #length = 0;
@@ -39,21 +38,21 @@ export class Block {
   }
 
   get isEmpty(): boolean {
-    return this.records.length === 0;
+    return this.offsets.length === 0;
   }
 
   get all(): BlockRange {
-    return { from: 0, to: this.records.length };
+    return { from: 0, to: this.offsets.length };
   }
 
-  add(record: LogRecord, rows: Exclude<ProjectedRows, undefined>): void {
-    const head = `${this.#head}${record.offset}`;
+  add(offset: number, rows: Exclude<ProjectedRows, undefined>): void {
+    const head = `${this.#head}${offset}`;
     if (!Array.isArray(rows)) this.#row(head, rows);
     else {
       if (rows.length === 0) return;
       for (const [index, row] of (rows as readonly (object | Buffer)[]).entries()) this.#row(`${head},"_row":${index}`, row);
     }
-    this.records.push(record);
+    this.offsets.push(offset);
     this.#ends.push(this.#length);
     this.#rowEnds.push(this.rows);
   }
@@ -67,11 +66,11 @@ export class Block {
   }
 
   first(range: BlockRange): number {
-    return (this.records[range.from] as LogRecord).offset;
+    return this.offsets[range.from] as number;
   }
 
   last(range: BlockRange): number {
-    return (this.records[range.to - 1] as LogRecord).offset;
+    return this.offsets[range.to - 1] as number;
   }
 
   /** Names exactly these rows: an insert repeated with it is taken once. */
@@ -82,7 +81,7 @@ export class Block {
   /** The range without the records before `offset`; `undefined` when none is left. */
   after(range: BlockRange, offset: number): BlockRange | undefined {
     let from = range.from;
-    while (from < range.to && (this.records[from] as LogRecord).offset < offset) from++;
+    while (from < range.to && (this.offsets[from] as number) < offset) from++;
     return from === range.to ? undefined : { from, to: range.to };
   }
 

@@ -1,4 +1,3 @@
-import type { LogRecord } from '@millrace/event-log';
 import { Block, type BlockRange, type ProjectedRows } from './block.js';
 import { isRowTrouble } from './clickhouse-fault.js';
 
@@ -9,7 +8,7 @@ export interface PartitionPort {
   /** Next offset by the table's own word. */
   checkpoint(partition: number): Promise<number>;
   /** Puts a record aside for good, durably. */
-  refuse(record: LogRecord, reason: string): Promise<void>;
+  refuse(partition: number, offset: number, reason: string): Promise<void>;
   failed(partition: number, reason: string, attempt: number): void;
   /** The table holds less than this process has put into it. */
   regressed(partition: number, from: number): void;
@@ -57,9 +56,9 @@ export class ProjectedPartition {
     return this.#block;
   }
 
-  add(record: LogRecord, rows: ProjectedRows): void {
-    if (rows !== undefined) this.#block.add(record, rows);
-    this.read = record.offset + 1;
+  add(offset: number, rows: ProjectedRows): void {
+    if (rows !== undefined) this.#block.add(offset, rows);
+    this.read = offset + 1;
   }
 
   /** Records up to `next` have been looked at. */
@@ -112,7 +111,7 @@ export class ProjectedPartition {
         const reason = error instanceof Error ? error.message : String(error);
         if (isRowTrouble(error)) {
           if (range.to - range.from === 1) {
-            if (!(await this.#refuse(block.records[range.from] as LogRecord, reason))) return false;
+            if (!(await this.#refuse(block.first(range), reason))) return false;
             ranges.shift();
           } else ranges.splice(0, 1, ...split(block, range, reason));
           continue;
@@ -147,10 +146,10 @@ export class ProjectedPartition {
     }
   }
 
-  async #refuse(record: LogRecord, reason: string): Promise<boolean> {
+  async #refuse(offset: number, reason: string): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.port.refuse(record, reason);
+        await this.port.refuse(this.partition, offset, reason);
         return true;
       } catch (error) {
         this.port.failed(this.partition, error instanceof Error ? error.message : String(error), attempt);

@@ -88,7 +88,7 @@ export class TableProjection<T> {
       topic: options.topic,
       insert: (range, partition) => this.#insert(range, partition),
       checkpoint: (partition) => this.#checkpoint(partition),
-      refuse: (record, reason) => this.#refuse(record, reason),
+      refuse: (partition, offset, reason) => this.#refuse(partition, offset, reason),
       failed: (partition, reason, attempt) => options.observer?.insertFailed?.(options.name, partition, reason, attempt),
       regressed: () => void this.restart().catch(() => undefined),
       stored: (partition, next) => {
@@ -232,7 +232,7 @@ export class TableProjection<T> {
     for (const item of batch.items) {
       if (item.record.offset < state.read) continue;
       try {
-        state.add(item.record, this.#options.toRows(item));
+        state.add(item.record.offset, this.#options.toRows(item));
       } catch (error) {
         return { kind: 'dead-letter', record: item.record, reason: error instanceof Error ? error.message : String(error) };
       }
@@ -305,8 +305,12 @@ export class TableProjection<T> {
     return Number(row?.next ?? 0);
   }
 
-  async #refuse(record: LogRecord, reason: string): Promise<void> {
-    const { log, name, now, observer } = this.#options;
+  /** The letter carries the record as the log has it. */
+  async #refuse(partition: number, offset: number, reason: string): Promise<void> {
+    const { log, topic, name, now, observer } = this.#options;
+    // A record that retention has taken meanwhile leaves an empty letter: that it was lost is on record too.
+    let record: LogRecord = { topic, partition, offset, key: null, value: Buffer.alloc(0), headers: {}, timestamp: now() };
+    for await (const found of log.read(topic, partition, offset, offset + 1)) record = found;
     const letter = deadLetterOf(record, name, { code: 'REFUSED', message: reason }, now());
     await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever' });
     await log.append([letter]);
