@@ -92,7 +92,7 @@ async function remove(context: ResourceRoutesContext, request: FastifyRequest, r
   if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
   sendPosition(reply, outcome.position);
   return outcome.kind === 'accepted'
-    ? { kind, name, version: (outcome.event.data as ResourceDeleted).version, deleted: true }
+    ? { kind, name, version: (outcome.event.data).version, deleted: true }
     : { kind, name, deleted: true };
 }
 
