@@ -55,7 +55,8 @@ export interface MetricSpec {
   readonly name: string;
   /** `label`: from the labels of the deployment's predictions; `outcome`: from outcomes sent for the experiment. */
   readonly source: 'label' | 'outcome';
-  readonly type: 'mean' | 'proportion';
+  /** `squaredError`: the mean of (prediction - label)^2, for labels only. */
+  readonly type: 'mean' | 'proportion' | 'squaredError';
 }
 
 export interface ExperimentSpec {
@@ -63,6 +64,8 @@ export interface ExperimentSpec {
   /** The first variant is the control. */
   readonly variants: readonly VariantSpec[];
   readonly metrics?: readonly MetricSpec[];
+  /** Share of the units that take part, 0 to 1; all when absent. */
+  readonly traffic?: number;
   readonly salt?: string;
 }
 
