@@ -23,6 +23,7 @@ export { SystemIds } from './host/ids.js';
 export { Lifecycle, type Phase } from './host/lifecycle.js';
 export { runMain } from './host/run-main.js';
 export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
+export type { Route } from './http/http-server.js';
 export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem } from './http/problem.js';
 export { ProblemFilter, sendProblem } from './http/problem.filter.js';
 export { rawRoutes, type RawRoutesOptions } from './http/raw-routes.js';
@@ -32,7 +33,8 @@ export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-log
 export { Facts, type NewFact } from './log/facts.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
 export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';
-export { decisionsTopic, PARTITIONS, Topics } from './log/topics.js';
+export { Resources } from './log/resources.js';
+export { Topics } from './log/topics.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
 export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';

@@ -79,10 +79,15 @@ function redact(groups: readonly ConfigGroup[], parsed: ReadonlyMap<string, Reco
     for (const [key, variable] of Object.entries(group.variables)) {
       const value = parsed.get(group.name)?.[key];
       if (value === undefined) continue;
-      shown[variable.name] = variable.secret ? '(secret)' : withoutUserInfo(Array.isArray(value) ? value.join(',') : String(value));
+      shown[variable.name] = variable.secret ? '(secret)' : withoutUserInfo(textOf(value));
     }
   }
   return shown;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return Array.isArray(value) ? value.join(',') : JSON.stringify(value);
 }
 
 function withoutUserInfo(text: string): string {

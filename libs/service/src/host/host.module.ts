@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
 import { LogConsumers } from '../log/log-consumers.js';
+import { Resources } from '../log/resources.js';
 import { TableProjections } from '../log/table-projections.js';
 import { Topics } from '../log/topics.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -35,6 +36,7 @@ export class HostModule {
       [DomainLogs, host.domainLogs],
       [TableProjections, host.tables],
       [Facts, host.facts],
+      [Resources, host.resources],
     ];
     return {
       module: HostModule,

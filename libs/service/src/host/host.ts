@@ -9,6 +9,7 @@ import type { Config } from '../config/config.js';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
 import { LogConsumers } from '../log/log-consumers.js';
+import { Resources } from '../log/resources.js';
 import { TableProjections } from '../log/table-projections.js';
 import { Topics } from '../log/topics.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -43,6 +44,7 @@ export interface Host {
   readonly domainLogs: DomainLogs;
   readonly tables: TableProjections;
   readonly facts: Facts;
+  readonly resources: Resources;
   /** Closes all of it in order: consumers, projections, replicas, stores, log. */
   close(): Promise<void>;
 }
@@ -122,6 +124,7 @@ async function open(
   health.dependency('artifact-store', () => artifacts.ping());
 
   const topics = new Topics(log);
+  await topics.ensureAll();
   const shared = { log, topics, clock, scheduler, ids, logger, metrics, telemetry, health, lifecycle };
   const consumers = new LogConsumers(shared);
   const tables = new TableProjections({ ...shared, store: offline });
@@ -134,6 +137,7 @@ async function open(
     commandDeadlineMs: config.commandDeadlineMs,
     queryDeadlineMs: config.queryDeadlineMs,
   });
+  const resources = await Resources.open(domainLogs);
   const facts = new Facts(shared);
   return {
     ...shared,
@@ -147,6 +151,7 @@ async function open(
     domainLogs,
     tables,
     facts,
+    resources,
     close: async () => {
       health.stopping();
       await lifecycle.close();

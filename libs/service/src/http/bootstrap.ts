@@ -9,7 +9,7 @@ import { NestLogger } from '../host/logger.js';
 import { StoredCheckpoints } from '../transport/checkpoints.js';
 import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
-import { createHttpServer } from './http-server.js';
+import { createHttpServer, type Route } from './http-server.js';
 import { ProblemFilter } from './problem.filter.js';
 
 /** A service that answers. */
@@ -18,6 +18,8 @@ export interface RunningService {
   readonly app: NestFastifyApplication;
   /** `http://127.0.0.1:8080`, with the port that was really taken. */
   readonly url: string;
+  /** Every route it answers. */
+  readonly routes: readonly Route[];
   /** Stops accepting, lets what runs settle, closes everything in order. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -36,8 +38,9 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
   const service = options.service ?? name.replace(/Module$/, '').toLowerCase();
   const host = await openHost(config, { ...options, service });
   let app: NestFastifyApplication | undefined;
+  let routes: readonly Route[];
   try {
-    app = await createApp(module, host);
+    ({ app, routes } = await createApp(module, host));
     await app.listen(config.port, config.host);
     await app.startAllMicroservices();
   } catch (error) {
@@ -45,14 +48,14 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
     await host.close();
     throw error;
   }
-  const running = runningService(host, app);
+  const running = runningService(host, app, routes);
   host.logger.info({ url: running.url, port: Number(new URL(running.url).port) }, 'listening');
   return running;
 }
 
-async function createApp(module: Type | DynamicModule, host: Host): Promise<NestFastifyApplication> {
+async function createApp(module: Type | DynamicModule, host: Host): Promise<{ app: NestFastifyApplication; routes: readonly Route[] }> {
   const { config, metrics, telemetry, ids, logger, health, consumers, topics, online } = host;
-  const adapter = createHttpServer({ config, metrics, telemetry, ids });
+  const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids });
   addHealthRoutes(adapter.getInstance(), health, metrics);
   const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
@@ -60,17 +63,17 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<Nest
   const transport = new LogTransport({ consumers, topics, logger, checkpoints: new StoredCheckpoints(online) });
   transport.attach(app.get(ModuleRef));
   app.connectMicroservice({ strategy: transport });
-  return app;
+  return { app, routes };
 }
 
-function runningService(host: Host, app: NestFastifyApplication): RunningService {
+function runningService(host: Host, app: NestFastifyApplication, routes: readonly Route[]): RunningService {
   let closing: Promise<void> | undefined;
   const close = async () => {
     host.health.stopping();
     await app.close();
     await host.close();
   };
-  return { host, app, url: urlOf(app), close: () => (closing ??= close()) };
+  return { host, app, routes, url: urlOf(app), close: () => (closing ??= close()) };
 }
 
 function urlOf(app: NestFastifyApplication): string {

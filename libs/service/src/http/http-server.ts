@@ -24,6 +24,18 @@ export interface HttpServerOptions {
   readonly telemetry: Telemetry;
 }
 
+/** A route as it was registered, parameters by name: `/api/v1/models/:name`. */
+export interface Route {
+  readonly method: string;
+  readonly path: string;
+}
+
+export interface HttpServer {
+  readonly adapter: FastifyAdapter;
+  /** Grows as routes are registered. */
+  readonly routes: readonly Route[];
+}
+
 /** Probes and scrapes have to get through when everything else is refused. */
 const NEVER_REFUSED = new Set(['/healthz', '/readyz', '/metrics']);
 
@@ -31,7 +43,7 @@ const NEVER_REFUSED = new Set(['/healthz', '/readyz', '/metrics']);
  * The Fastify server every service listens with: its limits, the request id, and the three hooks that measure, bound and trace requests.
  * The hooks see every route, raw ones too; they cost about a microsecond.
  */
-export function createHttpServer(options: HttpServerOptions): FastifyAdapter {
+export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { config, ids } = options;
   const adapter = new FastifyAdapter({
     logger: false,
@@ -46,8 +58,13 @@ export function createHttpServer(options: HttpServerOptions): FastifyAdapter {
     return503OnClosing: true,
     skipMiddie: true,
   });
-  addHooks(adapter.getInstance(), options);
-  return adapter;
+  const routes: Route[] = [];
+  const server = adapter.getInstance<FastifyInstance>();
+  server.addHook('onRoute', ({ method, url }) => {
+    for (const one of Array.isArray(method) ? method : [method]) if (one !== 'HEAD') routes.push({ method: one, path: url });
+  });
+  addHooks(server, options);
+  return { adapter, routes };
 }
 
 function addHooks(server: FastifyInstance, { config, metrics, telemetry }: HttpServerOptions): void {

@@ -1,3 +1,4 @@
+import { decisionsTopic, PARTITIONS } from '@millrace/contracts';
 import { decodeDecision, LogJournal, type EventLog } from '@millrace/event-log';
 import {
   CommandHandler,
@@ -21,7 +22,7 @@ import type { LogConsumers } from './log-consumers.js';
 import type { TableProjections } from './table-projections.js';
 import { LogEnds } from './log-ends.js';
 import { ReplicaFlusher } from './replica-flusher.js';
-import { decisionsTopic, PARTITIONS, type Topics } from './topics.js';
+import type { Topics } from './topics.js';
 
 export interface OpenDomain {
   readonly domain: string;
@@ -29,10 +30,15 @@ export interface OpenDomain {
   readonly aggregates: Readonly<Record<string, AnyDecider>>;
   /** Schema version by event type; 1 when absent. */
   readonly versions?: Readonly<Record<string, number>>;
+  /**
+   * `durable` (default): folded state under the data directory, read on from there; listeners hear only what is new. `memory`: folded
+   * from the start of the log each time, so listeners hear everything; for small domains.
+   */
+  readonly state?: 'durable' | 'memory';
 }
 
 /** A foreign domain: the events of others, folded by an `evolve` of one's own. */
-export type FollowDomain = Omit<OpenDomain, 'versions'> & {
+export type FollowDomain = Omit<OpenDomain, 'versions' | 'state'> & {
   /** Who follows; tells two followers of one process apart in metrics. */
   readonly as?: string;
 };
@@ -93,7 +99,7 @@ export class DomainLogs {
     const { domain, aggregates, versions } = options;
     const topic = decisionsTopic(domain);
     await topics.ensure({ name: topic, partitions: PARTITIONS, retention: 'forever' });
-    const store = isOwner ? await openState(domain) : new MemoryStateStore();
+    const store = isOwner && options.state !== 'memory' ? await openState(domain) : new MemoryStateStore();
     const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler });
     const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
     const handler = isOwner

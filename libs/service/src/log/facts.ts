@@ -1,9 +1,10 @@
+import { PARTITIONS } from '@millrace/contracts';
 import { encodeFact, formatEventType, partitionOf, type EventLog, type NewRecord } from '@millrace/event-log';
 import type { Clock, Ids, Position } from '@millrace/kernel';
 import { SpanKind } from '@opentelemetry/api';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
-import { PARTITIONS, type Topics } from './topics.js';
+import type { Topics } from './topics.js';
 
 /** A fact to append: it happened, and no rule may refuse it. */
 export interface NewFact {

@@ -1,19 +1,17 @@
+import { ALL_TOPICS } from '@millrace/contracts';
 import type { EventLog, TopicSpec } from '@millrace/event-log';
 import { Fault } from '@millrace/kernel';
-
-/** Partitions of every topic of ours, for ever: adding some would put a key's records in two partitions. */
-export const PARTITIONS = 4;
-
-/** The topic of a domain's decisions. */
-export function decisionsTopic(domain: string): string {
-  return `millrace.${domain}.decisions`;
-}
 
 /** Makes topics, and refuses a log whose topic has another partition count than the one that is frozen. */
 export class Topics {
   readonly #ensured = new Map<string, Promise<void>>();
 
   constructor(private readonly log: EventLog) {}
+
+  /** Makes every topic of the platform, whichever service comes first, and checks the ones that are there against the manifest. */
+  async ensureAll(): Promise<void> {
+    await Promise.all(ALL_TOPICS.map(({ name, partitions, retention }) => this.ensure({ name, partitions, retention })));
+  }
 
   /** Once per topic and process; later calls are free. */
   ensure(spec: TopicSpec): Promise<void> {

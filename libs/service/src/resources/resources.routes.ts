@@ -91,9 +91,7 @@ async function remove(context: ResourceRoutesContext, request: FastifyRequest, r
   const outcome = await context.resources.log.handle<ResourceEvent, ResourceRejection>(subject, { type: 'DeleteResource' }, metadata);
   if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
   sendPosition(reply, outcome.position);
-  return outcome.kind === 'accepted'
-    ? { kind, name, version: (outcome.event.data).version, deleted: true }
-    : { kind, name, deleted: true };
+  return outcome.kind === 'accepted' ? { kind, name, version: outcome.event.data.version, deleted: true } : { kind, name, deleted: true };
 }
 
 function found(context: ResourceRoutesContext, kind: Kind, name: string, version: string | undefined): Resource {

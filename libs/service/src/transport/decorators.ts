@@ -58,7 +58,7 @@ function decorate<T>(kind: HandlerExtras['kind'], topic: string, options: Handle
   const extras: HandlerExtras<T> = { kind, options: { decode: decodeFact as (record: LogRecord) => Decoded<T>, ...options } };
   // The pattern is the consumer, not the topic: two consumers of one topic are independent of each other.
   const marks = EventPattern(`${topic} ${options.name}`, LOG_TRANSPORT, { millrace: extras }) as MethodDecorator;
-  return applyDecorators(marks, UseFilters(KeepsTheError)) as MethodDecorator;
+  return applyDecorators(marks, UseFilters(KeepsTheError));
 }
 
 /** The topic of a pattern made by {@link decorate}. */

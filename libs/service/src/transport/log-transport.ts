@@ -1,3 +1,4 @@
+import { PARTITIONS } from '@millrace/contracts';
 import {
   oneByOne,
   RETRY,
@@ -13,7 +14,7 @@ import { Server, type CustomTransportStrategy, type MessageHandler } from '@nest
 import type { Logger } from 'pino';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { LogConsumers } from '../log/log-consumers.js';
-import { PARTITIONS, type Topics } from '../log/topics.js';
+import type { Topics } from '../log/topics.js';
 import type { Checkpoint, StoredCheckpoints } from './checkpoints.js';
 import { LOG_TRANSPORT, topicOf, type HandlerExtras } from './decorators.js';
 

@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { EventLog } from '@millrace/event-log';
+import { LmdbEventLog } from '@millrace/event-log-lmdb';
+import { Module } from '@nestjs/common';
+import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { loadConfig } from '../config/config.js';
+import { bootstrap } from '../http/bootstrap.js';
+import { rawRoutes } from '../http/raw-routes.js';
+import { HttpAdapterHost } from '@nestjs/core';
+import { openHost } from './host.js';
+
+@Module({})
+class EmptyModule {}
+
+describe('starting and stopping', () => {
+  let temp: TempDir;
+  const lines: Record<string, unknown>[] = [];
+  const logDestination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
+  const config = (more: Record<string, string> = {}) => loadConfig([], { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', ...more });
+
+  beforeEach(async () => {
+    temp = await tempDir('host');
+    lines.length = 0;
+  });
+  afterEach(() => temp.remove());
+
+  test('a log with another partition count is refused, both counts named, and nothing stays open', async () => {
+    const log = await LmdbEventLog.open({ path: join(temp.path, 'log', 'log.mdb') });
+    await log.ensureTopic({ name: 'millrace.tracking.decisions', partitions: 7, retention: 'forever' });
+    await log.close();
+    const start = () => openHost(config(), { service: 'test', logDestination });
+    await expect(start()).rejects.toThrow(/millrace\.tracking\.decisions has 7 partitions, but the manifest has 4/);
+    await expect(start()).rejects.toThrow(/7 partitions/);
+  });
+
+  test('a dependency that cannot be reached is named with its variable', async () => {
+    const start = openHost(config({ MILLRACE_REDIS_URL: 'redis://127.0.0.1:1', MILLRACE_CONNECT_DEADLINE: '1s' }), {
+      service: 'test',
+      logDestination,
+    });
+    await expect(start).rejects.toThrow(
+      /the online store \(Redis at 127\.0\.0\.1:1\) could not be opened within 1000 ms: .*See MILLRACE_REDIS_URL/,
+    );
+    expect(lines.some((line) => line['level'] === 'warn' && String(line['msg']).includes('cannot be reached yet'))).toBe(true);
+  });
+
+  test('a port that is taken ends the start and closes what was opened', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as { port: number };
+    await expect(bootstrap(EmptyModule, config({ MILLRACE_PORT: String(port) }), { logDestination })).rejects.toThrow(/EADDRINUSE/);
+    taken.close();
+    const running = await bootstrap(EmptyModule, config(), { logDestination });
+    await running.close();
+  });
+
+  test('things are closed in order: consumers, replicas, stores, log', async () => {
+    const order: string[] = [];
+    const running = await bootstrap(EmptyModule, config(), { logDestination });
+    const { lifecycle } = running.host;
+    for (const phase of ['log', 'stores', 'replicas', 'projections', 'consumers'] as const)
+      lifecycle.add(phase, 'probe', () => void order.push(phase));
+    await Promise.all([running.close(), running.close()]);
+    expect(order).toEqual(['consumers', 'projections', 'replicas', 'stores', 'log']);
+  });
+
+  test('readiness names the dependency that is missing; liveness the part that is dead', async () => {
+    const running = await bootstrap(EmptyModule, config(), { logDestination });
+    await waitFor(async () => (await fetch(`${running.url}/readyz`)).ok);
+    running.host.health.dependency('the-moon', () => Promise.reject(new Error('no answer')));
+    const readiness = await fetch(`${running.url}/readyz`);
+    expect(readiness.status).toBe(503);
+    expect(await readiness.json()).toMatchObject({ status: 'not ready', missing: [{ name: 'the-moon', ok: false, detail: 'no answer' }] });
+    running.host.health.fatal('test.consumer', 'died');
+    const liveness = await fetch(`${running.url}/healthz`);
+    expect(liveness.status).toBe(503);
+    expect(await liveness.json()).toEqual({ status: 'dead', fatal: [{ name: 'test.consumer', reason: 'died' }] });
+    await running.close();
+  });
+
+  test('a log that stops answering makes the process unready, not dead', async () => {
+    let answers = true;
+    const log = async (): Promise<EventLog> => {
+      const real = await LmdbEventLog.open({ path: join(temp.path, 'log', 'log.mdb') });
+      const ping = real.ping.bind(real);
+      real.ping = () => (answers ? ping() : Promise.reject(new Error('the broker is away')));
+      return real;
+    };
+    const running = await bootstrap(EmptyModule, config(), { logDestination, adapters: { log } });
+    await waitFor(async () => (await fetch(`${running.url}/readyz`)).ok);
+    answers = false;
+    await waitFor(async () => (await (await fetch(`${running.url}/readyz`)).text()).includes('the broker is away'));
+    expect((await fetch(`${running.url}/healthz`)).status).toBe(200);
+    await running.close();
+  });
+
+  test('beyond the limit of requests in flight there is a 503 with Retry-After, but probes get through', async () => {
+    const running = await bootstrap(WaitingModule, config({ MILLRACE_MAX_IN_FLIGHT: '2' }), { logDestination });
+    const module = running.app.get(WaitingModule);
+    const waiting = [fetch(`${running.url}/wait`), fetch(`${running.url}/wait`)];
+    await waitFor(() => module.waiting.length === 2);
+    const refused = await fetch(`${running.url}/wait`);
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.json()).toMatchObject({ code: 'MR_HTTP_OVERLOADED' });
+    expect((await fetch(`${running.url}/healthz`)).status).toBe(200);
+    for (const release of module.waiting) release();
+    expect((await Promise.all(waiting)).map((response) => response.status)).toEqual([200, 200]);
+    module.isOpen = true;
+    expect((await fetch(`${running.url}/wait`)).status).toBe(200);
+    await running.close();
+  });
+
+  test('a request that runs when the stop begins is answered', async () => {
+    const running = await bootstrap(WaitingModule, config(), { logDestination });
+    const module = running.app.get(WaitingModule);
+    const waiting = fetch(`${running.url}/wait`);
+    await waitFor(() => module.waiting.length === 1);
+    const closing = running.close();
+    for (const release of module.waiting) release();
+    expect((await waiting).status).toBe(200);
+    await closing;
+    await expect(fetch(`${running.url}/wait`)).rejects.toThrow();
+  });
+});
+
+@Module({})
+class WaitingModule {
+  readonly waiting: (() => void)[] = [];
+  isOpen = false;
+
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  onModuleInit(): void {
+    rawRoutes(this.host, { body: 'json' }, (scope) => {
+      scope.get('/wait', async () => {
+        if (!this.isOpen) await new Promise<void>((resolve) => this.waiting.push(resolve));
+        return { waited: true };
+      });
+    });
+  }
+}
