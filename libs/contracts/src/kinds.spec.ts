@@ -1,0 +1,39 @@
+import { describe, expect, test } from '@jest/globals';
+import { checkSpec, kindSchema } from './kinds.js';
+
+const VIEW = { entity: 'origin', source: 'flights', features: [{ name: 'departures_1h', aggregate: 'count', window: '1h' }] };
+
+describe('checkSpec', () => {
+  test('takes a spec of the right shape', () => {
+    expect(checkSpec('FeatureView', VIEW)).toEqual([]);
+  });
+
+  test('tells every mistake at once, by the field as it is written', () => {
+    const spec = {
+      entity: 7,
+      features: [
+        { name: 'a', aggregate: 'median', windw: '1h' },
+        { name: 'b', aggregate: 'sum', window: 'soon' },
+      ],
+    };
+    expect(checkSpec('FeatureView', spec)).toEqual(
+      expect.arrayContaining([
+        { field: 'spec.source', message: 'is missing' },
+        { field: 'spec.entity', message: 'must be a text, is 7' },
+        { field: 'spec.features[0].aggregate', message: '"median" is not one of count, sum, mean, min, max, last' },
+        { field: 'spec.features[0].windw', message: 'is not a field of this kind; see docs/reference/resources.md' },
+        expect.objectContaining({ field: 'spec.features[1].window' }),
+      ]),
+    );
+  });
+
+  test('is bounded', () => {
+    const features = Array.from({ length: 400 }, () => ({}));
+    expect(checkSpec('FeatureView', { ...VIEW, features }).length).toBeLessThanOrEqual(50);
+  });
+
+  test('has no opinion on a kind it does not know', () => {
+    expect(checkSpec('constructor', {})).toEqual([]);
+    expect(kindSchema('constructor')).toBeUndefined();
+  });
+});
