@@ -1,1 +1,1 @@
-export {};
+export { LmdbStateStore, type LmdbStateStoreOptions, type StateStoreOrigin } from './lmdb-state-store.js';
