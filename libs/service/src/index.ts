@@ -21,6 +21,7 @@ export { openHost, type Host, type HostOptions } from './host/host.js';
 export { HostModule } from './host/host.module.js';
 export { SystemIds } from './host/ids.js';
 export { Lifecycle, type Phase } from './host/lifecycle.js';
+export { StateStores } from './host/state-stores.js';
 export { runMain } from './host/run-main.js';
 export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
 export type { Route } from './http/http-server.js';

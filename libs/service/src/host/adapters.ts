@@ -3,11 +3,12 @@ import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
 import { S3ArtifactStore } from '@millrace/artifact-store-s3';
 import type { EventLog } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
-import { MemoryStateStore, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
+import type { Clock, Scheduler, StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import { LmdbOnlineStore } from '@millrace/online-store-lmdb';
 import { RedisOnlineStore } from '@millrace/online-store-redis';
+import { LmdbStateStore } from '@millrace/state-store';
 import type { Logger } from 'pino';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,7 +30,8 @@ export interface Adapters {
   online(context: AdapterContext): Promise<OnlineStore>;
   offline(context: AdapterContext): Promise<OfflineStore>;
   artifacts(context: AdapterContext): Promise<ArtifactStore>;
-  state(context: AdapterContext, domain: string): Promise<StateStore>;
+  /** `version` names the code that folds; a store of another version begins empty. */
+  state(context: AdapterContext, name: string, version: string): Promise<StateStore>;
 }
 
 export const configuredAdapters: Adapters = {
@@ -105,6 +107,9 @@ async function openLog({ directory, clock, scheduler }: AdapterContext): Promise
   return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
 }
 
-async function openState(): Promise<StateStore> {
-  return new MemoryStateStore();
+async function openState({ directory, logger }: AdapterContext, name: string, version: string): Promise<StateStore> {
+  const store = await LmdbStateStore.open({ path: join(directory.folder('state'), `${name}.mdb`), version });
+  if (store.origin === 'damaged') logger.warn({ state: name }, 'the stored state was damaged and is folded again from the log');
+  else if (store.origin !== 'kept') logger.info({ state: name, origin: store.origin }, 'state is folded from the start of the log');
+  return store;
 }

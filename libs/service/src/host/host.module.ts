@@ -11,6 +11,7 @@ import { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE
 import { Health } from './health.js';
 import type { Host } from './host.js';
 import { Lifecycle } from './lifecycle.js';
+import { StateStores } from './state-stores.js';
 
 /** Gives every module of the process what the host has opened. The host is closed by whoever opened it, after the application. */
 @Module({})
@@ -35,6 +36,7 @@ export class HostModule {
       [LogConsumers, host.consumers],
       [DomainLogs, host.domainLogs],
       [TableProjections, host.tables],
+      [StateStores, host.states],
       [Facts, host.facts],
       [Resources, host.resources],
     ];

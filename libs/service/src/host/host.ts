@@ -21,6 +21,7 @@ import { Health } from './health.js';
 import { SystemIds } from './ids.js';
 import { Lifecycle } from './lifecycle.js';
 import { createLogger } from './logger.js';
+import { StateStores } from './state-stores.js';
 
 /** Everything a process of Millrace stands on, opened. Services get its parts injected; tools and benches use it as it is. */
 export interface Host {
@@ -43,6 +44,7 @@ export interface Host {
   readonly consumers: LogConsumers;
   readonly domainLogs: DomainLogs;
   readonly tables: TableProjections;
+  readonly states: StateStores;
   readonly facts: Facts;
   readonly resources: Resources;
   /** Closes all of it in order: consumers, projections, replicas, stores, log. */
@@ -128,12 +130,13 @@ async function open(
   const shared = { log, topics, clock, scheduler, ids, logger, metrics, telemetry, health, lifecycle };
   const consumers = new LogConsumers(shared);
   const tables = new TableProjections({ ...shared, store: offline });
+  const states = new StateStores((name, version) => adapters.state(context, name, version), lifecycle);
   const domainLogs = new DomainLogs({
     ...shared,
     consumers,
     tables,
     offline,
-    openState: (domain) => adapters.state(context, domain),
+    states,
     commandDeadlineMs: config.commandDeadlineMs,
     queryDeadlineMs: config.queryDeadlineMs,
   });
@@ -150,6 +153,7 @@ async function open(
     consumers,
     domainLogs,
     tables,
+    states,
     facts,
     resources,
     close: async () => {

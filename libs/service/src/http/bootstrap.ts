@@ -1,16 +1,19 @@
+import { checkSpec } from '@millrace/contracts';
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
-import { ModuleRef, NestFactory } from '@nestjs/core';
+import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/config.js';
 import { HostModule } from '../host/host.module.js';
 import { openHost, type Host, type HostOptions } from '../host/host.js';
 import { NestLogger } from '../host/logger.js';
+import { resourceRoutes } from '../resources/resources.routes.js';
 import { StoredCheckpoints } from '../transport/checkpoints.js';
 import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
 import { createHttpServer, type Route } from './http-server.js';
 import { ProblemFilter } from './problem.filter.js';
+import { rawRoutes } from './raw-routes.js';
 
 /** A service that answers. */
 export interface RunningService {
@@ -60,6 +63,9 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
   const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(logger));
+  rawRoutes(app.get(HttpAdapterHost), { body: 'buffer' }, (scope) =>
+    resourceRoutes(scope, { resources: host.resources, checkShape: checkSpec, clock: host.clock, ids }),
+  );
   const transport = new LogTransport({ consumers, topics, logger, checkpoints: new StoredCheckpoints(online) });
   transport.attach(app.get(ModuleRef));
   app.connectMicroservice({ strategy: transport });

@@ -198,6 +198,22 @@ describe('a service on the embedded log and stores', () => {
     expect(found.every((letter) => letter.value.toString() === 'not a fact')).toBe(true);
   });
 
+  test('resources are applied, known to the process at once, and listed', async () => {
+    const entity = {
+      apiVersion: 'millrace.dev/v1',
+      kind: 'Entity',
+      metadata: { name: 'origin' },
+      spec: { joinKeys: { origin: 'String' } },
+    };
+    const applied = await call('POST', '/api/v1/apply', { body: entity });
+    expect(await applied.json()).toMatchObject({ documents: [{ kind: 'Entity', name: 'origin', outcome: 'created', version: 1 }] });
+    expect(service.host.resources.catalog.get('Entity', 'origin')?.spec).toEqual({ joinKeys: { origin: 'String' } });
+    expect(await (await call('POST', '/api/v1/apply', { body: entity })).json()).toMatchObject({ documents: [{ outcome: 'unchanged' }] });
+    expect(await (await call('GET', '/api/v1/resources/Entity/origin')).json()).toMatchObject({ status: { version: 1 } });
+    const refused = await call('POST', '/api/v1/apply', { body: { ...entity, spec: {} } });
+    expect(refused.status).toBe(422);
+  });
+
   test('/metrics counts it all', async () => {
     const text = await (await fetch(`${service.url}/metrics`)).text();
     const value = (metric: string, ...labels: string[]) => {
@@ -224,6 +240,7 @@ describe('a service on the embedded log and stores', () => {
     service = await start();
     await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok);
     expect(await (await call('GET', '/api/v1/tallies/idempotent')).json()).toEqual({ count: 5 });
+    expect(service.host.resources.catalog.get('Entity', 'origin')).toBeDefined();
     await call('POST', '/api/v1/tallies/again/ring');
     await waitFor(() => domain().reacted.length === 1);
     expect(domain().reacted).toEqual([{ name: 'again' }]);

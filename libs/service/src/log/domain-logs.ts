@@ -9,12 +9,13 @@ import {
   type Ids,
   type LoggedDecision,
   type Scheduler,
-  type StateStore,
 } from '@millrace/kernel';
 import { decisionsProjection, type OfflineStore, type TableProjection } from '@millrace/offline-store';
 import type { Logger } from 'pino';
+import { createHash } from 'node:crypto';
 import type { Health } from '../host/health.js';
 import type { Lifecycle } from '../host/lifecycle.js';
+import type { StateStores } from '../host/state-stores.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { FollowedDomain, type DomainLog } from './domain-log.js';
@@ -35,10 +36,12 @@ export interface OpenDomain {
    * from the start of the log each time, so listeners hear everything; for small domains.
    */
   readonly state?: 'durable' | 'memory';
+  /** Raised when folding changes in a way the text of `evolve` does not show (in what it calls): stored state is then folded anew. */
+  readonly foldVersion?: number;
 }
 
 /** A foreign domain: the events of others, folded by an `evolve` of one's own. */
-export type FollowDomain = Omit<OpenDomain, 'versions' | 'state'> & {
+export type FollowDomain = Omit<OpenDomain, 'versions' | 'state' | 'foldVersion'> & {
   /** Who follows; tells two followers of one process apart in metrics. */
   readonly as?: string;
 };
@@ -46,7 +49,7 @@ export type FollowDomain = Omit<OpenDomain, 'versions' | 'state'> & {
 export interface DomainLogsOptions {
   readonly log: EventLog;
   readonly topics: Topics;
-  readonly openState: (domain: string) => Promise<StateStore>;
+  readonly states: StateStores;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly ids: Ids;
@@ -95,11 +98,11 @@ export class DomainLogs {
   }
 
   async #start(options: OpenDomain & { as?: string }, isOwner: boolean): Promise<DomainLog> {
-    const { log, topics, openState, clock, scheduler, ids, consumers, lifecycle, logger, metrics, health } = this.#options;
+    const { log, topics, states, clock, scheduler, ids, consumers, lifecycle, logger, metrics, health } = this.#options;
     const { domain, aggregates, versions } = options;
     const topic = decisionsTopic(domain);
     await topics.ensure({ name: topic, partitions: PARTITIONS, retention: 'forever' });
-    const store = isOwner && options.state !== 'memory' ? await openState(domain) : new MemoryStateStore();
+    const store = isOwner && options.state !== 'memory' ? await states.open(domain, foldVersion(options)) : new MemoryStateStore();
     const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler });
     const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
     const handler = isOwner
@@ -126,10 +129,7 @@ export class DomainLogs {
     const flusher = new ReplicaFlusher(replica, scheduler, (error) =>
       logger.error({ err: error, domain }, 'the state could not be stored; trying again'),
     );
-    lifecycle.add('replicas', name, async () => {
-      await flusher.stop();
-      await store.close();
-    });
+    lifecycle.add('replicas', name, () => flusher.stop());
     metrics.onScrape(`${name} counts`, () => {
       const labels = { domain, follower: name };
       for (const [verdict, count] of Object.entries(replica.counts)) metrics.replicaRecords.set({ ...labels, verdict }, count as number);
@@ -184,6 +184,16 @@ export class DomainLogs {
     this.#followers.set(base, count);
     return count === 1 ? base : `${base}-${count}`;
   }
+}
+
+/** State folded by other code is not state. The texts of the deciders' own functions catch most changes by themselves. */
+function foldVersion({ aggregates, foldVersion = 1 }: OpenDomain): string {
+  const hash = createHash('sha256');
+  for (const name of Object.keys(aggregates).sort()) {
+    const parts = Object.entries(aggregates[name] as AnyDecider).filter(([part]) => part !== 'decide');
+    hash.update(JSON.stringify([name, parts.map(([part, code]) => [part, String(code)])]));
+  }
+  return `${foldVersion} ${hash.digest('hex')}`;
 }
 
 function sameDeciders(a: OpenDomain['aggregates'], b: OpenDomain['aggregates']): boolean {

@@ -49,9 +49,15 @@ export class TableProjections {
     this.#options = options;
   }
 
-  /** Makes and starts a projection of a topic into a table. The table has to be there: migrate first. */
+  /**
+   * Makes and starts a projection of a topic into a table. The table has to be there: migrate first. A projection of the same name, topic and
+   * table that runs already is given instead of a second one (the platform hosts services that share some).
+   */
   async add<T>(options: AddTableProjection<T>): Promise<TableProjection<T>> {
     const { mustCatchUp, ...rest } = options;
+    const running = this.#running.get(options.name);
+    if (running instanceof TableProjection && running.topic === options.topic && running.table === options.table)
+      return running as TableProjection<T>;
     return this.run(options.name, options.topic, (common) => new TableProjection<T>({ ...rest, ...common }), mustCatchUp);
   }
 
