@@ -1,0 +1,36 @@
+import type { TopicSpec } from '@millrace/event-log';
+import type { Brokers } from './wire/brokers.js';
+import { faultOf } from './wire/faults.js';
+import type { KafkaError } from './wire/kafkajs-internals.js';
+import { settledOffsets } from './wire/offsets.js';
+
+const COPIES = 3;
+const TIMEOUT_MS = 15_000;
+
+/** Makes a topic and waits until every partition can be used. Returns its partition count, which is another's if that was quicker. */
+export async function createTopic(brokers: Brokers, spec: TopicSpec, replicationFactor?: number): Promise<number> {
+  const { name, partitions, retention } = spec;
+  const controller = await brokers.controller();
+  const copies = replicationFactor ?? Math.min(COPIES, brokers.count);
+  const settings: Record<string, string> = {
+    'cleanup.policy': 'delete',
+    'retention.ms': retention === 'forever' ? '-1' : String(retention.milliseconds),
+    'retention.bytes': '-1',
+    // With three copies an acknowledged record survives the loss of any one broker.
+    'min.insync.replicas': String(copies >= COPIES ? 2 : 1),
+  };
+  const topic = {
+    topic: name,
+    numPartitions: partitions,
+    replicationFactor: copies,
+    configEntries: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
+  };
+  try {
+    await controller.createTopics({ topics: [topic], timeout: TIMEOUT_MS });
+  } catch (error) {
+    const causes = (error as { errors?: readonly KafkaError[] }).errors ?? [error as KafkaError];
+    const failure = causes.find((cause) => cause.type !== 'TOPIC_ALREADY_EXISTS');
+    if (failure) throw faultOf(failure, `making the topic ${name}`);
+  }
+  return (await settledOffsets(brokers, name, 'end')).length;
+}

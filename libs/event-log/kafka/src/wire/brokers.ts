@@ -1,0 +1,195 @@
+import { Fault, isFault } from '@millrace/kernel';
+import { faultOf, logClosed, topicUnknown } from './faults.js';
+import {
+  apiKeys,
+  brokerAt,
+  dropConnections,
+  errorOfCode,
+  requests,
+  type ConnectionOptionsOfKafka,
+  type KafkaBroker,
+  type KafkaError,
+  type Protocol,
+} from './kafkajs-internals.js';
+
+interface MetadataResponse {
+  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[];
+  readonly controllerId: number;
+  readonly topicMetadata: readonly {
+    readonly topicErrorCode: number;
+    readonly topic: string;
+    readonly isInternal: boolean;
+    readonly partitionMetadata: readonly { readonly partitionErrorCode: number; readonly partitionId: number; readonly leader: number }[];
+  }[];
+}
+
+/** Leader's node id by partition; -1 while a partition has none. */
+export type Leaders = readonly number[];
+
+export interface TopicMetadata {
+  readonly name: string;
+  readonly isInternal: boolean;
+  readonly leaders: Leaders;
+}
+
+const UNKNOWN_TOPIC = 3;
+
+/**
+ * The brokers of one cluster as one client sees them: connected when they are needed, forgotten when they fail, found again
+ * through the addresses given. Requests of one `Brokers` share connections (one for fetches, one for the rest) and are
+ * answered in order, so whatever may wait at the broker gets a `Brokers` of its own.
+ */
+export class Brokers {
+  readonly #seeds: readonly { host: string; port: number }[];
+  readonly #options: ConnectionOptionsOfKafka;
+  readonly #nodes = new Map<number, KafkaBroker>();
+  #seed: KafkaBroker | undefined;
+  #nextSeed = 0;
+  #controllerId = -1;
+  #isClosed = false;
+
+  constructor(seeds: readonly { host: string; port: number }[], options: ConnectionOptionsOfKafka) {
+    this.#seeds = seeds;
+    this.#options = options;
+  }
+
+  /** The same cluster through connections of its own. */
+  another(): Brokers {
+    return new Brokers(this.#seeds, this.#options);
+  }
+
+  get count(): number {
+    return this.#nodes.size;
+  }
+
+  /** Metadata of the topics that exist among `topics`, or of all. */
+  async metadata(topics: readonly string[] | 'all'): Promise<ReadonlyMap<string, TopicMetadata>> {
+    const broker = await this.any();
+    const ask = broker.lookupRequest(apiKeys.Metadata, requests.Metadata);
+    // kafkajs takes no topics for all topics.
+    const asked = ask({ topics: topics === 'all' ? [] : topics, allowAutoTopicCreation: false });
+    const response = await this.send(broker, unparsed<MetadataResponse>(asked), 'asking for metadata');
+    this.#controllerId = response.controllerId;
+    for (const { nodeId, host, port } of response.brokers) this.#learn(nodeId, host, port);
+    const found = new Map<string, TopicMetadata>();
+    for (const { topicErrorCode, topic, isInternal, partitionMetadata } of response.topicMetadata) {
+      if (topicErrorCode === UNKNOWN_TOPIC) continue;
+      if (partitionMetadata.length === 0) throw faultOf(errorOfCode(topicErrorCode), `asking for metadata of ${topic}`);
+      const leaders = new Array<number>(partitionMetadata.length).fill(-1);
+      for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader;
+      found.set(topic, { name: topic, isInternal, leaders });
+    }
+    return found;
+  }
+
+  async leaders(topic: string): Promise<Leaders> {
+    const metadata = (await this.metadata([topic])).get(topic);
+    if (!metadata) throw topicUnknown(topic);
+    return metadata.leaders;
+  }
+
+  /** A broker by its id, connected. */
+  async node(nodeId: number): Promise<KafkaBroker> {
+    const broker = this.#nodes.get(nodeId);
+    if (!broker) {
+      throw new Fault('MR_LOG_UNAVAILABLE', nodeId < 0 ? 'the partition has no leader now' : `broker ${nodeId} is not known`, true);
+    }
+    await this.#connect(broker);
+    return broker;
+  }
+
+  /** Any broker that answers. */
+  async any(): Promise<KafkaBroker> {
+    let failure: unknown;
+    for (const broker of [...this.#nodes.values()].sort((a, b) => Number(b.isConnected()) - Number(a.isConnected()))) {
+      try {
+        await this.#connect(broker);
+        return broker;
+      } catch (error) {
+        failure = error;
+        if (isFault(error) && !error.retryable) throw error;
+      }
+    }
+    // Nobody known answers: the cluster may have moved, or is not known yet. Back to the addresses given.
+    for (let tries = 0; tries < this.#seeds.length; tries++) {
+      const address = this.#seeds[this.#nextSeed++ % this.#seeds.length] as { host: string; port: number };
+      try {
+        if (this.#seed) await dropConnections(this.#seed, new Error('another seed is tried'));
+        this.#seed = brokerAt(address, null, this.#options);
+        await this.#connect(this.#seed);
+        return this.#seed;
+      } catch (error) {
+        failure = error;
+        if (isFault(error) && !error.retryable) throw error;
+      }
+    }
+    throw faultOf(failure, 'reaching a Kafka broker');
+  }
+
+  /** The broker that takes changes of topics. */
+  async controller(): Promise<KafkaBroker> {
+    await this.metadata('all');
+    return this.node(this.#controllerId);
+  }
+
+  /** The broker that coordinates a group. */
+  async coordinator(groupId: string): Promise<KafkaBroker> {
+    const broker = await this.any();
+    const { coordinator } = await this.calling(broker, `finding the coordinator of ${groupId}`, () =>
+      broker.findGroupCoordinator({ groupId }),
+    );
+    this.#learn(coordinator.nodeId, coordinator.host, coordinator.port);
+    return this.node(coordinator.nodeId);
+  }
+
+  /** Sends a request; its failure is a {@link Fault}. */
+  send<T>(broker: KafkaBroker, protocol: Protocol<T>, doing: string): Promise<T> {
+    return this.calling(broker, doing, () => broker.connectionPool.send(protocol));
+  }
+
+  /** Runs a call of `broker`. A connection that let a request time out is given up, so that the next request gets a fresh one. */
+  async calling<T>(broker: KafkaBroker, doing: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if ((error as KafkaError).name === 'KafkaJSRequestTimeoutError') await dropConnections(broker, error as Error);
+      throw this.#isClosed ? logClosed() : faultOf(error, doing);
+    }
+  }
+
+  /** Ends all connections; what is in flight fails. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const brokers = [...this.#nodes.values(), ...(this.#seed ? [this.#seed] : [])];
+    this.#nodes.clear();
+    await Promise.all(brokers.map((broker) => dropConnections(broker, new Error('the event log is closed'))));
+  }
+
+  #learn(nodeId: number, host: string, port: number): void {
+    const known = this.#nodes.get(nodeId);
+    if (known?.connectionPool.host === host && known.connectionPool.port === port) return;
+    if (known) void dropConnections(known, new Error(`broker ${nodeId} has moved`));
+    this.#nodes.set(nodeId, brokerAt({ host, port }, nodeId, this.#options));
+  }
+
+  async #connect(broker: KafkaBroker): Promise<void> {
+    if (this.#isClosed) throw logClosed();
+    if (broker.isConnected()) return;
+    const { host, port } = broker.connectionPool;
+    try {
+      await broker.connect();
+    } catch (error) {
+      throw faultOf(error, `connecting to ${host}:${port}`);
+    }
+    if (this.#isClosed) {
+      await dropConnections(broker, new Error('the event log is closed'));
+      throw logClosed();
+    }
+  }
+}
+
+/** The protocol with its answer as it is: kafkajs would throw on the first error code and hide all the rest. */
+export function unparsed<T>(protocol: Protocol): Protocol<T> {
+  const { decode } = protocol.response;
+  return { ...protocol, response: { decode, parse: (decoded: never) => Promise.resolve(decoded as T) } };
+}
