@@ -1,5 +1,6 @@
+import 'reflect-metadata';
 import { runMain } from '@millrace/service';
 import { trackingConfig } from './config.js';
 import { TrackingModule } from './tracking.module.js';
 
-await runMain(TrackingModule, [trackingConfig]);
+await runMain(TrackingModule, trackingConfig, 'tracking');

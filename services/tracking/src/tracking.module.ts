@@ -1,5 +1,62 @@
-import { Module } from '@nestjs/common';
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { EventLog } from '@millrace/event-log';
+import { MemoryStateStore, type Clock, type Ids, type Scheduler } from '@millrace/kernel';
+import type { OfflineStore } from '@millrace/offline-store';
+import {
+  ARTIFACT_STORE,
+  CLOCK,
+  CONFIG,
+  DomainLogs,
+  EVENT_LOG,
+  Facts,
+  Health,
+  IDS,
+  Lifecycle,
+  LogConsumers,
+  LOGGER,
+  OFFLINE_STORE,
+  SCHEDULER,
+  TableProjections,
+  Topics,
+  type Config,
+} from '@millrace/service';
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { registerTrackingApi } from './api/mlflow/register.js';
+import { openTracking } from './tracking.runtime.js';
 
-/** The service's composition root. */
+/** Experiments, runs, metrics and artifacts, over MLflow's REST API. */
 @Module({})
-export class TrackingModule {}
+export class TrackingModule implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
+    @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
+    @Inject(Topics) private readonly topics: Topics,
+    @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
+    @Inject(TableProjections) private readonly tables: TableProjections,
+    @Inject(Health) private readonly health: Health,
+    @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+    @Inject(EVENT_LOG) private readonly log: EventLog,
+    @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
+    @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDS) private readonly ids: Ids,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const { domainLogs, topics, facts, consumers, tables, health, lifecycle } = this;
+    const { log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
+    const metricsState = new MemoryStateStore();
+    const api = await openTracking({
+      ...{ domainLogs, topics, facts, consumers, tables, health, lifecycle },
+      ...{ log, offline, artifacts, clock, ids, scheduler, config, logger, metricsState },
+    });
+    registerTrackingApi(this.http.httpAdapter.getInstance<FastifyInstance>(), api);
+  }
+}

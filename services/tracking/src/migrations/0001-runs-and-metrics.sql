@@ -57,12 +57,15 @@ LIMIT 1 BY run_id;
 -- For analysts: the latest point of each metric of each run: greatest step, then timestamp, then value, NaN counting as 0.
 CREATE OR REPLACE VIEW millrace.latest_metrics AS
 SELECT
-    experiment_id, run_id, key,
-    argMax(metric_points.value, (step, timestamp, ifNotFinite(metric_points.value, if(isNaN(metric_points.value), 0, metric_points.value)))) AS value,
-    max((step, timestamp)).1 AS step,
-    fromUnixTimestamp64Milli(max((metric_points.step, metric_points.timestamp)).2, 'UTC') AS logged_at
-FROM millrace.metric_points
-GROUP BY experiment_id, run_id, key;
+    experiment_id, run_id, key, point.3 AS value, point.1 AS step, fromUnixTimestamp64Milli(point.2, 'UTC') AS logged_at
+FROM
+(
+    SELECT
+        experiment_id, run_id, key,
+        argMax((step, timestamp, value), (step, timestamp, if(isNaN(value), 0, value))) AS point
+    FROM millrace.metric_points
+    GROUP BY experiment_id, run_id, key
+);
 
 -- For analysts: the experiments there are.
 CREATE OR REPLACE VIEW millrace.experiments AS
