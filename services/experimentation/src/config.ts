@@ -1,4 +1,9 @@
-import { defineConfig } from '@millrace/service';
+import { defineConfig, duration, variable } from '@millrace/service';
 
-/** Variables of this service alone; those every process shares are the kit's. */
-export const experimentationConfig = defineConfig('experimentation', {});
+export const experimentationConfig = defineConfig('experimentation', {
+  resultsDeadlineMs: variable(
+    'MILLRACE_EXPERIMENTATION_RESULTS_DEADLINE',
+    duration('10s'),
+    'How long results wait for the tables to hold what the log holds.',
+  ),
+});

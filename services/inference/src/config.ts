@@ -1,4 +1,41 @@
-import { defineConfig } from '@millrace/service';
+import { defineConfig, duration, integer, size, variable } from '@millrace/service';
 
 /** Variables of this service alone; those every process shares are the kit's. */
-export const inferenceConfig = defineConfig('inference', {});
+export const inferenceConfig = defineConfig('inference', {
+  maxBatchRows: variable(
+    'MILLRACE_INFERENCE_MAX_BATCH_ROWS',
+    integer(1, 65_536, 256),
+    'Rows of one model run at most; 1 switches batching off.',
+  ),
+  maxQueuedRows: variable(
+    'MILLRACE_INFERENCE_MAX_QUEUED_ROWS',
+    integer(1, 10_000_000, 8192),
+    'Rows that may wait for one model; beyond it requests are refused with 429.',
+  ),
+  timeoutMs: variable(
+    'MILLRACE_INFERENCE_TIMEOUT',
+    duration('10s'),
+    'How long a request may wait for its model; a request may ask for less in its parameter `timeout` (microseconds).',
+  ),
+  loadWaitMs: variable(
+    'MILLRACE_INFERENCE_LOAD_WAIT',
+    duration('5s'),
+    'How long a request for a version that is not loaded waits for it before it is answered 503.',
+  ),
+  maxOnDemand: variable(
+    'MILLRACE_INFERENCE_MAX_ON_DEMAND',
+    integer(1, 10_000, 16),
+    'Versions kept loaded beside those that deployments name; the longest unused goes first.',
+  ),
+  maxModelBytes: variable('MILLRACE_INFERENCE_MAX_MODEL', size('1GiB'), 'A model artifact larger than this is not loaded.'),
+  maxBufferedPredictions: variable(
+    'MILLRACE_INFERENCE_MAX_BUFFERED_PREDICTIONS',
+    integer(1, 10_000_000, 20_000),
+    'Prediction records that may wait for the log; beyond it new ones are shed and counted, answers go on.',
+  ),
+  maxLoggedElements: variable(
+    'MILLRACE_INFERENCE_MAX_LOGGED_ELEMENTS',
+    integer(0, 10_000_000, 4096),
+    'Tensor elements of a request kept in its record; the tensors of a larger request are left out of it.',
+  ),
+});

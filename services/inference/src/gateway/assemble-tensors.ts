@@ -46,7 +46,7 @@ function tensorOf(
   let index = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const value = row.get(column);
+      const value = row.get(column) ?? row.get(unqualified(column)) ?? (row.has(column) || row.has(unqualified(column)) ? null : undefined);
       if (value === undefined)
         throw invalid(`the model needs feature ${JSON.stringify(column)}, which neither the feature service nor the request gives`);
       setElement(data, index++, convert(column, input.datatype, value));
@@ -62,8 +62,15 @@ function convert(name: string, datatype: Datatype, value: FeatureValue): number 
     throw invalid(`feature ${JSON.stringify(name)} has no value, and the model's ${datatype} input cannot say so`);
   }
   if (datatype === 'BYTES') return String(value);
+  const isWide = datatype === 'INT64' || datatype === 'UINT64';
+  if (typeof value === 'bigint') return isWide ? value : Number(value);
   const number = typeof value === 'boolean' ? Number(value) : value;
   if (typeof number !== 'number' || (!isFloat && !Number.isInteger(number)))
     throw invalid(`feature ${JSON.stringify(name)} is ${JSON.stringify(value)}; the model expects ${datatype}`);
-  return datatype === 'INT64' || datatype === 'UINT64' ? BigInt(number) : number;
+  return isWide ? BigInt(number) : number;
+}
+
+/** A training set may qualify its columns by the view (`view__feature`, `view:feature`); a vector does so only where it must. */
+function unqualified(column: string): string {
+  return column.replace(/^.*?(__|:)/, '');
 }

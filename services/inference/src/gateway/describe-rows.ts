@@ -1,7 +1,7 @@
 import { elementsOf, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import type { EntityRows } from './entity-rows.js';
 import type { FeatureVectors } from './feature-vectors.js';
-import type { PredictedRow } from './prediction.js';
+import type { PredictedRow } from '../domain/prediction/prediction.js';
 
 export interface RowSources {
   readonly units: readonly (string | null)[];
@@ -26,12 +26,23 @@ export function describeRows(rows: readonly number[], sources: RowSources): Pred
   return rows.map((row, index) => ({
     row,
     unit: units[row] ?? null,
-    entity: entityRows?.entities[row] ?? null,
-    request: entityRows?.requests[row] ?? null,
-    features: vectors ? Object.fromEntries(vectors.rows[row] ?? []) : null,
+    entity: entityRows ? plain(Object.entries(entityRows.entities[row] ?? {})) : null,
+    request: entityRows ? plain(Object.entries(entityRows.requests[row] ?? {})) : null,
+    features: vectors ? plain(vectors.rows[row] ?? []) : null,
     inputs: part(tensors, inputsSplit, row, index),
     outputs: part(ownOutputs, outputsSplit, index, index),
   }));
+}
+
+/** JSON has no 64-bit integers: those a double does not hold are written as text. */
+function plain<T>(entries: Iterable<readonly [string, T]>): Record<string, Exclude<T, bigint> | string | number> {
+  const record: Record<string, Exclude<T, bigint> | string | number> = {};
+  for (const [name, value] of entries) record[name] = typeof value === 'bigint' ? fromBigInt(value) : (value as Exclude<T, bigint>);
+  return record;
+}
+
+function fromBigInt(value: bigint): string | number {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
 }
 
 function part(tensors: readonly Tensor[] | undefined, isSplit: boolean, row: number, index: number): Record<string, unknown> | null {
@@ -50,7 +61,7 @@ function rowValue(tensor: Tensor, row: number): unknown {
 
 function values(tensor: Tensor, from: number, to: number): unknown[] {
   return Array.from(tensor.data.slice(from, to) as Iterable<unknown>, (value) => {
-    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+    if (typeof value === 'bigint') return fromBigInt(value);
     return typeof value === 'number' && !Number.isFinite(value) ? null : value;
   });
 }

@@ -1,6 +1,6 @@
 import { invalid } from '../domain/refusal.js';
 import { elementsOf, type Tensor } from '../domain/tensor/tensor.js';
-import type { EntityValue, FeatureServiceShape, FeatureValue } from './feature-vectors.js';
+import type { EntityValue, FeatureInput, FeatureServiceShape, FeatureValue } from './feature-vectors.js';
 
 /** A request by entity keys, turned from columns into rows. */
 export interface EntityRows {
@@ -20,46 +20,54 @@ export function readEntityRows(
 ): EntityRows {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   if (byName.size !== tensors.length) throw invalid('an input is given twice');
-  const expected = `give the join keys ${list(shape.joinKeys)}${shape.requestFeatures.length > 0 ? ` and the request features ${list(shape.requestFeatures)}` : ''}`;
-  for (const name of byName.keys()) {
-    if (!shape.joinKeys.includes(name) && !shape.requestFeatures.includes(name))
-      throw invalid(`input ${JSON.stringify(name)} is unknown; ${expected}`);
-  }
+  const { joinKeys, requestFeatures } = shape;
+  const expected = `give the join keys ${list(joinKeys)}${requestFeatures.length > 0 ? ` and the request features ${list(requestFeatures)}` : ''}`;
+  const known = new Set([...joinKeys, ...requestFeatures].map((input) => input.name));
+  for (const name of byName.keys()) if (!known.has(name)) throw invalid(`input ${JSON.stringify(name)} is unknown; ${expected}`);
   let count: number | undefined;
-  const columns = [...shape.joinKeys, ...shape.requestFeatures].map((name) => {
-    const tensor = byName.get(name);
-    if (!tensor) throw invalid(`input ${JSON.stringify(name)} is missing; ${expected}`);
+  const columnOf = <T>(input: FeatureInput<T>): Column<T> => {
+    const tensor = byName.get(input.name);
+    if (!tensor) throw invalid(`input ${JSON.stringify(input.name)} is missing; ${expected}`);
     const rows = elementsOf(tensor.shape);
     if (rows !== (tensor.shape[0] ?? 1))
-      throw invalid(`input ${JSON.stringify(name)} has shape [${tensor.shape.join(',')}]; expected [N] or [N,1]`);
+      throw invalid(`input ${JSON.stringify(input.name)} has shape [${tensor.shape.join(',')}]; expected [N] or [N,1]`);
     count ??= rows;
-    if (rows !== count) throw invalid(`input ${JSON.stringify(name)} has ${rows} rows and another has ${count}`);
-    return { name, values: valuesOf(tensor) };
-  });
-  const keys = columns.slice(0, shape.joinKeys.length);
-  const requests = columns.slice(shape.joinKeys.length);
-  const row = <T>(items: readonly { name: string; values: readonly T[] }[], index: number): Record<string, T> =>
-    Object.fromEntries(items.map(({ name, values }) => [name, values[index] as T]));
+    if (rows !== count) throw invalid(`input ${JSON.stringify(input.name)} has ${rows} rows and another has ${count}`);
+    return { name: input.name, values: valuesOf(tensor).map((value, row) => parsed(input, value, row)) };
+  };
+  const keys = joinKeys.map(columnOf);
+  const requests = requestFeatures.map(columnOf);
   const rows = Array.from({ length: count ?? 0 }, (_, index) => index);
-  for (const { name, values } of keys) {
-    const missing = values.indexOf(null);
-    if (missing >= 0) throw invalid(`input ${JSON.stringify(name)}: row ${missing} has no value; a join key must have one`);
-  }
   return {
-    entities: rows.map((index) => row(keys as { name: string; values: EntityValue[] }[], index)),
-    requests: rows.map((index) => row(requests, index)),
+    entities: rows.map((index) => rowAt(keys, index)),
+    requests: rows.map((index) => rowAt(requests, index)),
     at: timeOf(parameters['event_time'], now),
   };
+}
+
+interface Column<T> {
+  readonly name: string;
+  readonly values: readonly T[];
+}
+
+function rowAt<T>(columns: readonly Column<T>[], row: number): Record<string, T> {
+  return Object.fromEntries(columns.map(({ name, values }) => [name, values[row] as T]));
+}
+
+function parsed<T>(input: FeatureInput<T>, value: FeatureValue, row: number): T {
+  const result = input.parse(value);
+  if (result === undefined)
+    throw invalid(
+      `input ${JSON.stringify(input.name)}: ${value === null ? 'nothing' : String(value)} in row ${row} is not a value of ${input.type}`,
+    );
+  return result;
 }
 
 function valuesOf(tensor: Tensor): FeatureValue[] {
   if (Array.isArray(tensor.data)) return tensor.data;
   return Array.from(tensor.data as Iterable<number | bigint>, (value) => {
     if (tensor.datatype === 'BOOL') return value !== 0;
-    if (typeof value !== 'bigint') return Number.isNaN(value) ? null : value;
-    if (!Number.isSafeInteger(Number(value)))
-      throw invalid(`input ${JSON.stringify(tensor.name)}: ${value} does not fit a double; send it as BYTES`);
-    return Number(value);
+    return typeof value === 'number' && Number.isNaN(value) ? null : value;
   });
 }
 
@@ -72,6 +80,6 @@ function timeOf(value: string | number | boolean | undefined, now: number): numb
   return time;
 }
 
-function list(names: readonly string[]): string {
-  return names.map((name) => JSON.stringify(name)).join(', ');
+function list(inputs: readonly { readonly name: string }[]): string {
+  return inputs.map(({ name }) => JSON.stringify(name)).join(', ');
 }

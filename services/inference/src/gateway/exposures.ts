@@ -1,4 +1,4 @@
-import type { UnitExposed } from './prediction.js';
+import type { UnitExposed } from '../domain/prediction/prediction.js';
 
 /**
  * Lets one exposure per (experiment, unit, variant) through and forgets the oldest beyond its capacity. It only spares the log:

@@ -1,12 +1,21 @@
-export type EntityValue = string | number | boolean;
-export type FeatureValue = number | string | boolean | null;
+export type EntityValue = string | number | bigint;
+export type FeatureValue = string | number | bigint | boolean | null;
+
+/** A named, typed input of a feature service. */
+export interface FeatureInput<T> {
+  readonly name: string;
+  /** For messages: `String`, `Float32`. */
+  readonly type: string;
+  /** The value in the declared type; `undefined` when it cannot be one. */
+  readonly parse: (value: FeatureValue) => T | undefined;
+}
 
 /** A feature service as the gateway asks it. */
 export interface FeatureServiceShape {
-  /** Join keys of all its entities, in order. */
-  readonly joinKeys: readonly string[];
+  /** Join keys of all its entities, each once. */
+  readonly joinKeys: readonly FeatureInput<EntityValue>[];
   /** Features that come with the request. */
-  readonly requestFeatures: readonly string[];
+  readonly requestFeatures: readonly FeatureInput<FeatureValue>[];
 }
 
 export interface FeatureVectors {

@@ -9,9 +9,9 @@ import type { ServedModel } from '../models/served-model.js';
 import type { RunResult } from '../runner/batching-queue.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
-import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
+import type { FeatureReader, FeatureValue, FeatureVectors } from './feature-vectors.js';
 import { describeRows } from './describe-rows.js';
-import type { PredictionMade, UnitExposed } from './prediction.js';
+import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
 
 /** What the gateway finds behind a name: a deployment's definition, or a registered model under its own name. */
@@ -47,8 +47,8 @@ export interface Answer {
 }
 
 export interface GatewaySink {
-  predicted(prediction: PredictionMade, time: number, traceparent: string | undefined): void;
-  exposed(exposure: UnitExposed, time: number, traceparent: string | undefined): void;
+  predicted(prediction: PredictionMade, time: number): void;
+  exposed(exposure: UnitExposed, time: number): void;
 }
 
 export interface GatewayOptions {
@@ -135,7 +135,7 @@ export class Gateway {
       else groups.set(variant, [row]);
       if (variant === null) continue;
       const deployment = context.served.deployment?.name ?? null;
-      this.#options.sink.exposed({ experiment: experiment.name, unit, variant, deployment }, context.now, context.command.traceparent);
+      this.#options.sink.exposed({ experiment: experiment.name, unit, variant, deployment }, context.now);
     }
     return [...groups].map(([variant, rows]) => {
       const own = experiment.variants.find((item) => item.name === variant)?.model;
@@ -203,9 +203,9 @@ export class Gateway {
         batchRows: result?.batchRows ?? null,
         latencyMicros: Math.round((this.#options.elapsed() - started) * 1000),
         error: failure === undefined ? null : describeFailure(failure),
+        traceparent: command.traceparent ?? null,
       },
       now,
-      command.traceparent,
     );
   }
 
@@ -237,12 +237,10 @@ interface Work {
   readonly isWhole: boolean;
 }
 
-function joinRequest(
-  rows: readonly number[],
-  vectors: FeatureVectors,
-  entityRows: EntityRows,
-): Map<string, number | string | boolean | null>[] {
-  return rows.map((row) => new Map([...(vectors.rows[row] ?? new Map<string, null>()), ...Object.entries(entityRows.requests[row] ?? {})]));
+function joinRequest(rows: readonly number[], vectors: FeatureVectors, entityRows: EntityRows): Map<string, FeatureValue>[] {
+  return rows.map(
+    (row) => new Map([...(vectors.rows[row] ?? new Map<string, FeatureValue>()), ...Object.entries(entityRows.requests[row] ?? {})]),
+  );
 }
 
 function unitsOf(

@@ -10,15 +10,26 @@ export interface ModelDescription {
 
 /** What is served and whether it can answer. */
 export class ServingStatus {
+  #wasReady = false;
+
+  /** `areDefinitionsKnown`: everything that was on the log at the start has been looked at. */
   constructor(
     private readonly directory: Directory,
     private readonly slots: () => readonly Slot[],
-    private readonly isCaughtUp: () => boolean,
+    private readonly areDefinitionsKnown: () => boolean,
   ) {}
 
-  /** The log is read up to where it stood at the start and no first load is under way. */
-  isReady(): boolean {
-    return this.isCaughtUp() && this.slots().every((slot) => slot.current !== undefined || !slot.isLoading);
+  /**
+   * What keeps the process from answering for the first time: definitions still to be read, first loads under way. Once ready it
+   * stays so: a deployment added later is loading by itself, the others answer.
+   */
+  missing(): string | undefined {
+    if (this.#wasReady) return undefined;
+    if (!this.areDefinitionsKnown()) return 'reading deployments and registered models';
+    const loading = this.slots().filter((slot) => slot.isLoading && !slot.current);
+    if (loading.length > 0) return `loading ${loading.map((slot) => slot.reference).join(', ')}`;
+    this.#wasReady = true;
+    return undefined;
   }
 
   async model(name: string, version: string | undefined): Promise<ModelDescription> {

@@ -28,7 +28,7 @@ export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
   scope.get('/v2', () => ({ name: 'millrace', version: serverVersion, extensions: ['binary_tensor_data'] }));
   scope.get('/v2/health/live', () => ({ live: true }));
   scope.get('/v2/health/ready', (_request, reply) => {
-    const ready = status.isReady();
+    const ready = status.missing() === undefined;
     return reply.code(ready ? 200 : 503).send({ ready });
   });
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {

@@ -34,8 +34,11 @@ export interface PredictionMade {
   readonly batchRows: number | null;
   readonly latencyMicros: number;
   readonly error: { readonly code: string; readonly message: string } | null;
+  /** The trace the request belongs to. */
+  readonly traceparent: string | null;
 }
 
+/** Data of `millrace.experimentation.UnitExposed.v1`, as the gateway reports it: the unit met the variant. */
 export interface UnitExposed {
   readonly experiment: string;
   readonly unit: string;

@@ -1,0 +1,16 @@
+/** Data of `millrace.experimentation.UnitExposed.v1`: the unit met the variant, at the event's time. */
+export interface UnitExposed {
+  readonly experiment: string;
+  readonly unit: string;
+  readonly variant: string;
+  /** The deployment that served it; `null` when told over HTTP. */
+  readonly deployment: string | null;
+}
+
+/** Data of `millrace.experimentation.OutcomeRecorded.v1`: something measured of the unit, at the event's time. */
+export interface OutcomeRecorded {
+  readonly experiment: string;
+  readonly unit: string;
+  readonly metric: string;
+  readonly value: number;
+}

@@ -1,0 +1,72 @@
+import type { Ids, Scheduler } from '@millrace/kernel';
+import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
+import { ExposureFilter } from './exposures.js';
+import { FactBuffer } from './fact-buffer.js';
+import type { GatewaySink } from './gateway.js';
+
+/** A fact on its way to the log. */
+export interface OutgoingFact<T> {
+  readonly key: string;
+  readonly id: string;
+  readonly time: number;
+  readonly data: T;
+}
+
+export interface FactSinkOptions {
+  readonly appendPredictions: (facts: readonly OutgoingFact<PredictionMade>[]) => Promise<unknown>;
+  readonly appendExposures: (facts: readonly OutgoingFact<UnitExposed>[]) => Promise<unknown>;
+  readonly ids: Ids;
+  readonly scheduler: Scheduler;
+  readonly capacity: number;
+  readonly observer: {
+    predicted(prediction: PredictionMade): void;
+    shed(facts: 'predictions' | 'exposures', count: number): void;
+    retried(facts: 'predictions' | 'exposures', error: unknown): void;
+  };
+}
+
+const MAX_BATCH = 500;
+/** Units remembered as exposed; a unit forgotten is told again, which readers of exposures expect. */
+const REMEMBERED_EXPOSURES = 100_000;
+
+/** Takes what the gateway has done to the log, behind the answers. */
+export class FactSink implements GatewaySink {
+  readonly #options: FactSinkOptions;
+  readonly #predictions: FactBuffer<OutgoingFact<PredictionMade>>;
+  readonly #exposures: FactBuffer<OutgoingFact<UnitExposed>>;
+  readonly #filter = new ExposureFilter(REMEMBERED_EXPOSURES);
+
+  constructor(options: FactSinkOptions) {
+    this.#options = options;
+    const { capacity, scheduler, observer } = options;
+    const common = (facts: 'predictions' | 'exposures') => ({
+      capacity,
+      maxBatch: MAX_BATCH,
+      scheduler,
+      observer: { shed: (count: number) => observer.shed(facts, count), retried: (error: unknown) => observer.retried(facts, error) },
+    });
+    this.#predictions = new FactBuffer({ append: options.appendPredictions, ...common('predictions') });
+    this.#exposures = new FactBuffer({ append: options.appendExposures, ...common('exposures') });
+  }
+
+  predicted(prediction: PredictionMade, time: number): void {
+    this.#options.observer.predicted(prediction);
+    const { predictionId, variant } = prediction;
+    const id = variant === null ? predictionId : `${predictionId}:${variant}`;
+    this.#predictions.add({ key: predictionId, id, time, data: prediction });
+  }
+
+  exposed(exposure: UnitExposed, time: number): void {
+    if (!this.#filter.isNew(exposure)) return;
+    this.#exposures.add({ key: exposure.unit, id: this.#options.ids.next(), time, data: exposure });
+  }
+
+  /** Resolves when everything so far is on the log. */
+  async flushed(): Promise<void> {
+    await Promise.all([this.#predictions.flushed(), this.#exposures.flushed()]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#predictions.close(), this.#exposures.close()]);
+  }
+}

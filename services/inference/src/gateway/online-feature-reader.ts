@@ -1,0 +1,125 @@
+import type { EventLog } from '@millrace/event-log';
+import {
+  compileFeatureService,
+  compileView,
+  OnlineReader,
+  parseKeyValue,
+  Status,
+  type FeatureColumn,
+  type ServicePlan,
+  type ViewPlan,
+} from '@millrace/feature-engine';
+import type { OnlineStore } from '@millrace/online-store';
+import { keyColumns, type ResourceCatalog } from '@millrace/resources';
+import { invalid, Refusal } from '../domain/refusal.js';
+import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
+
+interface Compiled {
+  readonly plan: ServicePlan;
+  readonly shape: FeatureServiceShape;
+}
+
+/**
+ * Reads feature vectors from the online store with the plans of the resources as they are applied now. A feature is called by its name, or
+ * `<view>__<name>` where two views of a service have one of the same name.
+ */
+export class OnlineFeatureReader implements FeatureReader {
+  readonly #catalog: ResourceCatalog;
+  readonly #log: EventLog;
+  readonly #reader: OnlineReader;
+  /** By feature service, for the present resources; emptied when any of them changes. */
+  readonly #compiled = new Map<string, Compiled>();
+  /** Partition counts are frozen, so one answer of the log is good for ever. */
+  readonly #partitions = new Map<string, number>();
+
+  constructor(catalog: ResourceCatalog, log: EventLog, store: OnlineStore) {
+    this.#catalog = catalog;
+    this.#log = log;
+    this.#reader = new OnlineReader(store, (topic) => this.#partitions.get(topic) as number);
+    for (const kind of ['Source', 'Entity', 'FeatureView', 'FeatureService'] as const) catalog.onChange(kind, () => this.#compiled.clear());
+  }
+
+  shapeOf(featureService: string): FeatureServiceShape | undefined {
+    return this.#compile(featureService)?.shape;
+  }
+
+  async read(featureService: string, entities: readonly Readonly<Record<string, EntityValue>>[], at: number): Promise<FeatureVectors> {
+    const compiled = this.#compile(featureService);
+    if (!compiled) throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(featureService)} is not known here yet`);
+    const { plan } = compiled;
+    for (const view of plan.views) await this.#learnPartitions(view.source.topic);
+    const { columns, positions } = await this.#reader.readVectors(plan, entities, at);
+    const names = columnNames(columns);
+    return {
+      rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at)]))),
+      positions,
+    };
+  }
+
+  #compile(name: string): Compiled | undefined {
+    const known = this.#compiled.get(name);
+    if (known) return known;
+    const service = this.#catalog.get('FeatureService', name);
+    if (!service) return undefined;
+    const views = new Map<string, ViewPlan>();
+    for (const reference of service.spec.features) {
+      const view = reference.split(':')[0] as string;
+      const plan = this.#compileView(view);
+      if (!plan) return undefined;
+      views.set(view, plan);
+    }
+    const plan = compileFeatureService({ name, ...service.spec }, views);
+    const compiled = { plan, shape: shapeOf(plan) };
+    this.#compiled.set(name, compiled);
+    return compiled;
+  }
+
+  #compileView(name: string): ViewPlan | undefined {
+    const view = this.#catalog.get('FeatureView', name);
+    const entity = view && this.#catalog.get('Entity', view.spec.entity);
+    const source = view && this.#catalog.get('Source', view.spec.source);
+    if (!entity || !source) return undefined;
+    const { topic, schema, eventTime, eventId } = source.spec;
+    return compileView(
+      { name, ...view.spec },
+      { name: entity.name, ...entity.spec },
+      { name: source.name, topic, schema, eventTime, eventId, key: keyColumns(source.spec) },
+    );
+  }
+
+  async #learnPartitions(topic: string): Promise<void> {
+    if (this.#partitions.has(topic)) return;
+    const count = await this.#log.partitions(topic);
+    if (count === undefined) throw new Refusal('MR_INFERENCE_FEATURES', `the source's topic ${topic} is not there yet`);
+    this.#partitions.set(topic, count);
+  }
+}
+
+function shapeOf(plan: ServicePlan): FeatureServiceShape {
+  return {
+    joinKeys: plan.joinKeys.map(({ name, type }) => ({ name, type: type.name, parse: (value) => parseKeyValue(type, value) })),
+    requestFeatures: plan.request.map(({ name, type }) => ({
+      name,
+      type: type.name,
+      // What the caller does not know is missing, whatever the type: the model has to cope with it, or refuses it.
+      parse: (value): FeatureValue | undefined =>
+        value === null ? null : (type.parse(typeof value === 'bigint' ? value.toString() : value) ?? undefined),
+    })),
+  };
+}
+
+function columnNames(columns: readonly FeatureColumn[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { name } of columns) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return columns.map(({ view, name }) => (counts.get(name) === 1 ? name : `${view}__${name}`));
+}
+
+/** A value the online store can no longer tell is not a missing value: answering with one would be a wrong prediction. */
+function valueAt(column: FeatureColumn, row: number, at: number): FeatureValue {
+  if (column.statuses[row] === Status.INVALID)
+    throw invalid(
+      `feature ${JSON.stringify(column.name)} as of ${new Date(at).toISOString()} is older than the online store keeps; ` +
+        `ask for a later event_time, or raise the history of feature view ${JSON.stringify(column.view)}`,
+    );
+  return column.values[row] ?? null;
+}

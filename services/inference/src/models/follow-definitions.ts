@@ -1,0 +1,60 @@
+import type { EventLog } from '@millrace/event-log';
+import type { LoggedDecision } from '@millrace/kernel';
+import type { DeploymentSpec, ExperimentSpec, ResourceCatalog } from '@millrace/resources';
+import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import type { ServingDirectory } from './serving-directory.js';
+
+/** A domain's fold, as far as it is looked at here. */
+export interface FollowedLog {
+  readonly topic: string;
+  readonly replica: { positions(): readonly number[] };
+  onAccepted(listener: (record: LoggedDecision) => void): () => void;
+}
+
+export interface FollowOptions {
+  readonly log: Pick<EventLog, 'end'>;
+  readonly registry: FollowedLog;
+  readonly resources: FollowedLog;
+  readonly catalog: ResourceCatalog;
+  readonly directory: ServingDirectory;
+}
+
+/**
+ * Brings every change of deployments, experiments and registered models to the directory. Changes of one turn of the event loop are
+ * looked at once: at a start thousands of decisions are folded before anything has to be loaded. Returns whether all that
+ * was on the log at the call has been brought.
+ */
+export async function followDefinitions({ log, registry, resources, catalog, directory }: FollowOptions): Promise<() => boolean> {
+  let isDue = false;
+  const look = (): void => {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      directory.define(
+        catalog.list('Deployment').map(({ name, spec }) => deploymentOf(name, spec)),
+        catalog.list('Experiment').map(({ name, spec }) => experimentOf(name, spec)),
+      );
+    });
+  };
+  catalog.onChange('Deployment', look);
+  catalog.onChange('Experiment', look);
+  registry.onAccepted(look);
+  const goals = await Promise.all([registry, resources].map(async (domain) => ({ domain, ends: await log.end(domain.topic) })));
+  return () =>
+    !isDue && goals.every(({ domain, ends }) => ends.every((end, partition) => (domain.replica.positions()[partition] ?? 0) >= end));
+}
+
+export function deploymentOf(name: string, { model, featureService, experiment }: DeploymentSpec): DeploymentDefinition {
+  return { name, model, featureService, experiment };
+}
+
+export function experimentOf(name: string, { salt = name, traffic = 1, unit, variants }: ExperimentSpec): ExperimentDefinition {
+  return {
+    name,
+    salt,
+    traffic,
+    unit,
+    variants: variants.map((variant) => ({ name: variant.name, weight: variant.weight, model: variant.model })),
+  };
+}
