@@ -1,4 +1,5 @@
 import type { TopicSpec } from '@millrace/event-log';
+import { Fault } from '@millrace/kernel';
 import type { Brokers } from './wire/brokers.js';
 import { faultOf } from './wire/faults.js';
 import type { KafkaError } from './wire/kafkajs-internals.js';
@@ -6,6 +7,7 @@ import { settledOffsets } from './wire/offsets.js';
 
 const COPIES = 3;
 const TIMEOUT_MS = 15_000;
+const LONGEST_PAUSE_MS = 200;
 
 /** Makes a topic and waits until every partition can be used. Returns its partition count, which is another's if that was quicker. */
 export async function createTopic(brokers: Brokers, spec: TopicSpec, replicationFactor?: number): Promise<number> {
@@ -31,6 +33,12 @@ export async function createTopic(brokers: Brokers, spec: TopicSpec, replication
     const causes = (error as { errors?: readonly KafkaError[] }).errors ?? [error as KafkaError];
     const failure = causes.find((cause) => cause.type !== 'TOPIC_ALREADY_EXISTS');
     if (failure) throw faultOf(failure, `making the topic ${name}`);
+  }
+  // The controller has it; the brokers hear of it a moment later.
+  const deadline = performance.now() + TIMEOUT_MS;
+  for (let pause = 2; !(await brokers.metadata([name])).has(name); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    if (performance.now() > deadline) throw new Fault('MR_LOG_UNAVAILABLE', `${name} was made, but no broker knows of it yet`, true);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   return (await settledOffsets(brokers, name, 'end')).length;
 }
