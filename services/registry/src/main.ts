@@ -1,5 +1,6 @@
+import 'reflect-metadata';
 import { runMain } from '@millrace/service';
 import { registryConfig } from './config.js';
 import { RegistryModule } from './registry.module.js';
 
-await runMain(RegistryModule, [registryConfig]);
+await runMain(RegistryModule, registryConfig, 'registry');

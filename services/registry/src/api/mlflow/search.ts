@@ -1,0 +1,115 @@
+import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import type { ModelView, VersionView } from '../../queries/registry-view.js';
+
+type Test<T> = (one: T) => boolean;
+type Order<T> = (a: T, b: T) => number;
+
+/** A filter of registered models: by name and tags. */
+export function modelTest(filter: string): Test<ModelView> {
+  const tests = parseFilter(filter).map((clause): Test<ModelView> => {
+    if (isTag(clause)) return ({ registered }) => matchesTag(registered.tags, clause);
+    if (attributeOf(clause) !== 'name') throw invalid(`Invalid attribute name: ${clause.key}`);
+    allow(clause, TEXTUAL);
+    return ({ registered }) => matchesText(registered.name, clause.comparator, clause.value);
+  });
+  return (one) => tests.every((test) => test(one));
+}
+
+/** A filter of versions: by name, run, source, number and tags. */
+export function versionTest(filter: string): Test<VersionView> {
+  const tests = parseFilter(filter).map((clause): Test<VersionView> => {
+    if (isTag(clause)) return ({ version }) => matchesTag(version.tags, clause);
+    const { comparator, value } = clause;
+    switch (attributeOf(clause)) {
+      case 'name':
+        allow(clause, TEXTUAL);
+        return ({ registered }) => matchesText(registered.name, comparator, value);
+      case 'source_path':
+        allow(clause, TEXTUAL);
+        return ({ version }) => matchesText(version.source, comparator, value);
+      case 'run_id':
+        allow(clause, [...TEXTUAL, 'IN']);
+        return ({ version }) => version.runId !== null && matchesText(version.runId, comparator, value);
+      case 'version_number':
+        allow(clause, NUMERIC);
+        if (value.kind !== 'number') throw invalid(`Expected numeric value type for numeric attribute: version_number.`);
+        return ({ version }) => matchesNumber(version.version, comparator, Number(value.text));
+      default:
+        throw invalid(`Invalid attribute name: ${clause.key}. Valid names are name, run_id, source_path, version_number.`);
+    }
+  });
+  return (one) => tests.every((test) => test(one));
+}
+
+/** Orders of registered models; by name when nothing else decides. */
+export function modelOrder(orderBy: readonly string[]): Order<ModelView> {
+  const keys: Readonly<Record<string, (one: ModelView) => string | number>> = {
+    name: (one) => one.registered.name,
+    timestamp: (one) => one.updatedAt,
+    last_updated_timestamp: (one) => one.updatedAt,
+  };
+  return ordered(orderBy, keys, [[keys['name'] as (one: ModelView) => string, true]]);
+}
+
+/** Orders of versions; the last changed first when nothing else is asked. */
+export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
+  const keys = {
+    name: (one: VersionView) => one.registered.name,
+    version_number: (one: VersionView) => one.version.version,
+    creation_timestamp: (one: VersionView) => one.version.createdAt,
+    last_updated_timestamp: (one: VersionView) => one.version.updatedAt,
+  };
+  const asked = orderBy.length > 0 ? orderBy : ['last_updated_timestamp DESC'];
+  return ordered(asked, keys, [
+    [keys.name, true],
+    [keys.version_number, false],
+  ]);
+}
+
+const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
+const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
+
+function isTag({ entity }: FilterClause): boolean {
+  return entity === 'tag' || entity === 'tags';
+}
+
+function attributeOf({ entity, key }: FilterClause): string {
+  if (entity !== null && !['attribute', 'attributes', 'attr'].includes(entity)) {
+    throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
+  }
+  return key;
+}
+
+function allow({ key, comparator, value }: FilterClause, comparators: readonly string[]): void {
+  if (!comparators.includes(comparator)) throw invalid(`Invalid comparator for attribute ${key}: ${comparator}`);
+  if (comparators === TEXTUAL && value.kind !== 'string')
+    throw invalid(`Expected a quoted string value for attributes. Got a ${value.kind}.`);
+}
+
+function matchesTag(tags: ReadonlyMap<string, string>, clause: FilterClause): boolean {
+  const { key, comparator, value } = clause;
+  if (!TEXTUAL.includes(comparator)) throw invalid(`Invalid comparator for tag: ${comparator}`);
+  if (value.kind !== 'string') throw invalid("Expected a quoted string value for tag (e.g. 'my-value').");
+  const tag = tags.get(key);
+  return tag !== undefined && matchesText(tag, comparator, value);
+}
+
+function ordered<T>(
+  orderBy: readonly string[],
+  keys: Readonly<Record<string, (one: T) => string | number>>,
+  ties: readonly (readonly [(one: T) => string | number, boolean])[],
+): Order<T> {
+  const wanted = orderBy.map((text) => {
+    const { entity, key, ascending } = parseOrderBy(text);
+    const read = entity === null && Object.hasOwn(keys, key) ? keys[key] : undefined;
+    if (!read) throw invalid(`Invalid order by key '${text}' specified. Valid keys are '${Object.keys(keys).join(', ')}'`);
+    return [read, ascending] as const;
+  });
+  return (a, b) => {
+    for (const [read, ascending] of [...wanted, ...ties]) {
+      const [left, right] = [read(a), read(b)];
+      if (left !== right) return left < right === ascending ? -1 : 1;
+    }
+    return 0;
+  };
+}

@@ -1,0 +1,115 @@
+import { invalid, offsetOf, pageOf, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import type { ModelCommand } from '../../domain/model/model.decider.js';
+import type { VersionView } from '../../queries/registry-view.js';
+import type { RegistryApi } from './context.js';
+import { valueOf, versionNotFound } from './errors.js';
+import { maxResultsOf, nameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
+import { LIMITS } from './limits.js';
+import { versionOrder, versionTest } from './search.js';
+import { versionJson } from './wire.js';
+
+/** Versions of registered models. */
+export function versionRoutes(api: RegistryApi): MlflowRoute[] {
+  const { view, commands } = api;
+  const shown = (name: string, version: number): VersionView => {
+    const found = view.version(name, version);
+    if (!found) throw versionNotFound(name, version);
+    return found;
+  };
+  const read = async (fields: Fields): Promise<VersionView> => {
+    const [name, version] = [nameOf(fields), versionOf(fields)];
+    await view.upToDate();
+    return shown(name, version);
+  };
+  const change = (
+    method: 'POST' | 'PATCH' | 'DELETE',
+    path: string,
+    parse: (fields: Fields, version: number) => ModelCommand,
+    isShown = false,
+  ): MlflowRoute => ({
+    method,
+    path,
+    handle: async ({ fields, request, reply }) => {
+      const [name, version] = [nameOf(fields), versionOf(fields)];
+      const written = await commands.version(name, parse(fields, version), api.metadata(request));
+      // The decider knows the model by its id only; the client is told the name it used.
+      if (written.kind === 'rejected' && written.rejection.code === 'MR_REGISTRY_VERSION_NOT_FOUND') throw versionNotFound(name, version);
+      api.sendPosition(reply, valueOf(written).position);
+      return isShown ? { model_version: versionJson(shown(name, version)) } : undefined;
+    },
+  });
+  return [
+    {
+      method: 'POST',
+      path: 'model-versions/create',
+      handle: async ({ fields, request, reply }) => {
+        const name = nameOf(fields);
+        const source = sourceOf(fields);
+        const runId = fields.string('run_id') || null;
+        const runLink = fields.string('run_link') || null;
+        const version = { source, runId, runLink, description: fields.string('description') ?? null, tags: tagsOf(fields) };
+        const { value, position } = valueOf(await commands.registerVersion(name, version, api.metadata(request)));
+        api.sendPosition(reply, position);
+        return { model_version: versionJson(shown(name, value.version)) };
+      },
+    },
+    { method: 'GET', path: 'model-versions/get', handle: async ({ fields }) => ({ model_version: versionJson(await read(fields)) }) },
+    {
+      method: 'GET',
+      path: 'model-versions/get-download-uri',
+      handle: async ({ fields }) => ({ artifact_uri: (await read(fields)).version.source }),
+    },
+    {
+      method: 'GET',
+      path: 'model-versions/search',
+      handle: async ({ fields }) => {
+        const limit = maxResultsOf(fields, LIMITS.versionsByDefault, LIMITS.versionsPerPage);
+        const offset = offsetOf(fields.string('page_token'));
+        const [matches, order] = [versionTest(fields.string('filter') ?? ''), versionOrder(fields.strings('order_by'))];
+        await view.upToDate();
+        const page = pageOf([...view.versions()].filter(matches).sort(order), offset, limit);
+        return { model_versions: page.items.map(versionJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
+      },
+    },
+    change(
+      'PATCH',
+      'model-versions/update',
+      (fields, version) => ({ type: 'DescribeVersion', version, description: fields.string('description') ?? '' }),
+      true,
+    ),
+    change(
+      'POST',
+      'model-versions/transition-stage',
+      (fields, version) => {
+        const to = stageOf(fields.requiredString('stage'));
+        return { type: 'MoveVersion', version, to, archiveOthers: fields.boolean('archive_existing_versions') };
+      },
+      true,
+    ),
+    change('DELETE', 'model-versions/delete', (_fields, version) => ({ type: 'DeleteVersion', version })),
+    change('POST', 'model-versions/set-tag', (fields, version) => ({ type: 'TagVersion', version, ...tagOf(fields) })),
+    change('DELETE', 'model-versions/delete-tag', (fields, version) => ({ type: 'UntagVersion', version, key: tagKeyOf(fields) })),
+  ];
+}
+
+/** A source the server could be made to read files by is refused: a local path is the client's, not the server's. */
+function sourceOf(fields: Fields): string {
+  const source = fields.requiredString('source');
+  const isLocal = source.startsWith('/') || /^file:/i.test(source) || !/^[a-z][a-z0-9+.-]*:/i.test(source);
+  if (isLocal) {
+    throw invalid(
+      `Invalid model version source: '${source}'. To use a local path as a model version source, log the model to a run of this server first ` +
+        'and register it from there (runs:/<run_id>/<path> or mlflow-artifacts:/...).',
+    );
+  }
+  if (/(^|[/\\])\.\.([/\\]|$)/.test(decoded(source))) throw invalid(`Invalid model version source: '${source}'. It cannot hold '..'.`);
+  return source;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

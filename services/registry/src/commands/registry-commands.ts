@@ -1,0 +1,89 @@
+import type { CommandMetadata, CommandOutcome, Event, Ids, Position, Rejection } from '@millrace/kernel';
+import { modelNotFound, MODELS, type ModelsCommand, type ModelsRejection } from '../domain/models/models.decider.js';
+import type { ModelsEvent } from '../domain/models/models.events.js';
+import type { ModelCommand, ModelRejection } from '../domain/model/model.decider.js';
+import type { ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
+import type { RegistryView } from '../queries/registry-view.js';
+import type { SourceResolver } from './source-resolver.js';
+
+/** The domain's write path. */
+export interface DecisionWriter {
+  handle<E extends Event, R extends Rejection>(
+    subject: string,
+    command: ModelsCommand | ModelCommand,
+    metadata: CommandMetadata,
+  ): Promise<CommandOutcome<E, R>>;
+}
+
+export type RegistryRejection = ModelsRejection | ModelRejection;
+
+/** How a write ended. `position` is what a later read may pass as `at-least`. */
+export type Written<T> =
+  | { readonly kind: 'written'; readonly value: T; readonly position: Position }
+  | { readonly kind: 'rejected'; readonly rejection: RegistryRejection };
+
+export interface NewVersion {
+  readonly source: string;
+  readonly runId: string | null;
+  readonly runLink: string | null;
+  readonly description: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What a client may do to registered models. Models are named on the wire and identified by `modelId` in the log. */
+export class RegistryCommands {
+  constructor(
+    private readonly log: DecisionWriter,
+    private readonly view: RegistryView,
+    private readonly sources: SourceResolver,
+    private readonly ids: Ids,
+  ) {}
+
+  /** Registers a model under a free name. Its id is derived from the command's, so a repeated command finds the first model. */
+  registerModel(
+    model: { name: string; description: string | null; tags: Readonly<Record<string, string>> },
+    metadata: CommandMetadata,
+  ): Promise<Written<ModelsEvent | undefined>> {
+    return this.models({ type: 'RegisterModel', modelId: this.ids.derived(metadata.commandId, 'model'), ...model }, metadata);
+  }
+
+  /** Any change of a model as such. */
+  async models(command: ModelsCommand, metadata: CommandMetadata): Promise<Written<ModelsEvent | undefined>> {
+    return written(await this.log.handle<ModelsEvent, ModelsRejection>(MODELS, command, metadata));
+  }
+
+  /** Registers a version: finds the artifact its source names and digests it, so that who serves it can tell it is the same. */
+  async registerVersion(name: string, version: NewVersion, metadata: CommandMetadata): Promise<Written<VersionRegistered>> {
+    const modelId = await this.#modelId(name);
+    if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
+    const artifact = await this.sources.resolve(version.source, version.runId);
+    const command: ModelCommand = { type: 'RegisterVersion', name, ...version, ...artifact };
+    const outcome = await this.log.handle<ModelEvent, ModelRejection>(`model/${modelId}`, command, metadata);
+    if (outcome.kind === 'accepted' && outcome.event.type === 'VersionRegistered') {
+      return { kind: 'written', value: outcome.event.data, position: outcome.position };
+    }
+    // Registering is never unchanged and never refused; a command id used for something else before says so.
+    if (outcome.kind === 'rejected') return outcome;
+    throw new TypeError(`command ${metadata.commandId} on model/${modelId} was not the registration of a version`);
+  }
+
+  /** Any change of one model's versions, stages and aliases. */
+  async version(name: string, command: ModelCommand, metadata: CommandMetadata): Promise<Written<ModelEvent | undefined>> {
+    const modelId = await this.#modelId(name);
+    if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
+    return written(await this.log.handle<ModelEvent, ModelRejection>(`model/${modelId}`, command, metadata));
+  }
+
+  /** The id behind a name. A name that looks free may only be so here: before saying so, this process reads to the log's end. */
+  async #modelId(name: string): Promise<string | undefined> {
+    const seen = this.view.model(name);
+    if (seen) return seen.registered.modelId;
+    await this.view.upToDate();
+    return this.view.model(name)?.registered.modelId;
+  }
+}
+
+function written<E extends Event, R extends RegistryRejection>(outcome: CommandOutcome<E, R>): Written<E | undefined> {
+  if (outcome.kind === 'rejected') return outcome;
+  return { kind: 'written', value: outcome.kind === 'accepted' ? outcome.event : undefined, position: outcome.position };
+}

@@ -1,0 +1,77 @@
+import { artifactDigest, artifactSegments, joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
+import { isFault } from '@millrace/kernel';
+import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
+import type { RegistryView } from '../queries/registry-view.js';
+
+/** Where a run keeps its artifacts; `undefined` for a run that is not known. */
+export type RunArtifactUri = (runId: string) => Promise<string | undefined>;
+
+/** What a version's source leads to in the artifact store. Both `null` when it lies elsewhere or nothing is there. */
+export interface ResolvedSource {
+  readonly artifactPath: string | null;
+  readonly digest: string | null;
+}
+
+const ELSEWHERE: ResolvedSource = { artifactPath: null, digest: null };
+
+/** Follows `mlflow-artifacts:`, `runs:` and `models:` sources to a path of the artifact store, and digests what is there. */
+export class SourceResolver {
+  constructor(
+    private readonly store: ArtifactStore,
+    private readonly view: RegistryView,
+    private readonly runArtifactUri: RunArtifactUri,
+  ) {}
+
+  async resolve(source: string, runId: string | null): Promise<ResolvedSource> {
+    const path = await this.#path(source, runId);
+    if (path === undefined || !isArtifactPath(path)) return ELSEWHERE;
+    const digest = await artifactDigest(this.store, path);
+    return { artifactPath: path, digest: digest?.sha256 ?? null };
+  }
+
+  async #path(source: string, runId: string | null): Promise<string | undefined> {
+    const proxied = proxiedArtifactPath(source);
+    if (proxied !== undefined) return proxied === '' ? undefined : proxied;
+    const [scheme, rest] = splitUri(source);
+    const [first = '', ...below] = rest.split('/').filter((segment) => segment !== '');
+    if (scheme === 'runs') {
+      const root = await this.runArtifactUri(first === '' ? (runId ?? '') : first);
+      const path = root === undefined ? undefined : proxiedArtifactPath(root);
+      return path === undefined ? undefined : joinArtifactPath(path, ...below);
+    }
+    if (scheme === 'models') return this.#pathOfModel(first, below);
+    return undefined;
+  }
+
+  /** `models:/name/3` and `models:/name@alias`: the artifact of a version registered before. */
+  async #pathOfModel(first: string, below: readonly string[]): Promise<string | undefined> {
+    await this.view.upToDate();
+    const at = first.lastIndexOf('@');
+    const name = decodeSafely(at > 0 ? first.slice(0, at) : first);
+    const version = at > 0 ? this.view.model(name)?.model.aliases.get(first.slice(at + 1)) : Number(below[0]);
+    if (version === undefined) return undefined;
+    return this.view.version(name, version)?.version.artifactPath ?? undefined;
+  }
+}
+
+function splitUri(uri: string): [scheme: string, rest: string] {
+  const colon = uri.indexOf(':');
+  return colon < 0 ? ['', uri] : [uri.slice(0, colon).toLowerCase(), uri.slice(colon + 1)];
+}
+
+function isArtifactPath(path: string): boolean {
+  try {
+    return artifactSegments(path).length > 0;
+  } catch (error) {
+    if (isFault(error)) return false;
+    throw error;
+  }
+}
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
