@@ -1,1 +1,31 @@
-export {};
+export { Chunk } from './chunk.js';
+export { decodeChunk, encodeChunk } from './chunk-codec.js';
+export { COLUMN_TYPES, parseColumnType, type ColumnType, type Value, type ValueKind } from './column-type.js';
+export type {
+  Aggregate,
+  EntityDefinition,
+  FeatureDefinition,
+  FeatureServiceDefinition,
+  FeatureViewDefinition,
+  SourceDefinition,
+} from './definitions.js';
+export { parseDuration } from './duration.js';
+export { EntityHistory } from './entity-history.js';
+export { encodeEntityKey, entityKeyText, recordKeyOf } from './entity-key.js';
+export { parseEventTime } from './event-time.js';
+export type { ViewRow } from './evaluate.js';
+export { OnlineReader, type EntityRow, type FeatureColumn, type FeatureVectors, type ViewPositions } from './online-reader.js';
+export { OnlineUpdater, type OnlineUpdaterOptions, type StagedBatch } from './online-updater.js';
+export {
+  compileFeatureService,
+  parseFeatureReference,
+  parseKeyValue,
+  servicePlan,
+  type ServiceFeature,
+  type ServicePlan,
+} from './service-plan.js';
+export { readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
+export { compileSource, invalidDefinition, type SourceColumn, type SourcePlan } from './source-plan.js';
+export { Status, STATUS_NAMES } from './status.js';
+export { checkpointKey, decodeCheckpoint, statePrefix, viewKey } from './store-keys.js';
+export { compileView, type PlanColumn, type PlanFeature, type ViewPlan, type WindowGroup } from './view-plan.js';

@@ -1,0 +1,185 @@
+import { endianness } from 'node:os';
+import { Fault } from '@millrace/kernel';
+import { Chunk, type ChunkColumn } from './chunk.js';
+import { PARTIALS, type TileTable } from './tile-table.js';
+import type { ViewPlan } from './view-plan.js';
+
+/*
+ * A chunk's bytes, little-endian, every array aligned to its items so that it can be read in place:
+ *   header      u8 format, u8 0, u16 columns, u32 events, u32 dense tiles, u32 0
+ *   f64         sums of the dense tiles; number columns (NaN is null)
+ *   i64         64-bit integer columns
+ *   u32         dense tiles' first events, their counts; event times; id hashes (high, low); ends of the texts by text column
+ *   u8          null bits of the 64-bit integer columns, then of the text columns; texts (UTF-8)
+ * No padding, no time of writing, nothing but the events: the same events give the same bytes.
+ */
+const FORMAT = 1;
+const HEADER = 16;
+
+if (endianness() !== 'LE') throw new Error('stored chunks are little-endian; this machine is not');
+
+export function encodeChunk(chunk: Chunk): Buffer {
+  const { plan, count, columns, tiles } = chunk;
+  const texts = columns.flatMap((column) => (column.kind === 'string' ? [encodeTexts(column.values, count)] : []));
+  const counts = countKinds(plan);
+  const nullBytes = (count + 7) >> 3;
+  const size =
+    HEADER +
+    8 * (tiles.partials.length + count * (counts.number + counts.bigint)) +
+    4 * (2 * tiles.count + count * (plan.hasId ? 3 : 1) + count * counts.string) +
+    nullBytes * (counts.bigint + counts.string) +
+    texts.reduce((sum, text) => sum + text.bytes.length, 0);
+  const bytes = new ArrayBuffer(size);
+  const header = new DataView(bytes);
+  header.setUint8(0, FORMAT);
+  header.setUint16(2, columns.length, true);
+  header.setUint32(4, count, true);
+  header.setUint32(8, tiles.count, true);
+
+  const doubles = new Float64Array(bytes, HEADER, tiles.partials.length + count * counts.number);
+  doubles.set(tiles.partials);
+  let at = tiles.partials.length;
+  for (const column of columns) {
+    if (column.kind !== 'number') continue;
+    copy(doubles, at, column.values, count);
+    at += count;
+  }
+  let offset = HEADER + 8 * doubles.length;
+  for (const column of columns) {
+    if (column.kind !== 'bigint') continue;
+    const longs = new BigInt64Array(bytes, offset, count);
+    for (let index = 0; index < count; index++) longs[index] = BigInt.asIntN(64, column.values[index] ?? 0n);
+    offset += 8 * count;
+  }
+  const words = new Uint32Array(bytes, offset, 2 * tiles.count + count * ((plan.hasId ? 3 : 1) + counts.string));
+  words.set(tiles.first);
+  words.set(tiles.events, tiles.count);
+  at = 2 * tiles.count;
+  for (const array of plan.hasId ? [chunk.times, chunk.idHigh, chunk.idLow] : [chunk.times]) {
+    copy(words, at, array, count);
+    at += count;
+  }
+  for (const text of texts) {
+    words.set(text.ends, at);
+    at += count;
+  }
+  offset += 4 * words.length;
+  const out = Buffer.from(bytes);
+  for (const kind of ['bigint', 'string'] as const) {
+    for (const column of columns) {
+      if (column.kind !== kind) continue;
+      for (let index = 0; index < count; index++) {
+        if (column.values[index] === null) out[offset + (index >> 3)] = (out[offset + (index >> 3)] as number) | (1 << (index & 7));
+      }
+      offset += nullBytes;
+    }
+  }
+  for (const text of texts) offset += text.bytes.copy(out, offset);
+  return out;
+}
+
+/** Reads a chunk back. Its arrays may share memory with `stored` or a copy of it; they are not to be written before the chunk has grown. */
+export function decodeChunk(plan: ViewPlan, index: number, stored: Buffer): Chunk {
+  if (stored.length < HEADER || stored[0] !== FORMAT || stored.readUInt16LE(2) !== plan.columns.length) {
+    throw new Fault('MR_FEATURES_STATE', `stored state of feature view ${plan.name} is not of this version; clear the online store`, false);
+  }
+  const bytes = aligned(stored);
+  const base = bytes.byteOffset;
+  const buffer = bytes.buffer;
+  const count = stored.readUInt32LE(4);
+  const tileCount = stored.readUInt32LE(8);
+  const counts = countKinds(plan);
+  const partials = tileCount * counts.number * PARTIALS;
+  let offset = base + HEADER;
+  const take = (length: number): Float64Array => {
+    const array = new Float64Array(buffer, offset, length);
+    offset += 8 * length;
+    return array;
+  };
+  const takeWords = (length: number): Uint32Array => {
+    const array = new Uint32Array(buffer, offset, length);
+    offset += 4 * length;
+    return array;
+  };
+  const sums = take(partials);
+  const numbers = Array.from({ length: counts.number }, () => take(count));
+  const longs = Array.from({ length: counts.bigint }, () => {
+    const array = new BigInt64Array(buffer, offset, count);
+    offset += 8 * count;
+    return array;
+  });
+  const tiles: TileTable = { count: tileCount, first: takeWords(tileCount), events: takeWords(tileCount), partials: sums };
+  const times = takeWords(count);
+  const idHigh = takeWords(plan.hasId ? count : 0);
+  const idLow = takeWords(plan.hasId ? count : 0);
+  const ends = Array.from({ length: counts.string }, () => takeWords(count));
+  const nullBytes = (count + 7) >> 3;
+  let at = offset - base;
+  const nulls = (): ((index: number) => boolean) => {
+    const from = at;
+    at += nullBytes;
+    return (item) => ((bytes[from + (item >> 3)] as number) & (1 << (item & 7))) !== 0;
+  };
+  const longNulls = longs.map(nulls);
+  const textNulls = ends.map(nulls);
+  const columns = plan.columns.map((column): ChunkColumn => {
+    if (column.kind === 'number') return { kind: 'number', values: numbers.shift() as Float64Array };
+    if (column.kind === 'bigint') {
+      const array = longs.shift() as BigInt64Array;
+      const isNull = longNulls.shift() as (item: number) => boolean;
+      const unsigned = column.type.name === 'UInt64';
+      return {
+        kind: 'bigint',
+        values: Array.from(array, (value, item) => (isNull(item) ? null : unsigned ? BigInt.asUintN(64, value) : value)),
+      };
+    }
+    const end = ends.shift() as Uint32Array;
+    const isNull = textNulls.shift() as (item: number) => boolean;
+    const text = Buffer.from(buffer, base + at, count === 0 ? 0 : end[count - 1]);
+    at += text.length;
+    const values = Array.from(end, (to, item) => (isNull(item) ? null : text.toString('utf8', item === 0 ? 0 : end[item - 1], to)));
+    return { kind: 'string', values };
+  });
+  return new Chunk(plan, index, { count, times, idHigh, idLow, columns, tiles });
+}
+
+/** Stores hand out slices of larger buffers; typed arrays need items at multiples of their size. */
+function aligned(stored: Buffer): Uint8Array<ArrayBuffer> {
+  if (stored.byteOffset % 8 === 0 && stored.buffer instanceof ArrayBuffer) {
+    return new Uint8Array(stored.buffer, stored.byteOffset, stored.length);
+  }
+  const copied = new Uint8Array(stored.length);
+  copied.set(stored);
+  return copied;
+}
+
+function copy<T extends Float64Array | Uint32Array>(into: T, at: number, from: T, count: number): void {
+  // A view costs more than the copy of a few items.
+  if (count > 32) into.set(from.subarray(0, count), at);
+  else for (let index = 0; index < count; index++) into[at + index] = from[index] as number;
+}
+
+function encodeTexts(values: readonly (string | null)[], count: number): { ends: Uint32Array; bytes: Buffer } {
+  const ends = new Uint32Array(count);
+  const parts: Buffer[] = [];
+  let end = 0;
+  for (let index = 0; index < count; index++) {
+    const part = Buffer.from(values[index] ?? '');
+    parts.push(part);
+    ends[index] = end += part.length;
+  }
+  return { ends, bytes: Buffer.concat(parts) };
+}
+
+/** Plans are few and asked often. */
+const KINDS = new WeakMap<ViewPlan, { number: number; bigint: number; string: number }>();
+
+function countKinds(plan: ViewPlan): { number: number; bigint: number; string: number } {
+  let counts = KINDS.get(plan);
+  if (!counts) {
+    counts = { number: 0, bigint: 0, string: 0 };
+    for (const column of plan.columns) counts[column.kind]++;
+    KINDS.set(plan, counts);
+  }
+  return counts;
+}

@@ -1,0 +1,241 @@
+import type { Value } from './column-type.js';
+import type { SourceEvent } from './source-event.js';
+import { EMPTY_TILES, tileTable, type TileTable } from './tile-table.js';
+import type { PlanColumn, ViewPlan } from './view-plan.js';
+
+/** One column of a chunk. Numbers hold null as NaN, which no event can carry. */
+export type ChunkColumn =
+  | { readonly kind: 'number'; values: Float64Array }
+  | { readonly kind: 'bigint'; values: (bigint | null)[] }
+  | { readonly kind: 'string'; values: (string | null)[] };
+
+/** From here on ids are looked up in a hash filter; below, reading along them is faster. */
+const FILTER_FROM = 48;
+const NO_WORDS = new Uint32Array(0);
+
+/** Which chunk an event time falls in. */
+export function chunkIndexOf(plan: ViewPlan, time: number): number {
+  return Math.floor(time / plan.spanMs);
+}
+
+/**
+ * The events of one entity, in one span of event time, in canonical order: by event time, then partition, then offset, each id once (of two
+ * with one id the later in the log stands). Its content is a function of the set of events alone, whatever the order they came in.
+ */
+export class Chunk {
+  count = 0;
+  /** Milliseconds after {@link start}. */
+  times: Uint32Array;
+  idHigh: Uint32Array;
+  idLow: Uint32Array;
+  readonly columns: ChunkColumn[];
+  #filter = NO_WORDS;
+  #filtered = 0;
+  #tiles: TileTable | undefined;
+
+  constructor(
+    readonly plan: ViewPlan,
+    readonly index: number,
+    content?: {
+      count: number;
+      times: Uint32Array;
+      idHigh: Uint32Array;
+      idLow: Uint32Array;
+      columns: ChunkColumn[];
+      tiles: TileTable;
+    },
+  ) {
+    this.count = content?.count ?? 0;
+    this.times = content?.times ?? NO_WORDS;
+    this.idHigh = content?.idHigh ?? NO_WORDS;
+    this.idLow = content?.idLow ?? NO_WORDS;
+    this.columns = content?.columns ?? plan.columns.map(emptyColumn);
+    this.#tiles = content?.tiles;
+  }
+
+  /** First millisecond of the chunk's span. */
+  get start(): number {
+    return this.index * this.plan.spanMs;
+  }
+
+  /** Sums of the dense tiles; computed once after a change. */
+  get tiles(): TileTable {
+    this.#tiles ??= this.count === 0 ? EMPTY_TILES : tileTable(this);
+    return this.#tiles;
+  }
+
+  value(column: number, at: number): Value {
+    const { kind, values } = this.columns[column] as ChunkColumn;
+    const value = values[at] as Value;
+    return kind === 'number' && value !== value ? null : value;
+  }
+
+  /** First event at or after `time` (which may lie outside the chunk). */
+  lowerBound(time: number): number {
+    const delta = time - this.start;
+    if (delta <= 0) return 0;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.times[middle] as number) < delta) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Takes events of this chunk's span, in log order (partition, then offset), all of them later in the log than what is here. */
+  merge(events: readonly SourceEvent[]): void {
+    const fresh = this.plan.hasId ? this.#withoutDuplicates(events) : events;
+    const sorted = isSorted(fresh) ? fresh : [...fresh].sort((a, b) => a.time - b.time);
+    this.#reserve(sorted.length);
+    const { start, times } = this;
+    let from = this.count - 1;
+    let to = this.count + sorted.length - 1;
+    for (let next = sorted.length - 1; next >= 0; next--) {
+      const event = sorted[next] as SourceEvent;
+      const delta = event.time - start;
+      while (from >= 0 && (times[from] as number) > delta) this.#move(from--, to--);
+      this.#place(event, delta, to--);
+    }
+    this.count += sorted.length;
+    this.#tiles = undefined;
+  }
+
+  /** Takes the events of another partition's chunk of the same span; partitions come in ascending order. */
+  mergeChunk(other: Chunk): void {
+    const { columns } = this.plan;
+    const width = this.plan.source.columns.length;
+    const events: SourceEvent[] = [];
+    for (let at = 0; at < other.count; at++) {
+      const values = new Array<Value>(width).fill(null);
+      for (let column = 0; column < columns.length; column++) values[(columns[column] as PlanColumn).source] = other.value(column, at);
+      const time = other.start + (other.times[at] as number);
+      events.push({ partition: 0, offset: 0, time, idHigh: other.idHigh[at] ?? 0, idLow: other.idLow[at] ?? 0, values });
+    }
+    this.merge(events);
+  }
+
+  /** Removes what the events supersede and returns those events that none of the same call supersedes. */
+  #withoutDuplicates(events: readonly SourceEvent[]): readonly SourceEvent[] {
+    const filtering = this.count + events.length >= FILTER_FROM;
+    if (filtering) this.#growFilter(events.length);
+    let superseded: Set<number> | undefined;
+    let dropped: Set<number> | undefined;
+    for (let next = 0; next < events.length; next++) {
+      const { idHigh, idLow } = events[next] as SourceEvent;
+      if (filtering && !this.#addToFilter(idLow)) continue;
+      const here = this.#find(idHigh, idLow);
+      if (here >= 0) (superseded ??= new Set()).add(here);
+      for (let earlier = 0; earlier < next; earlier++) {
+        const other = events[earlier] as SourceEvent;
+        if (other.idLow === idLow && other.idHigh === idHigh) (dropped ??= new Set()).add(earlier);
+      }
+    }
+    if (superseded) this.#remove(superseded);
+    return dropped ? events.filter((_, index) => !dropped.has(index)) : events;
+  }
+
+  #find(high: number, low: number): number {
+    const { idLow, idHigh, count } = this;
+    for (let at = 0; at < count; at++) if (idLow[at] === low && idHigh[at] === high) return at;
+    return -1;
+  }
+
+  #growFilter(more: number): void {
+    const wanted = (this.count + more) * 2;
+    if (this.#filter.length >= wanted && this.#filtered >= this.count) return;
+    let size = 128;
+    while (size < wanted * 2) size *= 2;
+    this.#filter = new Uint32Array(size);
+    this.#filtered = 0;
+    for (let at = 0; at < this.count; at++) this.#addToFilter(this.idLow[at] as number);
+  }
+
+  /** True when the word was there already, so its id may be known. */
+  #addToFilter(word: number): boolean {
+    const filter = this.#filter;
+    const mask = filter.length - 1;
+    const mark = word === 0 ? 1 : word;
+    for (let slot = Math.imul(word, 0x9e3779b1) & mask; ; slot = (slot + 1) & mask) {
+      const found = filter[slot];
+      if (found === mark) return true;
+      if (found === 0) {
+        filter[slot] = mark;
+        this.#filtered++;
+        return false;
+      }
+    }
+  }
+
+  #remove(superseded: ReadonlySet<number>): void {
+    let to = 0;
+    for (let from = 0; from < this.count; from++) {
+      if (superseded.has(from)) continue;
+      if (from !== to) this.#move(from, to);
+      to++;
+    }
+    this.count = to;
+    for (const column of this.columns) if (column.kind !== 'number') column.values.length = to;
+  }
+
+  #move(from: number, to: number): void {
+    this.times[to] = this.times[from] as number;
+    if (this.plan.hasId) {
+      this.idHigh[to] = this.idHigh[from] as number;
+      this.idLow[to] = this.idLow[from] as number;
+    }
+    for (const column of this.columns) column.values[to] = column.values[from] as never;
+  }
+
+  #place(event: SourceEvent, delta: number, to: number): void {
+    this.times[to] = delta;
+    if (this.plan.hasId) {
+      this.idHigh[to] = event.idHigh;
+      this.idLow[to] = event.idLow;
+    }
+    const { columns } = this.plan;
+    for (let index = 0; index < columns.length; index++) {
+      const value = event.values[(columns[index] as PlanColumn).source] as Value;
+      const column = this.columns[index] as ChunkColumn;
+      column.values[to] = (value === null && column.kind === 'number' ? NaN : value);
+    }
+  }
+
+  #reserve(more: number): void {
+    const needed = this.count + more;
+    if (needed > this.times.length) {
+      const capacity = needed + (needed >> 1) + 4;
+      this.times = grown(this.times, capacity, this.count);
+      if (this.plan.hasId) {
+        this.idHigh = grown(this.idHigh, capacity, this.count);
+        this.idLow = grown(this.idLow, capacity, this.count);
+      }
+      for (const column of this.columns) {
+        if (column.kind !== 'number') continue;
+        const values = new Float64Array(capacity);
+        values.set(column.values.subarray(0, this.count));
+        column.values = values;
+      }
+    }
+    // Plain arrays are filled from the back by `merge`; without this they would turn sparse.
+    for (const column of this.columns) {
+      if (column.kind !== 'number') for (let at = this.count; at < needed; at++) column.values.push(null);
+    }
+  }
+}
+
+function grown(words: Uint32Array, capacity: number, count: number): Uint32Array {
+  const larger = new Uint32Array(capacity);
+  larger.set(words.subarray(0, count));
+  return larger;
+}
+
+function emptyColumn(column: PlanColumn): ChunkColumn {
+  return column.kind === 'number' ? { kind: 'number', values: new Float64Array(0) } : { kind: column.kind, values: [] };
+}
+
+function isSorted(events: readonly SourceEvent[]): boolean {
+  for (let at = 1; at < events.length; at++) if ((events[at] as SourceEvent).time < (events[at - 1] as SourceEvent).time) return false;
+  return true;
+}

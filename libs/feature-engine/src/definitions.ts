@@ -1,0 +1,56 @@
+/** A stream of events: where it is and what its events hold. The plain shape of a `Source` resource. */
+export interface SourceDefinition {
+  readonly name: string;
+  readonly topic: string;
+  /** Column name -> type, in ClickHouse's words. */
+  readonly schema: Readonly<Record<string, string>>;
+  /** The column that says when the event happened. */
+  readonly eventTime: string;
+  /** The column that names the event; events with the same id are one, and the later in the log stands. */
+  readonly eventId?: string | undefined;
+  /** Columns whose values make the record's key, in this order. Without it an entity's events may be in any partition. */
+  readonly key?: readonly string[] | undefined;
+}
+
+/** What features are about. The plain shape of an `Entity` resource. */
+export interface EntityDefinition {
+  readonly name: string;
+  /** Join key -> type, in order. A join key is also the name of the source's column. */
+  readonly joinKeys: Readonly<Record<string, string>>;
+}
+
+export type Aggregate = 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
+
+export interface FeatureDefinition {
+  readonly name: string;
+  readonly aggregate: Aggregate;
+  /** Needed by all but `count`; with it `count` counts the values that are not null. */
+  readonly column?: string | undefined;
+  /** `[T - window, T)`. Needed by all but `last`; without it `last` is the latest value at or before T. */
+  readonly window?: string | undefined;
+}
+
+/** Features of one entity from one source. The plain shape of a `FeatureView` resource. */
+export interface FeatureViewDefinition {
+  readonly name: string;
+  readonly entity: string;
+  readonly source: string;
+  readonly features: readonly FeatureDefinition[];
+  /** How old a latest value may be. */
+  readonly ttl?: string | undefined;
+  /** Kept in the online store; true when absent. */
+  readonly online?: boolean | undefined;
+  /** How far behind an entity's newest event an online read may ask and still be exact; one hour when absent. */
+  readonly history?: string | undefined;
+  /** Time covered by one stored chunk; the longest window (28 days at most) when absent. Shorter suits entities with very many events. */
+  readonly span?: string | undefined;
+}
+
+/** What a model asks for. The plain shape of a `FeatureService` resource. */
+export interface FeatureServiceDefinition {
+  readonly name: string;
+  /** `view` for all of a view's features, or `view:feature`. */
+  readonly features: readonly string[];
+  /** What the caller brings along: name -> type. */
+  readonly request?: Readonly<Record<string, string>> | undefined;
+}

@@ -1,0 +1,263 @@
+import type { OnlineGuard, OnlineStore, OnlineWrite } from '@millrace/online-store';
+import { chunkIndexOf, Chunk } from './chunk.js';
+import { decodeChunk, encodeChunk } from './chunk-codec.js';
+import type { Value } from './column-type.js';
+import { encodeEntityKey, entityKeyText } from './entity-key.js';
+import { addBehind, decodeHead, encodeHead, horizonOf, lastOf, newHead, type Head } from './head.js';
+import type { SourceEvent } from './source-event.js';
+import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey } from './store-keys.js';
+import type { ViewPlan } from './view-plan.js';
+
+/** One entity of one partition, as far as it is in memory. */
+interface Entity {
+  readonly key: Buffer;
+  readonly headKey: Buffer;
+  head: Head | null;
+  /** Chunks in memory; one that the head names and that is not here is in the store. */
+  readonly chunks: Map<number, Chunk>;
+}
+
+/** What a batch does to one entity. */
+interface Touched {
+  readonly entity: Entity;
+  /** In log order. */
+  readonly events: SourceEvent[];
+  /** Chunks that the events belong to. */
+  readonly indexes: Set<number>;
+  readonly isNew: boolean;
+}
+
+/** A batch's effect, to be written in one step. */
+export interface StagedBatch {
+  readonly writes: OnlineWrite[];
+  readonly guard: OnlineGuard;
+}
+
+export interface OnlineUpdaterOptions {
+  readonly plan: ViewPlan;
+  readonly store: OnlineStore;
+  readonly partition: number;
+  /** Events held in memory between batches; beyond it the entities touched longest ago are dropped and read again when needed. */
+  readonly maxCachedEvents?: number;
+}
+
+/**
+ * Keeps one view's state of one partition up to the log. A batch is staged (loaded, merged, encoded once), then written by the caller in one
+ * step together with the checkpoint and under its guard: whoever's checkpoint is not the stored one has lost the partition, or the store was
+ * emptied, and must {@link load} again. So each event counts once, whatever crashes or overlaps.
+ */
+export class OnlineUpdater {
+  readonly plan: ViewPlan;
+  readonly #store: OnlineStore;
+  readonly #partition: number;
+  readonly #checkpointKey: Buffer;
+  readonly #maxCached: number;
+  /** In the order of the last touch. */
+  #entities = new Map<string, Entity>();
+  #cachedEvents = 0;
+  #checkpoint: Buffer | null = null;
+  #next = 0;
+
+  constructor(options: OnlineUpdaterOptions) {
+    this.plan = options.plan;
+    this.#store = options.store;
+    this.#partition = options.partition;
+    this.#checkpointKey = checkpointKey(options.plan, options.partition);
+    this.#maxCached = options.maxCachedEvents ?? 2_000_000;
+  }
+
+  /** Offset of the next record to apply. */
+  get nextOffset(): number {
+    return this.#next;
+  }
+
+  /** Forgets what is in memory and reads the checkpoint. */
+  async load(): Promise<void> {
+    this.#forget();
+    const [stored] = await this.#store.getMany([this.#checkpointKey]);
+    this.#checkpoint = stored ?? null;
+    this.#next = decodeCheckpoint(this.#checkpoint);
+  }
+
+  /**
+   * Works the batch into memory and returns what to write. Events before {@link nextOffset} are ignored. After a write that did not
+   * happen, {@link load} before the next batch: memory is ahead of the store.
+   */
+  async stage(events: readonly SourceEvent[], nextOffset: number): Promise<StagedBatch> {
+    const touched = this.#group(events);
+    await this.#fetch(touched);
+    const writes: OnlineWrite[] = [];
+    for (const change of touched.values()) this.#apply(change, writes);
+    const guard = { key: this.#checkpointKey, value: this.#checkpoint };
+    this.#next = Math.max(this.#next, nextOffset);
+    this.#checkpoint = encodeCheckpoint(this.#next);
+    writes.push({ key: this.#checkpointKey, value: this.#checkpoint });
+    this.#evict();
+    return { writes, guard };
+  }
+
+  /** Stages and writes. False: the guard did not hold; {@link load} and read on from {@link nextOffset}. */
+  async apply(events: readonly SourceEvent[], nextOffset: number): Promise<boolean> {
+    const { writes, guard } = await this.stage(events, nextOffset);
+    return this.#store.writeMany(writes, [guard]);
+  }
+
+  #group(events: readonly SourceEvent[]): Map<string, Touched> {
+    const touched = new Map<string, Touched>();
+    const { plan } = this;
+    const { joinKeys } = plan;
+    const single = joinKeys.length === 1 ? (joinKeys[0] as (typeof joinKeys)[number]).source : -1;
+    for (const event of events) {
+      if (event.offset < this.#next) continue;
+      const text = single >= 0 ? String(event.values[single]) : entityKeyText(joinKeys.map((key) => event.values[key.source] as Value));
+      let change = touched.get(text);
+      if (!change) touched.set(text, (change = this.#touch(text, event)));
+      change.events.push(event);
+      change.indexes.add(chunkIndexOf(plan, event.time));
+    }
+    return touched;
+  }
+
+  #touch(text: string, event: SourceEvent): Touched {
+    let entity = this.#entities.get(text);
+    const isNew = entity === undefined;
+    if (entity) this.#entities.delete(text);
+    else {
+      const key = encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value));
+      entity = { key, headKey: headKey(this.plan, key, this.#partition), head: null, chunks: new Map() };
+    }
+    this.#entities.set(text, entity);
+    return { entity, events: [], indexes: new Set(), isNew };
+  }
+
+  /** Reads heads and chunks that are not in memory: one round trip, and a second for chunks that fall behind the horizon and hold a latest value. */
+  async #fetch(touched: ReadonlyMap<string, Touched>): Promise<void> {
+    let keys: Buffer[] = [];
+    let takers: ((value: Buffer | null) => void)[] = [];
+    const wantChunk = (entity: Entity, index: number): void => {
+      keys.push(chunkKey(this.plan, entity.key, this.#partition, index));
+      takers.push((value) => {
+        if (value) this.#cache(entity, decodeChunk(this.plan, index, value));
+      });
+    };
+    const read = async (): Promise<void> => {
+      if (keys.length === 0) return;
+      const found = await this.#store.getMany(keys);
+      for (let at = 0; at < takers.length; at++) (takers[at] as (typeof takers)[number])(found[at] as Buffer | null);
+      keys = [];
+      takers = [];
+    };
+    for (const { entity, indexes, isNew } of touched.values()) {
+      if (isNew) {
+        keys.push(entity.headKey);
+        takers.push((value) => {
+          entity.head = value && decodeHead(this.plan, value);
+        });
+      }
+      for (const index of indexes) {
+        if (entity.chunks.has(index)) continue;
+        if (isNew || entity.head?.chunks.includes(index)) wantChunk(entity, index);
+      }
+    }
+    await read();
+    if (this.plan.latestColumns.length === 0) return;
+    for (const { entity, indexes } of touched.values()) {
+      if (!entity.head) continue;
+      const horizon = Math.max(...indexes) - this.plan.keep;
+      const last = entity.head.chunks.findLast((index) => index <= horizon);
+      if (last !== undefined && !entity.chunks.has(last)) wantChunk(entity, last);
+    }
+    await read();
+  }
+
+  /** Event by event in log order, so that the result does not depend on where batches are cut; what can be, is merged once per chunk. */
+  #apply({ entity, events }: Touched, writes: OnlineWrite[]): void {
+    const { plan } = this;
+    const head = (entity.head ??= newHead(chunkIndexOf(plan, (events[0] as SourceEvent).time)));
+    const pending = new Map<number, SourceEvent[]>();
+    const gone: number[] = [];
+    for (const event of events) {
+      const index = chunkIndexOf(plan, event.time);
+      if (index > head.newest) this.#advance(entity, head, index, pending, gone);
+      else if (index <= horizonOf(plan, head)) {
+        addBehind(plan, head, event);
+        continue;
+      }
+      const group = pending.get(index);
+      if (group) group.push(event);
+      else pending.set(index, [event]);
+    }
+    for (const index of gone) writes.push({ key: chunkKey(plan, entity.key, this.#partition, index), value: null });
+    for (const [index, group] of pending) {
+      const chunk = this.#merge(entity, index, group);
+      writes.push({ key: chunkKey(plan, entity.key, this.#partition, index), value: encodeChunk(chunk) });
+      addSorted(head.chunks, index);
+      if (index === head.newest) head.latest = lastOf(plan, chunk);
+    }
+    head.appliedOffset = (events[events.length - 1] as SourceEvent).offset;
+    writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
+  }
+
+  /** A new newest chunk: those that fall behind the horizon go, and the last of them leaves its latest event. */
+  #advance(entity: Entity, head: Head, newest: number, pending: Map<number, SourceEvent[]>, gone: number[]): void {
+    const { plan } = this;
+    head.newest = newest;
+    const horizon = horizonOf(plan, head);
+    const falling = new Set([...head.chunks, ...pending.keys()].filter((index) => index <= horizon));
+    if (falling.size === 0) return;
+    if (plan.latestColumns.length > 0) {
+      const last = Math.max(...falling);
+      const late = pending.get(last);
+      // One that is not in memory here is followed by another in this batch, whose latest event takes its place.
+      const chunk = late ? this.#merge(entity, last, late) : entity.chunks.get(last);
+      head.behind = chunk ? lastOf(plan, chunk) : null;
+    }
+    head.truncated = true;
+    head.chunks = head.chunks.filter((index) => index > horizon);
+    for (const index of falling) {
+      pending.delete(index);
+      this.#uncache(entity, index);
+      gone.push(index);
+    }
+  }
+
+  #merge(entity: Entity, index: number, events: readonly SourceEvent[]): Chunk {
+    let chunk = entity.chunks.get(index);
+    if (!chunk) this.#cache(entity, (chunk = new Chunk(this.plan, index)));
+    const before = chunk.count;
+    chunk.merge(events);
+    this.#cachedEvents += chunk.count - before;
+    return chunk;
+  }
+
+  #cache(entity: Entity, chunk: Chunk): void {
+    entity.chunks.set(chunk.index, chunk);
+    this.#cachedEvents += chunk.count;
+  }
+
+  #uncache(entity: Entity, index: number): void {
+    this.#cachedEvents -= entity.chunks.get(index)?.count ?? 0;
+    entity.chunks.delete(index);
+  }
+
+  /** Entities without events cost memory too, so each counts for some. */
+  #evict(): void {
+    const weightOfEntity = 20;
+    for (const [text, entity] of this.#entities) {
+      if (this.#cachedEvents + this.#entities.size * weightOfEntity <= this.#maxCached) return;
+      for (const index of [...entity.chunks.keys()]) this.#uncache(entity, index);
+      this.#entities.delete(text);
+    }
+  }
+
+  #forget(): void {
+    this.#entities = new Map();
+    this.#cachedEvents = 0;
+  }
+}
+
+function addSorted(indexes: number[], index: number): void {
+  if (indexes.includes(index)) return;
+  indexes.push(index);
+  indexes.sort((a, b) => a - b);
+}

@@ -1,0 +1,61 @@
+import type { Value } from './column-type.js';
+import { hash64, hash64Halves } from './hash64.js';
+import type { SourcePlan } from './source-plan.js';
+
+/** An event of a source, decoded: values by the source's column index. */
+export interface SourceEvent {
+  readonly partition: number;
+  readonly offset: number;
+  /** Event time, milliseconds since the epoch. */
+  readonly time: number;
+  /** 64-bit hash of the event id; both 0 when the source has no ids. */
+  readonly idHigh: number;
+  readonly idLow: number;
+  readonly values: readonly Value[];
+}
+
+export type DecodedEvent = { readonly ok: true; readonly value: SourceEvent } | { readonly ok: false; readonly reason: string };
+
+/** Times outside 0000..9999 are no event's; the bound also keeps chunk indexes small. */
+const EARLIEST = -62_167_219_200_000;
+const LATEST = 253_402_300_799_999;
+
+/** Reads one parsed JSON object as an event of the source, or says which field is wrong. Unknown fields are ignored. */
+export function readSourceEvent(source: SourcePlan, json: unknown, partition: number, offset: number): DecodedEvent {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return { ok: false, reason: 'the event is not a JSON object' };
+  const fields = json as Readonly<Record<string, unknown>>;
+  const { columns } = source;
+  const values = new Array<Value>(columns.length);
+  for (let index = 0; index < columns.length; index++) {
+    const { name, type } = columns[index] as (typeof columns)[number];
+    const field = fields[name];
+    if (field === null || field === undefined) {
+      if (!type.nullable) return { ok: false, reason: `field ${name} is ${field === null ? 'null' : 'missing'}; it must be ${type.name}` };
+      values[index] = null;
+      continue;
+    }
+    const value = type.parse(field);
+    if (value === undefined) return { ok: false, reason: `field ${name} is ${show(field)}; it must be ${type.name}` };
+    values[index] = value;
+  }
+  const time = values[source.eventTime] as number;
+  if (!(time >= EARLIEST && time <= LATEST)) return { ok: false, reason: `field ${eventTimeName(source)} is outside the years 0 to 9999` };
+  let idHigh = 0;
+  let idLow = 0;
+  if (source.eventId >= 0) {
+    const id = values[source.eventId] as Exclude<Value, null>;
+    hash64(typeof id === 'string' ? id : String(id));
+    idHigh = hash64Halves[0] as number;
+    idLow = hash64Halves[1] as number;
+  }
+  return { ok: true, value: { partition, offset, time, idHigh, idLow, values } };
+}
+
+function eventTimeName(source: SourcePlan): string {
+  return (source.columns[source.eventTime] as SourcePlan['columns'][number]).name;
+}
+
+function show(field: unknown): string {
+  const text = JSON.stringify(field);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
