@@ -146,5 +146,13 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-argument': 'off',
     },
   },
+  {
+    // The kernel itself imports nothing; its specs may use the test tools, and still nothing of the house.
+    files: ['libs/kernel/src/**/*.spec.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': 'off',
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^(?!\\.|@jest/globals$|fast-check$|node:)' }] }],
+    },
+  },
   prettier,
 );
