@@ -8,7 +8,6 @@ import { HostModule } from '../host/host.module.js';
 import { openHost, type Host, type HostOptions } from '../host/host.js';
 import { NestLogger } from '../host/logger.js';
 import { resourceRoutes } from '../resources/resources.routes.js';
-import { ResourcesApiModule } from '../resources/resources-api.module.js';
 import { StoredCheckpoints } from '../transport/checkpoints.js';
 import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
@@ -61,7 +60,7 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
   const { config, metrics, telemetry, ids, logger, health, consumers, topics, online } = host;
   const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids });
   addHealthRoutes(adapter.getInstance(), health, metrics);
-  const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), ResourcesApiModule, module] };
+  const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(logger));
   rawRoutes(app.get(HttpAdapterHost), { body: 'buffer' }, (scope) =>

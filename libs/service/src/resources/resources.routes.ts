@@ -9,7 +9,6 @@ import {
   type ApplyContext,
   type Kind,
   type Resource,
-  type ResourceDeleted,
   type ResourceEvent,
   type ResourceRejection,
 } from '@millrace/resources';
