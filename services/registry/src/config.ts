@@ -1,4 +1,4 @@
-import { kitConfig, type ConfigGroup } from '@millrace/service';
+import { defineConfig } from '@millrace/service';
 
-/** What this service reads from the environment: the kit's variables; it has none of its own yet. */
-export const registryConfig: readonly ConfigGroup[] = [kitConfig];
+/** Variables of this service alone; those every process shares are the kit's. */
+export const registryConfig = defineConfig('registry', {});

@@ -1,6 +1,5 @@
-import 'reflect-metadata';
 import { runMain } from '@millrace/service';
 import { registryConfig } from './config.js';
 import { RegistryModule } from './registry.module.js';
 
-await runMain(RegistryModule, registryConfig, 'registry');
+await runMain(RegistryModule, [registryConfig]);

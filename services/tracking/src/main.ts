@@ -1,6 +1,5 @@
-import 'reflect-metadata';
 import { runMain } from '@millrace/service';
 import { trackingConfig } from './config.js';
 import { TrackingModule } from './tracking.module.js';
 
-await runMain(TrackingModule, trackingConfig, 'tracking');
+await runMain(TrackingModule, [trackingConfig]);

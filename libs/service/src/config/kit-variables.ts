@@ -51,7 +51,11 @@ const variables = {
   ),
   kafkaSaslUsername: variable('MILLRACE_KAFKA_SASL_USERNAME', optional, 'User name for SASL.'),
   kafkaSaslPassword: variable('MILLRACE_KAFKA_SASL_PASSWORD', optional, 'Password for SASL.', { secret: true }),
-  kafkaReplication: variable('MILLRACE_KAFKA_REPLICATION', integer(1, 32, 1), 'Replicas of the topics we create.'),
+  kafkaReplication: variable(
+    'MILLRACE_KAFKA_REPLICATION',
+    integer(1, 32).optional(),
+    'Copies of the topics we create. Not set: three, or one per broker when there are fewer.',
+  ),
 
   redisUrl: variable(
     'MILLRACE_REDIS_URL',

@@ -67,16 +67,15 @@ export function port(fallback: number): z.ZodType<number> {
   return integer(0, 65_535, fallback);
 }
 
-export function integer(least: number, most: number, fallback: number): z.ZodType<number> {
-  return z
-    .string()
-    .default(String(fallback))
-    .transform((text, context) => {
-      const value = Number(text);
-      if (/^-?\d+$/.test(text) && value >= least && value <= most) return value;
-      context.addIssue({ code: 'custom', message: `is not a whole number from ${least} to ${most}` });
-      return z.NEVER;
-    });
+/** Without a fallback it has to be given, unless it is made optional. */
+export function integer(least: number, most: number, fallback?: number): z.ZodType<number> {
+  const text = fallback === undefined ? z.string() : z.string().default(String(fallback));
+  return text.transform((value, context) => {
+    const number = Number(value);
+    if (/^-?\d+$/.test(value) && number >= least && number <= most) return number;
+    context.addIssue({ code: 'custom', message: `is not a whole number from ${least} to ${most}` });
+    return z.NEVER;
+  });
 }
 
 export function flag(fallback: boolean): z.ZodType<boolean> {

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
 import { S3ArtifactStore } from '@millrace/artifact-store-s3';
 import type { EventLog } from '@millrace/event-log';
+import { KafkaEventLog, type KafkaEventLogOptions } from '@millrace/event-log-kafka';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import type { Clock, Scheduler, StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
@@ -10,13 +11,16 @@ import { LmdbOnlineStore } from '@millrace/online-store-lmdb';
 import { RedisOnlineStore } from '@millrace/online-store-redis';
 import { LmdbStateStore } from '@millrace/state-store';
 import type { Logger } from 'pino';
+import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
+import { Sparing } from '../log/sparing.js';
 import { connectWithRetries } from './connect.js';
 import type { DataDirectory } from './data-directory.js';
 
 export interface AdapterContext {
+  readonly service: string;
   readonly config: Config;
   readonly directory: DataDirectory;
   readonly clock: Clock;
@@ -103,8 +107,34 @@ async function openOffline({ config, directory, logger }: AdapterContext): Promi
   });
 }
 
-async function openLog({ directory, clock, scheduler }: AdapterContext): Promise<EventLog> {
-  return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
+async function openLog(context: AdapterContext): Promise<EventLog> {
+  const { config, directory, clock, scheduler, logger } = context;
+  const { kafkaBrokers, connectDeadlineMs } = config;
+  if (kafkaBrokers === undefined) return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
+  const what = `the event log (Kafka at ${kafkaBrokers.join(', ')})`;
+  const options = { ...kafkaOptions(context), brokers: kafkaBrokers };
+  return connectWithRetries({ what, variable: 'MILLRACE_KAFKA_BROKERS', deadlineMs: connectDeadlineMs, logger }, () =>
+    KafkaEventLog.connect(options),
+  );
+}
+
+function kafkaOptions({ config, clock, logger, service }: AdapterContext): Omit<KafkaEventLogOptions, 'brokers'> {
+  const { kafkaTls, kafkaTlsCa, kafkaTlsCert, kafkaTlsKey, kafkaSaslMechanism, kafkaSaslUsername, kafkaSaslPassword, kafkaReplication } =
+    config;
+  const sparing = new Sparing(clock, 1000);
+  const file = (name: string, path: string | undefined) => (path === undefined ? {} : { [name]: readFileSync(path) });
+  return {
+    clientId: `millrace-${service}`,
+    ...(kafkaReplication === undefined ? {} : { replicationFactor: kafkaReplication }),
+    ...(kafkaTls ? { ssl: { ...file('ca', kafkaTlsCa), ...file('cert', kafkaTlsCert), ...file('key', kafkaTlsKey) } } : {}),
+    ...(kafkaSaslMechanism
+      ? { sasl: { mechanism: kafkaSaslMechanism, username: kafkaSaslUsername ?? '', password: kafkaSaslPassword ?? '' } }
+      : {}),
+    onFault: (fault) =>
+      sparing.run(fault.code, (unsaid) =>
+        logger[fault.retryable ? 'warn' : 'error']({ code: fault.code, reason: fault.message, unsaid }, 'the log has trouble'),
+      ),
+  };
 }
 
 async function openState({ directory, logger }: AdapterContext, name: string, version: string): Promise<StateStore> {

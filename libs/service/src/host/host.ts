@@ -109,7 +109,7 @@ async function open(
   const directory = DataDirectory.open(config.dataDir);
   lifecycle.add('data-directory', config.dataDir, () => directory.close());
   const adapters: Adapters = { ...configuredAdapters, ...options.adapters };
-  const context: AdapterContext = { config, directory, clock, scheduler, logger };
+  const context: AdapterContext = { service, config, directory, clock, scheduler, logger };
 
   const log = await adapters.log(context);
   lifecycle.add('log', 'event log', () => log.close());

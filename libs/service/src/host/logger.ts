@@ -5,7 +5,7 @@ export interface LoggerOptions {
   readonly level: Level | 'silent';
   readonly service: string;
   /** Ids of the trace that is active, if one is. */
-  readonly trace: () => Readonly<Record<string, string>> | undefined;
+  readonly trace?: () => Readonly<Record<string, string>> | undefined;
   readonly destination?: DestinationStream;
 }
 
@@ -36,7 +36,7 @@ export function createLogger(options: LoggerOptions): Logger {
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: REDACTED, censor: '(redacted)' },
-    mixin: () => options.trace() ?? {},
+    ...(options.trace ? { mixin: () => options.trace?.() ?? {} } : {}),
   };
   return options.destination ? pino(settings, options.destination) : pino(settings);
 }

@@ -1,30 +1,41 @@
 import { isFault } from '@millrace/kernel';
 import type { DynamicModule, Type } from '@nestjs/common';
+import type { Logger } from 'pino';
 import { loadConfig } from '../config/config.js';
 import type { ConfigGroup } from '../config/variable.js';
 import { bootstrap, type RunningService } from '../http/bootstrap.js';
 
-/**
- * The main.ts of every service: configuration, start, signals. The first SIGTERM or SIGINT stops gracefully, the second at once. What nobody
- * caught is a defect: the process says so and ends, because its state is not to be trusted; the log has everything.
- */
+/** The main.ts of every service: configuration, start, signals. `service` is the name in logs, metrics and traces. */
 export async function runMain(module: Type | DynamicModule, groups: readonly ConfigGroup[], service?: string): Promise<RunningService> {
-  try {
+  return runOrExplain(async () => {
     const config = loadConfig(groups);
     const running = await bootstrap(module, config, service === undefined ? {} : { service });
-    running.host.metrics.collectProcess();
-    stopOnSignals(running);
-    crashOnDefects(running);
+    const { logger, metrics } = running.host;
+    metrics.collectProcess();
+    stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => running.close() });
+    crashOnDefects(logger);
     return running;
+  });
+}
+
+/** Ends the process with the reason when `start` fails. Faults are for the operator: the sentence is enough. Anything else is a bug and shows where. */
+export async function runOrExplain<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
   } catch (error) {
-    // Faults are for the operator: the sentence is enough. Anything else is a bug and shows where.
     process.stderr.write(`${isFault(error) ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     process.exit(1);
   }
 }
 
-function stopOnSignals(running: RunningService): void {
-  const { logger, config } = running.host;
+export interface StopOptions {
+  readonly logger: Logger;
+  readonly deadlineMs: number;
+  readonly close: () => Promise<void>;
+}
+
+/** The first SIGTERM or SIGINT stops gracefully and is cut short at the deadline; the second stops at once. */
+export function stopOnSignals({ logger, deadlineMs, close }: StopOptions): void {
   let isStopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (isStopping) {
@@ -34,11 +45,11 @@ function stopOnSignals(running: RunningService): void {
     isStopping = true;
     logger.info({ signal }, 'stopping');
     const deadline = setTimeout(() => {
-      logger.error({ deadlineMs: config.shutdownDeadlineMs }, 'the stop took too long and was cut short; the log has everything');
+      logger.error({ deadlineMs }, 'the stop took too long and was cut short; the log has everything');
       process.exit(1);
-    }, config.shutdownDeadlineMs);
+    }, deadlineMs);
     deadline.unref();
-    running.close().then(
+    close().then(
       () => {
         logger.info('stopped');
         process.exit(0);
@@ -53,9 +64,10 @@ function stopOnSignals(running: RunningService): void {
   process.on('SIGINT', stop);
 }
 
-function crashOnDefects(running: RunningService): void {
+/** What nobody caught is a defect: the process says so and ends, because its state is not to be trusted; the log has everything. */
+export function crashOnDefects(logger: Logger): void {
   const crash = (kind: string) => (error: unknown) => {
-    running.host.logger.fatal({ err: error }, `defect: ${kind}; the process ends`);
+    logger.fatal({ err: error }, `defect: ${kind}; the process ends`);
     process.exit(1);
   };
   process.on('uncaughtException', crash('uncaught exception'));

@@ -4,6 +4,7 @@ import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/config.js';
+import { EventsApiModule } from '../events/events-api.module.js';
 import { HostModule } from '../host/host.module.js';
 import { openHost, type Host, type HostOptions } from '../host/host.js';
 import { NestLogger } from '../host/logger.js';
@@ -60,7 +61,7 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
   const { config, metrics, telemetry, ids, logger, health, consumers, topics, online } = host;
   const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids });
   addHealthRoutes(adapter.getInstance(), health, metrics);
-  const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), module] };
+  const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), EventsApiModule.of(host.service), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(logger));
   rawRoutes(app.get(HttpAdapterHost), { body: 'buffer' }, (scope) =>

@@ -1,0 +1,43 @@
+import { ALL_TOPICS, topicManifest } from '@millrace/contracts';
+import { deadLetterTopicOf, type EventLog } from '@millrace/event-log';
+import type { ResourceCatalog } from '@millrace/resources';
+
+export interface VisibleTopic {
+  readonly name: string;
+  readonly kind: 'decisions' | 'facts' | 'source' | 'dead-letters';
+  readonly holds: string;
+}
+
+/**
+ * The topics a process shows: the platform's own, those of the sources it knows, and the dead letters of both. Whatever else is
+ * on a shared broker is none of its business.
+ */
+export class VisibleTopics {
+  constructor(
+    private readonly log: EventLog,
+    private readonly catalog: ResourceCatalog,
+  ) {}
+
+  /** Those that exist, by name. */
+  async list(): Promise<VisibleTopic[]> {
+    const existing = await this.log.topics();
+    return [...existing].sort().flatMap((name) => this.find(name) ?? []);
+  }
+
+  /** What is known of a topic by its name, whether it exists or not. */
+  find(name: string): VisibleTopic | undefined {
+    const manifest = topicManifest(name);
+    if (manifest) return { name, kind: manifest.kind, holds: manifest.holds };
+    for (const topic of this.#sources()) {
+      if (topic.name === name) return topic;
+    }
+    const origin = [...ALL_TOPICS, ...this.#sources()].find((topic) => deadLetterTopicOf(topic.name) === name);
+    return origin && { name, kind: 'dead-letters', holds: `what could not be taken from ${origin.name}` };
+  }
+
+  *#sources(): Iterable<VisibleTopic> {
+    for (const { name, spec } of this.catalog.list('Source')) {
+      yield { name: spec.topic, kind: 'source', holds: `events of source ${name}` };
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import { PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
+import { Agent, createServer, request as ask, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { landingPage } from '../landing-page.js';
+import { SERVICES, serviceOf, type ServiceName } from './routes.js';
+
+export interface RouterOptions {
+  /** Where each service listens, `http://host:port`. */
+  readonly upstreams: Readonly<Record<ServiceName, string>>;
+  readonly logger: Host['logger'];
+  readonly metrics: Metrics;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+}
+
+/** RFC 9110, 7.6.1: these belong to one connection and are not passed on. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const PROBE_TIMEOUT_MS = 5000;
+const MOST_CONNECTIONS = 1024;
+
+/**
+ * Gives the five services one address: a reverse proxy that streams both ways and knows nothing but the table of paths. Stateless,
+ * so any number of them may run.
+ */
+export class Router {
+  readonly server: Server;
+  readonly #options: RouterOptions;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  #isStopping = false;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    const {
+      maxHeaderBytes: maxHeaderSize,
+      headersTimeoutMs: headersTimeout,
+      requestTimeoutMs: requestTimeout,
+      keepAliveTimeoutMs: keepAliveTimeout,
+    } = options;
+    this.server = createServer({ maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, noDelay: true }, (request, response) =>
+      this.#route(request, response),
+    );
+  }
+
+  listen(port: number, host: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, host, () => {
+        this.server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  get url(): string {
+    const { address, port } = this.server.address() as AddressInfo;
+    return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Stops accepting, lets running requests end. */
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeIdleConnections();
+    await closed;
+    this.#agent.destroy();
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse): void {
+    const url = request.url ?? '/';
+    switch (url) {
+      case '/':
+        respond(response, 200, 'text/html; charset=utf-8', landingPage('five services behind a router'));
+        return;
+      case '/healthz':
+        respond(response, 200, 'application/json', JSON.stringify({ status: 'ok', fatal: [] }));
+        return;
+      case '/readyz':
+        void this.#readiness(response);
+        return;
+      case '/metrics':
+        void this.#options.metrics.scrape().then((text) => respond(response, 200, this.#options.metrics.registry.contentType, text));
+        return;
+      default:
+    }
+    const service = serviceOf(url);
+    if (!service) {
+      problem(response, 404, 'MR_ROUTER_NOT_FOUND', `no service answers ${url.split('?')[0]}`);
+      return;
+    }
+    const started = performance.now();
+    response.once('close', () => {
+      const labels = { method: request.method ?? '', route: service, status: String(response.statusCode) };
+      this.#options.metrics.httpSeconds.observe(labels, (performance.now() - started) / 1000);
+    });
+    this.#forward(service, request, response);
+  }
+
+  #forward(service: ServiceName, request: IncomingMessage, response: ServerResponse, isSecondTry = false): void {
+    const upstream = this.#ask(service, request, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, headersOf(answer.rawHeaders));
+      answer.pipe(response);
+      // An answer cut short must not look whole to the client.
+      answer.once('error', () => response.destroy());
+    });
+    upstream.once('error', (error: NodeJS.ErrnoException) => {
+      if (response.headersSent || response.destroyed) {
+        response.destroy();
+        return;
+      }
+      // A kept connection may be closed by the other side just as it is used again. Without a body, asking once more is safe.
+      const isBodyless = request.method === 'GET' || request.method === 'HEAD';
+      if (upstream.reusedSocket && isBodyless && !isSecondTry && error.code === 'ECONNRESET') {
+        this.#forward(service, request, response, true);
+        return;
+      }
+      this.#options.logger.warn({ service, url: request.url, reason: error.message }, 'a service could not be reached');
+      request.unpipe(upstream);
+      request.resume();
+      problem(response, 502, 'MR_ROUTER_UNREACHABLE', `the ${service} service cannot be reached`);
+    });
+    response.once('close', () => {
+      if (!response.writableFinished) upstream.destroy();
+    });
+    if (isSecondTry) upstream.end();
+    else request.pipe(upstream);
+  }
+
+  #ask(service: ServiceName, request: IncomingMessage, onAnswer: (answer: IncomingMessage) => void): ClientRequest {
+    const { hostname, port } = new URL(this.#options.upstreams[service]);
+    const headers = headersOf(request.rawHeaders);
+    const forwarded = [request.headers['x-forwarded-for'], request.socket.remoteAddress].filter(Boolean).join(', ');
+    headers.push('x-forwarded-for', forwarded);
+    // A body of unknown length goes on as one.
+    if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
+    return ask({ hostname, port, method: request.method, path: request.url, headers, agent: this.#agent }, onAnswer);
+  }
+
+  /** Ready when every service is; says which is not and what it misses. */
+  async #readiness(response: ServerResponse): Promise<void> {
+    const checks = await Promise.all(SERVICES.map(async (service) => ({ name: service, ...(await this.#probe(service)) })));
+    if (this.#isStopping) checks.push({ name: 'router' as ServiceName, ok: false, detail: 'is stopping' });
+    const ready = checks.every((check) => check.ok);
+    const body = { status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks };
+    respond(response, ready ? 200 : 503, 'application/json', JSON.stringify(body));
+  }
+
+  async #probe(service: ServiceName): Promise<{ ok: boolean; detail?: unknown }> {
+    try {
+      const answer = await fetch(`${this.#options.upstreams[service]}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+      const body = (await answer.json()) as { missing?: unknown };
+      return answer.ok ? { ok: true } : { ok: false, detail: body.missing };
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      return { ok: false, detail: `cannot be reached: ${cause}` };
+    }
+  }
+}
+
+/** Name, value, name, value: repeated headers and their case stay as they came. */
+function headersOf(raw: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const lower = name.toLowerCase();
+    if (!HOP_BY_HOP.has(lower) && lower !== 'x-forwarded-for') kept.push(name, raw[i + 1] as string);
+  }
+  return kept;
+}
+
+function respond(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+function problem(response: ServerResponse, status: number, code: string, detail: string): void {
+  const title = status === 404 ? 'Not Found' : 'Bad Gateway';
+  if (status === 502) response.setHeader('retry-after', '1');
+  respond(response, status, PROBLEM_JSON, JSON.stringify({ type: `urn:millrace:problem:${code}`, title, status, detail, code }));
+}

@@ -1,0 +1,64 @@
+/** The five services behind one address. */
+export const SERVICES = ['tracking', 'registry', 'features', 'inference', 'experimentation'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+/**
+ * Who answers which path when the services run apart. First match wins. `*` stands for one segment, `**` at the end for anything
+ * below (or nothing). Every route a service registers has to be found here; a test holds the table against the services.
+ */
+const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
+  ['/api/*/mlflow/registered-models/**', 'registry'],
+  ['/api/*/mlflow/model-versions/**', 'registry'],
+  ['/ajax-api/*/mlflow/registered-models/**', 'registry'],
+  ['/ajax-api/*/mlflow/model-versions/**', 'registry'],
+  ['/api/*/mlflow/**', 'tracking'],
+  ['/api/*/mlflow-artifacts/**', 'tracking'],
+  ['/ajax-api/*/mlflow/**', 'tracking'],
+  ['/ajax-api/*/mlflow-artifacts/**', 'tracking'],
+  ['/get-artifact', 'tracking'],
+  ['/health', 'tracking'],
+  ['/version', 'tracking'],
+
+  ['/get-online-features', 'features'],
+  ['/push', 'features'],
+  ['/materialize', 'features'],
+  ['/materialize-incremental', 'features'],
+  ['/api/v1/sources/**', 'features'],
+  ['/api/v1/training-sets/**', 'features'],
+  ['/api/v1/features/**', 'features'],
+  ['/api/v1/feature-views/**', 'features'],
+  ['/api/v1/feature-services/**', 'features'],
+
+  ['/v2/**', 'inference'],
+  ['/api/v1/deployments/**', 'inference'],
+  ['/api/v1/predictions/**', 'inference'],
+  ['/api/v1/models/*/infer', 'inference'],
+
+  ['/api/v1/experiments/**', 'experimentation'],
+  ['/ofrep/**', 'experimentation'],
+
+  ['/api/v1/runs/**', 'tracking'],
+  ['/api/v1/models/**', 'registry'],
+  // Every service takes commands on resources; one of them has to be asked.
+  ['/api/v1/apply', 'registry'],
+  ['/api/v1/resources/**', 'registry'],
+];
+
+const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(pattern), service }));
+
+/** The service a path belongs to; `undefined` for a path nobody has. The query string is not looked at. */
+export function serviceOf(url: string): ServiceName | undefined {
+  const query = url.indexOf('?');
+  const path = query < 0 ? url : url.slice(0, query);
+  return COMPILED.find(({ expression }) => expression.test(path))?.service;
+}
+
+function compile(pattern: string): RegExp {
+  const isOpen = pattern.endsWith('/**');
+  const fixed = isOpen ? pattern.slice(0, -'/**'.length) : pattern;
+  const source = fixed
+    .split('/')
+    .map((segment) => (segment === '*' ? '[^/]+' : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .join('/');
+  return new RegExp(`^${source}${isOpen ? '(?:/.*)?' : '/?'}$`);
+}
