@@ -55,6 +55,8 @@ export interface MetricSpec {
   readonly name: string;
   /** `label`: from the labels of the deployment's predictions; `outcome`: from outcomes sent for the experiment. */
   readonly source: 'label' | 'outcome';
+  /** Of a metric over labels: the label's name; when absent, labels called as the metric and labels without a name count. */
+  readonly label?: string;
   /** `squaredError`: the mean of (prediction - label)^2, for labels only. */
   readonly type: 'mean' | 'proportion' | 'squaredError';
 }

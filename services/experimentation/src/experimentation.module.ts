@@ -58,6 +58,7 @@ export class ExperimentationModule implements OnModuleInit {
       name: 'experimentation.exposures',
       topic: TOPICS.exposures.name,
       table: 'millrace.exposures',
+      shared: true,
       decode: decodeExposure,
       toRows: exposureRow,
     });
@@ -65,6 +66,7 @@ export class ExperimentationModule implements OnModuleInit {
       name: 'experimentation.outcomes',
       topic: TOPICS.outcomes.name,
       table: 'millrace.outcomes',
+      shared: true,
       decode: decodeOutcome,
       toRows: outcomeRow,
     });
@@ -72,7 +74,8 @@ export class ExperimentationModule implements OnModuleInit {
     rawRoutes(this.http, { body: 'buffer' }, (scope) =>
       experimentRoutes(scope, {
         find: async (name, request) => {
-          await awaitPosition(request, this.resources.log);
+          const readers = [this.resources.log, this.#exposures, this.#outcomes].filter((reader) => reader !== undefined);
+          await awaitPosition(request, ...readers);
           return experiments.get(name);
         },
         expose: (facts, traceparent) => this.#append(TOPICS.exposures.name, 'UnitExposed', facts, traceparent),

@@ -9,7 +9,7 @@ import {
   type SampleRatioTest,
 } from '@millrace/statistics';
 import type { Experiment, Metric } from '../domain/experiment/experiment.js';
-import { EXPOSED_UNITS_SQL, metricSql } from './metric-sql.js';
+import { EXPOSED_UNITS_SQL, metricParameters, metricSql } from './metric-sql.js';
 
 export interface VariantCount {
   readonly variant: string;
@@ -71,10 +71,10 @@ export async function experimentResults(store: OfflineStore, experiment: Experim
 }
 
 async function metricResult(store: OfflineStore, experiment: Experiment, metric: Metric, level: number): Promise<MetricResult> {
-  const rows = await store.query<{ variant: string; n: string; mean: number | null; variance: number | null }>(metricSql(metric), {
-    experiment: experiment.name,
-    metric: metric.name,
-  });
+  const rows = await store.query<{ variant: string; n: string; mean: number | null; variance: number | null }>(
+    metricSql(metric),
+    metricParameters(experiment.name, metric),
+  );
   const moments = experiment.variants.map(({ name }) => {
     const row = rows.find((item) => item.variant === name);
     return { variant: name, moments: momentsFrom(Number(row?.n ?? 0), row?.mean ?? 0, row?.variance ?? 0) };

@@ -1,8 +1,9 @@
+import type { SqlParameters } from '@millrace/offline-store';
 import type { Metric } from '../domain/experiment/experiment.js';
 
 /**
  * One value per unit, then count, mean and variance per variant. Only what came at or after the unit's first exposure counts. An outcome told
- * twice (same id) counts once. Parameters: `experiment`, `metric`.
+ * twice (same id) counts once. Parameters: {@link metricParameters}.
  */
 export function metricSql(metric: Metric): string {
   return `
@@ -12,6 +13,12 @@ FROM
 ${metric.source === 'outcome' ? outcomeUnits(metric.type) : labelUnits(metric.type)}
 )
 GROUP BY first_variant`;
+}
+
+/** A label that was given no name is called `label`. */
+export function metricParameters(experiment: string, metric: Metric): SqlParameters {
+  if (metric.source === 'outcome') return { experiment, metric: metric.name };
+  return { experiment, labels: metric.label === undefined ? [metric.name, 'label'] : [metric.label] };
 }
 
 /** Every exposed unit has a value: who shows no outcome has none of it. */
@@ -30,8 +37,8 @@ function outcomeUnits(type: Metric['type']): string {
 }
 
 /**
- * A unit counts once a label of one of its predictions has come: before that its value is not known, which is not zero. Labels of the
- * metric's name count, and labels that were given no name.
+ * A unit counts once a label of one of its predictions has come: before that its value is not known, which is not zero. Which labels
+ * count is in parameter `labels`.
  */
 function labelUnits(type: Metric['type']): string {
   const value = {
@@ -47,7 +54,7 @@ function labelUnits(type: Metric['type']): string {
     ) AS p ON assumeNotNull(p.unit) = e.unit AND p.variant = e.first_variant AND p.time >= e.exposed_at
     INNER JOIN
     (
-        SELECT * FROM millrace.prediction_labels WHERE name IN ({metric:String}, 'label') AND latest.1 IS NOT NULL
+        SELECT * FROM millrace.prediction_labels WHERE name IN {labels:Array(String)} AND latest.1 IS NOT NULL
     ) AS l ON l.prediction_id = p.prediction_id AND l.row = p.row
     ${type === 'squaredError' ? 'WHERE p.prediction IS NOT NULL' : ''}
     GROUP BY e.first_variant, e.unit`;

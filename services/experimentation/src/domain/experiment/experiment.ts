@@ -20,6 +20,8 @@ export interface Metric {
   readonly name: string;
   /** `outcome`: sent for the experiment; `label`: from the labels of the predictions its variants made. */
   readonly source: 'outcome' | 'label';
+  /** Of a metric over labels: the label's name; when absent, labels called as the metric and labels without a name count. */
+  readonly label?: string;
   /**
    * What one unit's value is. `mean`: of outcomes their sum (0 without any), of labels their mean. `proportion`: whether
    * any is not zero. `squaredError`: the mean of (prediction - label)^2, for labels only: the Brier score of a probability.
