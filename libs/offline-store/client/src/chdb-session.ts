@@ -20,6 +20,8 @@ export interface ChdbSessionOptions {
    * each lane gets a quarter of them and the last quarter stays free for files, names and LMDB.
    */
   readonly threads?: number;
+  /** Guests at a time, where they are the purpose of the process. */
+  readonly guests?: number;
   readonly maxWaiting?: number;
 }
 
@@ -84,7 +86,7 @@ export class ChdbSession {
     this.#lanes = {
       write: new Slots('offline store (writes)', perLane, maxWaiting),
       read: new Slots('offline store (reads)', perLane, maxWaiting),
-      guest: new Slots("analysts' port", perLane, Math.min(maxWaiting, 100)),
+      guest: new Slots("analysts' port", options.guests ?? perLane, Math.min(maxWaiting, 100)),
     };
   }
 
