@@ -198,7 +198,7 @@ export class Chunk {
     for (let index = 0; index < columns.length; index++) {
       const value = event.values[(columns[index] as PlanColumn).source] as Value;
       const column = this.columns[index] as ChunkColumn;
-      column.values[to] = (value === null && column.kind === 'number' ? NaN : value);
+      column.values[to] = value === null && column.kind === 'number' ? NaN : value;
     }
   }
 

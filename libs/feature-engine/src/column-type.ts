@@ -38,7 +38,8 @@ type Base = Omit<ColumnType, 'name' | 'nullable'>;
 function baseType(name: string): Base | undefined {
   const integer = /^(U?)Int(8|16|32|64)$/.exec(name);
   if (integer) return integerType(integer[1] === 'U', Number(integer[2]));
-  if (DATE_TIME_64.test(name)) return timeType(10 ** (3 - Number((DATE_TIME_64.exec(name) as RegExpExecArray)[1])));
+  const dateTime = DATE_TIME_64.exec(name);
+  if (dateTime) return timeType(10 ** (3 - Number(dateTime[1])), YEAR_1900, YEAR_2300);
   switch (name) {
     case 'Bool':
       return { ...NUMBER, parse: (json) => (json === true || json === 1 ? 1 : json === false || json === 0 ? 0 : undefined) };
@@ -50,9 +51,9 @@ function baseType(name: string): Base | undefined {
     case 'String':
       return { ...NUMBER, kind: 'string', parse: (json) => (typeof json === 'string' ? json.toWellFormed() : undefined) };
     case 'Date':
-      return timeType(86_400_000);
+      return timeType(86_400_000, YEAR_1900, YEAR_2300);
     case 'DateTime':
-      return timeType(1_000);
+      return timeType(1_000, 0, 2 ** 32 * 1_000);
     default:
       return undefined;
   }
@@ -66,15 +67,18 @@ function parseFloat32(json: unknown): number | undefined {
   return Number.isFinite(rounded) ? rounded : undefined;
 }
 
-/** A time cut down to the unit its type can hold, so that what is stored offline is what was counted online. */
-function timeType(unit: number): Base {
+const YEAR_1900 = Date.UTC(1900, 0, 1);
+const YEAR_2300 = Date.UTC(2300, 0, 1);
+
+/** A time cut down to the unit its type can hold, and within what ClickHouse can, so that what is stored offline is what was counted online. */
+function timeType(unit: number, from: number, to: number): Base {
   return {
     kind: 'number',
     isInteger: false,
     isTime: true,
     parse: (json) => {
       const time = parseEventTime(json);
-      return time === undefined ? undefined : Math.floor(time / unit) * unit;
+      return time === undefined || time < from || time >= to ? undefined : Math.floor(time / unit) * unit;
     },
   };
 }

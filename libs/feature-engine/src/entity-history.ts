@@ -1,47 +1,83 @@
 import { Chunk, chunkIndexOf } from './chunk.js';
-import { evaluate, type EntityState, type ViewRow } from './evaluate.js';
+import { evaluate, type ViewRow } from './evaluate.js';
 import type { SourceEvent } from './source-event.js';
 import type { ViewPlan } from './view-plan.js';
+
+/** Partition -> next offset: only events before it were known. */
+export type KnownPositions = Readonly<Record<number, number>>;
+
+/** Events of one chunk's span, and the chunk once it has been asked for. */
+interface Part {
+  readonly events: SourceEvent[];
+  /** Last offset by partition. */
+  readonly last: Map<number, number>;
+  chunk: Chunk | undefined;
+}
 
 /**
  * All events of one entity, for values at any time: how training sets and checks are computed. The same chunks, the same arithmetic as online.
  * Events may come in any order; `(partition, offset)` says which of two with one id stands.
  */
-export class EntityHistory implements EntityState {
-  readonly indexes: readonly number[];
-  readonly horizon = -Infinity;
-  readonly latest = undefined;
-  readonly behind = undefined;
-  readonly #chunks = new Map<number, Chunk>();
+export class EntityHistory {
+  readonly #parts = new Map<number, Part>();
+  readonly #indexes: readonly number[];
 
   constructor(
     readonly plan: ViewPlan,
-    events: readonly SourceEvent[],
+    events: Iterable<SourceEvent>,
   ) {
-    const byChunk = new Map<number, SourceEvent[]>();
     for (const event of events) {
       const index = chunkIndexOf(plan, event.time);
-      const group = byChunk.get(index);
-      if (group) group.push(event);
-      else byChunk.set(index, [event]);
+      let part = this.#parts.get(index);
+      if (!part) this.#parts.set(index, (part = { events: [], last: new Map(), chunk: undefined }));
+      part.events.push(event);
+      if (event.offset > (part.last.get(event.partition) ?? -1)) part.last.set(event.partition, event.offset);
     }
-    for (const [index, group] of byChunk) {
-      group.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
-      const chunk = new Chunk(plan, index);
-      chunk.merge(group);
-      this.#chunks.set(index, chunk);
-    }
-    this.indexes = [...byChunk.keys()].sort((a, b) => a - b);
+    this.#indexes = [...this.#parts.keys()].sort((a, b) => a - b);
   }
 
-  chunk(index: number): Chunk | undefined {
-    return this.#chunks.get(index);
-  }
-
-  /** The view's values at `at`. */
-  at(at: number): ViewRow {
+  /** The view's values at `at`; with `known`, as they were when only the events before these positions had been applied. */
+  at(at: number, known?: KnownPositions): ViewRow {
     const row: ViewRow = { values: [], statuses: [], times: [] };
-    evaluate(this.plan, at, this, row);
+    const indexes = known ? this.#indexes.filter((index) => isKnownInPart(this.#part(index), known)) : this.#indexes;
+    const chunk = (index: number): Chunk => this.#chunk(index, known);
+    evaluate(this.plan, at, { indexes, chunk, horizon: -Infinity, latest: undefined, behind: undefined }, row);
     return row;
   }
+
+  #part(index: number): Part {
+    return this.#parts.get(index) as Part;
+  }
+
+  /** A chunk that is known whole is built once; of any other the known events are taken anew. */
+  #chunk(index: number, known: KnownPositions | undefined): Chunk {
+    const part = this.#part(index);
+    if (known && !isWhollyKnown(part, known)) {
+      return chunkOf(
+        this.plan,
+        index,
+        part.events.filter((event) => isKnown(event, known)),
+      );
+    }
+    return (part.chunk ??= chunkOf(this.plan, index, part.events));
+  }
+}
+
+function chunkOf(plan: ViewPlan, index: number, events: readonly SourceEvent[]): Chunk {
+  const chunk = new Chunk(plan, index);
+  chunk.merge([...events].sort((a, b) => a.partition - b.partition || a.offset - b.offset));
+  return chunk;
+}
+
+function isKnown(event: SourceEvent, known: KnownPositions): boolean {
+  return event.offset < (known[event.partition] ?? 0);
+}
+
+function isWhollyKnown(part: Part, known: KnownPositions): boolean {
+  for (const [partition, offset] of part.last) if (offset >= (known[partition] ?? 0)) return false;
+  return true;
+}
+
+function isKnownInPart(part: Part, known: KnownPositions): boolean {
+  return isWhollyKnown(part, known) || part.events.some((event) => isKnown(event, known));
 }

@@ -10,7 +10,7 @@ export type {
   SourceDefinition,
 } from './definitions.js';
 export { parseDuration } from './duration.js';
-export { EntityHistory } from './entity-history.js';
+export { EntityHistory, type KnownPositions } from './entity-history.js';
 export { encodeEntityKey, entityKeyText, recordKeyOf } from './entity-key.js';
 export { parseEventTime } from './event-time.js';
 export type { ViewRow } from './evaluate.js';

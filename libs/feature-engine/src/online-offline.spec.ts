@@ -223,6 +223,34 @@ describe('online, offline and oracle', () => {
     expect(invalid).toBeGreaterThan(0);
   }, 600_000);
 
+  test('what was served after any prefix of the log is what offline says was known then', async () => {
+    await fc.assert(
+      fc.asyncProperty(history, fc.nat(200), async (given, cut) => {
+        const plan = compileView(view(given.span, given.ttl, given.history), entity, source(given.keyed));
+        const log = logOf(given.trips, given.keyed);
+        const events = decode(plan, log);
+        const store = new MemoryOnlineStore();
+        await project(plan, store, events.slice(0, cut), [], false);
+        const reader = new OnlineReader(store, () => PARTITIONS);
+        const service = servicePlan(plan.features.map((feature, index) => ({ view: plan, feature: index, name: feature.name })));
+        for (const question of given.questions) {
+          const at = EPOCH + question;
+          const { columns, positions } = await reader.readVectors(service, ENTITIES, at);
+          for (const [row, { city, line }] of ENTITIES.entries()) {
+            const mine = events.filter((_, index) => log[index]!.trip.city === city && log[index]!.trip.line === line);
+            const offline = new EntityHistory(plan, mine).at(at, positions[plan.name]);
+            for (const [index, column] of columns.entries()) {
+              if (column.statuses[row] === Status.INVALID) continue;
+              const served = [column.values[row], column.statuses[row], column.times[row]];
+              expect(served).toEqual([offline.values[index], offline.statuses[index], offline.times[index]]);
+            }
+          }
+        }
+      }),
+      { numRuns: Math.ceil(RUNS / 10) },
+    );
+  }, 600_000);
+
   test('however the log is cut into batches, with warm or cold memory, the stored bytes are the same', async () => {
     await fc.assert(
       fc.asyncProperty(history, fc.array(fc.nat(200), { maxLength: 8 }), async (given, otherCuts) => {

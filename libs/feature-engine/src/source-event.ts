@@ -16,10 +16,6 @@ export interface SourceEvent {
 
 export type DecodedEvent = { readonly ok: true; readonly value: SourceEvent } | { readonly ok: false; readonly reason: string };
 
-/** Times outside 0000..9999 are no event's; the bound also keeps chunk indexes small. */
-const EARLIEST = -62_167_219_200_000;
-const LATEST = 253_402_300_799_999;
-
 /** Reads one parsed JSON object as an event of the source, or says which field is wrong. Unknown fields are ignored. */
 export function readSourceEvent(source: SourcePlan, json: unknown, partition: number, offset: number): DecodedEvent {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return { ok: false, reason: 'the event is not a JSON object' };
@@ -39,7 +35,6 @@ export function readSourceEvent(source: SourcePlan, json: unknown, partition: nu
     values[index] = value;
   }
   const time = values[source.eventTime] as number;
-  if (!(time >= EARLIEST && time <= LATEST)) return { ok: false, reason: `field ${eventTimeName(source)} is outside the years 0 to 9999` };
   let idHigh = 0;
   let idLow = 0;
   if (source.eventId >= 0) {
@@ -49,10 +44,6 @@ export function readSourceEvent(source: SourcePlan, json: unknown, partition: nu
     idLow = hash64Halves[1] as number;
   }
   return { ok: true, value: { partition, offset, time, idHigh, idLow, values } };
-}
-
-function eventTimeName(source: SourcePlan): string {
-  return (source.columns[source.eventTime] as SourcePlan['columns'][number]).name;
 }
 
 function show(field: unknown): string {
