@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build, install, root, run, toolEnvironment } from './setup.mjs';
+import { install, root, run, toolEnvironment } from './setup.mjs';
 
 const STEPS = ['check', 'spec', 'int', 'e2e', 'chaos'];
 const asked = process.argv.slice(2);
@@ -37,7 +37,14 @@ async function check(name, command, args, options = {}) {
 /** One kind of jest test; its own counts go into the total. */
 async function jest(kind, env, workers) {
   const report = join(scratch, `${kind}.json`);
-  const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--selectProjects', kind, `--maxWorkers=${workers}`];
+  const args = [
+    '--experimental-vm-modules',
+    '--no-warnings',
+    'node_modules/jest/bin/jest.js',
+    '--selectProjects',
+    kind,
+    `--maxWorkers=${workers}`,
+  ];
   args.push('--json', `--outputFile=${report}`, '--forceExit');
   try {
     await run('node', args, { env });
@@ -54,7 +61,9 @@ async function jest(kind, env, workers) {
   }
   passed += result.numPassedTests;
   // A suite that could not even be loaded has no failed test in it, but it failed.
-  const brokenSuites = result.testResults.filter((suite) => suite.status === 'failed' && suite.assertionResults.every((test) => test.status !== 'failed'));
+  const brokenSuites = result.testResults.filter(
+    (suite) => suite.status === 'failed' && suite.assertionResults.every((test) => test.status !== 'failed'),
+  );
   failed += result.numFailedTests + brokenSuites.length;
   for (const suite of brokenSuites) failures.push(`${suite.name}: ${suite.message.split('\n').slice(0, 8).join('\n')}`);
   for (const suite of result.testResults) {
@@ -71,7 +80,13 @@ await check('generate contracts and build', 'node', [join(root, 'tools', 'build-
 
 if (wanted('check')) {
   await check('types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']);
-  await check('lint and boundaries (eslint)', 'eslint', ['.', '--max-warnings=0', '--cache', '--cache-location', 'node_modules/.cache/eslint/']);
+  await check('lint and boundaries (eslint)', 'eslint', [
+    '.',
+    '--max-warnings=0',
+    '--cache',
+    '--cache-location',
+    'node_modules/.cache/eslint/',
+  ]);
   await check('format (prettier)', 'prettier', ['--check', '--log-level=warn', '.']);
   await check('dead code (knip)', 'knip', ['--no-progress']);
 }
@@ -82,7 +97,14 @@ const needsEngines = wanted('int') || wanted('e2e') || wanted('chaos');
 const enginesFile = join(scratch, 'engines.json');
 try {
   if (needsEngines) {
-    await check('engines start (Kafka, Redis, S3)', 'node', [join(root, 'tools', 'engines.mjs'), 'start', '--write-env', enginesFile, '--for-pid', String(process.pid)]);
+    await check('engines start (Kafka, Redis, S3)', 'node', [
+      join(root, 'tools', 'engines.mjs'),
+      'start',
+      '--write-env',
+      enginesFile,
+      '--for-pid',
+      String(process.pid),
+    ]);
     engines = JSON.parse(readFileSync(enginesFile, 'utf8'));
   }
   const withEngines = { ...environment, ...engines.env };
@@ -93,7 +115,8 @@ try {
   failed++;
   failures.push(`the run itself: ${error.stack}`);
 } finally {
-  if (needsEngines) await run('node', [join(root, 'tools', 'engines.mjs'), 'stop', '--env', enginesFile]).catch((error) => console.log(error.message));
+  if (needsEngines)
+    await run('node', [join(root, 'tools', 'engines.mjs'), 'stop', '--env', enginesFile]).catch((error) => console.log(error.message));
   rmSync(scratch, { recursive: true, force: true });
 }
 

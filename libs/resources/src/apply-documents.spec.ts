@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { CommandMetadata, CommandOutcome, LoggedDecision } from '@millrace/kernel';
+import type { CommandMetadata, CommandOutcome } from '@millrace/kernel';
 import { createHash } from 'node:crypto';
 import { applyDocuments, type ApplyContext } from './apply-documents.js';
 import { resource, type ResourceCommand, type ResourceState } from './domain/resource/resource.decider.js';
