@@ -1,3 +1,5 @@
+import type { Quality } from '../quality.js';
+
 /** One thing the main job holds to be true of the platform, and whether it was. */
 export interface Check {
   readonly name: string;
@@ -10,27 +12,15 @@ export interface MainJobReport {
   readonly events: number;
   readonly eventsPerSecond: number;
   readonly trainingRows: number;
-  readonly quality: {
-    readonly champion: ModelQuality;
-    readonly challenger: ModelQuality;
-    /** Brier score of always answering the base rate, on the same held-out later flights. */
-    readonly baseRateBrier: number;
-    readonly baseRate: number;
-    readonly heldOutRows: number;
-  };
+  /** On held-out flights later than those the models were trained on. */
+  readonly quality: { readonly champion: Quality; readonly challenger: Quality; readonly heldOutRows: number };
   readonly predictions: number;
   readonly latencyMs: { readonly p50: number; readonly p99: number };
   readonly verified: { readonly compared: number; readonly mismatches: number };
   readonly experiment: unknown;
-  /** SHA-256 over every training row and every served vector: two topologies that agree bit for bit print the same. */
+  /** SHA-256 over every training row and every served vector: two topologies that agree bit for bit give the same. */
   readonly featureDigest: string;
   readonly checks: readonly Check[];
-}
-
-export interface ModelQuality {
-  readonly auc: number;
-  readonly brier: number;
-  readonly logLoss: number;
 }
 
 /** Progress: a step began, or went on. */

@@ -10,7 +10,6 @@ export async function embeddedTopology(dataDirectory: string, env: Readonly<Reco
   const platform = new ServiceProcess({
     name: 'platform',
     script: 'services/platform/dist/main.js',
-    args: ['--empty'],
     env: {
       MILLRACE_DATA_DIR: dataDirectory,
       MILLRACE_PORT: String(port),
