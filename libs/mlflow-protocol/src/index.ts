@@ -5,4 +5,11 @@ export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCod
 export { checkEntityName, checkLength } from './names.js';
 export { parseOrderBy, type OrderClause } from './order-by.js';
 export { offsetOf, pageOf, pageToken, type Page } from './page-token.js';
-export { registerMlflowRoutes, sendMlflowError, type MlflowCall, type MlflowRoute, type MlflowRoutesOptions } from './routes.js';
+export {
+  registerMlflowRoutes,
+  registerUnknownMlflowPaths,
+  sendMlflowError,
+  type MlflowCall,
+  type MlflowRoute,
+  type MlflowRoutesOptions,
+} from './routes.js';

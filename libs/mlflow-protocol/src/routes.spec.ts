@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Fault } from '@millrace/kernel';
 import { fastify, type FastifyInstance } from 'fastify';
 import { invalid } from './mlflow-error.js';
-import { registerMlflowRoutes } from './routes.js';
+import { registerMlflowRoutes, registerUnknownMlflowPaths } from './routes.js';
 
 describe('registerMlflowRoutes', () => {
   let server: FastifyInstance;
@@ -23,6 +23,7 @@ describe('registerMlflowRoutes', () => {
       ],
       { onDefect: (error) => defects.push(error), bodyLimit: 1000 },
     );
+    registerUnknownMlflowPaths(server);
   });
 
   afterEach(() => server.close());
@@ -64,6 +65,14 @@ describe('registerMlflowRoutes', () => {
     expect(answers[2]?.body).not.toContain('secret');
     expect(defects).toEqual([expect.objectContaining({ message: 'secret detail' })]);
   });
+
+  test.each(['/api/2.0/mlflow/nothing', '/ajax-api/3.0/mlflow/a/b', '/api/2.0/mlflow/things/create'])(
+    'says that GET %s leads nowhere',
+    async (url) => {
+      const answer = await server.inject(url);
+      expect([answer.statusCode, answer.json()]).toEqual([404, { error_code: 'ENDPOINT_NOT_FOUND', message: expect.any(String) }]);
+    },
+  );
 
   test('refuses a body over the bound', async () => {
     const answer = await server.inject({ method: 'POST', url: '/api/2.0/mlflow/things/create', payload: { name: 'x'.repeat(2000) } });

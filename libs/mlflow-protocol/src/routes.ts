@@ -59,6 +59,26 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
   });
 }
 
+/** Paths below these that no route takes are answered in MLflow's shape, so that its clients can read the refusal. */
+const MLFLOW_TREES = ['/api/2.0/mlflow/*', '/ajax-api/2.0/mlflow/*', '/api/3.0/mlflow/*', '/ajax-api/3.0/mlflow/*'];
+
+/** Answers what no route of MLflow's takes. Once per server. */
+export function registerUnknownMlflowPaths(server: FastifyInstance): void {
+  for (const url of MLFLOW_TREES) {
+    server.route({
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      url,
+      handler: (request, reply) => {
+        const error = new MlflowError('ENDPOINT_NOT_FOUND', `There is no endpoint ${request.method} ${request.url.split('?')[0]} here.`);
+        return reply
+          .code(error.status)
+          .type('application/json')
+          .send(JSON.stringify({ error_code: error.code, message: error.message }));
+      },
+    });
+  }
+}
+
 /** Answers an error in MLflow's shape. Faults that may pass become 503, so that clients which retry on it do. */
 export function sendMlflowError(
   error: unknown,

@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
-import { MemoryStateStore, type Clock, type Ids, type Scheduler } from '@millrace/kernel';
+import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
 import {
   ARTIFACT_STORE,
@@ -20,11 +20,14 @@ import {
   Topics,
   type Config,
 } from '@millrace/service';
+import { LmdbStateStore } from '@millrace/state-store';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { registerTrackingApi } from './api/mlflow/register.js';
+import { LATEST_METRICS_VERSION } from './projections/latest-metrics.projection.js';
 import { openTracking } from './tracking.runtime.js';
 
 /** Experiments, runs, metrics and artifacts, over MLflow's REST API. */
@@ -52,7 +55,10 @@ export class TrackingModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, topics, facts, consumers, tables, health, lifecycle } = this;
     const { log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
-    const metricsState = new MemoryStateStore();
+    const metricsState = await LmdbStateStore.open({
+      path: join(config.dataDir, 'state', 'tracking-latest-metrics', 'state.mdb'),
+      version: LATEST_METRICS_VERSION,
+    });
     const api = await openTracking({
       ...{ domainLogs, topics, facts, consumers, tables, health, lifecycle },
       ...{ log, offline, artifacts, clock, ids, scheduler, config, logger, metricsState },

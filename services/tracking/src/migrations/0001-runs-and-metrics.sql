@@ -77,7 +77,7 @@ SELECT
         type IN ('ExperimentCreated', 'ExperimentRenamed')
     ) AS name,
     anyIf(JSONExtractString(data, 'artifactLocation'), type = 'ExperimentCreated') AS artifact_location,
-    argMaxIf(type = 'ExperimentDeleted', sequence, type IN ('ExperimentCreated', 'ExperimentDeleted', 'ExperimentRestored')) AS deleted,
+    argMaxIf(toBool(type = 'ExperimentDeleted'), sequence, type IN ('ExperimentCreated', 'ExperimentDeleted', 'ExperimentRestored')) AS deleted,
     min(time) AS created_at,
     max(time) AS updated_at
 FROM millrace.decisions

@@ -6,6 +6,9 @@ import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '..
 type StoredPoint = readonly [value: number, timestamp: number, step: number];
 type MetricsOfRun = Map<string, StoredPoint>;
 
+/** Raised when the fold or its stored form changes: what an older build stored is then folded anew. */
+export const LATEST_METRICS_VERSION = 'latest-metrics 1';
+
 const MOST_CACHED_RUNS = 20_000;
 
 /**

@@ -66,6 +66,9 @@ export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
   ]);
 }
 
+/** MLflow 3 keeps prompts beside models and asks for `!= 'true'` with every search of models; who does not carry the tag is no prompt. */
+const PROMPT_TAG = 'mlflow.prompt.is_prompt';
+
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 
@@ -90,7 +93,7 @@ function matchesTag(tags: ReadonlyMap<string, string>, clause: FilterClause): bo
   const { key, comparator, value } = clause;
   if (!TEXTUAL.includes(comparator)) throw invalid(`Invalid comparator for tag: ${comparator}`);
   if (value.kind !== 'string') throw invalid("Expected a quoted string value for tag (e.g. 'my-value').");
-  const tag = tags.get(key);
+  const tag = tags.get(key) ?? (key === PROMPT_TAG ? 'false' : undefined);
   return tag !== undefined && matchesText(tag, comparator, value);
 }
 

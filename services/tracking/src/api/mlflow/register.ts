@@ -1,4 +1,4 @@
-import { registerMlflowRoutes, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { registerMlflowRoutes, registerUnknownMlflowPaths, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyInstance } from 'fastify';
 import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
@@ -18,6 +18,7 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
   registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
+  registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));
   server.get('/version', (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
 }

@@ -72,6 +72,8 @@ export function runRoutes(api: TrackingApi): MlflowRoute[] {
       return { type: 'RecordModel', model };
     }),
     { method: 'POST', path: 'runs/search', handle: ({ fields }) => search(api, fields) },
+    // MLflow 3 clients look for logged models before they look into a run's artifacts. This server has no way to log one yet, so there are none.
+    { method: 'POST', path: 'logged-models/search', handle: async () => undefined },
   ];
 }
 
