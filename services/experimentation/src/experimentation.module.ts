@@ -23,17 +23,19 @@ import type { TimedFact } from './api/rest/parse-facts.js';
 import { experimentRoutes } from './api/rest/experiments.routes.js';
 import { experimentationConfig } from './config.js';
 import type { Experiment } from './domain/experiment/experiment.js';
+import type { OutcomeRecorded, UnitExposed } from './domain/experiment/facts.js';
 import { Experiments } from './experiments.js';
-import { decodeExposure, exposureRow, type LoggedExposure } from './projections/exposures.projection.js';
-import { decodeOutcome, outcomeRow, type LoggedOutcome } from './projections/outcomes.projection.js';
+import type { LoggedFact } from './projections/fact-decoder.js';
+import { decodeExposure, exposureRow } from './projections/exposures.projection.js';
+import { decodeOutcome, outcomeRow } from './projections/outcomes.projection.js';
 import { experimentResults, type ExperimentResults } from './queries/experiment-results.query.js';
 import { tableBarrier } from './queries/table-barrier.js';
 
 /** Assigns units to variants, takes exposures and outcomes, and says what an experiment has shown. */
 @Module({})
 export class ExperimentationModule implements OnModuleInit {
-  #exposures: TableProjection<LoggedExposure> | undefined;
-  #outcomes: TableProjection<LoggedOutcome> | undefined;
+  #exposures: TableProjection<LoggedFact<UnitExposed>> | undefined;
+  #outcomes: TableProjection<LoggedFact<OutcomeRecorded>> | undefined;
 
   constructor(
     @Inject(EVENT_LOG) private readonly log: EventLog,

@@ -287,20 +287,24 @@ spec: {model: models:/delay@champion, featureService: delay_model, experiment: d
       expect(alone.parameters['variant']).toBe(variants[index]);
       expect(alone.outputs[0]?.data[0]).toBe(together.outputs[0]?.data[index]);
     }
-    const exposed: Record<string, string> = {};
-    const [end] = [await service.host.log.end('millrace.experimentation.exposures')];
-    for (const partition of end.keys())
-      for await (const record of service.host.log.read('millrace.experimentation.exposures', partition, 0)) {
-        const { unit, variant } = JSON.parse(record.value.toString()) as { unit: string; variant: string };
-        expect(exposed[unit]).toBeUndefined();
-        exposed[unit] = variant;
+    const exposures = 'millrace.experimentation.exposures';
+    const exposed = await waitFor(async () => {
+      const found = new Map<string, string>();
+      for (const partition of [0, 1, 2, 3]) {
+        for await (const record of service.host.log.read(exposures, partition, 0)) {
+          const { unit, variant } = JSON.parse(record.value.toString()) as { unit: string; variant: string };
+          expect(found.has(unit)).toBe(false);
+          found.set(unit, variant);
+        }
       }
+      return found.size === origins.length && Object.fromEntries(found);
+    });
     expect(exposed).toEqual(Object.fromEntries(origins.map((origin, index) => [origin, variants[index]])));
     const counts = await waitFor(async () => {
       const found = await rows<{ variant: string; units: string }>(
         `SELECT variant, uniqExact(unit) AS units FROM millrace.predictions WHERE deployment = 'compared' AND error_code = '' GROUP BY variant ORDER BY variant`,
       );
-      return found.length === 2 && found;
+      return found.reduce((sum, row) => sum + Number(row.units), 0) === origins.length && found;
     });
     expect(counts.map((row) => Number(row.units))).toEqual([
       variants.filter((variant) => variant === 'candidate').length,

@@ -23,6 +23,7 @@ import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ServingStatus } from './queries/serving-status.js';
 import { InLoopRunner } from './runner/in-loop-runner.js';
+import type { RunnerFactory } from './runner/runner.js';
 
 const DOMAIN = 'inference';
 const MAX_MODEL_FILES = 1000;
@@ -68,8 +69,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const batching = { maxBatchRows: config.maxBatchRows, maxQueuedRows: config.maxQueuedRows, now: () => performance.now() };
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
-    load: async (version) =>
-      ServedModel.load(version, await readModelArtifact(host.artifacts, version, limits), InLoopRunner.open, batching),
+    load: async (version) => ServedModel.load(version, await readModelArtifact(host.artifacts, version, limits), openRunner, batching),
     scheduler,
     observer: hostObserver(logger, metrics),
   });
@@ -131,6 +131,8 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   );
   return { gateway, status, recorder };
 }
+
+const openRunner: RunnerFactory = (bytes, inputs, outputs) => InLoopRunner.open(bytes, inputs, outputs);
 
 function newFact(fact: { key: string; id: string; time: number; data: unknown }, domain: string, type: string, subject: string): NewFact {
   return { ...fact, domain, type, subject };

@@ -172,7 +172,7 @@ export class Gateway {
       failure = error;
     }
     this.#record(context, work, result, failure);
-    if (failure !== undefined) throw failure;
+    if (failure !== undefined) throw asError(failure);
     return { rows: group.rows, outputs: (result as RunResult).outputs };
   }
 
@@ -275,6 +275,10 @@ function labelOf(command: InferCommand, group: Group): string {
 
 function describeFailure(failure: unknown): { code: string; message: string } {
   return { code: isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED', message: messageOf(failure) };
+}
+
+function asError(failure: unknown): Error {
+  return failure instanceof Error ? failure : new Refusal('MR_INFERENCE_FAILED', String(failure));
 }
 
 function messageOf(error: unknown): string {

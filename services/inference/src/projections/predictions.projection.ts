@@ -1,26 +1,11 @@
-import { decodeFact, type CloudEvent, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
+import type { Item } from '@millrace/event-log';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
-const TYPE = 'millrace.inference.PredictionMade.v1';
-
-export interface LoggedPrediction {
-  readonly event: CloudEvent;
-  readonly data: PredictionMade;
-}
-
-export function decodePrediction(record: LogRecord): Decoded<LoggedPrediction> {
-  const fact = decodeFact(record);
-  if (!fact.ok) return fact;
-  const { type, data } = fact.value;
-  if (type !== TYPE) return { ok: false, reason: `ce_type is ${type}; this topic holds ${TYPE}` };
-  const { predictionId, model, version, rows } = (data ?? {}) as Partial<PredictionMade>;
-  if (typeof predictionId !== 'string' || typeof model !== 'string' || typeof version !== 'number' || !Array.isArray(rows))
-    return { ok: false, reason: 'a prediction needs predictionId, model, version and rows' };
-  return { ok: true, value: { event: fact.value, data: data as PredictionMade } };
-}
+export const decodePrediction = factDecoder<PredictionMade>('inference', 'PredictionMade');
 
 /** One table row per predicted row. */
-export function predictionRows({ value: { event, data } }: Item<LoggedPrediction>): object[] {
+export function predictionRows({ value: { event, data } }: Item<LoggedFact<PredictionMade>>): object[] {
   const common = {
     prediction_id: data.predictionId,
     request_id: data.requestId,

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Datatype, Tensor, TensorData, TensorSpec } from '../domain/tensor/tensor.js';
+import type { Datatype, Tensor, TensorSpec } from '../domain/tensor/tensor.js';
 import type { Runner } from './runner.js';
 
 const ORT_TYPES: Readonly<Record<Datatype, OrtTensor.Type>> = {
@@ -62,5 +62,5 @@ function toOrt(tensor: Tensor): OrtTensor {
 function fromOrt(name: string, tensor: OrtTensor): Tensor {
   const datatype = DATATYPES.get(tensor.type);
   if (!datatype) throw new Error(`output ${name} is of type ${tensor.type}, which is not served`);
-  return { name, datatype, shape: tensor.dims, data: tensor.data as TensorData };
+  return { name, datatype, shape: tensor.dims, data: tensor.data };
 }

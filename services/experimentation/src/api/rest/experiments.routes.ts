@@ -87,7 +87,7 @@ function readUnits(body: unknown): string[] {
   const units = value?.units;
   if (!Array.isArray(units) || units.length > MAX_ITEMS || !units.every((unit) => typeof unit === 'string'))
     throw new ProblemError(400, 'MR_EXPERIMENTATION_UNITS_INVALID', `send {"units": [...]} with at most ${MAX_ITEMS} strings`);
-  return units as string[];
+  return units;
 }
 
 function readFacts<T>(body: unknown, parse: (value: unknown) => ParsedFact<T>): TimedFact<T>[] {

@@ -56,7 +56,7 @@ function parseCommon(value: unknown, now: number): Common {
   if (id !== undefined && (typeof id !== 'string' || id === '')) return no('id must be a non-empty string');
   const time = timeOf(given['time'], now);
   if (time === undefined) return no('time must be ISO 8601 or milliseconds since the epoch');
-  return { ok: true, unit, id: id as string | undefined, time, given };
+  return { ok: true, unit, id: id, time, given };
 }
 
 function timeOf(value: unknown, now: number): number | undefined {

@@ -26,14 +26,14 @@ export function parseLabel(deployment: string, value: unknown, now: number): Par
   const label = {
     deployment,
     name,
-    predictionId: predictionId as string | null,
+    predictionId: predictionId,
     row: row as number,
-    unit: unit as string | null,
+    unit: unit,
     predictedAt,
     value: truth,
     time: time ?? now,
   };
-  return { ok: true, id: id as string | undefined, label };
+  return { ok: true, id: id, label };
 }
 
 function no(reason: string): { ok: false; reason: string } {
