@@ -1,5 +1,6 @@
 export { loadConfig, type Config, type Environment } from './config/config.js';
 export { kitConfig } from './config/kit-variables.js';
+export { configurationReference } from './config/reference.js';
 export {
   defineConfig,
   duration,
@@ -23,7 +24,7 @@ export { SystemIds } from './host/ids.js';
 export { Lifecycle, type Phase } from './host/lifecycle.js';
 export { StateStores } from './host/state-stores.js';
 export { createLogger, type LoggerOptions } from './host/logger.js';
-export { crashOnDefects, runMain, runOrExplain, stopOnSignals, type StopOptions } from './host/run-main.js';
+export { crashOnDefects, runMain, runOrExplain, stopOnSignals, tellParent, type StopOptions } from './host/run-main.js';
 export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
 export type { Route } from './http/http-server.js';
 export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem } from './http/problem.js';

@@ -1,3 +1,4 @@
+export { AnalystsPort } from './analysts-port.js';
 export { platformConfig } from './config.js';
 export { PlatformModule } from './platform.module.js';
 export { serviceOf, SERVICES, type ServiceName } from './router/routes.js';

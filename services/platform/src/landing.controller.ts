@@ -1,15 +1,14 @@
-import { CONFIG, type Config } from '@millrace/service';
 import { Controller, Get, Header, Inject } from '@nestjs/common';
+import { AnalystsPort } from './analysts-port.js';
 import { landingPage } from './landing-page.js';
 
 @Controller()
 export class LandingController {
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
+  constructor(@Inject(AnalystsPort) private readonly analysts: AnalystsPort) {}
 
   @Get()
   @Header('content-type', 'text/html; charset=utf-8')
   page(): string {
-    const { clickhouseUrl, clickhousePort, host } = this.config;
-    return landingPage('all five services in one process', clickhouseUrl ?? `http://${host}:${clickhousePort}`);
+    return landingPage('all five services in one process', this.analysts.url);
   }
 }

@@ -1,4 +1,4 @@
-import { createLogger, crashOnDefects, loadConfig, Metrics, runOrExplain, stopOnSignals } from '@millrace/service';
+import { createLogger, crashOnDefects, loadConfig, Metrics, runOrExplain, stopOnSignals, tellParent } from '@millrace/service';
 import { Router } from './router/router.js';
 import { upstreamsOf } from './router/upstreams.js';
 
@@ -14,4 +14,5 @@ await runOrExplain(async () => {
   logger.info({ url: router.url, upstreams }, 'listening');
   stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => router.close() });
   crashOnDefects(logger);
+  tellParent(router.url);
 });

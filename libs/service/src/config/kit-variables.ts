@@ -33,7 +33,7 @@ const variables = {
     port(8123),
     'Embedded offline store: ClickHouse HTTP for analysts, read-only. 0 picks a free port.',
   ),
-  grpcPort: variable('MILLRACE_GRPC_PORT', port(8081), 'gRPC Open Inference Protocol.'),
+  grpcPort: variable('MILLRACE_GRPC_PORT', port(8081), 'gRPC Open Inference Protocol. Kept for it; nothing listens there yet.'),
 
   kafkaBrokers: variable(
     'MILLRACE_KAFKA_BROKERS',

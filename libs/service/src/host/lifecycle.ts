@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
  * What is closed before what. HTTP has stopped accepting before the first phase starts; a consumer stops before what it writes
  * into is flushed; the log goes last because everything above appends to it.
  */
-const PHASES = ['consumers', 'projections', 'replicas', 'servers', 'stores', 'log', 'telemetry', 'data-directory'] as const;
+const PHASES = ['servers', 'consumers', 'projections', 'replicas', 'stores', 'log', 'telemetry', 'data-directory'] as const;
 export type Phase = (typeof PHASES)[number];
 
 interface Closer {

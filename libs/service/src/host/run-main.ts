@@ -14,8 +14,14 @@ export async function runMain(module: Type | DynamicModule, groups: readonly Con
     metrics.collectProcess();
     stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => running.close() });
     crashOnDefects(logger);
+    tellParent(running.url);
     return running;
   });
+}
+
+/** A parent that started us with a channel (`npm run services`) learns the address, whatever the log level is. */
+export function tellParent(url: string): void {
+  process.send?.({ listening: url });
 }
 
 /** Ends the process with the reason when `start` fails. Faults are for the operator: the sentence is enough. Anything else is a bug and shows where. */

@@ -1,4 +1,5 @@
 import { checkSpec } from '@millrace/contracts';
+import { Fault } from '@millrace/kernel';
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -45,7 +46,7 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
   let routes: readonly Route[];
   try {
     ({ app, routes } = await createApp(module, host));
-    await app.listen(config.port, config.host);
+    await listen(app, config);
     await app.startAllMicroservices();
   } catch (error) {
     await app?.close().catch((closing: unknown) => host.logger.error({ err: closing }, 'closing failed'));
@@ -71,6 +72,17 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
   transport.attach(app.get(ModuleRef));
   app.connectMicroservice({ strategy: transport });
   return { app, routes };
+}
+
+async function listen(app: NestFastifyApplication, { port, host }: Config): Promise<void> {
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Fault('MR_PORT_IN_USE', `port ${port} of ${host} is taken by another process; stop that one, or set MILLRACE_PORT`, false, {
+      cause: error,
+    });
+  }
 }
 
 function runningService(host: Host, app: NestFastifyApplication, routes: readonly Route[]): RunningService {

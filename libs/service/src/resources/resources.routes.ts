@@ -84,8 +84,9 @@ function list(context: ResourceRoutesContext, query: Record<string, string | und
 }
 
 async function remove(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const { kind, name } = request.params as { kind: string; name: string };
-  const subject = resourceSubject(kindOf(kind), name);
+  const { kind: asked, name } = request.params as { kind: string; name: string };
+  const kind = kindOf(asked);
+  const subject = resourceSubject(kind, name);
   const metadata = commandMetadata(request, context.clock, context.ids);
   const outcome = await context.resources.log.handle<ResourceEvent, ResourceRejection>(subject, { type: 'DeleteResource' }, metadata);
   if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);

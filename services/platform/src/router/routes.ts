@@ -39,9 +39,11 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 
   ['/api/v1/runs/**', 'tracking'],
   ['/api/v1/models/**', 'registry'],
-  // Every service takes commands on resources; one of them has to be asked.
+  // Every service takes commands on resources and can look at the log; one of them has to be asked.
   ['/api/v1/apply', 'registry'],
   ['/api/v1/resources/**', 'registry'],
+  ['/api/v1/events/**', 'registry'],
+  ['/api/v1/status', 'registry'],
 ];
 
 const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(pattern), service }));

@@ -1,0 +1,41 @@
+import { startClickHouseHttp } from '@millrace/clickhouse-http';
+import { Fault } from '@millrace/kernel';
+import { ChdbOfflineStore, DATABASE, type OfflineStore } from '@millrace/offline-store';
+import { CONFIG, Lifecycle, LOGGER, OFFLINE_STORE, type Config, type Host } from '@millrace/service';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+/**
+ * ClickHouse's HTTP interface over the embedded offline store, read-only, so that analysts' tools work without a server. With a
+ * ClickHouse server there is nothing to do: they go to the server.
+ */
+@Injectable()
+export class AnalystsPort implements OnApplicationBootstrap {
+  /** Where analysts connect. */
+  url: string | undefined;
+
+  constructor(
+    @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Host['logger'],
+    @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { offline, config } = this;
+    if (!(offline instanceof ChdbOfflineStore)) {
+      this.url = config.clickhouseUrl;
+      return;
+    }
+    const { clickhousePort: port, host } = config;
+    try {
+      const server = await startClickHouseHttp({ session: offline.session, port, host, readOnly: true, defaultDatabase: DATABASE });
+      this.lifecycle.add('servers', 'analysts’ port', () => server.close());
+      this.url = server.url;
+      this.logger.info({ url: server.url }, 'ClickHouse HTTP for analysts is listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      const message = `port ${port} of ${host} is taken by another process (a ClickHouse server?); stop that one, or set MILLRACE_CLICKHOUSE_PORT`;
+      throw new Fault('MR_PORT_IN_USE', message, false, { cause: error });
+    }
+  }
+}
