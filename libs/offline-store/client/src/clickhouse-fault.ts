@@ -35,10 +35,10 @@ const TIMEOUT_EXCEEDED = 159;
 /** Any failure of the driver or the engine as a {@link Fault}. */
 export function clickHouseFault(error: unknown, doing: string): Fault {
   if (isFault(error)) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const exception = exceptionOf(error, text);
   if (!exception) {
-    const timeout = /timeout/i.test(text);
+    const timeout = /timeout|aborted/i.test(text);
     return new Fault(
       timeout ? DEADLINE_EXCEEDED : 'MR_OFFLINE_STORE_UNAVAILABLE',
       `ClickHouse could not be reached while ${doing}: ${text}`,
@@ -60,6 +60,12 @@ export function clickHouseFault(error: unknown, doing: string): Fault {
       details,
     },
   );
+}
+
+/** The text of whatever was thrown; by shape, because the engine's errors are of another realm under Jest. */
+export function messageOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null | undefined)?.message;
+  return typeof message === 'string' ? message : String(error);
 }
 
 /** True when an insert was refused because of a row, not because of the table, the statement or the weather. */

@@ -1,7 +1,14 @@
 export { ChdbOfflineStore } from './chdb-offline-store.js';
 export type { ChdbClassification, ChdbInsertResult, ChdbResult } from './chdb-addon.js';
 export { ChdbSession, type ChdbLane, type ChdbSessionOptions, type ChdbStatement, type GuestStatement } from './chdb-session.js';
-export { clickHouseCodeOf, clickHouseFault, isRowTrouble, parseException, type ClickHouseException } from './clickhouse-fault.js';
+export {
+  clickHouseCodeOf,
+  clickHouseFault,
+  isRowTrouble,
+  messageOf,
+  parseException,
+  type ClickHouseException,
+} from './clickhouse-fault.js';
 export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
 export { digest, type TableDigest } from './digest.js';
 export { MAX_BLOCK_BYTES, MAX_BLOCK_ROWS, type OfflineStore, type QueryOptions, type SqlParameters } from './offline-store.js';

@@ -1,5 +1,5 @@
 import { Block, type BlockRange, type ProjectedRows } from './block.js';
-import { isRowTrouble } from './clickhouse-fault.js';
+import { isRowTrouble, messageOf } from './clickhouse-fault.js';
 
 /** What a partition needs of its projection. */
 export interface PartitionPort {
@@ -108,7 +108,7 @@ export class ProjectedPartition {
         ranges.shift();
         attempt = 1;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         if (isRowTrouble(error)) {
           if (range.to - range.from === 1) {
             if (!(await this.#refuse(block.first(range), reason))) return false;
@@ -141,7 +141,7 @@ export class ProjectedPartition {
         }
         return block.after(range, next);
       } catch (error) {
-        this.port.failed(this.partition, error instanceof Error ? error.message : String(error), again);
+        this.port.failed(this.partition, messageOf(error), again);
       }
     }
   }
@@ -152,7 +152,7 @@ export class ProjectedPartition {
         await this.port.refuse(this.partition, offset, reason);
         return true;
       } catch (error) {
-        this.port.failed(this.partition, error instanceof Error ? error.message : String(error), attempt);
+        this.port.failed(this.partition, messageOf(error), attempt);
         if (this.port.isStopping() || this.#abandoned) return this.#giveUp() !== 'given up';
         await this.port.pause(Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS));
       }

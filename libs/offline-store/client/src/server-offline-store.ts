@@ -1,4 +1,4 @@
-import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { clickHouseFault } from './clickhouse-fault.js';
 import { about, insertStatement } from './chdb-offline-store.js';
@@ -26,6 +26,8 @@ export class ServerOfflineStore implements OfflineStore {
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
       application: 'millrace',
+      // Failures are thrown as faults; whoever catches them logs them.
+      log: { level: ClickHouseLogLevel.OFF },
       request_timeout: options.requestTimeoutMs ?? 60_000,
       max_open_connections: options.maxConnections ?? 16,
       clickhouse_settings: {

@@ -11,6 +11,7 @@ import {
 } from '@millrace/event-log';
 import { Fault, PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
 import type { ProjectedRows } from './block.js';
+import { messageOf } from './clickhouse-fault.js';
 import { quoteTable } from './clickhouse-text.js';
 import type { OfflineStore } from './offline-store.js';
 import { ProjectedPartition, type PartitionPort } from './projected-partition.js';
@@ -234,7 +235,7 @@ export class TableProjection<T> {
       try {
         state.add(item.record.offset, this.#options.toRows(item));
       } catch (error) {
-        return { kind: 'dead-letter', record: item.record, reason: error instanceof Error ? error.message : String(error) };
+        return { kind: 'dead-letter', record: item.record, reason: messageOf(error) };
       }
       if (state.block.rows >= this.#limits.rows || state.block.size >= this.#limits.bytes) {
         await state.cut();

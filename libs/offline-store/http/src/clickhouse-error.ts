@@ -1,5 +1,5 @@
 import { isFault } from '@millrace/kernel';
-import { parseException } from '@millrace/offline-store';
+import { messageOf, parseException } from '@millrace/offline-store';
 
 /** A refusal in ClickHouse's own terms: its number and name. */
 export class ClickHouseError extends Error {
@@ -40,7 +40,7 @@ export interface ErrorReply {
 /** An error as ClickHouse writes it. What is not ClickHouse's own gets the number that fits, never a stack. */
 export function errorReply(error: unknown, version: string): ErrorReply {
   if (error instanceof ClickHouseError) return reply(error.code, error.type, error.message, version);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   if (isFault(error)) {
     const type =
       error.code === 'MR_DEADLINE_EXCEEDED' ? ([159, 'TIMEOUT_EXCEEDED'] as const) : ([202, 'TOO_MANY_SIMULTANEOUS_QUERIES'] as const);

@@ -48,7 +48,7 @@ export async function startClickHouseHttp(options: ClickHouseHttpOptions): Promi
   const limits: QueryLimits = {
     maxExecutionSeconds: options.maxExecutionSeconds ?? (readOnly ? 60 : 0),
     maxMemoryBytes: options.maxMemoryBytes ?? 1024 * MIB,
-    maxResultBytes: options.maxResultBytes ?? 512 * MIB,
+    maxResultBytes: options.maxResultBytes ?? 256 * MIB,
     queueMs: options.queueMs ?? 60_000,
   };
   const handler = new QueryHandler(

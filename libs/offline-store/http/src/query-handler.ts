@@ -8,6 +8,7 @@ import { engineSettings, guestSettings, type Settings } from './settings.js';
 export interface QueryLimits {
   readonly maxExecutionSeconds: number;
   readonly maxMemoryBytes: number;
+  /** A larger result is refused; what builds it is bounded by `maxMemoryBytes`. */
   readonly maxResultBytes: number;
   /** How long a query may wait for others to end. */
   readonly queueMs: number;
@@ -48,8 +49,6 @@ export class QueryHandler {
     const limits = {
       max_execution_time: this.limits.maxExecutionSeconds,
       max_memory_usage: this.limits.maxMemoryBytes,
-      max_result_bytes: this.limits.maxResultBytes,
-      result_overflow_mode: 'throw',
       ...DEFAULTS,
     };
     // What the query itself sets cannot change any more once it is read-only, so it is set before; its clause then changes nothing.
@@ -58,12 +57,7 @@ export class QueryHandler {
   }
 
   async #open(request: HttpRequest, asked: Settings, common: Common): Promise<QueryAnswer> {
-    const settings = {
-      max_execution_time: this.limits.maxExecutionSeconds,
-      max_result_bytes: this.limits.maxResultBytes,
-      ...DEFAULTS,
-      ...asked,
-    };
+    const settings = { max_execution_time: this.limits.maxExecutionSeconds, ...DEFAULTS, ...asked };
     const insert = insertOf(request);
     if (insert) {
       if (request.method === 'GET') throw new ClickHouseError(164, 'READONLY', 'Cannot execute query in readonly mode: use POST to insert');
@@ -86,6 +80,14 @@ export class QueryHandler {
       const summary = summaryOf(0, 0, result.rowsWritten, result.bytesWritten, result.elapsed);
       return { bytes: Buffer.alloc(0), format, summary, database };
     }
+    // The engine builds the result under max_memory_usage; max_result_bytes it does not heed in process.
+    const { maxResultBytes } = this.limits;
+    if (result.bytes.length > maxResultBytes)
+      throw new ClickHouseError(
+        396,
+        'TOO_MANY_ROWS_OR_BYTES',
+        `Limit for result exceeded, max bytes: ${maxResultBytes}, current bytes: ${result.bytes.length}`,
+      );
     const summary = summaryOf(result.rowsRead, result.bytesRead, 0, 0, result.elapsed, result.bytes.length);
     return { bytes: result.bytes, format: formatClause(statement.sql) ?? format, summary, database };
   }

@@ -1,4 +1,4 @@
-import { parameterText, type ChdbSession } from '@millrace/offline-store';
+import { messageOf, parameterText, type ChdbSession } from '@millrace/offline-store';
 import { ClickHouseError } from './clickhouse-error.js';
 import { settingsClauses, sqlWords, type SqlWord } from './sql-words.js';
 
@@ -61,9 +61,10 @@ export class ReadOnlyGuard {
   async check(sql: string, parameters: Readonly<Record<string, string>>): Promise<GuardedStatement> {
     const { statementCount, queryClass } = await this.#session.classify(sql);
     if (statementCount > 1) throw new ClickHouseError(62, 'SYNTAX_ERROR', 'Syntax error (Multi-statements are not allowed)');
+    if (statementCount === 1 && queryClass !== 0) throw refuse('Cannot execute query in readonly mode');
     // Text that does not parse gets the parser's own error here.
     const canonical = await this.#canonical(sql);
-    if (statementCount !== 1 || queryClass !== 0) throw refuse('Cannot execute query in readonly mode');
+    if (statementCount !== 1) throw refuse('Cannot execute query in readonly mode');
     const words = sqlWords(canonical);
     for (const [index, word] of words.entries()) this.#checkWord(words, index, word, parameters);
     return { settings: settingsClauses(canonical) };
@@ -108,15 +109,9 @@ export class ReadOnlyGuard {
       return 'bytes' in result ? result.bytes.toString() : '';
     } catch (error) {
       // The error is about the analyst's text; that it was met while formatting is nobody's business.
-      throw new Error(
-        String(error instanceof Error ? error.message : error).replace(
-          /:?\s*In scope SELECT formatQuerySingleLine\([\s\S]*$/,
-          ' (SYNTAX_ERROR)',
-        ),
-        {
-          cause: error,
-        },
-      );
+      throw new Error(messageOf(error).replace(/:?\s*In scope SELECT formatQuerySingleLine\([\s\S]*$/, ' (SYNTAX_ERROR)'), {
+        cause: error,
+      });
     }
   }
 }

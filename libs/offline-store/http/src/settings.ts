@@ -85,6 +85,7 @@ const FOR_GUESTS = new Set([
   'preferred_block_size_bytes',
   'priority',
   'read_overflow_mode',
+  'result_overflow_mode',
   'session_timezone',
   'totals_auto_threshold',
   'totals_mode',
@@ -94,7 +95,7 @@ const FOR_GUESTS = new Set([
 ]);
 
 /** Limits of ours that an analyst may tighten and never loosen. */
-const LIMITS = new Set(['max_execution_time', 'max_memory_usage', 'max_result_bytes', 'max_result_rows']);
+const LIMITS = new Set(['max_execution_time', 'max_memory_usage', 'max_result_rows']);
 
 const GUEST_OUTPUT = /^output_format_(?!schema$|image)/;
 
