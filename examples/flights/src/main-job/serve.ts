@@ -39,8 +39,14 @@ export async function predict(client: PlatformClient, flights: readonly Flight[]
       const predictionId = reply.parameters?.['prediction_id'] ?? reply.id;
       if (typeof probability !== 'number' || typeof predictionId !== 'string')
         throw new Error(`unexpected answer: ${JSON.stringify(reply)}`);
-      const variant = String(reply.parameters?.['variant'] ?? '');
-      served.push({ flight, predictionId, variant, probability, milliseconds: performance.now() - started });
+      const variant = reply.parameters?.['variant'];
+      served.push({
+        flight,
+        predictionId,
+        variant: typeof variant === 'string' ? variant : '',
+        probability,
+        milliseconds: performance.now() - started,
+      });
       answered();
     }
   };
