@@ -23,8 +23,6 @@ export interface KafkaEventLogOptions {
   readonly requestTimeoutMs?: number;
   /** How long an append is tried before it fails with an indefinite fault. */
   readonly appendTimeoutMs?: number;
-  /** `message.max.bytes` of the brokers: a record that does not fit into a batch of this size is refused before anything is sent. */
-  readonly maxBatchBytes?: number;
   /** Appends waiting in memory beyond this are refused with `MR_LOG_OVERLOADED`. */
   readonly maxQueuedBytes?: number;
   /** Copies of the topics made here; by default three, or one per broker when there are fewer. */
@@ -63,12 +61,10 @@ export class KafkaEventLog implements EventLog {
       ...(sasl ? { sasl } : {}),
       ...(ssl === undefined ? {} : { ssl }),
     });
-    this.#appendBrokers = this.#brokers.another();
-    this.#appender = new Appender(this.#appendBrokers, {
-      maxBatchBytes: options.maxBatchBytes ?? 1_048_588,
-      appendTimeoutMs: options.appendTimeoutMs ?? 30_000,
-      maxQueuedBytes: options.maxQueuedBytes ?? 128 * 1024 * 1024,
-    });
+    const { appendTimeoutMs = 30_000, maxQueuedBytes = 128 * 1024 * 1024 } = options;
+    // A broker that hangs must not hold an append for longer than it may take.
+    this.#appendBrokers = this.#brokers.another({ requestTimeoutMs: Math.min(requestTimeoutMs, appendTimeoutMs) });
+    this.#appender = new Appender(this.#appendBrokers, { appendTimeoutMs, maxQueuedBytes });
   }
 
   /** Opens the log. Throws a retryable `MR_LOG_UNAVAILABLE` when no broker answers. */

@@ -6,6 +6,8 @@ import type { KafkaError } from './wire/kafkajs-internals.js';
 import { settledOffsets } from './wire/offsets.js';
 
 const COPIES = 3;
+/** For the batch's own fields and the record's key and headers. */
+const ROOM_AROUND_A_RECORD = 64 * 1024;
 const TIMEOUT_MS = 15_000;
 const LONGEST_PAUSE_MS = 200;
 
@@ -21,6 +23,7 @@ export async function createTopic(brokers: Brokers, spec: TopicSpec, replication
     // With three copies an acknowledged record survives the loss of any one broker.
     'min.insync.replicas': String(copies >= COPIES ? 2 : 1),
   };
+  if (spec.maxRecordBytes !== undefined) settings['max.message.bytes'] = String(spec.maxRecordBytes + ROOM_AROUND_A_RECORD);
   const topic = {
     topic: name,
     numPartitions: partitions,

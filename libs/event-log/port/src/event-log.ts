@@ -32,6 +32,8 @@ export interface TopicSpec {
   readonly partitions: number;
   /** How long records are kept; `forever` for decisions. */
   readonly retention: 'forever' | { readonly milliseconds: number };
+  /** The largest record to be appended, where the log's usual bound (about a megabyte on Kafka) is too low. */
+  readonly maxRecordBytes?: number;
 }
 
 /** Records of one partition in offset order. `nextOffset` is where the reader stands after them (it can lie past the last record). */

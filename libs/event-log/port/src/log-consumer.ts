@@ -62,6 +62,8 @@ export interface LogConsumerOptions<T> {
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 10_000;
+/** A letter holds the whole record, and foreign topics may allow larger ones than ours do. */
+const LARGEST_LETTER = 64 * 1024 * 1024;
 
 /**
  * The loop every projection and reactor runs in: decode, put aside what is bad (durably, before the checkpoint moves past it),
@@ -69,6 +71,7 @@ const LONGEST_PAUSE_MS = 10_000;
  */
 export class LogConsumer<T> {
   readonly #options: LogConsumerOptions<T>;
+  readonly #paused = new Set<() => void>();
   #subscription: Subscription | undefined;
   #stopping = false;
 
@@ -112,6 +115,7 @@ export class LogConsumer<T> {
   /** Lets the running batch settle, then stops. A batch that is waiting to be retried is given up: it comes again after the next start. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    for (const goOn of this.#paused) goOn();
     await this.#subscription?.stop();
   }
 
@@ -127,20 +131,20 @@ export class LogConsumer<T> {
     }
     for (let attempt = 1; ; attempt++) {
       const { topic, partition, nextOffset, end } = batch;
-      const result = await this.#handle(handle, { topic, partition, items, nextOffset, end });
+      const result = existing(await this.#handle(handle, { topic, partition, items, nextOffset, end }), items);
       if (result.kind === 'ok') {
         observer?.handled(name, batch, items.length, now() - started);
         return;
       }
-      if (result.kind === 'retry') {
-        observer?.retried(name, batch, result.reason, attempt);
-        if (this.#stopping) throw new Error(`${name} is stopping; the batch at ${topic}/${partition}@${nextOffset} comes again`);
-        await this.#pause(result.afterMs ?? Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS));
+      if (result.kind !== 'retry') {
+        items = items.filter((item) => item.record.offset !== result.record.offset);
+        if (result.kind === 'skip') observer?.skipped(name, result.record, result.reason);
+        else await this.#putAside(result.record, { code: 'REFUSED', message: result.reason });
         continue;
       }
-      items = items.filter((item) => item.record !== result.record);
-      if (result.kind === 'skip') observer?.skipped(name, result.record, result.reason);
-      else await this.#putAside(result.record, { code: 'REFUSED', message: result.reason });
+      observer?.retried(name, batch, result.reason, attempt);
+      if (!this.#stopping) await this.#pause(result.afterMs ?? Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS));
+      if (this.#stopping) throw new Error(`${name} is stopping; the batch at ${topic}/${partition}@${nextOffset} comes again`);
     }
   }
 
@@ -169,7 +173,7 @@ export class LogConsumer<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         const letter = deadLetterOf(record, name, reason, now());
-        await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever' });
+        await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever', maxRecordBytes: LARGEST_LETTER });
         await log.append([letter]);
         return;
       } catch (error) {
@@ -179,8 +183,17 @@ export class LogConsumer<T> {
     }
   }
 
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.scheduler.after(milliseconds, resolve));
+  /** Ends early when the consumer is stopped. */
+  async #pause(milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.scheduler.after(milliseconds, () => goOn());
+      const goOn = () => {
+        cancel();
+        this.#paused.delete(goOn);
+        resolve();
+      };
+      this.#paused.add(goOn);
+    });
   }
 }
 
@@ -197,6 +210,14 @@ export function oneByOne<T>(handle: (item: Item<T>) => Promise<Result>): (batch:
     }
     return { kind: 'ok' };
   };
+}
+
+/** A handler that gives up a record it was not given would be asked for ever; it is held up instead, where it can be seen. */
+function existing<T>(result: BatchResult, items: readonly Item<T>[]): BatchResult {
+  if (result.kind === 'ok' || result.kind === 'retry') return result;
+  const { offset } = result.record;
+  if (items.some((item) => item.record.offset === offset)) return result;
+  return { kind: 'retry', reason: `the handler gave up offset ${offset}, which is not in its batch` };
 }
 
 function messageOf(error: unknown): string {

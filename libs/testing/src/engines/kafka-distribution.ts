@@ -36,7 +36,14 @@ export async function kafkaClassPath(): Promise<string> {
 }
 
 /** Options every JVM here gets: quick to start, small, and no C2 compiler to compete with the tests for two cores. */
-export const JVM_OPTIONS = ['-Xmx512m', '-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true'];
+export const JVM_OPTIONS = [
+  '-Xmx512m',
+  '-Xms64m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Djava.awt.headless=true',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+];
 
 /** Every broker here has these; they are written into the formatted storage. */
 export const NODE_ID = 1;

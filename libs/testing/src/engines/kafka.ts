@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { freePort } from '../ports.js';
 import { ProcessNotReady, startProcess, type RunningProcess } from '../start-process.js';
 import { tempDir } from '../temp-dir.js';
+import { runCommand } from '../toolchain.js';
 import { formatStorage, JVM_OPTIONS, kafkaClassPath, NODE_ID } from './kafka-distribution.js';
 
 export interface KafkaOptions {
   readonly port?: number;
-  /** Broker settings that come after ours, so they win. `{port}` in a value is the client port. */
+  /** Broker settings that come after ours, so they win. `{port}` and `{controllerPort}` in a value stand for these ports. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly jvmOptions?: readonly string[];
 }
@@ -16,10 +17,16 @@ export interface KafkaEngine extends AsyncDisposable {
   /** `host:port` of the client listener. */
   readonly brokers: string;
   readonly port: number;
+  /** Where the partitions' files are: `<topic>-<partition>/`. */
+  readonly logDirectory: string;
   /** The broker as it runs now; another one after {@link KafkaEngine.restart}. */
   readonly process: RunningProcess;
   /** Ends the broker (SIGKILL unless told otherwise) and starts it again on the same port and data. */
   restart(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the broker in order, runs `work` on its files, starts it again. */
+  whileStopped(work: () => Promise<void>): Promise<void>;
+  /** Runs one of Kafka's own tools, by its class, and returns what it printed. */
+  tool(mainClass: string, args: readonly string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -51,8 +58,7 @@ async function startOnce(classPath: string, options: KafkaOptions): Promise<Kafk
       command: 'java',
       args: [
         ...JVM_OPTIONS,
-        // The distribution's own logger would need a file; warnings and the one line that says "ready" are enough.
-        '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+        // The line that says "ready".
         '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
         ...(options.jvmOptions ?? []),
         '-cp',
@@ -74,6 +80,7 @@ async function startOnce(classPath: string, options: KafkaOptions): Promise<Kafk
     return {
       brokers: `127.0.0.1:${port}`,
       port,
+      logDirectory: logs,
       get process() {
         return process;
       },
@@ -82,6 +89,12 @@ async function startOnce(classPath: string, options: KafkaOptions): Promise<Kafk
         await process.exited;
         process = await start();
       },
+      whileStopped: async (work) => {
+        await process.stop(30_000);
+        await work();
+        process = await start();
+      },
+      tool: (mainClass, args) => runCommand('java', [...JVM_OPTIONS, '-cp', classPath, mainClass, ...args]),
       stop,
       [Symbol.asyncDispose]: stop,
     };
@@ -115,10 +128,13 @@ function settingsOf(port: number, controllerPort: number, logs: string, extra: R
     'num.partitions': '4',
     'num.network.threads': '2',
     'num.io.threads': '4',
+    // A broker that was killed is let in again when its session is over.
+    'broker.session.timeout.ms': '3000',
+    'broker.heartbeat.interval.ms': '1000',
     'log.cleaner.dedupe.buffer.size': '4194304',
     ...extra,
   };
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value.replaceAll('{port}', String(port))}`)
+    .map(([name, value]) => `${name}=${value.replaceAll('{port}', String(port)).replaceAll('{controllerPort}', String(controllerPort))}`)
     .join('\n');
 }

@@ -9,8 +9,6 @@ import { produceRequest, type ProducedPartition } from '../wire/produce-request.
 import { BATCH_OVERHEAD, prepare, sizeInBatch, type PreparedRecord } from '../wire/record-batch-writer.js';
 
 export interface AppenderOptions {
-  /** The largest batch the brokers take (`message.max.bytes`): a record that does not fit into one is refused. */
-  readonly maxBatchBytes: number;
   /** How long an append is tried before it is given up with an indefinite fault. */
   readonly appendTimeoutMs: number;
   /** Appends wait in memory up to this; beyond it they are refused. */
@@ -18,6 +16,10 @@ export interface AppenderOptions {
 }
 
 const ACKS_FROM_ALL = -1;
+/** How long the leader waits for its followers before it answers that they are late. */
+const REPLICATION_TIMEOUT_MS = 10_000;
+/** What brokers take when they are not told otherwise (`message.max.bytes`). */
+const USUAL_BATCH_BYTES = 1_048_588;
 const LARGEST_REQUEST = 8 * 1024 * 1024;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1000;
@@ -77,9 +79,10 @@ export class Appender {
     for (const topic of new Set(records.map((record) => record.topic))) {
       if (this.#queues.has(topic)) continue;
       const leaders = await this.#brokers.leaders(topic);
+      const maxBatchBytes = (await this.#brokers.largestBatch(topic)) ?? USUAL_BATCH_BYTES;
       this.#queues.set(
         topic,
-        leaders.map((leader, partition) => new PartitionQueue(topic, partition, leader, this.#options.maxBatchBytes)),
+        leaders.map((leader, partition) => new PartitionQueue(topic, partition, leader, maxBatchBytes)),
       );
     }
   }
@@ -97,9 +100,7 @@ export class Appender {
       if (!queue) return Promise.reject(partitionUnknown(record.topic, partition, queues.length));
       const prepared = prepare(record, now);
       const size = sizeInBatch(prepared);
-      if (size + BATCH_OVERHEAD > this.#options.maxBatchBytes) {
-        return Promise.reject(tooLarge(record.topic, size, this.#options.maxBatchBytes));
-      }
+      if (size + BATCH_OVERHEAD > queue.largestBatch) return Promise.reject(tooLarge(record.topic, size, queue.largestBatch));
       bytes += size;
       entries.push({ queue, prepared, size });
     }
@@ -168,7 +169,7 @@ export class Appender {
       });
       const broker = await this.#brokers.node(leader);
       const batches = taken.map((queue) => ({ topic: queue.topic, partition: queue.partition, bytes: queue.sent().bytes }));
-      const request = produceRequest(batches, ACKS_FROM_ALL, this.#options.appendTimeoutMs);
+      const request = produceRequest(batches, ACKS_FROM_ALL, REPLICATION_TIMEOUT_MS);
       isSent = true;
       const answers = await this.#brokers.send(broker, request, 'appending');
       await this.#settle(taken, answers);

@@ -34,6 +34,7 @@ export type Settlement =
   { readonly kind: 'settled' } | { readonly kind: 'unsettled'; readonly failure: Fault; readonly isProducerLost: boolean };
 
 const SETTLED: Settlement = { kind: 'settled' };
+const GOOD_BATCH_BYTES = 1024 * 1024;
 /** Sequences are 32-bit and wrap. */
 const SEQUENCES = 2 ** 31;
 
@@ -42,6 +43,9 @@ export class PartitionQueue {
   readonly topic: string;
   readonly partition: number;
   leader: number;
+  /** The largest batch the topic takes: a record that does not fit into one cannot be appended. */
+  readonly largestBatch: number;
+  /** Batches are cut at this: large topics need not mean large batches. */
   #maxBatchBytes: number;
   #waiting: QueuedRecord[] = [];
   /** Index of the first waiting record; the array is cut when enough of it is spent. */
@@ -50,11 +54,12 @@ export class PartitionQueue {
   #identity: ProducerIdentity | undefined;
   #nextSequence = 0;
 
-  constructor(topic: string, partition: number, leader: number, maxBatchBytes: number) {
+  constructor(topic: string, partition: number, leader: number, largestBatch: number) {
     this.topic = topic;
     this.partition = partition;
     this.leader = leader;
-    this.#maxBatchBytes = maxBatchBytes;
+    this.largestBatch = largestBatch;
+    this.#maxBatchBytes = Math.min(largestBatch, GOOD_BATCH_BYTES);
   }
 
   get isEmpty(): boolean {

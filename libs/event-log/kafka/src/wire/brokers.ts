@@ -33,6 +33,8 @@ export interface TopicMetadata {
 }
 
 const UNKNOWN_TOPIC = 3;
+const NEWS_MS = 2000;
+const TOPIC_RESOURCE = 2;
 
 /**
  * The brokers of one cluster as one client sees them: connected when they are needed, forgotten when they fail, found again
@@ -43,6 +45,8 @@ export class Brokers {
   readonly #seeds: readonly { host: string; port: number }[];
   readonly #options: ConnectionOptionsOfKafka;
   readonly #nodes = new Map<number, KafkaBroker>();
+  /** Topics anybody of this client has met; shared with {@link another}. */
+  #seenTopics = new Set<string>();
   #seed: KafkaBroker | undefined;
   #nextSeed = 0;
   #controllerId = -1;
@@ -54,8 +58,10 @@ export class Brokers {
   }
 
   /** The same cluster through connections of its own. */
-  another(): Brokers {
-    return new Brokers(this.#seeds, this.#options);
+  another(options: Partial<ConnectionOptionsOfKafka> = {}): Brokers {
+    const another = new Brokers(this.#seeds, { ...this.#options, ...options });
+    another.#seenTopics = this.#seenTopics;
+    return another;
   }
 
   get count(): number {
@@ -77,15 +83,37 @@ export class Brokers {
       if (partitionMetadata.length === 0) throw faultOf(errorOfCode(topicErrorCode), `asking for metadata of ${topic}`);
       const leaders = new Array<number>(partitionMetadata.length).fill(-1);
       for (const { partitionId, leader } of partitionMetadata) leaders[partitionId] = leader;
+      this.#seenTopics.add(topic);
       found.set(topic, { name: topic, isInternal, leaders });
     }
     return found;
   }
 
+  /** Throws `MR_TOPIC_UNKNOWN`, but not at once for a topic that was seen before: a broker may hear of a new topic later than others. */
   async leaders(topic: string): Promise<Leaders> {
-    const metadata = (await this.metadata([topic])).get(topic);
-    if (!metadata) throw topicUnknown(topic);
-    return metadata.leaders;
+    const deadline = performance.now() + NEWS_MS;
+    for (let pause = 2; ; pause *= 2) {
+      const metadata = (await this.metadata([topic])).get(topic);
+      if (metadata) return metadata.leaders;
+      if (!this.#seenTopics.has(topic) || performance.now() > deadline) throw topicUnknown(topic);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  /** The largest batch a topic takes; `undefined` when this client may not ask. */
+  async largestBatch(topic: string): Promise<number | undefined> {
+    const broker = await this.any();
+    try {
+      const asked = { type: TOPIC_RESOURCE, name: topic, configNames: ['max.message.bytes'] };
+      const { resources } = await this.calling(broker, `asking for the settings of ${topic}`, () =>
+        broker.describeConfigs({ resources: [asked] }),
+      );
+      const value = Number(resources[0]?.configEntries[0]?.configValue);
+      return Number.isSafeInteger(value) && value > 0 ? value : undefined;
+    } catch (error) {
+      if (isFault(error) && !error.retryable) return undefined;
+      throw error;
+    }
   }
 
   /** A broker by its id, connected. */

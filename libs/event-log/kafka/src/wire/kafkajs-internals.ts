@@ -82,6 +82,9 @@ export interface KafkaBroker {
     isolationLevel: number;
     topics: readonly { topic: string; partitions: readonly { partition: number; timestamp: number }[] }[];
   }): Promise<{ responses: readonly { topic: string; partitions: readonly { partition: number; offset: string }[] }[] }>;
+  describeConfigs(args: {
+    resources: readonly { type: number; name: string; configNames: readonly string[] }[];
+  }): Promise<{ resources: readonly { configEntries: readonly { configName: string; configValue: string }[] }[] }>;
   createTopics(args: {
     topics: readonly {
       topic: string;
@@ -177,7 +180,8 @@ export function brokerAt(address: { host: string; port: number }, nodeId: number
   const connectionPool = new Pool({
     ...address,
     clientId: options.clientId,
-    sasl: options.sasl ?? null,
+    // A copy: kafkajs writes into it.
+    sasl: options.sasl ? { ...options.sasl } : null,
     ssl: options.ssl === true ? {} : options.ssl || null,
     connectionTimeout: options.connectionTimeoutMs,
     requestTimeout: options.requestTimeoutMs,

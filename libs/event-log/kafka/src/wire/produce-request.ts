@@ -33,7 +33,6 @@ export function produceRequest(batches: readonly ProduceBatch[], acks: number, t
       decode: (raw) => Promise.resolve(decode(raw)),
       parse: (decoded: { partitions: ProducedPartition[] }) => Promise.resolve(decoded.partitions),
     },
-    requestTimeout: timeoutMs + 5_000,
   };
 }
 

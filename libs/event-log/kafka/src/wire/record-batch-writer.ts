@@ -132,7 +132,7 @@ function writeVarlong(buffer: Buffer, start: number, value: number): number {
   return at;
 }
 
-/** In doubles: differences of times stay far below 2^52. */
+/** In doubles: differences of times in milliseconds stay far below 2^52. */
 function zigzag(value: number): number {
   return value >= 0 ? value * 2 : -value * 2 - 1;
 }
