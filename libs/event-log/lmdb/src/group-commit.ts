@@ -1,6 +1,6 @@
 import type { NewRecord } from '@millrace/event-log';
 import { Fault, type Position } from '@millrace/kernel';
-import { ChunkBuilder, sizeOf } from './chunk.js';
+import { ChunkBuilder } from './chunk.js';
 
 export interface GroupCommitOptions {
   /** Records beyond this share of the memory are refused until some are on disk. */
@@ -12,9 +12,6 @@ export interface GroupCommitOptions {
   /** Called after each commit, before its appends resolve. */
   readonly committed: (chunks: readonly ChunkBuilder[]) => void;
 }
-
-/** A record with its partition settled. */
-export type PlacedRecord = NewRecord & { readonly partition: number };
 
 interface Waiter {
   readonly chunks: readonly ChunkBuilder[];
@@ -44,10 +41,9 @@ export class GroupCommit {
 
   constructor(private readonly options: GroupCommitOptions) {}
 
-  append(records: readonly PlacedRecord[]): Promise<readonly Position[]> {
+  /** `partitions`: where each record goes. `bytes`: about how much they take in all. */
+  append(records: readonly NewRecord[], partitions: readonly number[], bytes: number): Promise<readonly Position[]> {
     const { maxQueuedBytes, now } = this.options;
-    let bytes = 0;
-    for (const record of records) bytes += sizeOf(record);
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
       const message = `${this.#queuedBytes} bytes are waiting to be written already (bound: ${maxQueuedBytes}); nothing was appended, retry later`;
       return Promise.reject(new Fault('MR_LOG_OVERLOADED', message, true));
@@ -58,8 +54,9 @@ export class GroupCommit {
     const chunks: ChunkBuilder[] = [];
     const places: number[] = [];
     const time = now();
-    for (const record of records) {
-      const chunk = this.#chunkFor(round, record);
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index] as NewRecord;
+      const chunk = this.#chunkFor(round, record.topic, partitions[index] as number);
       chunks.push(chunk);
       places.push(chunk.add(record, time));
     }
@@ -74,12 +71,12 @@ export class GroupCommit {
     while (this.#running) await this.#running;
   }
 
-  #chunkFor(round: Round, record: PlacedRecord): ChunkBuilder {
-    const id = `${record.topic}/${record.partition}`;
+  #chunkFor(round: Round, topic: string, partition: number): ChunkBuilder {
+    const id = `${topic}/${partition}`;
     const open = round.open.get(id);
     if (open && open.bytes < this.options.maxChunkBytes) return open;
     if (open) this.#usual.set(id, open.bytes);
-    const chunk = new ChunkBuilder(record.topic, record.partition, this.#usual.get(id) ?? 0);
+    const chunk = new ChunkBuilder(topic, partition, this.#usual.get(id) ?? 0);
     round.open.set(id, chunk);
     round.chunks.push(chunk);
     return chunk;

@@ -12,7 +12,7 @@ import { Fault, type Clock, type NextOffsets, type Position, type Scheduler } fr
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sizeOf, type ChunkBuilder } from './chunk.js';
-import { GroupCommit, type PlacedRecord } from './group-commit.js';
+import { GroupCommit } from './group-commit.js';
 import { LmdbFiles, type StoredTopic } from './lmdb-files.js';
 import { RecentRecords } from './recent-records.js';
 
@@ -21,7 +21,7 @@ export interface LmdbEventLogOptions {
   readonly path: string;
   /** For readers beside a running platform. The file must be there. */
   readonly readOnly?: boolean;
-  /** A larger record is refused with `MR_RECORD_TOO_LARGE`. Default 25 MiB. */
+  /** A larger record is refused with `MR_RECORD_TOO_LARGE`, unless its topic sets a bound of its own. Default 25 MiB. */
   readonly maxRecordBytes?: number;
   /** Bytes that may wait to be written; more are refused with `MR_LOG_OVERLOADED`. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
@@ -118,7 +118,16 @@ export class LmdbEventLog implements EventLog {
     if (this.#closing) throw new Fault('MR_LOG_CLOSED', 'the log is closed', false);
     if (this.#options.readOnly) throw new Fault('MR_LOG_READ_ONLY', 'the log was opened for reading', false);
     if (records.length === 0) return [];
-    return await this.#commits.append(records.map((record) => this.#place(record)));
+    const partitions: number[] = [];
+    let bytes = 0;
+    for (const record of records) {
+      const size = sizeOf(record);
+      const bound = this.#topic(record.topic).stored.maxRecordBytes ?? this.#options.maxRecordBytes;
+      if (size > bound) throw tooLarge(record.topic, size, bound);
+      bytes += size;
+      partitions.push(this.#partitionOf(record));
+    }
+    return await this.#commits.append(records, partitions, bytes);
   }
 
   async end(topic: string): Promise<NextOffsets> {
@@ -196,18 +205,11 @@ export class LmdbEventLog implements EventLog {
     await this.#files.close();
   }
 
-  #place(record: NewRecord): PlacedRecord {
-    const { partitions } = this.#topic(record.topic).stored;
-    const size = sizeOf(record);
-    if (size > this.#options.maxRecordBytes) {
-      const message = `a record of ${size} bytes for ${record.topic} is over the bound of ${this.#options.maxRecordBytes}; nothing was appended`;
-      throw new Fault('MR_RECORD_TOO_LARGE', message, false);
-    }
-    const partition = record.partition ?? partitionOf(record.key, partitions);
-    if (!(partition >= 0 && partition < partitions)) {
-      throw new Fault('MR_PARTITION_UNKNOWN', `${record.topic} has ${partitions} partitions, none is ${partition}`, false);
-    }
-    return record.partition === undefined ? { ...record, partition } : (record as PlacedRecord);
+  #partitionOf({ topic, key, partition }: NewRecord): number {
+    const { partitions } = this.#topic(topic).stored;
+    if (partition === undefined) return partitionOf(key, partitions);
+    if (partition >= 0 && partition < partitions) return partition;
+    throw new Fault('MR_PARTITION_UNKNOWN', `${topic} has ${partitions} partitions, none is ${partition}`, false);
   }
 
   #find(name: string): OpenTopic | undefined {
@@ -289,4 +291,12 @@ export class LmdbEventLog implements EventLog {
       void this.prune().then(again, again);
     });
   }
+}
+
+function tooLarge(topic: string, size: number, bound: number): Fault {
+  return new Fault(
+    'MR_RECORD_TOO_LARGE',
+    `a record of ${size} bytes for ${topic} is over the bound of ${bound}; nothing was appended`,
+    false,
+  );
 }

@@ -1,5 +1,6 @@
 import type { DecisionRecord, LoggedDecision } from '@millrace/kernel';
 import type { Headers, LogRecord, NewRecord } from './event-log.js';
+import { decodeText, encodeText } from './header-text.js';
 
 /**
  * CloudEvents 1.0, Kafka protocol binding, binary content mode: attributes as `ce_*` headers, the JSON data as the value.
@@ -49,7 +50,7 @@ export function encodeDecision(topic: string, domain: string, decision: Decision
     ce_dataschema: `/schemas/${domain}/${decision.type}/v${decision.version}.json`,
     ce_sequence: String(decision.sequence),
     ce_commandid: decision.commandId,
-    ce_actor: encodeURIComponent(decision.actor),
+    ce_actor: encodeText(decision.actor),
     'content-type': CONTENT_TYPE,
   };
   if (decision.traceparent !== undefined) headers['ce_traceparent'] = decision.traceparent;
@@ -147,12 +148,4 @@ function refuse(reason: string): { ok: false; reason: string } {
 
 function quote(text: string | undefined): string {
   return text === undefined ? '(missing)' : JSON.stringify(text.slice(0, 200));
-}
-
-function decodeText(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

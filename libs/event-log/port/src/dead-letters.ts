@@ -1,4 +1,5 @@
 import type { LogRecord, NewRecord } from './event-log.js';
+import { decodeText, encodeText } from './header-text.js';
 
 export interface DeadLetterReason {
   /** UNREADABLE: the client could not read it. UNDECODABLE: not what the topic holds. REFUSED: the handler gave it up. */
@@ -29,7 +30,7 @@ export function deadLetterOf(record: LogRecord, consumer: string, reason: DeadLe
       'millrace-dead-letter-id': `${record.topic}/${record.partition}@${record.offset}`,
       'millrace-dead-letter-consumer': consumer,
       'millrace-dead-letter-code': reason.code,
-      'millrace-dead-letter-reason': encodeURIComponent(reason.message.slice(0, LONGEST_REASON)),
+      'millrace-dead-letter-reason': encodeText(reason.message.slice(0, LONGEST_REASON)),
       'millrace-dead-letter-time': new Date(now).toISOString(),
     },
   };
@@ -50,7 +51,7 @@ export function readDeadLetter(record: LogRecord): DeadLetter {
     id: headers['millrace-dead-letter-id'] ?? '',
     consumer: headers['millrace-dead-letter-consumer'] ?? '',
     code: headers['millrace-dead-letter-code'] ?? '',
-    reason: decodeURIComponent(headers['millrace-dead-letter-reason'] ?? ''),
+    reason: decodeText(headers['millrace-dead-letter-reason'] ?? ''),
     time: headers['millrace-dead-letter-time'] ?? '',
     record,
   };

@@ -88,7 +88,7 @@ export async function runRace(seed: number, mutation?: Mutation): Promise<RaceRe
   const faults: string[] = [];
   try {
     await time.until(isOver, 'every command answered, nothing underway, every replica caught up', 200_000);
-    if (failure) faults.push(`a handler failed: ${(failure).message}`);
+    if (failure) faults.push(`a handler failed: ${failure.message}`);
   } catch (error) {
     faults.push(String(error));
   }
