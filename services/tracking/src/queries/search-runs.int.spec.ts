@@ -1,0 +1,272 @@
+import { migrate, offlineStoreMigrations, openOfflineStore, type OfflineStore } from '@millrace/offline-store';
+import { tempDir, type TempDir } from '@millrace/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { metricHistory } from './metric-history.query.js';
+import { readsMetrics, searchRuns, type RunCriterion, type RunOrder, type RunSearch } from './search-runs.query.js';
+
+interface TestRun {
+  readonly id: string;
+  readonly experiment: string;
+  readonly name: string;
+  readonly startTime: number;
+  readonly endTime: number | null;
+  readonly deleted: boolean;
+  readonly params: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly datasets: readonly string[];
+}
+
+/** A small world in which every comparison has ties, gaps and odd values. */
+const RUNS: readonly TestRun[] = Array.from({ length: 60 }, (_, index) => ({
+  id: `r${String(index).padStart(2, '0')}`,
+  experiment: String(index % 3),
+  name: ['alpha', 'Beta', 'b_ta', '100%'][index % 4] as string,
+  startTime: 1000 + (index % 7),
+  endTime: index % 5 === 0 ? null : 2000 + (index % 6),
+  deleted: index % 11 === 0,
+  params: index % 4 === 0 ? {} : { p: String(index % 3), ...(index % 2 === 0 ? { 'q r': '' } : {}) },
+  metrics: {
+    ...(index % 3 === 0 ? {} : { m: [0.5, -1, NaN, Infinity, 0.5, 7][index % 6] as number }),
+    ...(index % 2 === 0 ? { n: index } : {}),
+  },
+  datasets: index % 6 === 0 ? ['flights', 'routes'] : index % 6 === 1 ? ['routes'] : [],
+}));
+
+describe('searchRuns on ClickHouse', () => {
+  let directory: TempDir;
+  let store: OfflineStore;
+
+  beforeAll(async () => {
+    directory = await tempDir('search-runs');
+    store = await openOfflineStore({ path: directory.path, threads: 4 });
+    await migrate(store, offlineStoreMigrations);
+    await migrate(store, { name: 'tracking', directory: new URL('../migrations/', import.meta.url) });
+    await store.insert('millrace.run_states', RUNS.flatMap(statesOf), 'runs');
+    await store.insert('millrace.metric_points', RUNS.flatMap(pointsOf), 'points');
+  }, 60_000);
+
+  afterAll(async () => {
+    await store.close();
+    await directory.remove();
+  });
+
+  test('finds what going through all runs finds, in the same order, page by page', async () => {
+    await fc.assert(
+      fc.asyncProperty(searches, async (search) => {
+        const expected = expectedIds(search);
+        expect(await searchRuns(store, search)).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  }, 120_000);
+
+  test('a client’s text stays text', async () => {
+    const everything = { activeIn: [], deletedIn: [], allIn: ['0', '1', '2'], orders: [], limit: 100, offset: 0 } as const;
+    const odd = `x' OR 1=1 -- {p0:String} \\ \n "`;
+    for (const on of ['param', 'tag'] as const) {
+      expect(await searchRuns(store, { ...everything, criteria: [{ on, key: odd, operator: '=', value: odd }] })).toEqual([]);
+    }
+    expect(await searchRuns(store, { ...everything, criteria: [{ on: 'metric', key: odd, operator: '>', value: 0 }] })).toEqual([]);
+    const ordered = await searchRuns(store, { ...everything, criteria: [], orders: [{ by: 'metric', key: odd, ascending: true }] });
+    expect(ordered).toHaveLength(RUNS.length);
+  });
+
+  test('knows whether it reads metrics', () => {
+    expect(readsMetrics({ criteria: [{ on: 'metric', key: 'm', operator: '>', value: 1 }], orders: [] })).toBe(true);
+    expect(readsMetrics({ criteria: [], orders: [{ by: 'metric', key: 'm', ascending: true }] })).toBe(true);
+    expect(readsMetrics({ criteria: [], orders: [{ by: 'param', key: 'm', ascending: true }] })).toBe(false);
+  });
+
+  test('a history holds each point once, by time, and its doubles to the bit', async () => {
+    const values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, NaN, Infinity, -Infinity, -0.1];
+    const points = values.map((value, index) => ({
+      ...position(9000 + index),
+      _row: 0,
+      experiment_id: '9',
+      run_id: 'h',
+      key: 'k',
+      step: -index,
+      timestamp: 100 - index,
+      value: Number.isFinite(value) ? value : String(value),
+    }));
+    await store.insert('millrace.metric_points', [...points, { ...points[0], ...position(9100) }], 'history');
+    const page = (limit: number, offset: number) => metricHistory(store, { experimentId: '9', runId: 'h', key: 'k', limit, offset });
+    const all = await page(100, 0);
+    expect(all.map((point) => point.value)).toEqual([...values].reverse());
+    expect(all.map((point) => point.step)).toEqual(
+      values
+        .map((_, index) => -index)
+        .reverse()
+        .map((step) => step + 0),
+    );
+    expect([...(await page(3, 0)).slice(0, 3), ...(await page(100, 3))]).toEqual(all);
+  });
+});
+
+function position(offset: number) {
+  return { _topic: 't', _partition: 0, _offset: offset };
+}
+
+/** A run as it once was, and as it is: only the last may be found. One state is there twice, as after a repeated projection. */
+function statesOf(run: TestRun, index: number): object[] {
+  const now = {
+    experiment_id: run.experiment,
+    run_id: run.id,
+    sequence: 3,
+    name: run.name,
+    status: 'RUNNING',
+    user_id: '',
+    start_time: run.startTime,
+    end_time: run.endTime,
+    artifact_uri: '',
+    deleted: run.deleted,
+    params: run.params,
+    tags: run.params,
+    'datasets.name': run.datasets,
+    'datasets.digest': run.datasets,
+    'datasets.context': run.datasets,
+  };
+  return [
+    { ...now, ...position(index * 3), sequence: 1, name: 'before', deleted: !run.deleted, params: { p: 'before' }, tags: {} },
+    { ...now, ...position(index * 3 + 1) },
+    { ...now, ...position(index * 3 + 2) },
+  ];
+}
+
+/** Each metric's latest value, and others that must not count: an earlier step written later, a smaller timestamp. */
+function pointsOf(run: TestRun, index: number): object[] {
+  return Object.entries(run.metrics).flatMap(([key, value], row) => {
+    const point = { experiment_id: run.experiment, run_id: run.id, key };
+    const wire = Number.isFinite(value) ? value : String(value);
+    return [
+      { ...position(index), ...point, _row: row * 3, step: 2, timestamp: 5, value: wire },
+      { ...position(index), ...point, _row: row * 3 + 1, step: 1, timestamp: 9, value: 1000 },
+      { ...position(index), ...point, _row: row * 3 + 2, step: 2, timestamp: 4, value: -1000 },
+    ];
+  });
+}
+
+const texts = fc.constantFrom('alpha', 'Beta', 'b_ta', '100%', '0', '1', '', 'flights', 'routes', '%', '_%', 'B%', 'r1_');
+const textual = fc.constantFrom('=', '!=', 'LIKE', 'ILIKE');
+const numeric = fc.constantFrom('=', '!=', '<', '<=', '>', '>=');
+const criterion: fc.Arbitrary<RunCriterion> = fc.oneof(
+  fc.record({ on: fc.constant('attribute' as const), key: fc.constantFrom('run_name', 'run_id'), operator: textual, value: texts }),
+  fc.record({
+    on: fc.constant('attribute' as const),
+    key: fc.constantFrom('start_time', 'end_time'),
+    operator: numeric,
+    value: fc.constantFrom(1003, 2003, 2003.5),
+  }),
+  fc.record({
+    on: fc.constant('attribute' as const),
+    key: fc.constant('run_id' as const),
+    operator: fc.constantFrom('IN', 'NOT IN'),
+    value: fc.array(fc.constantFrom(...RUNS.map((run) => run.id)), { minLength: 1 }),
+  }),
+  fc.record({
+    on: fc.constantFrom('param' as const, 'tag' as const),
+    key: fc.constantFrom('p', 'q r', 'none'),
+    operator: textual,
+    value: texts,
+  }),
+  fc.record({
+    on: fc.constant('metric' as const),
+    key: fc.constantFrom('m', 'n', 'none'),
+    operator: numeric,
+    value: fc.constantFrom(0, 0.5, 20),
+  }),
+  fc.record({ on: fc.constant('dataset' as const), key: fc.constantFrom('name', 'context'), operator: textual, value: texts }),
+);
+const order: fc.Arbitrary<RunOrder> = fc.oneof(
+  fc.record({ by: fc.constant('attribute' as const), key: fc.constantFrom('run_name', 'start_time', 'end_time'), ascending: fc.boolean() }),
+  fc.record({ by: fc.constantFrom('param' as const, 'tag' as const), key: fc.constantFrom('p', 'q r'), ascending: fc.boolean() }),
+  fc.record({ by: fc.constant('metric' as const), key: fc.constantFrom('m', 'n'), ascending: fc.boolean() }),
+);
+const experiments = fc.subarray(['0', '1', '2'], { minLength: 1 });
+const searches: fc.Arbitrary<RunSearch> = fc
+  .record({
+    experiments,
+    view: fc.constantFrom('allIn', 'activeIn', 'deletedIn'),
+    criteria: fc.array(criterion, { maxLength: 3 }),
+    orders: fc.uniqueArray(order, { maxLength: 3, selector: ({ by, key }) => `${by}.${key}` }),
+    limit: fc.constantFrom(1, 5, 100),
+    offset: fc.constantFrom(0, 3),
+  })
+  .map(({ experiments: ids, view, ...rest }) => ({ allIn: [], activeIn: [], deletedIn: [], ...rest, [view]: ids }));
+
+/** The same search, done by going through all runs. */
+function expectedIds(search: RunSearch): string[] {
+  const found = RUNS.filter(
+    (run) =>
+      (search.allIn.includes(run.experiment) ||
+        (search.activeIn.includes(run.experiment) && !run.deleted) ||
+        (search.deletedIn.includes(run.experiment) && run.deleted)) &&
+      search.criteria.every((one) => holds(run, one)),
+  );
+  const orders: readonly RunOrder[] = [
+    ...search.orders,
+    { by: 'attribute', key: 'start_time', ascending: false },
+    { by: 'attribute', key: 'run_id', ascending: true },
+  ];
+  found.sort((a, b) => {
+    for (const one of orders) {
+      const difference = compare(valueOf(a, one.by, one.key), valueOf(b, one.by, one.key), one.ascending);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  });
+  return found.slice(search.offset, search.offset + search.limit + 1).map((run) => run.id);
+}
+
+function valueOf(run: TestRun, by: string, key: string): string | number | null {
+  if (by === 'metric') return run.metrics[key] ?? null;
+  if (by === 'param' || by === 'tag') return run.params[key] ?? null;
+  return { run_name: run.name, run_id: run.id, start_time: run.startTime, end_time: run.endTime }[key] ?? null;
+}
+
+function compare(a: string | number | null, b: string | number | null, ascending: boolean): number {
+  const rank = (value: string | number | null) => (value === null ? 2 : Number.isNaN(value) ? 1 : 0);
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
+  if (rank(a) > 0 || a === b) return 0;
+  return (a as string) < (b as string) === ascending ? -1 : 1;
+}
+
+function holds(run: TestRun, one: RunCriterion): boolean {
+  if (one.on === 'dataset') return run.datasets.some((name) => compares(name, one.operator, one.value));
+  const actual = valueOf(run, one.on, one.key);
+  return actual !== null && compares(actual, one.operator, one.value);
+}
+
+function compares(actual: string | number, operator: string, value: unknown): boolean {
+  const like = (flags: string) =>
+    new RegExp(
+      `^${String(value)
+        .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+        .replace(/%/g, '.*')
+        .replace(/_/g, '.')}$`,
+      `s${flags}`,
+    ).test(String(actual));
+  switch (operator) {
+    case '=':
+      return actual === value;
+    case '!=':
+      return actual !== value;
+    case '<':
+      return (actual as number) < (value as number);
+    case '<=':
+      return (actual as number) <= (value as number);
+    case '>':
+      return (actual as number) > (value as number);
+    case '>=':
+      return (actual as number) >= (value as number);
+    case 'LIKE':
+      return like('');
+    case 'ILIKE':
+      return like('i');
+    case 'IN':
+      return (value as string[]).includes(actual as string);
+    default:
+      return !(value as string[]).includes(actual as string);
+  }
+}
