@@ -10,7 +10,7 @@ describe('MLflow’s own client', () => {
   let platform: Topology;
 
   beforeAll(async () => {
-    directory = await tempDir();
+    directory = await tempDir('mlflow');
     platform = await embeddedTopology(directory.path);
     await platform.start();
   }, 120_000);
@@ -20,9 +20,13 @@ describe('MLflow’s own client', () => {
     await directory.remove();
   });
 
-  test.each(CLIENTS)('%s does a whole session', async (version) => {
-    const venv = await ensureVenv(`mlflow-${version}`, [`mlflow-skinny==${version}`, 'setuptools==75.8.0']);
-    const output = await runCommand(venv.python, [join(import.meta.dirname, 'client_session.py'), platform.url]);
-    expect(output).toContain(`"client": "${version}"`);
-  }, 600_000);
+  test.each(CLIENTS)(
+    '%s does a whole session',
+    async (version) => {
+      const venv = await ensureVenv(`mlflow-${version}`, [`mlflow-skinny==${version}`, 'setuptools==75.8.0']);
+      const output = await runCommand(venv.python, [join(import.meta.dirname, 'client_session.py'), platform.url]);
+      expect(output).toContain(`"client": "${version}"`);
+    },
+    600_000,
+  );
 });

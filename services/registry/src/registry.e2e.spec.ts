@@ -11,6 +11,11 @@ interface Answer {
   readonly body: any;
 }
 
+/** The version numbers of an answer, in its order. */
+function versionsOf({ body }: Answer): string[] {
+  return (body.model_versions as { version: string }[]).map((one) => one.version);
+}
+
 const RUN = 'a'.repeat(32);
 const ROOT = `1/${RUN}/artifacts`;
 
@@ -131,7 +136,7 @@ describe('the registry service over MLflow’s REST API', () => {
     expect((await move('1', 'Archived', true)).body).toEqual(refusal('INVALID_PARAMETER_VALUE', 'not an Active stage'));
     expect((await move('9', 'Staging')).body).toEqual(refusal('RESOURCE_DOES_NOT_EXIST', `name=${name}, version=9`));
     const latest = await call('POST', 'registered-models/get-latest-versions', { name, stages: ['production', 'none', 'archived'] });
-    expect(latest.body.model_versions.map((one: { version: string }) => one.version).sort()).toEqual(['1', '2', '3']);
+    expect(versionsOf(latest).sort()).toEqual(['1', '2', '3']);
   });
 
   test('aliases: reserved names, a missing one, a version that goes', async () => {
@@ -160,7 +165,7 @@ describe('the registry service over MLflow’s REST API', () => {
     expect((await call('POST', 'registered-models/rename', { name, new_name: `${name} renamed` })).status).toBe(200);
     expect((await registered(name)).status).toBe(404);
     const versions = await call('GET', `model-versions/search?filter=${encodeURIComponent(`name = '${name} renamed'`)}`);
-    expect(versions.body.model_versions.map((one: { version: string }) => one.version)).toEqual(['2', '1']);
+    expect(versionsOf(versions)).toEqual(['2', '1']);
     expect((await call('POST', 'registered-models/create', { name })).status).toBe(200);
     const taken = await call('POST', 'registered-models/rename', { name, new_name: `${name} renamed` });
     expect([taken.status, taken.body]).toEqual([400, refusal('RESOURCE_ALREADY_EXISTS')]);
@@ -184,9 +189,9 @@ describe('the registry service over MLflow’s REST API', () => {
         order_by: 'version_number ASC',
       });
       if (token !== '') query.set('page_token', token);
-      const { body }: Answer = await call('GET', `model-versions/search?${query}`);
-      seen.push(...body.model_versions.map((one: { version: string }) => one.version));
-      token = body.next_page_token as string | undefined;
+      const answer: Answer = await call('GET', `model-versions/search?${query.toString()}`);
+      seen.push(...versionsOf(answer));
+      token = answer.body.next_page_token as string | undefined;
     }
     expect(seen).toEqual(['2', '3', '4', '5']);
   });
