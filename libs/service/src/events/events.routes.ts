@@ -43,7 +43,7 @@ async function events(context: EventsRoutesContext, request: FastifyRequest, rep
     );
   }
   const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
+  reply.raw.once('close', () => gone.abort());
   const page = await reader.read(options, AbortSignal.any([gone.signal, stopping]));
   const isDeadLetter = visible.kind === 'dead-letters';
   return reply

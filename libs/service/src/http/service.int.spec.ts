@@ -2,16 +2,35 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readDeadLetter, RETRY, DEAD_LETTER, type LogRecord } from '@millrace/event-log';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { loadConfig } from '../config/config.js';
-import { TallyDomain, TallyModule, RINGS } from '../testing/tally.module.js';
+import { DomainLogs } from '../log/domain-logs.js';
+import { tally } from '../testing/tally.js';
+import { tallyService, TallyWitness } from '../testing/tally.module.js';
 import { bootstrap, type RunningService } from './bootstrap.js';
 
-describe('a service on the embedded log and stores', () => {
+const brokers = process.env['MILLRACE_TEST_KAFKA_BROKERS'] as string;
+
+// Domains of their own, because the broker is shared with other tests.
+const unique = () => `tally${Array.from({ length: 8 }, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join('')}`;
+
+describe.each([
+  { on: 'the embedded log', more: {} },
+  { on: 'Kafka', more: { MILLRACE_KAFKA_BROKERS: brokers } },
+])('a service on $on', ({ more }) => {
+  const name = unique();
+  const { module, rings } = tallyService(name);
   let temp: TempDir;
   let service: RunningService;
   const lines: Record<string, unknown>[] = [];
-  const environment = () => ({ MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_MAX_BODY: '1MiB', MILLRACE_LOG_LEVEL: 'debug' });
+  const environment = () => ({
+    MILLRACE_DATA_DIR: temp.path,
+    MILLRACE_PORT: '0',
+    MILLRACE_MAX_BODY: '1MiB',
+    MILLRACE_LOG_LEVEL: 'debug',
+    ...more,
+  });
   const start = () =>
-    bootstrap(TallyModule, loadConfig([], environment()), {
+    bootstrap(module, loadConfig([], environment()), {
+      service: name,
       logDestination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
     });
 
@@ -24,7 +43,8 @@ describe('a service on the embedded log and stores', () => {
     await temp.remove();
   });
 
-  const domain = () => service.app.get(TallyDomain);
+  const witness = () => service.app.get(TallyWitness);
+  const decisions = () => service.app.get(DomainLogs).open({ domain: name, aggregates: { tally } });
   const call = (method: string, path: string, options: { body?: unknown; headers?: Record<string, string> } = {}) =>
     fetch(`${service.url}${path}`, {
       method,
@@ -45,10 +65,10 @@ describe('a service on the embedded log and stores', () => {
         'online-store',
         'offline-store',
         'artifact-store',
-        'tally.replica',
-        'tally.decisions',
-        'tally.rings',
-        'tally.bells',
+        `${name}.replica`,
+        `${name}.decisions`,
+        `${name}.rings`,
+        `${name}.bells`,
       ]),
     );
     expect(await (await fetch(`${service.url}/healthz`)).json()).toEqual({ status: 'ok', fatal: [] });
@@ -58,7 +78,7 @@ describe('a service on the embedded log and stores', () => {
     const response = await grow('reads', 3);
     expect(response.status).toBe(201);
     const position = response.headers.get('millrace-position') as string;
-    expect(position).toMatch(/^millrace\.tally\.decisions\/\d@\d+$/);
+    expect(position).toMatch(/^millrace\.tally[a-z]+\.decisions\/\d@\d+$/);
     const read = await call('GET', '/api/v1/tallies/reads', { headers: { 'at-least': position } });
     expect(await read.json()).toEqual({ count: 3 });
     const byQuery = await call('GET', `/api/v1/tallies/reads?at-least=${encodeURIComponent(position)}`);
@@ -76,10 +96,11 @@ describe('a service on the embedded log and stores', () => {
 
   test('accepted decisions come to listeners and to the analysts’ table', async () => {
     await grow('table', 7);
-    expect(domain().grown).toContain(7);
-    await domain().log.table?.barrier();
+    expect(witness().grown).toContain(7);
+    await (await decisions()).table?.barrier();
     const rows = await service.host.offline.query<{ type: string; sequence: string }>(
-      `SELECT type, sequence FROM millrace.decisions FINAL WHERE subject = 'tally/table'`,
+      `SELECT type, sequence FROM millrace.decisions FINAL WHERE subject = 'tally/table' AND domain = {name:String}`,
+      { name },
     );
     expect(rows).toEqual([{ type: 'TallyGrown', sequence: '1' }]);
   });
@@ -116,7 +137,7 @@ describe('a service on the embedded log and stores', () => {
     const response = await call('GET', '/api/v1/tallies/x/defect');
     expect(response.status).toBe(500);
     const problem = (await response.json()) as { requestId: string };
-    expect(JSON.stringify(problem)).not.toContain('42');
+    expect(JSON.stringify(problem)).not.toContain('secret');
     expect(response.headers.get('x-request-id')).toBe(problem.requestId);
     const line = lines.find((one) => one['requestId'] === problem.requestId);
     expect(line).toMatchObject({ level: 'error', err: { message: 'the secret is 42', stack: expect.stringContaining('tally.module') } });
@@ -153,14 +174,14 @@ describe('a service on the embedded log and stores', () => {
 
   test('@Projects gets ordered batches, @Reacts each record once it takes it', async () => {
     for (let i = 0; i < 5; i++) await call('POST', '/api/v1/tallies/ordered/ring');
-    await waitFor(() => domain().reacted.length >= 5);
-    await waitFor(() => domain().batches.flat().length >= 5);
-    const offsets = domain().batches.flat();
+    await waitFor(() => witness().reacted.length >= 5);
+    await waitFor(() => witness().batches.flat().length >= 5);
+    const offsets = witness().batches.flat();
     expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
   });
 
   test('RETRY, a throw, DEAD_LETTER and SKIP', async () => {
-    const { answers, reacted } = domain();
+    const { answers, reacted } = witness();
     const before = reacted.length;
     answers.push(
       async () => RETRY('not yet', 1),
@@ -176,25 +197,25 @@ describe('a service on the embedded log and stores', () => {
     await waitFor(() => answers.length === 0);
     await waitFor(async () => (await letters()).length > 0);
     expect(readDeadLetter((await letters())[0] as LogRecord)).toMatchObject({
-      consumer: 'tally.bells',
+      consumer: `${name}.bells`,
       code: 'REFUSED',
       reason: 'cannot be taken',
     });
     expect(lines.find((line) => (line['err'] as Error | undefined)?.message === 'a defect in the handler')).toMatchObject({
       level: 'error',
-      consumer: 'tally.bells',
+      consumer: `${name}.bells`,
     });
     expect(reacted.slice(before)).not.toContainEqual({ name: 'refused' });
   });
 
   test('what cannot be decoded goes to the dead letters once per consumer, and the consumers go on', async () => {
     const before = (await letters()).length;
-    await service.host.log.append([{ topic: RINGS, key: 'poison', value: Buffer.from('not a fact') }]);
+    await service.host.log.append([{ topic: rings, key: 'poison', value: Buffer.from('not a fact') }]);
     const found = await waitFor(async () => {
       const all = await letters();
       return all.length >= before + 2 && all.slice(before);
     });
-    expect(found.map((letter) => readDeadLetter(letter).consumer).sort()).toEqual(['tally.bells', 'tally.rings']);
+    expect(found.map((letter) => readDeadLetter(letter).consumer).sort()).toEqual([`${name}.bells`, `${name}.rings`]);
     expect(found.every((letter) => letter.value.toString() === 'not a fact')).toBe(true);
   });
 
@@ -202,14 +223,14 @@ describe('a service on the embedded log and stores', () => {
     const entity = {
       apiVersion: 'millrace.dev/v1',
       kind: 'Entity',
-      metadata: { name: 'origin' },
+      metadata: { name },
       spec: { joinKeys: { origin: 'String' } },
     };
     const applied = await call('POST', '/api/v1/apply', { body: entity });
-    expect(await applied.json()).toMatchObject({ documents: [{ kind: 'Entity', name: 'origin', outcome: 'created', version: 1 }] });
-    expect(service.host.resources.catalog.get('Entity', 'origin')?.spec).toEqual({ joinKeys: { origin: 'String' } });
+    expect(await applied.json()).toMatchObject({ documents: [{ kind: 'Entity', name, outcome: 'created', version: 1 }] });
+    expect(service.host.resources.catalog.get('Entity', name)?.spec).toEqual({ joinKeys: { origin: 'String' } });
     expect(await (await call('POST', '/api/v1/apply', { body: entity })).json()).toMatchObject({ documents: [{ outcome: 'unchanged' }] });
-    expect(await (await call('GET', '/api/v1/resources/Entity/origin')).json()).toMatchObject({ status: { version: 1 } });
+    expect(await (await call('GET', `/api/v1/resources/Entity/${name}`)).json()).toMatchObject({ status: { version: 1 } });
     const refused = await call('POST', '/api/v1/apply', { body: { ...entity, spec: {} } });
     expect(refused.status).toBe(422);
   });
@@ -223,33 +244,33 @@ describe('a service on the embedded log and stores', () => {
     expect(value('millrace_commands_total', 'command="GrowTally"', 'outcome="accepted"')).toBe(3);
     expect(value('millrace_commands_total', 'outcome="repeated"')).toBe(1);
     expect(value('millrace_commands_total', 'outcome="rejected"')).toBe(2);
-    expect(value('millrace_consumer_records_total', 'consumer="tally.bells"', 'outcome="dead_lettered"')).toBe(2);
-    expect(value('millrace_consumer_records_total', 'consumer="tally.bells"', 'outcome="skipped"')).toBe(1);
-    expect(value('millrace_consumer_retries_total', 'consumer="tally.bells"')).toBe(2);
-    expect(value('millrace_consumer_lag', 'consumer="tally.replica"')).toBe(0);
-    expect(value('millrace_consumer_last_record_age_seconds', 'consumer="tally.rings"')).toBeGreaterThanOrEqual(0);
-    expect(value('millrace_replica_records', 'follower="tally.replica"', 'verdict="accepted"')).toBe(3);
+    expect(value('millrace_consumer_records_total', `consumer="${name}.bells"`, 'outcome="dead_lettered"')).toBe(2);
+    expect(value('millrace_consumer_records_total', `consumer="${name}.bells"`, 'outcome="skipped"')).toBe(1);
+    expect(value('millrace_consumer_retries_total', `consumer="${name}.bells"`)).toBe(2);
+    expect(value('millrace_consumer_lag', `consumer="${name}.replica"`)).toBe(0);
+    expect(value('millrace_consumer_last_record_age_seconds', `consumer="${name}.rings"`)).toBeGreaterThanOrEqual(0);
+    expect(value('millrace_replica_records', `follower="${name}.replica"`, 'verdict="accepted"')).toBe(3);
     expect(value('millrace_http_request_seconds_count', 'route="/api/v1/tallies/:name/grow"', 'status="201"')).toBe(4);
-    expect(value('millrace_projection_inserted_rows_total', 'projection="tally.decisions"')).toBeGreaterThanOrEqual(1);
+    expect(value('millrace_projection_inserted_rows_total', `projection="${name}.decisions"`)).toBeGreaterThanOrEqual(1);
   });
 
   test('a restart finds everything where it was and repeats nothing', async () => {
-    const { reacted } = domain();
+    const { reacted } = witness();
     const seen = reacted.length;
     await service.close();
     service = await start();
     await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok);
     expect(await (await call('GET', '/api/v1/tallies/idempotent')).json()).toEqual({ count: 5 });
-    expect(service.host.resources.catalog.get('Entity', 'origin')).toBeDefined();
+    expect(service.host.resources.catalog.get('Entity', name)).toBeDefined();
     await call('POST', '/api/v1/tallies/again/ring');
-    await waitFor(() => domain().reacted.length === 1);
-    expect(domain().reacted).toEqual([{ name: 'again' }]);
+    await waitFor(() => witness().reacted.length === 1);
+    expect(witness().reacted).toEqual([{ name: 'again' }]);
     expect(seen).toBeGreaterThan(1);
   }, 60_000);
 
   async function letters(): Promise<LogRecord[]> {
     const found: LogRecord[] = [];
-    const topic = `${RINGS}.dead-letters`;
+    const topic = `${rings}.dead-letters`;
     if ((await service.host.log.partitions(topic)) === undefined) return found;
     for await (const record of service.host.log.read(topic, 0, 0)) found.push(record);
     return found;

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { loadConfig } from '../config/config.js';
-import { RINGS, TallyModule } from '../testing/tally.module.js';
+import { tallyService } from '../testing/tally.module.js';
 import { bootstrap, type RunningService } from './bootstrap.js';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const { module: TallyModule, rings: RINGS } = tallyService('tally');
 const CALLER = 'b7ad6b7169203331';
 
 describe('a trace follows an event', () => {

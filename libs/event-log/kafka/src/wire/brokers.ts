@@ -48,6 +48,8 @@ export class Brokers {
   /** Topics anybody of this client has met; shared with {@link another}. */
   #seenTopics = new Set<string>();
   #seed: KafkaBroker | undefined;
+  #seeking: Promise<KafkaBroker> | undefined;
+  readonly #connecting = new Map<KafkaBroker, Promise<void>>();
   #nextSeed = 0;
   #controllerId = -1;
   #isClosed = false;
@@ -138,7 +140,15 @@ export class Brokers {
         if (isFault(error) && !error.retryable) throw error;
       }
     }
-    // Nobody known answers: the cluster may have moved, or is not known yet. Back to the addresses given.
+    // Nobody known answers: the cluster may have moved, or is not known yet. Back to the addresses given; callers of one moment go
+    // there together, because a second connection would take the first one's place under its requests.
+    this.#seeking ??= this.#seek(failure).finally(() => (this.#seeking = undefined));
+    return this.#seeking;
+  }
+
+  async #seek(before: unknown): Promise<KafkaBroker> {
+    if (this.#seed?.isConnected()) return this.#seed;
+    let failure = before;
     for (let tries = 0; tries < this.#seeds.length; tries++) {
       const address = this.#seeds[this.#nextSeed++ % this.#seeds.length] as { host: string; port: number };
       try {
@@ -200,9 +210,18 @@ export class Brokers {
     this.#nodes.set(nodeId, brokerAt({ host, port }, nodeId, this.#options));
   }
 
+  /** kafkajs calls a broker connected before it knows which requests the broker understands, so those who come meanwhile wait for the first. */
   async #connect(broker: KafkaBroker): Promise<void> {
     if (this.#isClosed) throw logClosed();
+    const running = this.#connecting.get(broker);
+    if (running) return running;
     if (broker.isConnected()) return;
+    const connecting = this.#open(broker).finally(() => this.#connecting.delete(broker));
+    this.#connecting.set(broker, connecting);
+    return connecting;
+  }
+
+  async #open(broker: KafkaBroker): Promise<void> {
     const { host, port } = broker.connectionPool;
     try {
       await broker.connect();
