@@ -30,6 +30,30 @@ describe('Block', () => {
     expect(block.rows).toBe(6);
   });
 
+  test.each(['[1]', '{"a":1}{"a":2}', '{"a":1},{"a":2}', '{"a":1} x', '{"a":"}', '', '"{}"', '{"a":1]} {"a":2}', '{"a":"\\\\"}}'])(
+    'refuses ready bytes that are not one object: %s',
+    (text) => {
+      const block = new Block('t', 2);
+      expect(() => block.add(1, Buffer.from(text))).toThrow('not one JSON object');
+      expect(block.isEmpty && block.size === 0).toBe(true);
+    },
+  );
+
+  test('takes all rows of a record or none', () => {
+    const block = new Block('t', 2);
+    expect(() => block.add(1, [{ a: 1 }, Buffer.from('bad')])).toThrow();
+    block.add(2, { a: 2 });
+    expect(block.rows).toBe(1);
+    expect(rowsOf(block.bytes(block.all))).toMatchObject([{ _offset: 2 }]);
+  });
+
+  test('makes one line of ready bytes', () => {
+    const block = new Block('t', 2);
+    block.add(1, Buffer.from('\n{"a":\n\n1,"b":{"c":["}","\\"{"]}}\n\n'));
+    block.add(2, { a: 'two\n\nlines' });
+    expect(rowsOf(block.bytes(block.all))).toMatchObject([{ a: 1, b: { c: ['}', '"{'] } }, { a: 'two\n\nlines' }]);
+  });
+
   test('cuts ranges at records and tells what is left after an offset', () => {
     const block = new Block('t', 2);
     for (let offset = 10; offset < 20; offset++) block.add(offset, [{ offset }, { offset }]);

@@ -1,3 +1,5 @@
+import { jsonObjectBounds } from './json-object-bounds.js';
+
 /**
  * One source record's rows: an object or ready JSON bytes (one object, spliced in without parsing), several of them, or `undefined`
  * for a record that has none. Several rows get their place as `_row`.
@@ -5,8 +7,8 @@
 export type ProjectedRows = object | Buffer | readonly (object | Buffer)[] | undefined;
 
 const INITIAL_BYTES = 64 * 1024;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
 
 /** Part of a block, still in offset order: what one insert carries. */
 export interface BlockRange {
@@ -47,11 +49,17 @@ export class Block {
 
   add(offset: number, rows: Exclude<ProjectedRows, undefined>): void {
     const head = `${this.#head}${offset}`;
-    if (!Array.isArray(rows)) this.#row(head, rows);
-    else {
-      if (rows.length === 0) return;
-      for (const [index, row] of (rows as readonly (object | Buffer)[]).entries()) this.#row(`${head},"_row":${index}`, row);
+    const [length, count] = [this.#length, this.rows];
+    try {
+      if (!Array.isArray(rows)) this.#row(head, rows);
+      else for (const [index, row] of (rows as readonly (object | Buffer)[]).entries()) this.#row(`${head},"_row":${index}`, row);
+    } catch (error) {
+      // All rows of a record or none.
+      this.#length = length;
+      this.rows = count;
+      throw error;
     }
+    if (this.rows === count) return;
     this.offsets.push(offset);
     this.#ends.push(this.#length);
     this.#rowEnds.push(this.rows);
@@ -104,14 +112,16 @@ export class Block {
   }
 
   #spliced(head: string, row: Buffer): void {
-    const open = row.indexOf(OPEN_BRACE);
-    const close = row.lastIndexOf(CLOSE_BRACE);
-    if (open < 0 || close < open) throw new TypeError('ready rows are JSON objects');
-    const empty = close - open < 16 && row.toString('latin1', open + 1, close).trim() === '';
+    const { start, end } = jsonObjectBounds(row);
+    const empty = end - start < 16 && row.toString('latin1', start + 1, end - 1).trim() === '';
     this.#reserve(head.length * 3 + row.length + 2);
     this.#length += this.#bytes.write(empty ? head : `${head},`, this.#length);
-    this.#length += row.copy(this.#bytes, this.#length, open + 1, close + 1);
-    this.#bytes[this.#length++] = 0x0a;
+    const from = this.#length;
+    this.#length += row.copy(this.#bytes, from, start + 1, end);
+    // A line break in JSON is only a blank; two of them would end the insert's data.
+    for (let at = this.#bytes.indexOf(NEWLINE, from); at >= 0 && at < this.#length; at = this.#bytes.indexOf(NEWLINE, at))
+      this.#bytes[at] = SPACE;
+    this.#bytes[this.#length++] = NEWLINE;
   }
 
   #reserve(more: number): void {

@@ -8,7 +8,8 @@ import {
   type ChdbResult,
 } from './chdb-addon.js';
 import { clickHouseFault } from './clickhouse-fault.js';
-import { assignments, quoteIdentifier } from './clickhouse-text.js';
+import { assignments, quoteIdentifier, quoteString } from './clickhouse-text.js';
+import { InsertFiles } from './insert-files.js';
 import { Slots } from './slots.js';
 
 /** `write`: projections. `read`: the platform's own queries. `guest`: analysts, who must never hold the other two up. */
@@ -33,11 +34,19 @@ export interface ChdbStatement {
   readonly parameters?: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, string | number>>;
   readonly deadlineMs?: number;
-  /** Bytes of an INSERT's data, in the format the statement names. */
-  readonly data?: Buffer;
 }
 
-export interface GuestStatement extends ChdbStatement {
+/** An INSERT that carries data, in the parts ClickHouse's grammar has: `INSERT INTO t (a, b)`, `SETTINGS …`, the format. */
+export interface ChdbInsert {
+  readonly into: string;
+  /** With its keyword; empty when there is none. */
+  readonly settings: string;
+  readonly format: string;
+  readonly data: Buffer;
+}
+
+export interface GuestStatement extends Omit<ChdbStatement, 'sql'> {
+  readonly statement: string | ChdbInsert;
   readonly database?: string;
   readonly readOnly: boolean;
 }
@@ -46,6 +55,9 @@ interface PooledConnection {
   readonly native: ChdbConnection;
   settings: string;
 }
+
+const NEWLINE = 0x0a;
+const BLANK_LINE = Buffer.from('\n\n');
 
 const open = new Map<string, { session: ChdbSession; users: number }>();
 
@@ -73,6 +85,7 @@ export class ChdbSession {
   readonly #lanes: Record<ChdbLane, Slots>;
   readonly #idle: PooledConnection[] = [];
   readonly #running = new Set<Promise<unknown>>();
+  readonly #files = new InsertFiles();
   #closed = false;
 
   private constructor(
@@ -124,12 +137,10 @@ export class ChdbSession {
     });
   }
 
-  /** Inserts bytes; `prefix` ends with `FORMAT <name>`. Waits for the engine without a deadline, so its answer is definite. */
-  async insert(prefix: string, data: Buffer): Promise<ChdbInsertResult> {
+  /** Inserts bytes. Waits for the engine without a deadline, so its answer is definite. */
+  async insert(insert: ChdbInsert): Promise<ChdbInsertResult> {
     return this.#inLane('write', undefined, (connection) =>
-      this.#prepared(connection, { max_execution_time: 0 }, {}, () =>
-        this.#addon.InsertRawAsyncConnection(connection.native, prefix, data, false),
-      ),
+      this.#prepared(connection, { max_execution_time: 0 }, {}, () => this.#insert(connection.native, insert)),
     );
   }
 
@@ -183,11 +194,12 @@ export class ChdbSession {
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
     for (const connection of this.#idle.splice(0)) this.#addon.CloseConnection(connection.native);
     this.#addon.CloseConnection(this.#keeper);
+    await this.#files.close();
     open.delete(this.path);
   }
 
-  async #runGuest(statement: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
-    const { settings = {}, parameters = {}, database, readOnly, sql, data, format } = statement;
+  async #runGuest(guest: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
+    const { settings = {}, parameters = {}, database, readOnly, statement, format } = guest;
     const native = this.#addon.CreateConnection(this.path);
     const execute = (text: string) => this.#addon.QueryAsyncConnection(native, text, format ?? 'TabSeparated');
     try {
@@ -196,9 +208,26 @@ export class ChdbSession {
       if (database) await execute(`USE ${quoteIdentifier(database)}`);
       // Last, because from here on the connection's settings cannot be changed any more.
       if (readOnly) await execute('SET readonly = 1');
-      return data ? await this.#addon.InsertRawAsyncConnection(native, sql, data, false) : await execute(sql);
+      return typeof statement === 'string' ? await execute(statement) : await this.#insert(native, statement);
     } finally {
       this.#addon.CloseConnection(native);
+    }
+  }
+
+  /**
+   * The engine reads a statement and its data as one script in which a blank line ends the data, and *runs* what follows. Data that
+   * holds one (binary formats, quoted CSV, anybody's text) goes through a file instead, and so does VALUES, which a semicolon ends.
+   */
+  async #insert(native: ChdbConnection, { into, settings, format, data }: ChdbInsert): Promise<ChdbInsertResult> {
+    const inline = format !== 'Values' && data[0] !== NEWLINE && !data.includes(BLANK_LINE);
+    if (inline) return this.#addon.InsertRawAsyncConnection(native, `${into} ${settings} FORMAT ${format}`, data, false);
+    const file = await this.#files.write(data);
+    try {
+      const sql = `${into} FROM INFILE ${quoteString(file)} COMPRESSION 'none' ${settings} FORMAT ${format}`;
+      const { rowsRead, bytesRead, elapsed } = await this.#addon.QueryAsyncConnection(native, sql, 'Null');
+      return { rowsWritten: rowsRead, bytesWritten: bytesRead, elapsed };
+    } finally {
+      await this.#files.remove(file);
     }
   }
 

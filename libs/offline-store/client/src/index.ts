@@ -1,6 +1,13 @@
 export { ChdbOfflineStore } from './chdb-offline-store.js';
 export type { ChdbClassification, ChdbInsertResult, ChdbResult } from './chdb-addon.js';
-export { ChdbSession, type ChdbLane, type ChdbSessionOptions, type ChdbStatement, type GuestStatement } from './chdb-session.js';
+export {
+  ChdbSession,
+  type ChdbInsert,
+  type ChdbLane,
+  type ChdbSessionOptions,
+  type ChdbStatement,
+  type GuestStatement,
+} from './chdb-session.js';
 export {
   clickHouseCodeOf,
   clickHouseFault,

@@ -1,7 +1,7 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { clickHouseFault } from './clickhouse-fault.js';
-import { about, insertStatement } from './chdb-offline-store.js';
+import { about, insertParts } from './chdb-offline-store.js';
 import { jsonLines, splitLines } from './json-lines.js';
 import type { OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
@@ -77,7 +77,8 @@ export class ServerOfflineStore implements OfflineStore {
     if (data.length === 0) return;
     await this.#try(`inserting ${token} into ${table}`, async () => {
       const values = Readable.from([data], { objectMode: false });
-      const { stream } = await this.client.exec({ query: insertStatement(table, token), values });
+      const { into, settings, format } = insertParts(table, token);
+      const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
       for await (const _ of stream);
     });
   }

@@ -195,6 +195,27 @@ describe('the HTTP interface', () => {
     expect(await check.text()).toBe('20\t10\t270\t20\n');
   });
 
+  test('takes data for data: nothing in it ends the insert or is run', async () => {
+    await query('CREATE OR REPLACE TABLE millrace.data (s String) ENGINE = MergeTree ORDER BY s');
+    const hostile = Buffer.from('\n\nDROP TABLE millrace.data;\n\n');
+    for (const sql of [
+      'INSERT INTO millrace.data FORMAT LineAsString',
+      'INSERT INTO millrace.data SETTINGS max_threads = 1 FORMAT RawBLOB',
+    ])
+      expect((await query('', { query: sql }, { body: new Uint8Array(hostile) })).status).toBe(200);
+    await query("INSERT INTO millrace.data VALUES ('a\n\nb'), ('; DROP TABLE millrace.data;')");
+    await query("INSERT INTO millrace.data VALUES ('c'); DROP TABLE millrace.data");
+    expect(
+      Number(
+        await (
+          await query(
+            "SELECT countIf(s = 'a\\n\\nb') + countIf(s LIKE '; DROP%') + countIf(startsWith(s, '\\n\\nDROP')) FROM millrace.data",
+          )
+        ).text(),
+      ),
+    ).toBe(3);
+  });
+
   test('compresses as asked', async () => {
     const sql = 'SELECT toString(number) FROM numbers(200000)';
     const plain = await bytesOf(await query(sql));

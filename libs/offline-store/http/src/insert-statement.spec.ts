@@ -4,20 +4,20 @@ import { settingsClauses, sqlWords } from './sql-words.js';
 
 describe('insertStatement', () => {
   test.each([
-    ['INSERT INTO t FORMAT Native\n\n\x01', 'INSERT INTO t FORMAT Native', '\n\x01'],
+    ['INSERT INTO t FORMAT Native\n\n\x01', ['INSERT INTO t', '', 'Native'], '\n\x01'],
     [
       '-- FORMAT x\ninsert into `FORMAT a` (a, "b FORMAT c") settings x = \'FORMAT y\' format CSV 1,2',
-      '-- FORMAT x\ninsert into `FORMAT a` (a, "b FORMAT c") settings x = \'FORMAT y\' format CSV',
+      ['-- FORMAT x\ninsert into `FORMAT a` (a, "b FORMAT c")', "settings x = 'FORMAT y'", 'CSV'],
       '1,2',
     ],
-    ['INSERT INTO t VALUES (1)', 'INSERT INTO t VALUES', ' (1)'],
-    ['INSERT INTO t FORMAT Values\n(1)', 'INSERT INTO t FORMAT Values', '\n(1)'],
-    ['INSERT INTO t FORMAT RowBinary;\r\n\n', 'INSERT INTO t FORMAT RowBinary', '\n'],
-    ["INSERT INTO FUNCTION null('a Int8') FORMAT CSV\n1", "INSERT INTO FUNCTION null('a Int8') FORMAT CSV", '1'],
-  ])('finds the data of %j', (text, head, data) => {
+    ['INSERT INTO t VALUES (1)', ['INSERT INTO t', '', 'Values'], ' (1)'],
+    ['INSERT INTO t FORMAT Values\n(1)', ['INSERT INTO t', '', 'Values'], '(1)'],
+    ['INSERT INTO t FORMAT RowBinary;\r\n\n', ['INSERT INTO t', '', 'RowBinary'], '\n'],
+    ["INSERT INTO FUNCTION null('a Int8') FORMAT CSV\n1", ["INSERT INTO FUNCTION null('a Int8')", '', 'CSV'], '1'],
+  ])('finds the data of %j', (text, parts, data) => {
     const bytes = Buffer.from(text, 'latin1');
     const found = insertStatement(bytes);
-    expect(found?.head).toBe(head);
+    expect([found?.into, found?.settings, found?.format]).toEqual(parts);
     expect(bytes.subarray(found?.dataAt).toString('latin1')).toBe(data);
   });
 

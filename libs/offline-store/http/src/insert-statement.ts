@@ -1,8 +1,11 @@
-/** Where an INSERT's text ends and its data begins. */
+/** The parts of an INSERT's text, and where its data begins. */
 export interface InsertStatement {
-  /** The statement up to and with `FORMAT <name>` or `VALUES`. */
-  readonly head: string;
-  /** Where the data begins, in bytes. */
+  /** `INSERT INTO t (a, b)`. */
+  readonly into: string;
+  /** `SETTINGS …`, or nothing. */
+  readonly settings: string;
+  readonly format: string;
+  /** In bytes. */
   readonly dataAt: number;
 }
 
@@ -16,25 +19,33 @@ const LONGEST_HEAD = 64 * 1024;
  */
 export function insertStatement(bytes: Buffer): InsertStatement | undefined {
   const text = bytes.toString('latin1', 0, LONGEST_HEAD);
-  const words: string[] = [];
   let depth = 0;
-  TOKEN.lastIndex = 0;
+  let settingsAt: number | undefined;
+  let formatAt: number | undefined;
+  let isFirst = true;
+  const parts = (upTo: number, format: string, dataAt: number): InsertStatement => {
+    const cut = settingsAt ?? upTo;
+    return { into: bytes.toString('utf8', 0, cut).trimEnd(), settings: bytes.toString('utf8', cut, upTo).trim(), format, dataAt };
+  };
   for (let at = skipSpace(text, 0); at < text.length;) {
     TOKEN.lastIndex = at;
     const token = TOKEN.exec(text)?.[0];
     if (token === undefined) return undefined;
+    const start = at;
     const end = at + token.length;
     at = skipSpace(text, end);
     if (token.startsWith('--') || token.startsWith('/*')) continue;
     const word = token.toUpperCase();
-    words.push(word);
-    if (words[0] !== 'INSERT') return undefined;
+    if (isFirst && word !== 'INSERT') return undefined;
+    isFirst = false;
     if (word === '(') depth++;
     if (word === ')') depth--;
     if (depth > 0) continue;
-    if (word === 'SELECT' || word === 'WITH' || word === 'WATCH') return undefined;
-    if (words.at(-2) === 'FORMAT' && word !== 'VALUES') return head(bytes, end, afterFormat(text, end));
-    if (word === 'VALUES') return head(bytes, end, end);
+    if (formatAt !== undefined) return parts(formatAt, word === 'VALUES' ? 'Values' : token, afterFormat(text, end));
+    if (word === 'SELECT' || word === 'WITH' || word === 'WATCH' || word === 'INFILE') return undefined;
+    if (word === 'VALUES') return parts(start, 'Values', end);
+    if (word === 'FORMAT') formatAt = start;
+    if (word === 'SETTINGS') settingsAt = start;
   }
   return undefined;
 }
@@ -42,10 +53,6 @@ export function insertStatement(bytes: Buffer): InsertStatement | undefined {
 /** True when the text is an INSERT of whatever kind. */
 export function isInsert(sql: string): boolean {
   return /^(\s|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)*INSERT\b/i.test(sql);
-}
-
-function head(bytes: Buffer, end: number, dataAt: number): InsertStatement {
-  return { head: bytes.toString('utf8', 0, end), dataAt };
 }
 
 /** As ClickHouse does it: a semicolon, blanks and one line break belong to the statement; the next byte is data, whatever it is. */

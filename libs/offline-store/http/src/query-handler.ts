@@ -1,4 +1,4 @@
-import type { ChdbSession } from '@millrace/offline-store';
+import type { ChdbInsert, ChdbSession, GuestStatement } from '@millrace/offline-store';
 import { ClickHouseError } from './clickhouse-error.js';
 import { header, type HttpRequest } from './http-request.js';
 import { insertStatement, isInsert } from './insert-statement.js';
@@ -53,7 +53,7 @@ export class QueryHandler {
     };
     // What the query itself sets cannot change any more once it is read-only, so it is set before; its clause then changes nothing.
     const settings = guestSettings({ ...asked, ...inQuery }, limits);
-    return this.#run({ ...common, sql, settings, readOnly: true });
+    return this.#run({ ...common, statement: sql, settings, readOnly: true });
   }
 
   async #open(request: HttpRequest, asked: Settings, common: Common): Promise<QueryAnswer> {
@@ -63,19 +63,19 @@ export class QueryHandler {
       if (request.method === 'GET') throw new ClickHouseError(164, 'READONLY', 'Cannot execute query in readonly mode: use POST to insert');
       if (insert.data.length === 0)
         return { bytes: insert.data, format: common.format, summary: summaryOf(0, 0, 0, 0, 0), database: common.database };
-      return this.#run({ ...common, sql: insert.head, data: insert.data, settings, readOnly: false });
+      return this.#run({ ...common, statement: insert, settings, readOnly: false });
     }
     const sql = queryText(request);
     const { statementCount, queryClass } = await this.session.classify(sql);
     if (statementCount > 1) throw new ClickHouseError(62, 'SYNTAX_ERROR', 'Syntax error (Multi-statements are not allowed)');
     if (request.method === 'GET' && statementCount === 1 && queryClass !== 0)
       throw new ClickHouseError(164, 'READONLY', 'Cannot execute query in readonly mode: GET only reads, use POST');
-    return this.#run({ ...common, sql, settings, readOnly: false });
+    return this.#run({ ...common, statement: sql, settings, readOnly: false });
   }
 
-  async #run(statement: Common & { sql: string; settings: Settings; readOnly: boolean; data?: Buffer }): Promise<QueryAnswer> {
-    const result = await this.session.guest(statement);
-    const { format, database } = statement;
+  async #run(guest: GuestStatement & Common): Promise<QueryAnswer> {
+    const result = await this.session.guest(guest);
+    const { format, database, statement } = guest;
     if (!('bytes' in result)) {
       const summary = summaryOf(0, 0, result.rowsWritten, result.bytesWritten, result.elapsed);
       return { bytes: Buffer.alloc(0), format, summary, database };
@@ -89,7 +89,12 @@ export class QueryHandler {
         `Limit for result exceeded, max bytes: ${maxResultBytes}, current bytes: ${result.bytes.length}`,
       );
     const summary = summaryOf(result.rowsRead, result.bytesRead, 0, 0, result.elapsed, result.bytes.length);
-    return { bytes: result.bytes, format: formatClause(statement.sql) ?? format, summary, database };
+    return {
+      bytes: result.bytes,
+      format: (typeof statement === 'string' ? formatClause(statement) : undefined) ?? format,
+      summary,
+      database,
+    };
   }
 }
 
@@ -113,21 +118,24 @@ function queryText(request: HttpRequest): string {
 }
 
 /** An INSERT that carries data: the statement in the URL and the data in the body, or both in the body. */
-function insertOf(request: HttpRequest): { head: string; data: Buffer } | undefined {
+function insertOf(request: HttpRequest): ChdbInsert | undefined {
   const query = request.parameters.get('query');
   if (query === null) {
     const found = insertStatement(request.body);
-    return found && { head: found.head, data: request.body.subarray(found.dataAt) };
+    return found && { ...found, data: request.body.subarray(found.dataAt) };
   }
   if (!isInsert(query)) return undefined;
-  const found = insertStatement(Buffer.from(query));
+  const text = Buffer.from(query);
+  const found = insertStatement(text);
   if (found) {
-    const inline = Buffer.from(query).subarray(found.dataAt);
-    return { head: found.head, data: inline.toString().trim() === '' ? request.body : Buffer.concat([inline, request.body]) };
+    const inline = text.subarray(found.dataAt);
+    return { ...found, data: inline.toString().trim() === '' ? request.body : Buffer.concat([inline, request.body]) };
   }
   if (request.body.length === 0) return undefined;
-  const format = header(request, 'x-clickhouse-format') ?? request.parameters.get('default_format');
-  return format ? { head: `${query} FORMAT ${format.replace(/\W/g, '')}`, data: request.body } : undefined;
+  // The format can also be named beside the statement.
+  const format = (header(request, 'x-clickhouse-format') ?? request.parameters.get('default_format') ?? '').replace(/\W/g, '');
+  const named = format === '' ? undefined : insertStatement(Buffer.from(`${query} FORMAT ${format}`));
+  return named && { ...named, data: request.body };
 }
 
 /** The FORMAT clause at the end of a statement, for the header that names it. */

@@ -100,7 +100,7 @@ export class ReadOnlyGuard {
     try {
       const parameters = { sql: parameterText(sql) };
       const result = await this.#session.guest({
-        sql: statement,
+        statement,
         format: 'TSVRaw',
         parameters,
         readOnly: true,
