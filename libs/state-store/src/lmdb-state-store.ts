@@ -70,7 +70,9 @@ export class LmdbStateStore implements StateStore {
     this.#path = path;
     this.#maxReplies = maxReplies;
     const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
-    this.#env = open({ path, ...binary, maxDbs: 6, noSubdir: true, overlappingSync: false, eventTurnBatching: false });
+    // `noMetaSync` keeps the file whole but lets a power cut undo the last commits: then the log is folded from a little earlier.
+    const flags = { overlappingSync: false, eventTurnBatching: false, noMetaSync: true };
+    this.#env = open({ path, ...binary, maxDbs: 6, noSubdir: true, ...flags });
     this.#meta = this.#env.openDB({ name: 'meta', encoding: 'string', keyEncoding: 'ordered-binary' });
     this.#stored = this.#env.openDB({ name: 'positions', encoding: 'json', keyEncoding: 'uint32' });
     this.#subjects = this.#env.openDB({ name: 'subjects', ...binary });
