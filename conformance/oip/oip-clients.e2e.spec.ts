@@ -11,7 +11,7 @@ describe('clients of the Open Inference Protocol', () => {
     directory = await tempDir('oip');
     platform = await embeddedTopology(directory.path);
     await platform.start();
-    for (const [name, onnx] of Object.entries(MODELS)) await register(name, onnx);
+    for (const [name, onnx] of Object.entries(MODELS)) await register(name, Buffer.from(onnx));
     const documents = Object.keys(MODELS).map((name) => ({
       apiVersion: 'millrace.dev/v1',
       kind: 'Deployment',
@@ -29,16 +29,16 @@ describe('clients of the Open Inference Protocol', () => {
     await directory.remove();
   });
 
-  async function ask(method: string, path: string, body: string | Uint8Array): Promise<void> {
+  async function ask(method: string, path: string, body: string | Buffer<ArrayBuffer>): Promise<void> {
     const response = await fetch(`${platform.url}${path}`, {
       method,
       headers: { 'content-type': 'application/json' },
-      body: body as BodyInit,
+      body: body,
     });
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
   }
 
-  async function register(name: string, onnx: Uint8Array): Promise<void> {
+  async function register(name: string, onnx: Buffer<ArrayBuffer>): Promise<void> {
     await ask('PUT', `/api/2.0/mlflow-artifacts/artifacts/conformance/${name}/model.onnx`, onnx);
     await ask('POST', '/api/2.0/mlflow/registered-models/create', JSON.stringify({ name }));
     const source = `mlflow-artifacts:/conformance/${name}`;
