@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { deadLetterOf } from '@millrace/event-log';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { Module } from '@nestjs/common';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { loadConfig } from '../config/config.js';
 import { bootstrap, type RunningService } from '../http/bootstrap.js';
 import type { RecordJson } from './record-json.js';
@@ -163,10 +165,15 @@ describe('the log over HTTP', () => {
   });
 
   // Last, because it stops the process.
-  test('a process that stops does not wait for those who wait', async () => {
+  test('a process that stops does not wait for those who wait, nor for a connection on which nothing is asked', async () => {
+    const { hostname, port } = new URL(service.url);
+    const silent = connect(Number(port), hostname);
+    await once(silent, 'connect');
+    silent.on('error', () => undefined);
     const asked = page(`/api/v1/events/${decisions}?partition=0&from=end&wait=30000`);
     await waitFor(async () => /millrace_http_in_flight\{[^}]*\} [1-9]/.test(await service.host.metrics.scrape()));
     await service.close();
     expect((await asked).lines).toEqual([]);
+    silent.destroy();
   }, 20_000);
 });

@@ -37,6 +37,7 @@ export interface HttpServer {
 }
 
 /** Probes and scrapes have to get through when everything else is refused. */
+const ENDING_INTERVAL_MS = 20;
 const NEVER_REFUSED = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
@@ -97,6 +98,17 @@ function addHooks(server: FastifyInstance, { config, metrics, telemetry }: HttpS
       else done();
     });
   }
+  // A client may keep a connection on which it has asked nothing (browsers and balancers do), and Node does not count that one as
+  // idle: it would hold up the stop until a time-out. Once every request has its answer, nobody is owed anything.
+  server.addHook('preClose', (done) => {
+    if (server.server.listening) {
+      const ending = setInterval(() => {
+        if (inFlight === 0) server.server.closeAllConnections();
+      }, ENDING_INTERVAL_MS);
+      server.server.once('close', () => clearInterval(ending));
+    }
+    done();
+  });
   server.addHook('onResponse', (request, reply, done) => {
     finish(request, reply);
     done();

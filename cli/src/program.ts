@@ -1,0 +1,131 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { MillraceClient } from './client.js';
+import { EXIT } from './cli-error.js';
+import { apply, diff } from './commands/apply.js';
+import { deadLetters, tail, topics, type TailOptions } from './commands/events.js';
+import { describe, get, remove, type GetOptions } from './commands/get.js';
+import { status } from './commands/status.js';
+import type { Io } from './io.js';
+
+const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment or Deployment, in any case, also in the plural';
+
+interface GlobalOptions {
+  readonly server: string;
+  readonly timeout: number;
+  readonly as: string;
+}
+
+/** The command with everything it can do. `finish` takes the exit code of a command that ends well but has something to say. */
+export function createProgram(io: Io, finish: (exitCode: number) => void = () => undefined): Command {
+  const program = new Command('millrace');
+  program
+    .description('Define, look at and follow what a Millrace does.')
+    .addOption(new Option('--server <url>', 'where Millrace answers').default('http://127.0.0.1:8080').env('MILLRACE_URL'))
+    .option('--timeout <seconds>', 'how long an answer may take', seconds, 30)
+    .option('--as <actor>', 'who acts, as the log will name it (default: who runs the command)')
+    .showHelpAfterError('(see millrace --help)')
+    .helpCommand('help [command]', 'show help for a command')
+    .addHelpText(
+      'after',
+      `\nExit codes: 0 done, 1 diff found a difference or status a process that is not ready, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.`,
+    );
+  const client = (): MillraceClient => {
+    const { server, timeout, as } = program.opts<GlobalOptions>();
+    return new MillraceClient({ server, timeoutMs: timeout * 1000, actor: as ?? userInfo().username, interrupted: io.interrupted });
+  };
+  addResources(program, io, client, finish);
+  addEvents(program, io, client);
+  program
+    .command('status')
+    .description('show whether a process is ready, what is on its log, and what was put aside')
+    .addOption(output('table', 'json'))
+    .action(async (options: { output: string }) => {
+      if (!(await status(client(), io, options.output))) finish(EXIT.found);
+    });
+  return program;
+}
+
+function addResources(program: Command, io: Io, client: () => MillraceClient, finish: (exitCode: number) => void): void {
+  const files = (): Option =>
+    new Option('-f, --file <path...>', 'a file, a folder, or - for standard input; YAML or JSON, several documents').makeOptionMandatory();
+  program
+    .command('apply')
+    .description('define resources, or change what they are; the same text again changes nothing')
+    .addOption(files())
+    .addOption(output('text', 'json'))
+    .action((options: { file: string[]; output: string }) => apply(client(), io, options.file, options.output));
+  program
+    .command('diff')
+    .description('show what apply would change; exit code 1 when it would change anything')
+    .addOption(files())
+    .action(async (options: { file: string[] }) => {
+      if (await diff(client(), io, options.file)) finish(EXIT.found);
+    });
+  program
+    .command('get')
+    .description('show resources')
+    .argument('<kind>', `${KINDS}; all for every kind`)
+    .argument('[name]', 'one of them')
+    .option('--version <n>', 'an earlier version')
+    .addOption(output('table', 'json', 'yaml'))
+    .action((kind: string, name: string | undefined, options: GetOptions) => get(client(), io, kind, name, options));
+  program
+    .command('describe')
+    .description('show everything about one resource, with the versions it has had')
+    .argument('<kind>', KINDS)
+    .argument('<name>')
+    .action((kind: string, name: string) => describe(client(), io, kind, name));
+  program
+    .command('delete')
+    .description('delete one resource; its versions stay readable')
+    .argument('<kind>', KINDS)
+    .argument('<name>')
+    .action((kind: string, name: string) => remove(client(), io, kind, name, randomUUID()));
+}
+
+function addEvents(program: Command, io: Io, client: () => MillraceClient): void {
+  const events = program.command('events').description('look at the log');
+  events
+    .command('topics')
+    .description('list the topics')
+    .addOption(output('table', 'json'))
+    .action((options: { output: string }) => topics(client(), io, options.output));
+  events
+    .command('tail')
+    .description('show the records of a topic, by time')
+    .argument('<topic>')
+    .option('--from <place>', 'beginning, end, an offset, or -N for the last N, in each partition (default: end with --follow, else -10)')
+    .option('-F, --follow', 'go on as records come, until interrupted', false)
+    .option(
+      '--filter <field=value>',
+      'only records whose field is that, * for anything: subject=run/*, data.kind=Source; repeatable',
+      collect,
+      [],
+    )
+    .option('--partition <n>', 'only that partition')
+    .option('--limit <n>', 'stop after that many')
+    .addOption(output('text', 'json'))
+    .action((topic: string, options: TailOptions) => tail(client(), io, topic, options));
+  events
+    .command('dead-letters')
+    .description('show the records of a topic that could not be taken, and why')
+    .argument('<topic>')
+    .addOption(output('text', 'json'))
+    .action((topic: string, options: { output: string }) => deadLetters(client(), io, topic, options.output));
+}
+
+function output(...formats: [string, ...string[]]): Option {
+  return new Option('-o, --output <format>', 'how to show it').choices(formats).default(formats[0]);
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 3600)) throw new InvalidArgumentError('It is a number of seconds up to 3600.');
+  return value;
+}
