@@ -40,15 +40,19 @@ export interface StopOptions {
   readonly close: () => Promise<void>;
 }
 
-/** The first SIGTERM or SIGINT stops gracefully and is cut short at the deadline; the second stops at once. */
+/** A terminal's Ctrl-C reaches a whole group of processes and a parent passes it on as well: signals of one moment are one. */
+const ONE_MOMENT_MS = 1000;
+
+/** The first SIGTERM or SIGINT stops gracefully and is cut short at the deadline; a later one stops at once. */
 export function stopOnSignals({ logger, deadlineMs, close }: StopOptions): void {
-  let isStopping = false;
+  let since: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
-    if (isStopping) {
+    if (since !== undefined) {
+      if (performance.now() - since < ONE_MOMENT_MS) return;
       logger.warn({ signal }, 'second signal: stopping at once');
       process.exit(1);
     }
-    isStopping = true;
+    since = performance.now();
     logger.info({ signal }, 'stopping');
     const deadline = setTimeout(() => {
       logger.error({ deadlineMs }, 'the stop took too long and was cut short; the log has everything');
