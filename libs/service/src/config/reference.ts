@@ -28,7 +28,7 @@ function table(variables: readonly Variable[]): string {
 
 /** The default as it would be written in the environment. */
 function fallbackOf({ schema, secret }: Variable): string {
-  const input = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as { default?: unknown };
-  if (input.default === undefined || input.default === '') return '(not set)';
-  return secret ? '(secret)' : `\`${String(input.default)}\``;
+  const { default: fallback } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  if (typeof fallback !== 'string' || fallback === '') return '(not set)';
+  return secret ? '(secret)' : `\`${fallback}\``;
 }
