@@ -79,6 +79,12 @@ export class OnlineUpdater {
     this.#next = decodeCheckpoint(this.#checkpoint);
   }
 
+  /** Whether the stored checkpoint is still the one this updater knows. */
+  async isCurrent(): Promise<boolean> {
+    const [stored] = await this.#store.getMany([this.#checkpointKey]);
+    return stored ? this.#checkpoint !== null && stored.equals(this.#checkpoint) : this.#checkpoint === null;
+  }
+
   /**
    * Works the batch into memory and returns what to write. Events before {@link nextOffset} are ignored. After a write that did not
    * happen, {@link load} before the next batch: memory is ahead of the store.

@@ -1,4 +1,37 @@
-import { defineConfig } from '@millrace/service';
+import { defineConfig, duration, integer, size, variable } from '@millrace/service';
 
 /** Variables of this service alone; those every process shares are the kit's. */
-export const featuresConfig = defineConfig('features', {});
+export const featuresConfig = defineConfig('features', {
+  maxIngestBytes: variable(
+    'MILLRACE_FEATURES_MAX_INGEST',
+    size('256MiB'),
+    'Body of one events request at most; it is read as a stream and never held whole, unless it asks to be atomic.',
+  ),
+  maxAtomicIngestBytes: variable(
+    'MILLRACE_FEATURES_MAX_ATOMIC_INGEST',
+    size('16MiB'),
+    'Body of one events request at most that is accepted whole or not at all, or that is a JSON array or a CloudEvents batch.',
+  ),
+  maxEventBytes: variable('MILLRACE_FEATURES_MAX_EVENT', size('512KiB'), 'One event at most; a longer one is refused by line.'),
+  maxAheadMs: variable(
+    'MILLRACE_FEATURES_MAX_AHEAD',
+    duration('1d'),
+    'How far an event time may lie after the time its record was made. One event of the year 2190 would push all others behind the horizon.',
+  ),
+  maxOnlineRows: variable('MILLRACE_FEATURES_MAX_ONLINE_ROWS', integer(1, 1_000_000, 10_000), 'Entity rows of one online read at most.'),
+  maxCachedEvents: variable(
+    'MILLRACE_FEATURES_MAX_CACHED_EVENTS',
+    integer(1_000, 1_000_000_000, 2_000_000),
+    'Events one view keeps in memory per partition between batches; about 40 bytes each.',
+  ),
+  maxTrainingRows: variable(
+    'MILLRACE_FEATURES_MAX_TRAINING_ROWS',
+    integer(1, 1_000_000_000, 5_000_000),
+    'Rows of one training set at most.',
+  ),
+  trainingDeadlineMs: variable(
+    'MILLRACE_FEATURES_TRAINING_DEADLINE',
+    duration('5m'),
+    'How long a training set waits for the source tables to reach its positions.',
+  ),
+});

@@ -1,5 +1,102 @@
-import { Module } from '@nestjs/common';
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { EventLog } from '@millrace/event-log';
+import type { Clock, Ids, Scheduler } from '@millrace/kernel';
+import type { OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import {
+  ARTIFACT_STORE,
+  CLOCK,
+  CONFIG,
+  DomainLogs,
+  EVENT_LOG,
+  Health,
+  IDS,
+  Lifecycle,
+  LogConsumers,
+  LOGGER,
+  METRICS,
+  OFFLINE_STORE,
+  ONLINE_STORE,
+  rawRoutes,
+  Resources,
+  SCHEDULER,
+  TableProjections,
+  type Config,
+} from '@millrace/service';
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { feastErrorHandler, onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
+import { ingestRoutes } from './api/rest/ingest.routes.js';
+import { sourceRoutes } from './api/rest/source.routes.js';
+import { featuresConfig } from './config.js';
+import { openFeatures } from './features.runtime.js';
+import { FeaturesMetrics } from './metrics.js';
 
-/** The service's composition root. */
+/** Feature sources, windows kept online and offline, Feast's online protocol, and point-in-time training sets. */
 @Module({})
-export class FeaturesModule {}
+export class FeaturesModule implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
+    @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
+    @Inject(Resources) private readonly resources: Resources,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
+    @Inject(TableProjections) private readonly tables: TableProjections,
+    @Inject(Health) private readonly health: Health,
+    @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+    @Inject(EVENT_LOG) private readonly log: EventLog,
+    @Inject(ONLINE_STORE) private readonly online: OnlineStore,
+    @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
+    @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDS) private readonly ids: Ids,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(METRICS) private readonly registry: Registry,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const { domainLogs, resources, consumers, tables, health, lifecycle } = this;
+    const { log, online, offline, artifacts, clock, ids, scheduler, config, logger } = this;
+    const metrics = new FeaturesMetrics(this.registry);
+    const features = await openFeatures({
+      ...{ domainLogs, resources, consumers, tables, health, lifecycle },
+      ...{ log, online, offline, artifacts, clock, ids, scheduler, config, logger, metrics },
+    });
+    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows } = config.of(featuresConfig);
+    rawRoutes(this.http, { body: 'stream' }, (scope) =>
+      ingestRoutes(scope, {
+        intake: features.intake,
+        reader: features.readerOf,
+        took: (source, accepted, rejected) => {
+          metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
+          metrics.ingested.inc({ source, outcome: 'rejected' }, rejected);
+        },
+        maxBytes: maxIngestBytes,
+        maxAtomicBytes: maxAtomicIngestBytes,
+        maxEventBytes,
+      }),
+    );
+    const onDefect = feastErrorHandler((error, request) =>
+      logger.error({ err: error, requestId: request.id }, 'defect: an online read failed'),
+    );
+    rawRoutes(this.http, { body: 'buffer', onError: onDefect }, (scope) =>
+      onlineFeaturesRoutes(scope, {
+        catalog: features.definitions,
+        reader: features.reader,
+        now: () => clock.now(),
+        waitFor: features.waitForOnline,
+        maxRows: maxOnlineRows,
+      }),
+    );
+    rawRoutes(this.http, { body: 'json' }, (scope) =>
+      sourceRoutes(scope, {
+        names: () => features.definitions.sources().map((source) => source.plan.name),
+        status: features.statusOf,
+        problems: () => features.definitions.problems(),
+      }),
+    );
+  }
+}

@@ -1,0 +1,89 @@
+import type { GivenEvent } from '../../sources/event-intake.js';
+import { cloudEventFields } from '../../sources/source-record.js';
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/** Events of NDJSON as they arrive: one JSON object a line, empty lines passed over. Only one line is held at a time. */
+export async function* ndjsonEvents(body: AsyncIterable<Buffer>, maxEventBytes: number): AsyncGenerator<GivenEvent> {
+  let line = 0;
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  for await (const chunk of body) {
+    let from = 0;
+    for (let end = chunk.indexOf(NEWLINE, from); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
+      line++;
+      const tail = chunk.subarray(from, end);
+      from = end + 1;
+      const event =
+        restBytes === 0 ? lineEvent(line, tail, tail.length, maxEventBytes) : joined(line, rest, tail, restBytes, maxEventBytes);
+      rest = [];
+      restBytes = 0;
+      if (event) yield event;
+    }
+    const tail = chunk.subarray(from);
+    // Of a line that is too long already, the length is all that is kept.
+    if (restBytes + tail.length <= maxEventBytes) rest.push(tail);
+    restBytes += tail.length;
+  }
+  const event = restBytes === 0 ? undefined : joined(line + 1, rest, Buffer.alloc(0), restBytes, maxEventBytes);
+  if (event) yield event;
+}
+
+function joined(line: number, parts: readonly Buffer[], tail: Buffer, before: number, maxEventBytes: number): GivenEvent | undefined {
+  const length = before + tail.length;
+  return lineEvent(line, length > maxEventBytes ? tail : Buffer.concat([...parts, tail]), length, maxEventBytes);
+}
+
+function lineEvent(line: number, bytes: Buffer, length: number, maxEventBytes: number): GivenEvent | undefined {
+  if (length > maxEventBytes) return { line, reason: `the event is ${length} bytes long; at most ${maxEventBytes} are taken` };
+  const value = bytes[bytes.length - 1] === RETURN ? bytes.subarray(0, -1) : bytes;
+  if (value.length === 0) return undefined;
+  try {
+    return { line, fields: JSON.parse(value.toString('utf8')) as unknown, value };
+  } catch (error) {
+    return { line, reason: `the line is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** Events of a JSON array, numbered from 1. */
+export function* arrayEvents(values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
+  for (const [index, fields] of values.entries())
+    yield sized({ line: index + 1, fields, value: Buffer.from(JSON.stringify(fields)) }, maxEventBytes);
+}
+
+const CLOUD_EVENT_NAME = /^[a-z0-9]{1,40}$/;
+
+/** Events of a CloudEvents batch: the data becomes the record's value, the attributes its `ce_` headers, as in the Kafka binding's binary mode. */
+export function* cloudEvents(values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
+  for (const [index, event] of values.entries()) {
+    const line = index + 1;
+    const reason = cloudEventProblem(event);
+    if (reason !== undefined) {
+      yield { line, reason };
+      continue;
+    }
+    const { data, ...attributes } = event as Record<string, unknown>;
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    for (const [name, value] of Object.entries(attributes)) {
+      if (CLOUD_EVENT_NAME.test(name) && name !== 'datacontenttype') headers[`ce_${name}`] = String(value);
+    }
+    const fields = cloudEventFields(event as Record<string, unknown>);
+    yield sized({ line, fields, value: Buffer.from(JSON.stringify(data)), headers }, maxEventBytes);
+  }
+}
+
+function cloudEventProblem(event: unknown): string | undefined {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) return 'the event is not a JSON object';
+  const { specversion, id, source, type, data } = event as Record<string, unknown>;
+  if (specversion !== '1.0') return 'specversion must be "1.0"';
+  for (const [name, value] of Object.entries({ id, source, type }))
+    if (typeof value !== 'string' || value === '') return `${name} must be a text that is not empty`;
+  if (typeof data !== 'object' || data === null) return 'data must be a JSON object';
+  return undefined;
+}
+
+function sized(event: Extract<GivenEvent, { value: Buffer }>, maxEventBytes: number): GivenEvent {
+  if (event.value.length <= maxEventBytes) return event;
+  return { line: event.line, reason: `the event is ${event.value.length} bytes long; at most ${maxEventBytes} are taken` };
+}

@@ -1,0 +1,105 @@
+import { formatPosition } from '@millrace/kernel';
+import { ProblemError, sendPosition } from '@millrace/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import type { EventIntake, GivenEvent } from '../../sources/event-intake.js';
+import type { SourceReader } from '../../sources/source-record.js';
+import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
+
+export interface IngestOptions {
+  readonly intake: EventIntake;
+  /** The reader of a source that is applied and running. */
+  readonly reader: (source: string) => Promise<SourceReader | undefined>;
+  readonly took: (source: string, accepted: number, rejected: number) => void;
+  readonly maxBytes: number;
+  readonly maxAtomicBytes: number;
+  readonly maxEventBytes: number;
+}
+
+/**
+ * `POST /api/v1/sources/{name}/events`: NDJSON (read as a stream), a JSON array, or a CloudEvents batch. 200 when all events were taken, 207 when
+ * some were, 422 when none was; `?atomic=true` takes all or none.
+ */
+export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): void {
+  scope.post<{ Params: { name: string }; Querystring: { atomic?: string } }>('/api/v1/sources/:name/events', async (request, reply) => {
+    const { name } = request.params;
+    const reader = await options.reader(name);
+    if (!reader) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
+    const atomic = request.query.atomic === 'true' || request.query.atomic === '1';
+    const events = await eventsOf(request, options, atomic);
+    const { intake } = options;
+    const result = atomic
+      ? await intake.takeAll(reader, events, request.traceparent)
+      : await intake.take(reader, events, request.traceparent);
+    options.took(name, result.accepted, result.rejectedCount);
+    sendPosition(reply, result.positions);
+    const status = result.rejectedCount === 0 ? 200 : result.accepted > 0 ? 207 : 422;
+    return reply.code(status).send({
+      accepted: result.accepted,
+      rejected: result.rejected,
+      ...(result.rejectedCount > result.rejected.length ? { rejectedCount: result.rejectedCount } : {}),
+      position: result.positions.map(formatPosition),
+    });
+  });
+}
+
+async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic: boolean): Promise<AsyncIterable<GivenEvent>> {
+  const type = (request.headers['content-type'] ?? 'application/x-ndjson').split(';')[0]?.trim().toLowerCase();
+  // A request without a body carries no events, which is no mistake.
+  const body = (request.body as Readable | undefined) ?? Readable.from([]);
+  const { maxBytes, maxAtomicBytes, maxEventBytes } = options;
+  switch (type) {
+    case 'application/x-ndjson':
+    case 'application/jsonl':
+    case 'application/ndjson':
+    case 'text/plain':
+      return ndjsonEvents(limited(body, atomic ? maxAtomicBytes : maxBytes), maxEventBytes);
+    case 'application/json':
+      return asynchronous(arrayEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes));
+    case 'application/cloudevents-batch+json':
+      return asynchronous(cloudEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes));
+    case 'application/cloudevents+json':
+      return asynchronous(cloudEvents([await json(body, maxAtomicBytes)], maxEventBytes));
+    default:
+      throw new ProblemError(
+        415,
+        'MR_FEATURES_MEDIA_TYPE',
+        `${JSON.stringify(type)} is not application/x-ndjson, application/json, application/cloudevents-batch+json or application/cloudevents+json`,
+      );
+  }
+}
+
+/** A body that ends with 413 when it is longer than it may be. What came before may be on the log then; sending it again does no harm. */
+async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes)
+      throw new ProblemError(413, 'MR_FEATURES_EVENTS_TOO_LARGE', `the body is longer than ${maxBytes} bytes; send it in parts`);
+    yield chunk;
+  }
+}
+
+async function json(body: Readable, maxBytes: number): Promise<unknown> {
+  const parts: Buffer[] = [];
+  for await (const chunk of limited(body, maxBytes)) parts.push(chunk);
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
+  } catch (error) {
+    throw new ProblemError(
+      400,
+      'MR_FEATURES_EVENTS_MALFORMED',
+      `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+async function jsonArray(body: Readable, maxBytes: number): Promise<readonly unknown[]> {
+  const value = await json(body, maxBytes);
+  if (!Array.isArray(value)) throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', 'the body must be a JSON array of events');
+  return value as readonly unknown[];
+}
+
+async function* asynchronous<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}

@@ -1,0 +1,25 @@
+import { ProblemError } from '@millrace/service';
+import type { FastifyInstance } from 'fastify';
+import type { SourceStatus } from '../../queries/source-status.query.js';
+
+export interface SourceRoutesOptions {
+  readonly names: () => readonly string[];
+  /** `undefined` for a source that is not applied. */
+  readonly status: (name: string) => Promise<SourceStatus | undefined>;
+  /** Resources that are applied and cannot be used. */
+  readonly problems: () => ReadonlyMap<string, string>;
+}
+
+/** `GET /api/v1/sources[/{name}]`: how far each source's views are. */
+export function sourceRoutes(scope: FastifyInstance, options: SourceRoutesOptions): void {
+  scope.get('/api/v1/sources', async () => {
+    const sources = await Promise.all(options.names().map((name) => options.status(name)));
+    return { sources: sources.filter((source) => source !== undefined), problems: Object.fromEntries(options.problems()) };
+  });
+  scope.get<{ Params: { name: string } }>('/api/v1/sources/:name', async (request) => {
+    const { name } = request.params;
+    const status = await options.status(name);
+    if (!status) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
+    return status;
+  });
+}

@@ -1,0 +1,116 @@
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { EventLog } from '@millrace/event-log';
+import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
+import { Fault, type Clock, type Ids, type Position, type Scheduler } from '@millrace/kernel';
+import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import type { Config, DomainLogs, Health, Lifecycle, LogConsumers, Resources, TableProjections } from '@millrace/service';
+import type { Logger } from 'pino';
+import { featuresConfig } from './config.js';
+import { FeatureDefinitions } from './definitions/feature-definitions.js';
+import { FeaturesMetrics } from './metrics.js';
+import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
+import { EventIntake } from './sources/event-intake.js';
+import type { SourceReader } from './sources/source-record.js';
+import { sourceTable } from './sources/source-table.js';
+import { Sources } from './sources/sources.js';
+
+/** What the service stands on. */
+export interface FeaturesHost {
+  readonly domainLogs: DomainLogs;
+  readonly resources: Resources;
+  readonly consumers: LogConsumers;
+  readonly tables: TableProjections;
+  readonly health: Health;
+  readonly lifecycle: Lifecycle;
+  readonly log: EventLog;
+  readonly online: OnlineStore;
+  readonly offline: OfflineStore;
+  readonly artifacts: ArtifactStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly scheduler: Scheduler;
+  readonly config: Config;
+  readonly metrics: FeaturesMetrics;
+  readonly logger: Logger;
+}
+
+/** What the endpoints are made of. */
+export interface Features {
+  readonly definitions: FeatureDefinitions;
+  readonly sources: Sources;
+  readonly reader: OnlineReader;
+  readonly intake: EventIntake;
+  readonly readerOf: (source: string) => Promise<SourceReader | undefined>;
+  readonly statusOf: (source: string) => Promise<SourceStatus | undefined>;
+  readonly waitForOnline: (views: readonly ViewPlan[], position: Position) => Promise<void>;
+}
+
+/** Opens the service: follows the feature resources, runs their sources, and answers from what they fill. */
+export async function openFeatures(host: FeaturesHost): Promise<Features> {
+  const { log, online, offline, consumers, tables, clock, scheduler, resources, health, lifecycle, logger, metrics } = host;
+  const config = host.config.of(featuresConfig);
+  await migrate(offline, offlineStoreMigrations);
+  const definitions = new FeatureDefinitions(resources.catalog);
+  const now = (): number => clock.now();
+  const sources = new Sources({
+    ...{ log, online, offline, consumers, tables, scheduler, definitions, now },
+    maxAheadMs: config.maxAheadMs,
+    maxCachedEvents: config.maxCachedEvents,
+    failed: (what, error) => logger.error({ err: error, what }, 'a source could not be brought in line; trying again'),
+    observer: {
+      applied: (plan, partition, nextOffset) => metrics.applied(plan, partition, nextOffset),
+      restarted: (source, reason) => logger.warn({ source, reason }, 'the online projection reads again from the stored checkpoints'),
+      failed: (source, view, error) => logger.warn({ err: error, source, view }, 'the online projection has trouble; trying again'),
+    },
+  });
+  lifecycle.add('consumers', 'features.sources', () => sources.stop());
+  health.catchUp('features.sources', () => sources.missing());
+  void startWhenFolded(host, sources);
+
+  const readerOf = async (name: string): Promise<SourceReader | undefined> => {
+    if (!sources.get(name)) {
+      // A source applied a moment ago through another process may still be on its way here.
+      await resources.log.barrier(host.config.queryDeadlineMs);
+      if (!definitions.source(name)) return undefined;
+      await sources.settled();
+    }
+    const running = sources.get(name);
+    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+    return running.reader;
+  };
+  return {
+    definitions,
+    sources,
+    reader: new OnlineReader(online, (topic) => sources.partitionsOf(topic)),
+    intake: new EventIntake(log, now),
+    readerOf,
+    statusOf: async (name) => {
+      if (!(await readerOf(name))) return undefined;
+      const { plan } = definitions.source(name) ?? {};
+      if (!plan) return undefined;
+      return sourceStatus(
+        { log, online, definitions },
+        { name, topic: plan.topic, table: sourceTable(name), partitions: sources.partitionsOf(plan.topic) },
+      );
+    },
+    waitForOnline: (views, position) => sources.waitForOnline(views, position, host.config.queryDeadlineMs),
+  };
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** Sources start once the resources are folded to the end of the log as it is now. */
+async function startWhenFolded({ resources, scheduler, lifecycle, logger }: FeaturesHost, sources: Sources): Promise<void> {
+  for (let pause = FIRST_PAUSE_MS; !lifecycle.isClosing; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      await resources.log.barrier();
+      await sources.start();
+      return;
+    } catch (error) {
+      logger.warn({ err: error }, 'the resources are not folded yet; sources wait');
+      await new Promise<void>((resolve) => void scheduler.after(pause, resolve));
+    }
+  }
+}

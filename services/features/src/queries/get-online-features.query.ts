@@ -1,0 +1,117 @@
+import {
+  type OnlineReader,
+  parseFeatureReference,
+  parseKeyValue,
+  servicePlan,
+  type EntityRow,
+  type FeatureVectors,
+  type ServiceFeature,
+  type ServicePlan,
+  type Value,
+  type ViewPlan,
+} from '@millrace/feature-engine';
+
+/** What is asked of the online store, as the protocol gave it. */
+export interface OnlineFeaturesRequest {
+  /** Join key (or entity name) -> values, all of one length. */
+  readonly entities: Readonly<Record<string, readonly unknown[]>>;
+  readonly features?: readonly string[] | undefined;
+  readonly featureService?: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export interface OnlineFeatures {
+  readonly joinKeys: readonly { readonly name: string; readonly type: string; readonly values: readonly Value[] }[];
+  readonly vectors: FeatureVectors;
+  readonly rows: number;
+}
+
+/** Why a request cannot be answered. Each protocol says it in its own way. */
+export type OnlineFeaturesProblem =
+  | { readonly kind: 'no-feature-service'; readonly name: string }
+  | { readonly kind: 'no-feature-view'; readonly name: string }
+  | { readonly kind: 'no-feature'; readonly view: string; readonly name: string }
+  | { readonly kind: 'no-features' }
+  | { readonly kind: 'not-online'; readonly view: string }
+  | { readonly kind: 'missing-join-key'; readonly name: string }
+  | { readonly kind: 'bad-value'; readonly name: string; readonly row: number; readonly type: string }
+  | { readonly kind: 'ragged'; readonly name: string; readonly length: number; readonly expected: number }
+  | { readonly kind: 'too-many-rows'; readonly rows: number; readonly most: number };
+
+/** What the query needs to know of what is defined. */
+export interface OnlineCatalog {
+  view(name: string): ViewPlan | undefined;
+  service(name: string): ServicePlan | undefined;
+}
+
+const VERSION = /@v\d+$/;
+
+/** The features asked for, resolved: a service, or `view:feature` references (a `@v2` after the view is passed over: there is one version at a time). */
+export function resolveFeatures(
+  catalog: OnlineCatalog,
+  request: Pick<OnlineFeaturesRequest, 'features' | 'featureService'>,
+): ServicePlan | OnlineFeaturesProblem {
+  if (request.featureService !== undefined) {
+    return catalog.service(request.featureService) ?? { kind: 'no-feature-service', name: request.featureService };
+  }
+  const features: ServiceFeature[] = [];
+  for (const reference of request.features ?? []) {
+    const { view: named, feature } = parseFeatureReference(reference);
+    const name = named.replace(VERSION, '');
+    const view = catalog.view(name);
+    if (!view) return { kind: 'no-feature-view', name };
+    if (feature === undefined) {
+      features.push(...view.features.map((item, index) => ({ view, feature: index, name: item.name })));
+      continue;
+    }
+    const index = view.features.findIndex((item) => item.name === feature);
+    if (index < 0) return { kind: 'no-feature', view: name, name: feature };
+    features.push({ view, feature: index, name: feature });
+  }
+  return features.length === 0 ? { kind: 'no-features' } : servicePlan(features);
+}
+
+/** Values of features from the online store, at one time, for entity rows given by column. */
+export async function getOnlineFeatures(
+  reader: OnlineReader,
+  plan: ServicePlan,
+  request: OnlineFeaturesRequest,
+  mostRows: number,
+): Promise<OnlineFeatures | OnlineFeaturesProblem> {
+  const offline = plan.views.find((view) => !view.online);
+  if (offline) return { kind: 'not-online', view: offline.name };
+  const rows = entityRows(plan, request.entities, mostRows);
+  if ('kind' in rows) return rows;
+  const vectors = await reader.readVectors(plan, rows.rows, request.at);
+  const joinKeys = plan.joinKeys.map(({ name, type }) => ({ name, type: type.name, values: rows.rows.map((row) => row[name] as Value) }));
+  return { joinKeys, vectors, rows: rows.rows.length };
+}
+
+function entityRows(
+  plan: ServicePlan,
+  entities: OnlineFeaturesRequest['entities'],
+  mostRows: number,
+): { readonly rows: readonly EntityRow[] } | OnlineFeaturesProblem {
+  const rows: Record<string, Exclude<Value, null>>[] = [];
+  let length: number | undefined;
+  for (const { name, type } of plan.joinKeys) {
+    const values = Object.hasOwn(entities, name) ? entities[name] : entityByName(plan, name, entities);
+    if (!values) return { kind: 'missing-join-key', name };
+    length ??= values.length;
+    if (values.length !== length) return { kind: 'ragged', name, length: values.length, expected: length };
+    if (length > mostRows) return { kind: 'too-many-rows', rows: length, most: mostRows };
+    for (let row = 0; row < length; row++) {
+      const value = parseKeyValue(type, values[row]);
+      if (value === undefined) return { kind: 'bad-value', name, row, type: type.name };
+      (rows[row] ??= {})[name] = value;
+    }
+  }
+  return { rows };
+}
+
+/** An entity's own name stands for its join key when it has one only. */
+function entityByName(plan: ServicePlan, joinKey: string, entities: OnlineFeaturesRequest['entities']): readonly unknown[] | undefined {
+  const view = plan.views.find((item) => item.joinKeys.length === 1 && item.joinKeys[0]?.name === joinKey);
+  return view && Object.hasOwn(entities, view.entity) ? entities[view.entity] : undefined;
+}

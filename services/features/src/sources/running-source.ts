@@ -1,0 +1,122 @@
+import type { EventLog } from '@millrace/event-log';
+import { statePrefix, viewKey, type SourceEvent, type ViewPlan } from '@millrace/feature-engine';
+import type { Scheduler } from '@millrace/kernel';
+import type { OfflineStore, TableProjection } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import type { LogConsumers, TableProjections } from '@millrace/service';
+import type { Source } from '../definitions/feature-definitions.js';
+import { OnlineProjection, type OnlineProjectionObserver } from '../projections/online-projection.js';
+import { SourceReader } from './source-record.js';
+import { ensureSourceTable, sourceRow, sourceTable } from './source-table.js';
+
+export interface SourceHost {
+  readonly log: EventLog;
+  readonly online: OnlineStore;
+  readonly offline: OfflineStore;
+  readonly consumers: LogConsumers;
+  readonly tables: TableProjections;
+  readonly scheduler: Scheduler;
+  readonly maxAheadMs: number;
+  readonly maxCachedEvents: number;
+  readonly observer: OnlineProjectionObserver;
+}
+
+/** Partitions of a source topic that we make; a producer that needs more makes it first or says so in the source. */
+const DEFAULT_PARTITIONS = 4;
+
+/** One source in operation: its topic, its table, its views online. */
+export class RunningSource {
+  /** Names the definition it runs; another one needs another instance. */
+  readonly fingerprint: string;
+  #online: OnlineProjection | undefined;
+
+  private constructor(
+    readonly source: Source,
+    readonly reader: SourceReader,
+    readonly partitions: number,
+    readonly table: TableProjection<SourceEvent>,
+    private readonly host: SourceHost,
+  ) {
+    this.fingerprint = fingerprintOf(source);
+  }
+
+  static async start(host: SourceHost, source: Source): Promise<RunningSource> {
+    const { log, offline, tables, maxAheadMs } = host;
+    const { plan } = source;
+    const partitions = await ensureTopic(log, plan.topic, source.partitions);
+    await ensureSourceTable(offline, plan);
+    const reader = new SourceReader(source, { partitions, maxAheadMs });
+    const table = await tables.add<SourceEvent>({
+      name: `features.${plan.name}.table`,
+      topic: plan.topic,
+      table: sourceTable(plan.name),
+      shared: true,
+      decode: (record) => reader.decode(record),
+      toRows: (item) => sourceRow(plan, item.value),
+    });
+    return new RunningSource(source, reader, partitions, table, host);
+  }
+
+  get online(): OnlineProjection | undefined {
+    return this.#online;
+  }
+
+  /** Keeps exactly these views online. */
+  async serve(views: readonly ViewPlan[]): Promise<void> {
+    if (this.#online) return this.#online.change(views);
+    if (views.length === 0) return;
+    const { log, online, consumers, scheduler, maxCachedEvents, observer } = this.host;
+    this.#online = new OnlineProjection(
+      {
+        source: this.source.plan.name,
+        topic: this.source.plan.topic,
+        reader: this.reader,
+        log,
+        store: online,
+        consumers,
+        scheduler,
+        maxCachedEvents,
+        observer,
+      },
+      views,
+    );
+    await this.#online.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#online?.stop();
+    this.#online = undefined;
+    await this.host.tables.remove(this.table);
+  }
+}
+
+export function fingerprintOf({ plan, format }: Source): string {
+  const { topic, eventTime, eventId, key, columns } = plan;
+  return JSON.stringify([topic, format, eventTime, eventId, key, columns.map(({ name, type }) => [name, type.name, type.nullable])]);
+}
+
+/** A producer's topic keeps the count it has; one that we make has four unless the source says otherwise. */
+async function ensureTopic(log: EventLog, topic: string, wanted: number | undefined): Promise<number> {
+  const found = await log.partitions(topic);
+  if (found !== undefined && wanted === undefined) return found;
+  const partitions = wanted ?? DEFAULT_PARTITIONS;
+  await log.ensureTopic({ name: topic, partitions, retention: 'forever' });
+  return partitions;
+}
+
+/**
+ * Removes the state a view's name stood for before, once the view has moved to another: what is left would be found by nobody. Safe to repeat; a process
+ * still on the old definition would find its checkpoint gone and rebuild it until it learns the new one.
+ */
+export async function retireOldState(
+  store: OnlineStore,
+  view: string,
+  plan: ViewPlan | undefined,
+  inUse: ReadonlySet<string>,
+): Promise<void> {
+  const key = viewKey(view);
+  const [before] = await store.getMany([key]);
+  if (plan && before?.equals(plan.stateHash)) return;
+  if (before && !inUse.has(before.toString('hex'))) await store.clear(statePrefix(before));
+  if (before || plan) await store.writeMany([{ key, value: plan?.stateHash ?? null }]);
+}

@@ -1,0 +1,94 @@
+import { parseJson, partitionOf, type Decoded, type LogRecord } from '@millrace/event-log';
+import { readSourceEvent, recordKeyOf, type SourceEvent, type SourcePlan, type Value } from '@millrace/feature-engine';
+import type { Source } from '../definitions/feature-definitions.js';
+
+export interface SourceRules {
+  /** Partitions of the source's topic. */
+  readonly partitions: number;
+  /** How far an event time may lie after its record's time. */
+  readonly maxAheadMs: number;
+}
+
+/** Keys repeat; their partitions are remembered up to this many. */
+const REMEMBERED_KEYS = 50_000;
+
+/**
+ * Reads records of a source: a JSON object of its columns, or a CloudEvent (binary or structured mode) whose data is one. Whatever reads the
+ * source reads it through this, so that online and offline stores hold the same events.
+ */
+export class SourceReader {
+  readonly #source: Source;
+  readonly #rules: SourceRules;
+  readonly #partitions = new Map<string, number>();
+
+  constructor(source: Source, rules: SourceRules) {
+    this.#source = source;
+    this.#rules = rules;
+  }
+
+  get plan(): SourcePlan {
+    return this.#source.plan;
+  }
+
+  decode(record: LogRecord): Decoded<SourceEvent> {
+    const parsed = parseJson(record.value);
+    if (!parsed.ok) return parsed;
+    const event = this.read(fieldsOf(this.#source, parsed.value, record.headers), record.partition, record.offset, record.timestamp);
+    if (!event.ok || this.plan.key.length === 0) return event;
+    const key = this.keyOf(event.value);
+    const partition = this.partition(key);
+    // A read looks for an entity in its key's partition alone: an event elsewhere would be lost in silence.
+    if (partition === record.partition) return event;
+    return { ok: false, reason: `key ${JSON.stringify(key)} belongs to partition ${partition}, the record is in ${record.partition}` };
+  }
+
+  /** An event from its fields; `now` is when its record is, or will be, made. */
+  read(fields: unknown, partition: number, offset: number, now: number): ReturnType<typeof readSourceEvent> {
+    const event = readSourceEvent(this.plan, fields, partition, offset);
+    if (event.ok && event.value.time > now + this.#rules.maxAheadMs) {
+      const name = this.plan.columns[this.plan.eventTime]?.name ?? '';
+      return {
+        ok: false,
+        reason: `field ${name} is ${new Date(event.value.time).toISOString()}, too far after its record's ${new Date(now).toISOString()}`,
+      };
+    }
+    return event;
+  }
+
+  /** The record key the source declares; `null` when it declares none. */
+  keyOf(event: SourceEvent): string {
+    return recordKeyOf(this.plan.key.map((column) => event.values[column] as Value));
+  }
+
+  partition(key: string): number {
+    let partition = this.#partitions.get(key);
+    if (partition === undefined) {
+      partition = partitionOf(key, this.#rules.partitions);
+      if (this.#partitions.size >= REMEMBERED_KEYS) this.#partitions.clear();
+      this.#partitions.set(key, partition);
+    }
+    return partition;
+  }
+}
+
+const ATTRIBUTES = ['id', 'source', 'type', 'subject', 'time'] as const;
+
+/** The columns' fields: of a CloudEvent its data, and behind them its own attributes by their names. */
+export function fieldsOf(source: Source, value: unknown, headers: LogRecord['headers']): unknown {
+  const structured = headers['content-type']?.startsWith('application/cloudevents') ?? false;
+  if (source.format !== 'cloudevents' && !structured && headers['ce_specversion'] === undefined) return value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (structured || ('specversion' in value && 'data' in value)) return cloudEventFields(value as Readonly<Record<string, unknown>>);
+  const attributes: Record<string, unknown> = {};
+  for (const name of ATTRIBUTES) if (headers[`ce_${name}`] !== undefined) attributes[name] = headers[`ce_${name}`];
+  return { ...attributes, ...value };
+}
+
+/** The columns' fields of a CloudEvent in structured form. */
+export function cloudEventFields(event: Readonly<Record<string, unknown>>): unknown {
+  const { data } = event;
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data;
+  const attributes: Record<string, unknown> = {};
+  for (const name of ATTRIBUTES) if (event[name] !== undefined) attributes[name] = event[name];
+  return { ...attributes, ...data };
+}

@@ -1,0 +1,93 @@
+import type { SourceEvent, SourcePlan, Value } from '@millrace/feature-engine';
+import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+
+/** The table of a source's events. */
+export function sourceTable(source: string): string {
+  return `millrace.source_${source}`;
+}
+
+/**
+ * Makes the table, or adds the columns it lacks. Columns of an earlier schema stay, with their values; a column whose type has changed
+ * is refused by ClickHouse when it cannot hold the new one.
+ */
+export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
+  const table = quoteTable(sourceTable(plan.name));
+  const columns = plan.columns.map(({ name, type }) => `${quoteIdentifier(name)} ${columnType(type.name, type.nullable)}`);
+  const key = plan.key.map((index) => quoteIdentifier((plan.columns[index] as SourcePlan['columns'][number]).name));
+  await store.command(
+    `CREATE TABLE IF NOT EXISTS ${table}
+     (_topic LowCardinality(String), _partition UInt32, _offset UInt64 CODEC(DoubleDelta, LZ4), _event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4), ${columns.join(', ')})
+     ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_event_time', '_partition', '_offset'].join(', ')})
+     SETTINGS non_replicated_deduplication_window = 1000`,
+  );
+  const [database, name] = sourceTable(plan.name).split('.') as [string, string];
+  const found = await store.query<{ name: string }>(
+    'SELECT name FROM system.columns WHERE database = {database:String} AND table = {name:String}',
+    { database, name },
+  );
+  const known = new Set(found.map((column) => column.name));
+  const missing = columns.filter((_, index) => !known.has((plan.columns[index] as SourcePlan['columns'][number]).name));
+  if (missing.length > 0) {
+    await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
+  }
+}
+
+/** A declared type as a column's: times are in UTC, whatever the server's zone is. */
+function columnType(name: string, nullable: boolean): string {
+  const precision = /^DateTime64\((\d)/.exec(name);
+  const type = precision
+    ? `DateTime64(${precision[1]}, 'UTC')`
+    : name === 'DateTime'
+      ? `DateTime('UTC')`
+      : name === 'Date'
+        ? 'Date32'
+        : name;
+  return nullable ? `Nullable(${type})` : type;
+}
+
+/**
+ * Writes an event as one line of JSONEachRow, from the engine's values and not from the producer's text: what is stored is what was
+ * counted online, to the bit.
+ */
+export function sourceRow(plan: SourcePlan, event: SourceEvent): Buffer {
+  let text = `{"_event_time":"${timeText(event.time)}"`;
+  const names = jsonNames(plan);
+  for (let index = 0; index < names.length; index++) {
+    const value = event.values[index] as Value;
+    text += names[index];
+    if (value === null) text += 'null';
+    else if (typeof value === 'string') text += JSON.stringify(value);
+    else if ((plan.columns[index] as SourcePlan['columns'][number]).type.isTime) text += `"${timeTextOf(plan, index, value as number)}"`;
+    else text += String(value);
+  }
+  return Buffer.from(`${text}}`);
+}
+
+const NAMES = new WeakMap<SourcePlan, string[]>();
+
+function jsonNames(plan: SourcePlan): string[] {
+  let names = NAMES.get(plan);
+  if (!names) NAMES.set(plan, (names = plan.columns.map((column) => `,${JSON.stringify(column.name)}:`)));
+  return names;
+}
+
+function timeTextOf(plan: SourcePlan, index: number, milliseconds: number): string {
+  const { name } = (plan.columns[index] as SourcePlan['columns'][number]).type;
+  const text = timeText(milliseconds);
+  if (name === 'Date') return text.slice(0, 10);
+  return name === 'DateTime' ? text.slice(0, 19) : text;
+}
+
+let lastSecond = Number.NaN;
+let lastText = '';
+
+/** `YYYY-MM-DD hh:mm:ss.mmm`. Neighbouring events share their second, which is what costs. */
+function timeText(milliseconds: number): string {
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastText = new Date(second * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  }
+  const rest = milliseconds - second * 1000;
+  return `${lastText}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`;
+}

@@ -1,0 +1,165 @@
+import { checkpointKey, decodeCheckpoint, viewKey, type ViewPlan } from '@millrace/feature-engine';
+import { Fault, formatPosition, type Position } from '@millrace/kernel';
+import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
+import { fingerprintOf, retireOldState, RunningSource, type SourceHost } from './running-source.js';
+
+export interface SourcesHost extends SourceHost {
+  readonly definitions: FeatureDefinitions;
+  readonly now: () => number;
+  /** Told of what could not be brought about; it is tried again. */
+  readonly failed: (what: string, error: unknown) => void;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+const POLL_MS = 5;
+
+/** Runs the sources that are applied: starts, changes and stops them as the resources change, one change after the other. */
+export class Sources {
+  readonly #host: SourcesHost;
+  readonly #running = new Map<string, RunningSource>();
+  /** View name -> what it stood for when its state was last seen to. */
+  readonly #retired = new Map<string, string>();
+  #work: Promise<void> = Promise.resolve();
+  #isStarted = false;
+  #isStopped = false;
+  #isSettled = false;
+
+  constructor(host: SourcesHost) {
+    this.#host = host;
+    host.definitions.onChange(() => this.#isStarted && this.reconcile());
+  }
+
+  /**
+   * Begins. The resources have to be folded to the log's end first: while an old version of a view is the newest one known, its successor's
+   * state would look like something left over.
+   */
+  async start(): Promise<void> {
+    for await (const [key] of this.#host.online.scan(viewKey(''))) this.#retired.set(key.toString('utf8', 1), '');
+    this.#isStarted = true;
+    this.reconcile();
+  }
+
+  get(name: string): RunningSource | undefined {
+    return this.#running.get(name);
+  }
+
+  list(): RunningSource[] {
+    return [...this.#running.values()].sort((a, b) => (a.source.plan.name < b.source.plan.name ? -1 : 1));
+  }
+
+  /** Partitions of a source's topic; throws a retryable fault while the source is not running here. */
+  partitionsOf(topic: string): number {
+    for (const source of this.#running.values()) if (source.source.plan.topic === topic) return source.partitions;
+    throw new Fault('MR_FEATURES_SOURCE_STARTING', `the source of topic ${topic} is being started; try again`, true);
+  }
+
+  /** Brings what runs in line with what is applied. */
+  reconcile(): void {
+    this.#isSettled = false;
+    this.#work = this.#work.then(() => this.#reconcile());
+  }
+
+  /** Whether what runs is what is applied. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** Resolves when the changes applied so far have been brought about. */
+  async settled(): Promise<void> {
+    await this.#work;
+  }
+
+  /** What is missing before every online view has been brought to where its source is read. */
+  missing(): string | undefined {
+    if (!this.#isSettled) return 'sources are being started';
+    const behind = this.list().flatMap((source) => source.online?.behind() ?? []);
+    return behind.length === 0 ? undefined : `bringing up ${behind.join(', ')}`;
+  }
+
+  /** Resolves when the online store has applied `position` to each of these views of its topic. */
+  async waitForOnline(plans: readonly ViewPlan[], position: Position, deadlineMs: number): Promise<void> {
+    const concerned = plans.filter((plan) => plan.source.topic === position.topic);
+    if (concerned.length === 0) {
+      throw new Fault('MR_POSITION_FOREIGN', `${formatPosition(position)} is not a position of a source of these features`, false);
+    }
+    const deadline = this.#host.now() + deadlineMs;
+    const keys = concerned.map((plan) => checkpointKey(plan, position.partition));
+    for (;;) {
+      const found = await this.#host.online.getMany(keys);
+      if (found.every((value) => decodeCheckpoint(value) > position.offset)) return;
+      if (this.#host.now() >= deadline) {
+        throw new Fault('MR_DEADLINE_EXCEEDED', `the online store did not reach ${formatPosition(position)} in time; try again`, true);
+      }
+      await this.#pause(POLL_MS);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#work;
+    for (const source of this.#running.values()) await source.stop();
+    this.#running.clear();
+  }
+
+  async #reconcile(): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; !this.#isStopped; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      if (await this.#attempt()) {
+        this.#isSettled = true;
+        return;
+      }
+      await this.#pause(pause);
+    }
+  }
+
+  async #attempt(): Promise<boolean> {
+    const { definitions } = this.#host;
+    let isDone = true;
+    const attempt = async (what: string, run: () => Promise<void>): Promise<void> => {
+      try {
+        await run();
+      } catch (error) {
+        isDone = false;
+        this.#host.failed(what, error);
+      }
+    };
+    const wanted = new Map(definitions.sources().map((source) => [source.plan.name, source]));
+    for (const [name, running] of [...this.#running]) {
+      const source = wanted.get(name);
+      if (source && fingerprintOf(source) === running.fingerprint) continue;
+      this.#running.delete(name);
+      await attempt(`stop source ${name}`, () => running.stop());
+    }
+    for (const [name, source] of wanted) {
+      if (this.#isStopped) return true;
+      await attempt(`start source ${name}`, async () => {
+        if (!this.#running.has(name)) this.#running.set(name, await RunningSource.start(this.#host, source));
+        await this.#running.get(name)?.serve(definitions.onlineViews(name));
+      });
+    }
+    await attempt('remove the state of changed views', () => this.#retire());
+    return isDone;
+  }
+
+  async #retire(): Promise<void> {
+    const views = new Map(
+      this.#host.definitions
+        .views()
+        .filter((plan) => plan.online)
+        .map((plan) => [plan.name, plan]),
+    );
+    const inUse = new Set([...views.values()].map((plan) => plan.stateHash.toString('hex')));
+    for (const name of new Set([...views.keys(), ...this.#retired.keys()])) {
+      const plan = views.get(name);
+      const now = plan?.stateHash.toString('hex') ?? '';
+      if (now !== '' && this.#retired.get(name) === now) continue;
+      await retireOldState(this.#host.online, name, plan, inUse);
+      if (plan) this.#retired.set(name, now);
+      else this.#retired.delete(name);
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => void this.#host.scheduler.after(milliseconds, resolve));
+  }
+}
