@@ -6,17 +6,18 @@ import { join } from 'node:path';
 import type { MetricPointsLogged, WirePoint } from '../domain/metric-points/metric-points.js';
 import { decodeMetricPoints, LATEST_METRICS_VERSION, LatestMetrics } from './latest-metrics.projection.js';
 
+const RUN = 'a'.repeat(32);
 const TOPIC = 'millrace.tracking.metric-points';
 const scheduler = { after: () => () => undefined };
 
 function record(offset: number, data: unknown, type = 'millrace.tracking.MetricPointsLogged.v1'): LogRecord {
-  const { key, value, headers = {} } = encodeFact(TOPIC, 'r1', { id: String(offset), type, source: '/millrace/tracking', time: 1, data });
+  const { key, value, headers = {} } = encodeFact(TOPIC, RUN, { id: String(offset), type, source: '/millrace/tracking', time: 1, data });
   return { topic: TOPIC, partition: 0, offset, key, value, headers, timestamp: 1 };
 }
 
 function batch(from: number, ...points: (readonly WirePoint[])[]): ItemBatch<MetricPointsLogged> {
   const items = points.map((some, index): Item<MetricPointsLogged> => {
-    const one = record(from + index, { runId: 'r1', experimentId: '1', points: some });
+    const one = record(from + index, { runId: RUN, experimentId: '1', points: some });
     const decoded = decodeMetricPoints(one);
     if (decoded.ok !== true) throw new Error(decoded.reason);
     return { record: one, value: decoded.value };
@@ -47,7 +48,7 @@ describe('LatestMetrics over LMDB', () => {
       { key: 'inf', value: -Infinity, timestamp: 0, step: 0 },
       { key: 'nan', value: NaN, timestamp: 0, step: 0 },
     ];
-    const sorted = (view: LatestMetrics) => view.of('r1').sort((one, two) => (one.key < two.key ? -1 : 1));
+    const sorted = (view: LatestMetrics) => view.of(RUN).sort((one, two) => (one.key < two.key ? -1 : 1));
     expect(sorted(metrics)).toEqual(expected);
     await store.close();
     const reopened = await open();
@@ -63,17 +64,17 @@ describe('LatestMetrics over LMDB', () => {
   test('a reader waits for what the log holds', async () => {
     const store = await open();
     const metrics = new LatestMetrics(store, TOPIC, scheduler);
-    const waiting = metrics.waitUntil([1, 0], 1000).then(() => metrics.of('r1'));
+    const waiting = metrics.waitUntil([1, 0], 1000).then(() => metrics.of(RUN));
     await metrics.fold(batch(0, [point('a', 1)]));
     expect(await waiting).toHaveLength(1);
     await store.close();
   });
 
   test.each([
-    ['another type', record(0, { runId: 'r', experimentId: '1', points: [] }, 'millrace.tracking.Other.v1')],
+    ['another type', record(0, { runId: RUN, experimentId: '1', points: [] }, 'millrace.tracking.Other.v1')],
     ['no run', record(0, { experimentId: '1', points: [] })],
-    ['a value that is no number', record(0, { runId: 'r', experimentId: '1', points: [{ key: 'a', value: 'x', timestamp: 1, step: 1 }] })],
-    ['a fractional step', record(0, { runId: 'r', experimentId: '1', points: [{ key: 'a', value: 1, timestamp: 1, step: 0.5 }] })],
+    ['a value that is no number', record(0, { runId: RUN, experimentId: '1', points: [{ key: 'a', value: 'x', timestamp: 1, step: 1 }] })],
+    ['a fractional step', record(0, { runId: RUN, experimentId: '1', points: [{ key: 'a', value: 1, timestamp: 1, step: 0.5 }] })],
     ['no object', record(0, null)],
     ['no JSON', { ...record(0, {}), value: Buffer.from('{') }],
   ])('refuses %s with a reason', (_, bad) => {

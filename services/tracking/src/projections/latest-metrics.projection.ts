@@ -1,4 +1,5 @@
-import { decodeFact, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { readEvent } from '@millrace/contracts';
+import { decodeFact, parseEventType, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
 import { PositionWaiters, type NextOffsets, type Scheduler, type StateStore, type SubjectState } from '@millrace/kernel';
 import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
 
@@ -93,24 +94,10 @@ export class LatestMetrics {
 export function decodeMetricPoints(record: LogRecord): Decoded<MetricPointsLogged> {
   const fact = decodeFact(record);
   if (!fact.ok) return fact;
-  if (fact.value.type !== 'millrace.tracking.MetricPointsLogged.v1')
-    return { ok: false, reason: `ce_type ${fact.value.type} is not MetricPointsLogged.v1` };
-  const data = fact.value.data as Partial<MetricPointsLogged> | null;
-  const isWhole =
-    typeof data === 'object' &&
-    data !== null &&
-    typeof data.runId === 'string' &&
-    typeof data.experimentId === 'string' &&
-    Array.isArray(data.points) &&
-    data.points.every(isPoint);
-  return isWhole ? { ok: true, value: data as MetricPointsLogged } : { ok: false, reason: 'the data is not a MetricPointsLogged' };
-}
-
-function isPoint(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { key, value: metric, timestamp, step } = value as Record<string, unknown>;
-  const isValue = typeof metric === 'number' || metric === 'NaN' || metric === 'Infinity' || metric === '-Infinity';
-  return typeof key === 'string' && isValue && Number.isSafeInteger(timestamp) && Number.isSafeInteger(step);
+  const type = parseEventType(fact.value.type);
+  if (type?.domain !== 'tracking' || type.name !== 'MetricPointsLogged')
+    return { ok: false, reason: `${fact.value.type} is not MetricPointsLogged` };
+  return readEvent<MetricPointsLogged>(type.domain, type.name, type.version, fact.value.data);
 }
 
 function toPoint(key: string, [value, timestamp, step]: StoredPoint): MetricPoint {
