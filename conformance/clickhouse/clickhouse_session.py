@@ -64,7 +64,7 @@ assert writer.query("SELECT {a:Int32} + {b:Int32}", parameters={"a": 1, "b": 2})
 assert writer.query("SELECT %(text)s", parameters={"text": "it's"}).first_row == ("it's",)
 assert writer.raw_query("SELECT 1 AS a", fmt="JSONEachRow") == b'{"a":1}\n'
 assert writer.raw_query("SELECT 1 AS a", fmt="Parquet")[:4] == b"PAR1"
-assert writer.query("SELECT 1", query_id="mine").query_id == "mine"
+assert writer.query("SELECT 1", settings={"query_id": "mine"}).query_id == "mine"
 refused(60, lambda: writer.query("SELECT * FROM missing"))
 refused(62, lambda: writer.query("SELECT ((("))
 assert writer.ping()
