@@ -122,15 +122,9 @@ async function projectTables(host: TrackingHost, domain: DomainLog) {
     },
   });
   const { decode, prepare, toRows } = states;
-  const runs = await tables.add({
-    name: 'tracking.run-states',
-    topic: TOPIC,
-    table: RUN_STATES_TABLE,
-    shared: true,
-    decode,
-    prepare,
-    toRows,
-  });
+  // Not shared: decisions about experiments leave no row in this table, so another process could not see from it how far this one is.
+  // Several processes write the same states, which does no harm: a query takes one row of the highest sequence.
+  const runs = await tables.add({ name: 'tracking.run-states', topic: TOPIC, table: RUN_STATES_TABLE, decode, prepare, toRows });
   const metricPoints = await tables.add({
     name: 'tracking.metric-points',
     topic: METRIC_POINTS,

@@ -16,23 +16,28 @@ export interface RunReplica {
  * sequence is the run. The state is the replica's, which may be further than the batch; a later row then says the same again.
  */
 export class RunStatesProjection {
-  #emitting = new Set<number>();
+  /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make a row. */
+  readonly #emitting = new Map<number, ReadonlySet<number>>();
 
   constructor(private readonly replica: RunReplica) {}
 
-  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => decodeDecision('tracking', record);
+  /** What cannot be read is put aside by the projection of all decisions; one letter of it is enough. */
+  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
+    const decoded = decodeDecision('tracking', record);
+    return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
+  };
 
   /** Picks the last record of each run in the batch and waits until the replica has folded the batch. */
   readonly prepare = async (batch: ItemBatch<LoggedDecision>): Promise<void> => {
     const lastOf = new Map<string, Position>();
     for (const { value } of batch.items) if (aggregateOf(value.subject) === 'run') lastOf.set(value.subject, value.position);
-    this.#emitting = new Set([...lastOf.values()].map((position) => position.offset));
+    this.#emitting.set(batch.partition, new Set([...lastOf.values()].map((position) => position.offset)));
     const last = batch.items.at(-1);
     if (last) await this.replica.waitFor(last.value.position);
   };
 
   readonly toRows = ({ value }: Item<LoggedDecision>): object | undefined => {
-    if (!this.#emitting.has(value.position.offset)) return undefined;
+    if (!this.#emitting.get(value.position.partition)?.has(value.position.offset)) return undefined;
     const { sequence, state } = this.replica.run(value.subject);
     if (!state) return undefined;
     return {
