@@ -24,6 +24,8 @@ const kind = (displayName, testRegex, extra = {}) => ({
 });
 
 export default {
+  // A bound on hangs, not a claim about speed: machines that run this are shared.
+  testTimeout: 60_000,
   projects: [
     kind('spec', '(?<!\\.int|\\.e2e)\\.spec\\.ts$'),
     kind('int', '\\.int\\.spec\\.ts$', {

@@ -6,6 +6,12 @@ export type ValueKind = 'number' | 'bigint' | 'string';
 /** A value of a column or feature, as the engine holds it. Times are milliseconds since the epoch; Bool is 0 or 1. */
 export type Value = number | bigint | string | null;
 
+/** A value as JSON tells it: 64-bit integers that a double does not hold as text, what is no number as null. */
+export function jsonValue<T>(value: T): Exclude<T, bigint> | string | number | null {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  return typeof value === 'number' && !Number.isFinite(value) ? null : (value as Exclude<T, bigint>);
+}
+
 /** A declared column type, in ClickHouse's words. */
 export interface ColumnType {
   /** Without `Nullable`: `Int32`, `DateTime64(3)` … */

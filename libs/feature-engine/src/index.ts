@@ -1,6 +1,7 @@
 export { Chunk } from './chunk.js';
 export { decodeChunk, encodeChunk } from './chunk-codec.js';
-export { COLUMN_TYPES, parseColumnType, type ColumnType, type Value, type ValueKind } from './column-type.js';
+export { hash64, hash64Halves } from './hash64.js';
+export { COLUMN_TYPES, jsonValue, parseColumnType, type ColumnType, type Value, type ValueKind } from './column-type.js';
 export type {
   Aggregate,
   EntityDefinition,
@@ -20,6 +21,7 @@ export {
   compileFeatureService,
   parseFeatureReference,
   parseKeyValue,
+  servedNames,
   servicePlan,
   type ServiceFeature,
   type ServicePlan,

@@ -53,6 +53,13 @@ export function servicePlan(features: readonly ServiceFeature[]): ServicePlan {
   return { features, views, joinKeys: [...joinKeys].map(([name, type]) => ({ name, type })), request: [] };
 }
 
+/** What features are called in a model's vector: by their names, or `<view>__<name>` where two views have one of the same name. */
+export function servedNames(features: readonly { readonly view: string; readonly name: string }[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { name } of features) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return features.map(({ view, name }) => (counts.get(name) === 1 ? name : `${view}__${name}`));
+}
+
 /**
  * A join key's value as a caller wrote it, in the key's type: text for a number and a whole number for text are taken for what they
  * mean. `undefined` when the value cannot be one of the type.

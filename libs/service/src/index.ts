@@ -37,6 +37,7 @@ export { Facts, type NewFact } from './log/facts.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
 export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';
 export { Resources } from './log/resources.js';
+export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';

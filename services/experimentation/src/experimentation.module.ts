@@ -13,6 +13,7 @@ import {
   rawRoutes,
   Resources,
   SCHEDULER,
+  tableBarrier,
   TableProjections,
   Topics,
   type Config,
@@ -29,7 +30,6 @@ import type { LoggedFact } from './projections/fact-decoder.js';
 import { decodeExposure, exposureRow } from './projections/exposures.projection.js';
 import { decodeOutcome, outcomeRow } from './projections/outcomes.projection.js';
 import { experimentResults, type ExperimentResults } from './queries/experiment-results.query.js';
-import { tableBarrier } from './queries/table-barrier.js';
 
 /** Assigns units to variants, takes exposures and outcomes, and says what an experiment has shown. */
 @Module({})

@@ -1,99 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { tempDir, waitFor, type TempDir } from '@millrace/testing';
-import { FeaturesModule, featuresConfig } from './index.js';
-
-const HOUR = 3_600_000;
-const START = Date.parse('2026-01-01T00:00:00Z');
-
-const RESOURCES = `
-apiVersion: millrace.dev/v1
-kind: Source
-metadata: {name: trips}
-spec:
-  topic: trips
-  key: city
-  eventTime: at
-  eventId: id
-  schema: {id: String, at: DateTime64(3), city: String, line: Int32, fare: Float64}
----
-apiVersion: millrace.dev/v1
-kind: Entity
-metadata: {name: place}
-spec: {joinKeys: {city: String}}
----
-apiVersion: millrace.dev/v1
-kind: Entity
-metadata: {name: line}
-spec: {joinKeys: {city: String, line: Int32}}
----
-apiVersion: millrace.dev/v1
-kind: FeatureView
-metadata: {name: city_fares}
-spec:
-  entity: place
-  source: trips
-  ttl: 2h
-  features:
-    - {name: trips_1h, aggregate: count, window: 1h}
-    - {name: fare_mean_1h, aggregate: mean, column: fare, window: 1h}
-    - {name: last_fare, aggregate: last, column: fare}
----
-apiVersion: millrace.dev/v1
-kind: FeatureView
-metadata: {name: line_fares}
-spec:
-  entity: line
-  source: trips
-  features:
-    - {name: line_fare_max_1h, aggregate: max, column: fare, window: 1h}
----
-apiVersion: millrace.dev/v1
-kind: FeatureService
-metadata: {name: fares}
-spec: {features: [city_fares, line_fares]}
-`;
+import { HOUR, ndjson, START, trip, TripsService, until, type OnlineReply } from './testing/trips.js';
 
 describe('the features service on the embedded log and stores', () => {
-  let temp: TempDir;
-  let service: RunningService;
-
+  let trips: TripsService;
   beforeAll(async () => {
-    temp = await tempDir('features');
-    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
-    service = await bootstrap(FeaturesModule, loadConfig([featuresConfig], environment));
-    const applied = await post('/api/v1/apply', RESOURCES, 'application/yaml');
-    expect([applied.status, await applied.text()]).toEqual([200, expect.anything()]);
-  }, 60_000);
-  afterAll(async () => {
-    await service.close();
-    await temp.remove();
+    trips = await TripsService.start();
   });
+  afterAll(() => trips.stop());
 
-  const post = (path: string, body: object | string, type = 'application/json') =>
-    fetch(`${service.url}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': type },
-      body: typeof body === 'string' ? body : JSON.stringify(body),
-    });
-  const trip = (id: string, minutes: number, fare: number, city = 'Bern', line = 9) => ({
-    id,
-    at: new Date(START + minutes * 60_000).toISOString(),
-    city,
-    line,
-    fare,
-  });
-  const ndjson = (events: readonly object[]): string => events.map((event) => JSON.stringify(event)).join('\n');
-  const online = async (request: object): Promise<OnlineReply> => {
-    const response = await post('/get-online-features', request);
-    const text = await response.text();
-    if (response.status !== 200) throw new Error(`${response.status} ${text}`);
-    return JSON.parse(text) as OnlineReply;
-  };
-  interface OnlineReply {
-    results: { values: unknown[]; statuses: string[]; event_timestamps: string[] }[];
-    metadata: { feature_names: string[]; positions: Record<string, Record<string, number>> };
-  }
+  const post: TripsService['post'] = (...request) => trips.post(...request);
+  const online: TripsService['online'] = (request) => trips.online(request);
   let position = '';
 
   test('takes events as NDJSON, tells which lines are none, and where the others are', async () => {
@@ -160,7 +76,7 @@ describe('the features service on the embedded log and stores', () => {
   test('says what is wrong as Feast’s client can read it', async () => {
     const refusal = async (request: unknown): Promise<unknown[]> => {
       const response = await post('/get-online-features', typeof request === 'string' ? request : JSON.stringify(request));
-      const body = (await response.json());
+      const body: unknown = await response.json();
       return [response.status, typeof body === 'string' && body.startsWith('{') ? JSON.parse(body) : body];
     };
     const entities = { city: ['Bern'] };
@@ -239,7 +155,7 @@ describe('the features service on the embedded log and stores', () => {
   });
 
   test('shows how far each view is', async () => {
-    const status = (await (await fetch(`${service.url}/api/v1/sources/trips`)).json()) as {
+    const status = (await (await fetch(`${trips.service.url}/api/v1/sources/trips`)).json()) as {
       lag: number;
       table: string;
       views: { view: string; lag: number }[];
@@ -252,11 +168,11 @@ describe('the features service on the embedded log and stores', () => {
         { view: 'line_fares', lag: 0 },
       ],
     });
-    expect((await fetch(`${service.url}/api/v1/sources/none`)).status).toBe(404);
+    expect((await fetch(`${trips.service.url}/api/v1/sources/none`)).status).toBe(404);
   });
 
   test('the table holds the events as they were counted', async () => {
-    const { offline } = service.host;
+    const { offline } = trips.service.host;
     const running = async () =>
       offline.query<{ id: string; fare: number; at: string }>(
         'SELECT id, fare, toString(at) AS at FROM millrace.source_trips ORDER BY _partition, _offset',
@@ -292,7 +208,7 @@ spec:
   });
 
   test('an emptied online store is filled again with the same bytes', async () => {
-    const { online: store } = service.host;
+    const { online: store } = trips.service.host;
     const bytes = async (): Promise<string> => {
       const lines: string[] = [];
       for await (const [key, value] of store.scan(Buffer.from('f'))) lines.push(`${key.toString('hex')} ${value.toString('hex')}`);
@@ -304,10 +220,4 @@ spec:
     expect((await post('/api/v1/sources/trips/events', ndjson([trip('after', 40, 1)]), 'application/x-ndjson')).status).toBe(200);
     await until(bytes, (now) => now !== before && now !== '');
   }, 30_000);
-
-  const until = <T>(ask: () => Promise<T>, done: (answer: T) => boolean): Promise<T> =>
-    waitFor(async () => {
-      const answer = await ask();
-      return done(answer) && { answer };
-    }).then((found) => found.answer);
 });

@@ -5,7 +5,9 @@ import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   ARTIFACT_STORE,
+  awaitPosition,
   CLOCK,
+  commandMetadata,
   CONFIG,
   DomainLogs,
   EVENT_LOG,
@@ -30,6 +32,8 @@ import type { Registry } from 'prom-client';
 import { feastErrorHandler, onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
 import { ingestRoutes } from './api/rest/ingest.routes.js';
 import { sourceRoutes } from './api/rest/source.routes.js';
+import { trainingSetRoutes } from './api/rest/training-set.routes.js';
+import { verificationRoutes } from './api/rest/verification.routes.js';
 import { featuresConfig } from './config.js';
 import { openFeatures } from './features.runtime.js';
 import { FeaturesMetrics } from './metrics.js';
@@ -91,12 +95,26 @@ export class FeaturesModule implements OnModuleInit {
         maxRows: maxOnlineRows,
       }),
     );
-    rawRoutes(this.http, { body: 'json' }, (scope) =>
+    const { trainingSets, domain } = features;
+    rawRoutes(this.http, { body: 'json' }, (scope) => {
       sourceRoutes(scope, {
         names: () => features.definitions.sources().map((source) => source.plan.name),
         status: features.statusOf,
         problems: () => features.definitions.problems(),
-      }),
-    );
+      });
+      trainingSetRoutes(scope, {
+        request: (input, metadata) => trainingSets.request(input, metadata),
+        state: async (request, id) => {
+          await awaitPosition(request, domain);
+          await domain.barrier();
+          return trainingSets.state(id);
+        },
+        progress: (id) => trainingSets.progress(id),
+        metadata: (request) => commandMetadata(request, clock, ids),
+        open: (path) => artifacts.get(path),
+        uri: (path) => artifacts.uri(path),
+      });
+      verificationRoutes(scope, { verify: features.verify });
+    });
   }
 }

@@ -1,19 +1,35 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
+import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Clock, type Ids, type Position, type Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
-import type { Config, DomainLogs, Health, Lifecycle, LogConsumers, Resources, TableProjections } from '@millrace/service';
+import {
+  tableBarrier,
+  type Config,
+  type DomainLog,
+  type DomainLogs,
+  type Health,
+  type Lifecycle,
+  type LogConsumers,
+  type Resources,
+  type TableProjections,
+} from '@millrace/service';
 import type { Logger } from 'pino';
 import { featuresConfig } from './config.js';
 import { FeatureDefinitions } from './definitions/feature-definitions.js';
+import { TRAINING_SET, trainingSet } from './domain/training-set/training-set.decider.js';
 import { FeaturesMetrics } from './metrics.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
 import type { SourceReader } from './sources/source-record.js';
 import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
+import { ScratchTables } from './training-sets/scratch-table.js';
+import { TrainingSets } from './training-sets/training-sets.js';
+import type { VectorSelection } from './verification/served-vectors.js';
+import { NOTHING_VERIFIED, verifyServed, type Verification } from './verification/verify-served.js';
 
 /** What the service stands on. */
 export interface FeaturesHost {
@@ -44,13 +60,20 @@ export interface Features {
   readonly readerOf: (source: string) => Promise<SourceReader | undefined>;
   readonly statusOf: (source: string) => Promise<SourceStatus | undefined>;
   readonly waitForOnline: (views: readonly ViewPlan[], position: Position) => Promise<void>;
+  readonly domain: DomainLog;
+  readonly trainingSets: TrainingSets;
+  readonly verify: (selection: VectorSelection) => Promise<Verification>;
 }
+
+const DOMAIN = 'features';
+const PREDICTIONS_TABLE = 'millrace.predictions';
 
 /** Opens the service: follows the feature resources, runs their sources, and answers from what they fill. */
 export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const { log, online, offline, consumers, tables, clock, scheduler, resources, health, lifecycle, logger, metrics } = host;
   const config = host.config.of(featuresConfig);
   await migrate(offline, offlineStoreMigrations);
+  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [TRAINING_SET]: trainingSet } });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
   const sources = new Sources({
@@ -66,7 +89,21 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   });
   lifecycle.add('consumers', 'features.sources', () => sources.stop());
   health.catchUp('features.sources', () => sources.missing());
-  void startWhenFolded(host, sources);
+  const scratch = new ScratchTables(offline, host.ids);
+  const trainingSets = new TrainingSets({
+    ...{ domain, log, scratch, definitions, sources, now },
+    store: offline,
+    artifacts: host.artifacts,
+    ids: host.ids,
+    maxRows: config.maxTrainingRows,
+    deadlineMs: config.trainingDeadlineMs,
+    failed: (id, error) => logger.warn({ err: error, id }, 'a training set could not be built'),
+  });
+  lifecycle.add('consumers', 'features.training-sets', () => trainingSets.stop());
+  void startWhenFolded(host, sources, async () => {
+    await scratch.sweep();
+    await trainingSets.resume();
+  });
 
   const readerOf = async (name: string): Promise<SourceReader | undefined> => {
     if (!sources.get(name)) {
@@ -94,6 +131,17 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
         { name, topic: plan.topic, table: sourceTable(name), partitions: sources.partitionsOf(plan.topic) },
       );
     },
+    domain,
+    trainingSets,
+    verify: async (selection) => {
+      const deadlineMs = host.config.queryDeadlineMs;
+      // Made by the inference service, which may not have started yet; nothing was served then.
+      const [found] = await offline.query<{ result: number }>(`EXISTS TABLE ${PREDICTIONS_TABLE}`);
+      if (Number(found?.result) === 0) return NOTHING_VERIFIED;
+      await tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, PREDICTIONS_TABLE, deadlineMs);
+      const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
+      return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
+    },
     waitForOnline: (views, position) => sources.waitForOnline(views, position, host.config.queryDeadlineMs),
   };
 }
@@ -102,11 +150,16 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
 /** Sources start once the resources are folded to the end of the log as it is now. */
-async function startWhenFolded({ resources, scheduler, lifecycle, logger }: FeaturesHost, sources: Sources): Promise<void> {
+async function startWhenFolded(
+  { resources, scheduler, lifecycle, logger }: FeaturesHost,
+  sources: Sources,
+  then: () => Promise<void>,
+): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; !lifecycle.isClosing; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       await resources.log.barrier();
       await sources.start();
+      await then();
       return;
     } catch (error) {
       logger.warn({ err: error }, 'the resources are not folded yet; sources wait');

@@ -160,7 +160,7 @@ export class RedisOnlineStore implements OnlineStore {
 
   async #send<T>(doing: string, args: readonly (string | Buffer)[]): Promise<T> {
     try {
-      return (await this.#client.sendCommand(args, { timeout: this.#timeoutMs }));
+      return await this.#client.sendCommand(args, { timeout: this.#timeoutMs });
     } catch (error) {
       throw fault(doing, error);
     }

@@ -1,3 +1,4 @@
+import { jsonValue } from '@millrace/feature-engine';
 import { elementsOf, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import type { EntityRows } from './entity-rows.js';
 import type { FeatureVectors } from './feature-vectors.js';
@@ -34,15 +35,10 @@ export function describeRows(rows: readonly number[], sources: RowSources): Pred
   }));
 }
 
-/** JSON has no 64-bit integers: those a double does not hold are written as text. */
 function plain<T>(entries: Iterable<readonly [string, T]>): Record<string, Exclude<T, bigint> | string | number> {
   const record: Record<string, Exclude<T, bigint> | string | number> = {};
-  for (const [name, value] of entries) record[name] = typeof value === 'bigint' ? fromBigInt(value) : (value as Exclude<T, bigint>);
+  for (const [name, value] of entries) record[name] = jsonValue(value) as Exclude<T, bigint> | string | number;
   return record;
-}
-
-function fromBigInt(value: bigint): string | number {
-  return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
 }
 
 function part(tensors: readonly Tensor[] | undefined, isSplit: boolean, row: number, index: number): Record<string, unknown> | null {
@@ -60,10 +56,7 @@ function rowValue(tensor: Tensor, row: number): unknown {
 }
 
 function values(tensor: Tensor, from: number, to: number): unknown[] {
-  return Array.from(tensor.data.slice(from, to) as Iterable<unknown>, (value) => {
-    if (typeof value === 'bigint') return fromBigInt(value);
-    return typeof value === 'number' && !Number.isFinite(value) ? null : value;
-  });
+  return Array.from(tensor.data.slice(from, to) as Iterable<unknown>, jsonValue);
 }
 
 function fits(tensors: readonly Tensor[] | undefined, maxElements: number): readonly Tensor[] | undefined {

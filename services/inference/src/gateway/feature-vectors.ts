@@ -23,6 +23,8 @@ export interface FeatureVectors {
   readonly rows: readonly ReadonlyMap<string, FeatureValue>[];
   /** What the online projection had applied: goes into the prediction's record, so that it can be replayed. */
   readonly positions: Readonly<Record<string, unknown>>;
+  /** View -> version of its definition. With the positions it names the values for ever. */
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /** Where the gateway reads features: the online store, through the one feature engine. */

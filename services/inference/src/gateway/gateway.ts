@@ -200,6 +200,7 @@ export class Gateway {
         featureService: vectors ? (served.deployment?.featureService ?? null) : null,
         featureTime: vectors && entityRows ? entityRows.at : null,
         featurePositions: vectors?.positions ?? null,
+        featureVersions: vectors?.versions ?? null,
         batchRows: result?.batchRows ?? null,
         latencyMicros: Math.round((this.#options.elapsed() - started) * 1000),
         error: failure === undefined ? null : describeFailure(failure),

@@ -4,6 +4,7 @@ import {
   compileView,
   OnlineReader,
   parseKeyValue,
+  servedNames,
   Status,
   type FeatureColumn,
   type ServicePlan,
@@ -17,6 +18,7 @@ import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, Fea
 interface Compiled {
   readonly plan: ServicePlan;
   readonly shape: FeatureServiceShape;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /**
@@ -49,10 +51,11 @@ export class OnlineFeatureReader implements FeatureReader {
     const { plan } = compiled;
     for (const view of plan.views) await this.#learnPartitions(view.source.topic);
     const { columns, positions } = await this.#reader.readVectors(plan, entities, at);
-    const names = columnNames(columns);
+    const names = servedNames(columns);
     return {
       rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at)]))),
       positions,
+      versions: compiled.versions,
     };
   }
 
@@ -69,7 +72,8 @@ export class OnlineFeatureReader implements FeatureReader {
       views.set(view, plan);
     }
     const plan = compileFeatureService({ name, ...service.spec }, views);
-    const compiled = { plan, shape: shapeOf(plan) };
+    const versions = Object.fromEntries(plan.views.map((view) => [view.name, view.version]));
+    const compiled = { plan, shape: shapeOf(plan), versions };
     this.#compiled.set(name, compiled);
     return compiled;
   }
@@ -106,12 +110,6 @@ function shapeOf(plan: ServicePlan): FeatureServiceShape {
         value === null ? null : (type.parse(typeof value === 'bigint' ? value.toString() : value) ?? undefined),
     })),
   };
-}
-
-function columnNames(columns: readonly FeatureColumn[]): string[] {
-  const counts = new Map<string, number>();
-  for (const { name } of columns) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return columns.map(({ view, name }) => (counts.get(name) === 1 ? name : `${view}__${name}`));
 }
 
 /** A value the online store can no longer tell is not a missing value: answering with one would be a wrong prediction. */

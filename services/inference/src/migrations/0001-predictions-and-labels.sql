@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS millrace.predictions
     -- The features are as of then.
     feature_time Nullable(DateTime64(3, 'UTC')),
     feature_positions String CODEC(ZSTD(1)),
+    feature_versions LowCardinality(String),
     batch_rows Nullable(UInt32),
     latency_us UInt32,
     error_code LowCardinality(String),

@@ -18,6 +18,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     feature_service: data.featureService ?? '',
     feature_time: data.featureTime,
     feature_positions: jsonOf(data.featurePositions),
+    feature_versions: jsonOf(data.featureVersions),
     batch_rows: data.batchRows,
     latency_us: data.latencyMicros,
     error_code: data.error?.code ?? '',

@@ -30,6 +30,8 @@ export interface PredictionMade {
   readonly featureTime: number | null;
   /** What the online projection had applied when it was read. */
   readonly featurePositions: Readonly<Record<string, unknown>> | null;
+  /** View -> version of its definition. */
+  readonly featureVersions: Readonly<Record<string, string>> | null;
   /** Rows of the run, this request's and others': float results may differ in the last bits by it. */
   readonly batchRows: number | null;
   readonly latencyMicros: number;

@@ -1,0 +1,47 @@
+import { parseEventTime } from '@millrace/feature-engine';
+import { ProblemError } from '@millrace/service';
+import type { FastifyInstance } from 'fastify';
+import type { VectorSelection } from '../../verification/served-vectors.js';
+import type { Verification } from '../../verification/verify-served.js';
+
+export interface VerificationRoutesOptions {
+  readonly verify: (selection: VectorSelection) => Promise<Verification>;
+}
+
+/**
+ * `POST /api/v1/features/verify` `{deployment?, featureService?, from?, to?}`: recomputes served vectors from the offline store and counts those
+ * that differ. Without a field, all vectors are meant. Times are of the answers, RFC 3339 or milliseconds.
+ */
+export function verificationRoutes(scope: FastifyInstance, { verify }: VerificationRoutesOptions): void {
+  scope.post('/api/v1/features/verify', async (request) => verify(selectionOf(request.body ?? {})));
+}
+
+function selectionOf(body: unknown): VectorSelection {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('the body must be a JSON object');
+  const { deployment, featureService, from, to, ...rest } = body as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw invalid(`there is no field ${unknown}; the fields are deployment, featureService, from and to`);
+  return {
+    deployment: name('deployment', deployment),
+    featureService: name('featureService', featureService),
+    from: time('from', from),
+    to: time('to', to),
+  };
+}
+
+function name(field: string, value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw invalid(`${field} must be a name`);
+  return value;
+}
+
+function time(field: string, value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const parsed = parseEventTime(value);
+  if (parsed === undefined) throw invalid(`${field} must be a time: RFC 3339 text or milliseconds`);
+  return parsed;
+}
+
+function invalid(message: string): ProblemError {
+  return new ProblemError(400, 'MR_FEATURES_VERIFICATION_INVALID', message);
+}

@@ -1,0 +1,188 @@
+import {
+  entityKeyText,
+  EntityHistory,
+  jsonValue,
+  parseKeyValue,
+  servedNames,
+  type ServicePlan,
+  type Value,
+  type ViewPlan,
+} from '@millrace/feature-engine';
+import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
+import { viewHistories } from '../training-sets/view-histories.js';
+import type { ScratchTables } from '../training-sets/scratch-table.js';
+import { servedVectors, type ServedVector, type VectorSelection } from './served-vectors.js';
+
+export interface VerifyOptions {
+  readonly store: OfflineStore;
+  readonly scratch: ScratchTables;
+  readonly service: (name: string) => ServicePlan | undefined;
+  /** Resolves when the table of a source holds everything before these offsets. */
+  readonly reach: (plan: ViewPlan, next: readonly number[]) => Promise<void>;
+}
+
+/** A served value that the offline store tells otherwise. */
+export interface Mismatch {
+  readonly predictionId: string;
+  readonly row: number;
+  readonly view: string;
+  readonly feature: string;
+  readonly entity: Readonly<Record<string, unknown>>;
+  readonly at: string;
+  readonly served: unknown;
+  readonly recomputed: unknown;
+}
+
+export interface FeatureVerification {
+  readonly view: string;
+  readonly feature: string;
+  readonly compared: number;
+  readonly mismatches: number;
+}
+
+export interface Verification {
+  /** Vectors whose every value was recomputed. */
+  readonly compared: number;
+  /** Those of them with a value that differs. */
+  readonly mismatches: number;
+  readonly features: readonly FeatureVerification[];
+  /** Vectors that cannot be recomputed now, by reason. They are in neither count above. */
+  readonly unverifiable: Readonly<Record<string, number>>;
+  /** The first differences found. */
+  readonly examples: readonly Mismatch[];
+}
+
+export const NOTHING_VERIFIED: Verification = { compared: 0, mismatches: 0, features: [], unverifiable: {}, examples: [] };
+
+const MOST_EXAMPLES = 20;
+
+/**
+ * Recomputes served vectors from the offline store's events, as they were known at the positions each vector rests on, with the arithmetic that
+ * served them. Every value must come out the same to the bit; anything else is a defect of the platform.
+ */
+export async function verifyServed(options: VerifyOptions, selection: VectorSelection): Promise<Verification> {
+  const tally = new Tally();
+  for await (const page of servedVectors(options.store, selection)) {
+    const byService = new Map<string, ServedVector[]>();
+    for (const vector of page) {
+      const vectors = byService.get(vector.featureService);
+      if (vectors) vectors.push(vector);
+      else byService.set(vector.featureService, [vector]);
+    }
+    for (const [name, vectors] of byService) await verifyVectors(options, name, vectors, tally);
+  }
+  return tally.result();
+}
+
+async function verifyVectors(options: VerifyOptions, name: string, vectors: readonly ServedVector[], tally: Tally): Promise<void> {
+  const plan = options.service(name);
+  if (!plan) {
+    tally.unverifiable(`feature service ${name} is not applied any more`, vectors.length);
+    return;
+  }
+  const verifiable = vectors.filter((vector) => {
+    const changed = plan.views.find((view) => vector.versions[view.name] !== view.version);
+    if (changed) tally.unverifiable(`feature view ${changed.name} has another definition now`, 1);
+    return !changed;
+  });
+  const names = servedNames(plan.features.map((feature) => ({ view: feature.view.name, name: feature.name })));
+  const differing = new Set<ServedVector>();
+  for (const view of plan.views) {
+    const features = plan.features.flatMap((item, index) =>
+      item.view === view ? [{ index: item.feature, name: item.name, served: names[index] as string }] : [],
+    );
+    await verifyView(options, view, verifiable, (vector, history) => {
+      const { values } = history.at(vector.at, vector.positions[view.name] ?? {});
+      for (const feature of features) {
+        const recomputed = jsonValue(values[feature.index] as Value);
+        const served = vector.features[feature.served] ?? null;
+        const isSame = served === recomputed;
+        tally.compared(view.name, feature.name, isSame);
+        if (isSame) continue;
+        differing.add(vector);
+        const { predictionId, row, entity } = vector;
+        const at = new Date(vector.at).toISOString();
+        tally.example({ predictionId, row, view: view.name, feature: feature.name, entity, at, served, recomputed });
+      }
+    });
+  }
+  tally.vectors(verifiable.length, differing.size);
+}
+
+/** Runs `compare` for each vector with the history of its entity in one view. */
+async function verifyView(
+  { store, scratch, reach }: VerifyOptions,
+  view: ViewPlan,
+  vectors: readonly ServedVector[],
+  compare: (vector: ServedVector, history: EntityHistory) => void,
+): Promise<void> {
+  const asked = new Map<string, { values: Value[]; vectors: ServedVector[] }>();
+  const next: number[] = [];
+  let until = -Infinity;
+  for (const vector of vectors) {
+    const values = view.joinKeys.map((key) => parseKeyValue(key.type, vector.entity[key.name]) ?? null);
+    const key = entityKeyText(values);
+    const entry = asked.get(key);
+    if (entry) entry.vectors.push(vector);
+    else asked.set(key, { values, vectors: [vector] });
+    for (const [partition, offset] of Object.entries(vector.positions[view.name] ?? {})) {
+      next[Number(partition)] = Math.max(next[Number(partition)] ?? 0, offset);
+    }
+    if (vector.at > until) until = vector.at;
+  }
+  const known = Array.from(next, (offset) => offset ?? 0);
+  await reach(view, known);
+  const columns = view.joinKeys.map((key) => `${quoteIdentifier(key.name)} ${key.type.name}`).join(', ');
+  await scratch.with(`(${columns}) ENGINE = MergeTree ORDER BY tuple()`, async (table, bare) => {
+    const rows = [...asked.values()].map(({ values }) =>
+      Object.fromEntries(view.joinKeys.map((key, index) => [key.name, jsonValue(values[index] as Value)])),
+    );
+    if (rows.length > 0) await store.insert(bare, rows, `${bare}:0`);
+    for await (const [key, history] of viewHistories({ store, plan: view, keys: table, next: known, until })) {
+      for (const vector of asked.get(key)?.vectors ?? []) compare(vector, history);
+      asked.delete(key);
+    }
+  });
+  const nothing = new EntityHistory(view, []);
+  for (const entry of asked.values()) for (const vector of entry.vectors) compare(vector, nothing);
+}
+
+/** Counts what was compared. */
+class Tally {
+  #compared = 0;
+  #mismatches = 0;
+  readonly #features = new Map<string, { view: string; feature: string; compared: number; mismatches: number }>();
+  readonly #unverifiable = new Map<string, number>();
+  readonly #examples: Mismatch[] = [];
+
+  vectors(compared: number, mismatches: number): void {
+    this.#compared += compared;
+    this.#mismatches += mismatches;
+  }
+
+  compared(view: string, feature: string, isSame: boolean): void {
+    const key = `${view}:${feature}`;
+    let counts = this.#features.get(key);
+    if (!counts) this.#features.set(key, (counts = { view, feature, compared: 0, mismatches: 0 }));
+    counts.compared++;
+    if (!isSame) counts.mismatches++;
+  }
+
+  unverifiable(reason: string, vectors: number): void {
+    this.#unverifiable.set(reason, (this.#unverifiable.get(reason) ?? 0) + vectors);
+  }
+
+  example(mismatch: Mismatch): void {
+    if (this.#examples.length < MOST_EXAMPLES) this.#examples.push(mismatch);
+  }
+
+  result(): Verification {
+    return {
+      compared: this.#compared,
+      mismatches: this.#mismatches,
+      features: [...this.#features.values()],
+      unverifiable: Object.fromEntries(this.#unverifiable),
+      examples: this.#examples,
+    };
+  }
+}
