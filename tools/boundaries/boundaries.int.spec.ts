@@ -14,17 +14,72 @@ interface Breach {
 }
 
 const BREACHES: readonly Breach[] = [
-  { name: 'the kernel imports a library', room: 'libs/kernel/src', text: `export { z } from 'zod';`, rule: '@nx/enforce-module-boundaries' },
-  { name: 'a port imports an adapter', room: 'libs/event-log/port/src', text: `export * from '@millrace/event-log-lmdb';`, rule: '@nx/enforce-module-boundaries' },
-  { name: 'a service imports a service', room: 'services/inference/src', text: `export * from '@millrace/registry';`, rule: '@nx/enforce-module-boundaries' },
-  { name: 'a library imports the service kit', room: 'libs/feature-engine/src', text: `export * from '@millrace/service';`, rule: '@nx/enforce-module-boundaries' },
-  { name: 'a domain imports a port', room: 'services/tracking/src/domain', text: `export type { EventLog } from '@millrace/event-log';`, rule: 'no-restricted-imports' },
-  { name: 'a domain imports a framework', room: 'services/tracking/src/domain', text: `export { Injectable } from '@nestjs/common';`, rule: 'no-restricted-imports' },
-  { name: 'a domain reads the clock', room: 'services/tracking/src/domain', text: 'export const now = Date.now();', rule: 'no-restricted-globals' },
-  { name: 'a domain throws dice', room: 'services/registry/src/domain', text: 'export const dice = Math.random();', rule: 'no-restricted-properties' },
-  { name: 'a projection imports a protocol', room: 'services/tracking/src/projections', text: `export * from '../api/mlflow/errors.js';`, rule: 'no-restricted-imports' },
-  { name: 'an api reaches into a projection', room: 'services/tracking/src/api', text: `export * from '../projections/metric-points.projection.js';`, rule: 'no-restricted-imports' },
-  { name: 'the environment is read outside config.ts', room: 'services/features/src', text: 'export const home = process.env.HOME;', rule: 'no-restricted-syntax' },
+  {
+    name: 'the kernel imports a library',
+    room: 'libs/kernel/src',
+    text: `export { z } from 'zod';`,
+    rule: '@nx/enforce-module-boundaries',
+  },
+  {
+    name: 'a port imports an adapter',
+    room: 'libs/event-log/port/src',
+    text: `export * from '@millrace/event-log-lmdb';`,
+    rule: '@nx/enforce-module-boundaries',
+  },
+  {
+    name: 'a service imports a service',
+    room: 'services/inference/src',
+    text: `export * from '@millrace/registry';`,
+    rule: '@nx/enforce-module-boundaries',
+  },
+  {
+    name: 'a library imports the service kit',
+    room: 'libs/feature-engine/src',
+    text: `export * from '@millrace/service';`,
+    rule: '@nx/enforce-module-boundaries',
+  },
+  {
+    name: 'a domain imports a port',
+    room: 'services/tracking/src/domain',
+    text: `export type { EventLog } from '@millrace/event-log';`,
+    rule: 'no-restricted-imports',
+  },
+  {
+    name: 'a domain imports a framework',
+    room: 'services/tracking/src/domain',
+    text: `export { Injectable } from '@nestjs/common';`,
+    rule: 'no-restricted-imports',
+  },
+  {
+    name: 'a domain reads the clock',
+    room: 'services/tracking/src/domain',
+    text: 'export const now = Date.now();',
+    rule: 'no-restricted-globals',
+  },
+  {
+    name: 'a domain throws dice',
+    room: 'services/registry/src/domain',
+    text: 'export const dice = Math.random();',
+    rule: 'no-restricted-properties',
+  },
+  {
+    name: 'a projection imports a protocol',
+    room: 'services/tracking/src/projections',
+    text: `export * from '../api/mlflow/errors.js';`,
+    rule: 'no-restricted-imports',
+  },
+  {
+    name: 'an api reaches into a projection',
+    room: 'services/tracking/src/api',
+    text: `export * from '../projections/metric-points.projection.js';`,
+    rule: 'no-restricted-imports',
+  },
+  {
+    name: 'the environment is read outside config.ts',
+    room: 'services/features/src',
+    text: 'export const home = process.env.HOME;',
+    rule: 'no-restricted-syntax',
+  },
   { name: 'a file is longer than 400 lines', room: 'libs/statistics/src', text: 'export {};\n'.repeat(401), rule: 'max-lines' },
 ];
 
@@ -48,7 +103,9 @@ describe('the boundary rules', () => {
 /** The rules know rooms by path and types by project, so a breach is tried at the path of a file that exists. */
 function someFileIn(room: string): string {
   const files = readdirSync(join(root, room), { recursive: true, withFileTypes: true });
-  const file = files.find((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.spec.ts') && !/^(config|main)\.ts$/.test(entry.name));
+  const file = files.find(
+    (entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.spec.ts') && !/^(config|main)\.ts$/.test(entry.name),
+  );
   if (!file) throw new Error(`no source file in ${room}: the room a rule guards is gone`);
   return join(file.parentPath, file.name);
 }
