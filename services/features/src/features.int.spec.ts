@@ -77,7 +77,7 @@ describe('the features service on the embedded log and stores', () => {
     const refusal = async (request: unknown): Promise<unknown[]> => {
       const response = await post('/get-online-features', typeof request === 'string' ? request : JSON.stringify(request));
       const body: unknown = await response.json();
-      return [response.status, typeof body === 'string' && body.startsWith('{') ? JSON.parse(body) : body];
+      return [response.status, typeof body === 'string' && body.startsWith('{') ? (JSON.parse(body) as unknown) : body];
     };
     const entities = { city: ['Bern'] };
     expect(await refusal({ entities, features: ['nothing:x'] })).toEqual([

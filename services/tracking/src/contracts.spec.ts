@@ -1,5 +1,6 @@
-import { checkEvent, type tracking } from '@millrace/contracts';
+import { checkEvent, readEvent, type tracking } from '@millrace/contracts';
 import { canonical } from '@millrace/kernel';
+import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,6 +43,19 @@ const samples = readdirSync(SCHEMAS, { recursive: true, encoding: 'utf8' })
       .map((line) => ({ type: type as string, version: Number(version), data: JSON.parse(line) as never })),
   );
 
+/** The events of one subject in order, `{type, version, data}` a line, each checked and lifted to its newest version. */
+function history(aggregate: string): never[] {
+  const lines = readFileSync(join(SCHEMAS, 'histories', `${aggregate}.jsonl`), 'utf8')
+    .trim()
+    .split('\n');
+  return lines.map((line) => {
+    const { type, version, data } = JSON.parse(line) as { type: string; version: number; data: unknown };
+    const read = readEvent('tracking', type, version, data);
+    if (!read.ok) throw new Error(read.reason);
+    return { type, data: read.value } as never;
+  });
+}
+
 describe('the tracking events and their schemas', () => {
   test('are the same types', () => {
     expect(SAME).not.toContain(false);
@@ -70,5 +84,132 @@ describe('the tracking events and their schemas', () => {
     expect(readdirSync(SCHEMAS, { withFileTypes: true }).filter((entry) => entry.isDirectory() && /^[A-Z]/.test(entry.name)).length).toBe(
       types.size,
     );
+  });
+});
+
+describe('old histories fold to what they always did', () => {
+  test('experiments', () => {
+    const { state, digests } = foldHistory(experiments, EXPERIMENTS, history('experiments'));
+    expect(state).toEqual({
+      byId: new Map([
+        [
+          '0',
+          {
+            id: '0',
+            name: 'Default',
+            artifactLocation: 'mlflow-artifacts:/0',
+            deleted: false,
+            createdAt: 1,
+            updatedAt: 1,
+            tags: new Map(),
+          },
+        ],
+        [
+          '1',
+          {
+            id: '1',
+            name: 'flights',
+            artifactLocation: 's3://models/1',
+            deleted: false,
+            createdAt: 2,
+            updatedAt: 7,
+            tags: new Map([
+              ['team', ''],
+              ['mlflow.note.content', 'first\nline'],
+            ]),
+          },
+        ],
+        [
+          '2',
+          { id: '2', name: 'scratch', artifactLocation: 'mlflow-artifacts:/2', deleted: true, createdAt: 8, updatedAt: 9, tags: new Map() },
+        ],
+        [
+          '3',
+          {
+            id: '3',
+            name: 'flights/délais ✈',
+            artifactLocation: 'mlflow-artifacts:/3',
+            deleted: false,
+            createdAt: 10,
+            updatedAt: 12,
+            tags: new Map([['__proto__', 'a key like any other']]),
+          },
+        ],
+      ]),
+      idOfName: new Map([
+        ['Default', '0'],
+        ['flights', '1'],
+        ['scratch', '2'],
+        ['flights/délais ✈', '3'],
+      ]),
+      nextId: 4,
+    });
+    expect(digests).toEqual([
+      'c78cecec0434',
+      'a2b6b5357489',
+      'bc34e8e4cc08',
+      '93a4428c6349',
+      '2c9353a8b894',
+      '2b7b66a30d12',
+      '1ec0960fafd1',
+      'c66a1b940cee',
+      '2250fe3de56b',
+      '85a8edcb6111',
+      '24013c9400da',
+      '341ac20ed8f3',
+    ]);
+  });
+
+  test('run', () => {
+    const { state, digests } = foldHistory(run, 'run/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f', history('run'));
+    const dataset = { sourceType: 'millrace', source: '{"trainingSet":"a1"}', schema: null, profile: null, tags: {} };
+    expect(state).toEqual({
+      runId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      experimentId: '0',
+      name: 'x',
+      userId: '',
+      status: 'KILLED',
+      startTime: 1767225600000,
+      endTime: 1767225660000,
+      artifactUri: 'mlflow-artifacts:/0/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/artifacts',
+      deleted: false,
+      params: new Map([
+        ['C', '0.1'],
+        ['penalty', 'l2'],
+        ['naïve', ''],
+      ]),
+      tags: new Map([
+        ['mlflow.runName', 'x'],
+        ['stage', 'final'],
+      ]),
+      datasets: [
+        { ...dataset, name: 'flights', digest: '9f3a11bc', profile: '{"rows":200000}', tags: { 'mlflow.data.context': 'training' } },
+        { ...dataset, name: 'flights', digest: '0c77de01' },
+        { ...dataset, name: 'airports', digest: '11aa22bb', schema: '[]' },
+      ],
+    });
+    expect(digests).toEqual([
+      'b38ae5676146',
+      '35d7617b2d04',
+      '67c92bf8ddd8',
+      '9c352d3ea1cd',
+      'a51e2d3cc525',
+      'bb12f825c981',
+      'c7a42ec0d7ea',
+      '82369d2c085b',
+      '6735f3e0f821',
+      'ab30226697cf',
+      '6735f3e0f821',
+      '649e906d4f65',
+      '270acf4c0388',
+    ]);
+  });
+
+  test('every decision is in one of them, and every one of them is folded here', () => {
+    const folded = ['experiments', 'run'];
+    expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
+    const decisions = samples.map(({ type }) => type).filter((type) => type !== 'MetricPointsLogged');
+    const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);
+    expect([...new Set(told)].sort()).toEqual([...new Set(decisions)].sort());
   });
 });

@@ -1,5 +1,5 @@
 import type { SourceEvent, SourcePlan, Value } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, RowText, type OfflineStore } from '@millrace/offline-store';
 
 /** The table of a source's events. */
 export function sourceTable(source: string): string {
@@ -49,7 +49,7 @@ function columnType(name: string, nullable: boolean): string {
  * Writes an event as one line of JSONEachRow, from the engine's values and not from the producer's text: what is stored is what was
  * counted online, to the bit.
  */
-export function sourceRow(plan: SourcePlan, event: SourceEvent): Buffer {
+export function sourceRow(plan: SourcePlan, event: SourceEvent): RowText {
   let text = `{"_event_time":"${timeText(event.time)}"`;
   const names = jsonNames(plan);
   for (let index = 0; index < names.length; index++) {
@@ -60,7 +60,7 @@ export function sourceRow(plan: SourcePlan, event: SourceEvent): Buffer {
     else if ((plan.columns[index] as SourcePlan['columns'][number]).type.isTime) text += `"${timeTextOf(plan, index, value as number)}"`;
     else text += String(value);
   }
-  return Buffer.from(`${text}}`);
+  return new RowText(`${text}}`);
 }
 
 const NAMES = new WeakMap<SourcePlan, string[]>();
@@ -78,16 +78,24 @@ function timeTextOf(plan: SourcePlan, index: number, milliseconds: number): stri
   return name === 'DateTime' ? text.slice(0, 19) : text;
 }
 
-let lastSecond = Number.NaN;
+const DAY_MS = 86_400_000;
+const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+/** `hh:mm:` by minute of the day. */
+const MINUTES = Array.from({ length: 1_440 }, (_, minute) => `${TWO[Math.floor(minute / 60)]}:${TWO[minute % 60]}:`);
+let lastDay = Number.NaN;
 let lastText = '';
 
-/** `YYYY-MM-DD hh:mm:ss.mmm`. Neighbouring events share their second, which is what costs. */
+/** `YYYY-MM-DD hh:mm:ss.mmm`. The day is what costs, and neighbouring events share it; an event's times differ in the rest. */
 function timeText(milliseconds: number): string {
-  const second = Math.floor(milliseconds / 1000);
-  if (second !== lastSecond) {
-    lastSecond = second;
-    lastText = new Date(second * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  const day = Math.floor(milliseconds / DAY_MS);
+  if (day !== lastDay) {
+    lastDay = day;
+    lastText = new Date(day * DAY_MS).toISOString().slice(0, 11).replace('T', ' ');
   }
-  const rest = milliseconds - second * 1000;
-  return `${lastText}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`;
+  const inDay = milliseconds - day * DAY_MS;
+  const minutes = Math.floor(inDay / 60_000);
+  const inMinute = inDay - minutes * 60_000;
+  const seconds = Math.floor(inMinute / 1_000);
+  const rest = inMinute - seconds * 1_000;
+  return `${lastText}${MINUTES[minutes]}${TWO[seconds]}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`;
 }
