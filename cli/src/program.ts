@@ -75,13 +75,13 @@ function addResources(program: Command, io: Io, client: () => MillraceClient, fi
     .command('describe')
     .description('show everything about one resource, with the versions it has had')
     .argument('<kind>', KINDS)
-    .argument('<name>')
+    .argument('<name>', 'its name')
     .action((kind: string, name: string) => describe(client(), io, kind, name));
   program
     .command('delete')
     .description('delete one resource; its versions stay readable')
     .argument('<kind>', KINDS)
-    .argument('<name>')
+    .argument('<name>', 'its name')
     .action((kind: string, name: string) => remove(client(), io, kind, name, randomUUID()));
 }
 
@@ -95,8 +95,11 @@ function addEvents(program: Command, io: Io, client: () => MillraceClient): void
   events
     .command('tail')
     .description('show the records of a topic, by time')
-    .argument('<topic>')
-    .option('--from <place>', 'beginning, end, an offset, or -N for the last N, in each partition (default: end with --follow, else -10)')
+    .argument('<topic>', 'its name; events topics lists them')
+    .option(
+      '--from <place>',
+      'where to begin in each partition: beginning, end, an offset, or -N for the last N (default: end with --follow, else -10)',
+    )
     .option('-F, --follow', 'go on as records come, until interrupted', false)
     .option(
       '--filter <field=value>',
@@ -111,7 +114,7 @@ function addEvents(program: Command, io: Io, client: () => MillraceClient): void
   events
     .command('dead-letters')
     .description('show the records of a topic that could not be taken, and why')
-    .argument('<topic>')
+    .argument('<topic>', 'its name; events topics lists them')
     .addOption(output('text', 'json'))
     .action((topic: string, options: { output: string }) => deadLetters(client(), io, topic, options.output));
 }

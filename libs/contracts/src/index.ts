@@ -1,6 +1,7 @@
 export { checkEvent, factReader, readEvent, type ReadEvent } from './events.js';
 export { EVENTS } from './generated/catalog.js';
 export type * as experimentation from './generated/types/experimentation.js';
+export type * as features from './generated/types/features.js';
 export type * as inference from './generated/types/inference.js';
 export type * as kinds from './generated/types/kinds.js';
 export type * as registry from './generated/types/registry.js';

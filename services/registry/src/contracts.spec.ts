@@ -1,5 +1,6 @@
-import { checkEvent, type registry } from '@millrace/contracts';
+import { checkEvent, readEvent, type registry } from '@millrace/contracts';
 import { canonical } from '@millrace/kernel';
+import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,6 +43,19 @@ const samples = readdirSync(SCHEMAS, { recursive: true, encoding: 'utf8' })
       .map((line) => ({ type: type as string, version: Number(version), data: JSON.parse(line) as never })),
   );
 
+/** The events of one subject in order, `{type, version, data}` a line, each checked and lifted to its newest version. */
+function history(aggregate: string): never[] {
+  const lines = readFileSync(join(SCHEMAS, 'histories', `${aggregate}.jsonl`), 'utf8')
+    .trim()
+    .split('\n');
+  return lines.map((line) => {
+    const { type, version, data } = JSON.parse(line) as { type: string; version: number; data: unknown };
+    const read = readEvent('registry', type, version, data);
+    if (!read.ok) throw new Error(read.reason);
+    return { type, data: read.value } as never;
+  });
+}
+
 describe('the registry events and their schemas', () => {
   test('are the same types', () => {
     expect(SAME).not.toContain(false);
@@ -62,5 +76,128 @@ describe('the registry events and their schemas', () => {
     expect(readdirSync(SCHEMAS, { withFileTypes: true }).filter((entry) => entry.isDirectory() && /^[A-Z]/.test(entry.name)).length).toBe(
       types.size,
     );
+  });
+});
+
+describe('old histories fold to what they always did', () => {
+  test('models', () => {
+    const { state, digests } = foldHistory(models, MODELS, history('models'));
+    expect(state).toEqual({
+      byId: new Map([
+        [
+          '00112233445566778899aabbccddeeff',
+          {
+            modelId: '00112233445566778899aabbccddeeff',
+            name: 'delay-15',
+            description: '',
+            createdAt: 1,
+            updatedAt: 7,
+            tags: new Map([['task', '']]),
+          },
+        ],
+        [
+          '0123456789abcdef0123456789abcdef',
+          {
+            modelId: '0123456789abcdef0123456789abcdef',
+            name: 'scratch',
+            description: null,
+            createdAt: 9,
+            updatedAt: 9,
+            tags: new Map(),
+          },
+        ],
+      ]),
+      idOfName: new Map([
+        ['delay-15', '00112233445566778899aabbccddeeff'],
+        ['scratch', '0123456789abcdef0123456789abcdef'],
+      ]),
+    });
+    expect(digests).toEqual([
+      'b1692f271935',
+      '78ae2882b282',
+      'caf8bc3bbce0',
+      '5da5d44dde0e',
+      '5c398d2ec417',
+      '188ea63e83cf',
+      'cfb0038525a7',
+      'be22f9549a55',
+      'f398464e1e2a',
+    ]);
+  });
+
+  test('model', () => {
+    const { state, digests } = foldHistory(model, 'model/00112233445566778899aabbccddeeff', history('model'));
+    expect(state).toEqual({
+      lastVersion: 3,
+      updatedAt: 16,
+      versions: new Map([
+        [
+          1,
+          {
+            version: 1,
+            source: 'runs:/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/model',
+            artifactPath: '0/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/artifacts/model',
+            digest: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+            runId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+            runLink: null,
+            description: 'first',
+            stage: 'Archived',
+            createdAt: 1,
+            updatedAt: 9,
+            actor: 'ann',
+            tags: new Map(),
+          },
+        ],
+        [
+          2,
+          {
+            version: 2,
+            source: 's3://elsewhere/model',
+            artifactPath: null,
+            digest: null,
+            runId: null,
+            runLink: 'https://ci.example/17',
+            description: 'retrained',
+            stage: 'Production',
+            createdAt: 5,
+            updatedAt: 9,
+            actor: 'ann',
+            tags: new Map([
+              ['by', 'ci'],
+              ['validated', 'true'],
+            ]),
+          },
+        ],
+      ]),
+      aliases: new Map([
+        ['champion', 2],
+        ['challenger', 1],
+      ]),
+    });
+    expect(digests).toEqual([
+      'bf5981b04cbb',
+      '9bfa1ddd0fcc',
+      '885da354f1dd',
+      '0e4401c6aede',
+      'b7dc64595d4b',
+      '2591ab320ce8',
+      '3d220ebdeede',
+      '949bac5cd9f1',
+      '81dd1671333e',
+      '52f4bb95bc3f',
+      '435447f350ee',
+      'a89ad8ca73a7',
+      'eecc55b64bf7',
+      '0cfdae8200bc',
+      '6167571098a6',
+      '10158ea1e96e',
+    ]);
+  });
+
+  test('every decision is in one of them, and every one of them is folded here', () => {
+    const folded = ['model', 'models'];
+    expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
+    const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);
+    expect([...new Set(told)].sort()).toEqual([...new Set(samples.map(({ type }) => type))].sort());
   });
 });

@@ -19,11 +19,13 @@ export function configurationReference(groups: readonly ConfigGroup[]): string {
   return `${parts.join('\n\n')}\n`;
 }
 
+/** Columns are padded as prettier pads them, so that `npm run format` leaves the page alone. */
 function table(variables: readonly Variable[]): string {
-  const rows = variables.map(
-    (variable) => `| \`${variable.name}\` | ${fallbackOf(variable)} | ${variable.meaning.replaceAll('|', '\\|')} |`,
-  );
-  return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+  const cells = variables.map((variable) => [`\`${variable.name}\``, fallbackOf(variable), variable.meaning.replaceAll('|', '\\|')]);
+  const all = [['variable', 'default', 'meaning'], ...cells];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => (row[column] as string).length)));
+  const [head, ...rows] = all.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`);
+  return [head, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows].join('\n');
 }
 
 /** The default as it would be written in the environment. */

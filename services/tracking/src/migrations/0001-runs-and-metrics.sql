@@ -1,5 +1,5 @@
--- A run as it was after a batch of decisions about it; the row of the highest sequence is the run as it is, and in the end the only one:
--- how many there were depends on how the log was cut into batches, and a rebuild cuts it differently.
+-- A run as it was after each batch of decisions about it; the row of the highest sequence is the run as it is. How many rows a run has depends on
+-- how the log was cut into batches, and a rebuild cuts it differently: millrace.runs is what stays the same.
 CREATE TABLE IF NOT EXISTS millrace.run_states
 (
     _topic LowCardinality(String),
@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS millrace.run_states
     `datasets.digest` Array(String),
     `datasets.context` Array(String)
 )
-ENGINE = ReplacingMergeTree(sequence)
-ORDER BY (experiment_id, run_id)
+ENGINE = ReplacingMergeTree
+ORDER BY (experiment_id, run_id, sequence, _partition, _offset)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 -- Every metric point, in the order a metric's history is read. A client that repeats a batch makes its points appear twice here;

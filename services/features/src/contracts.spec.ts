@@ -1,0 +1,54 @@
+import { checkEvent, type features } from '@millrace/contracts';
+import { foldHistory } from '@millrace/kernel/testing';
+import { describe, expect, test } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { trainingSet } from './domain/training-set/training-set.decider.js';
+import type * as events from './domain/training-set/training-set.events.js';
+
+/** Compiles only when each of the two can stand for the other. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
+
+/** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
+const SAME: readonly true[] = [
+  true satisfies Same<features.TrainingSetRequested, events.TrainingSetRequested>,
+  true satisfies Same<features.TrainingSetBuilt, events.TrainingSetBuilt>,
+  true satisfies Same<features.TrainingSetFailed, events.TrainingSetFailed>,
+];
+
+const SCHEMAS = join(import.meta.dirname, '../../../schemas/features');
+
+interface Line {
+  readonly type: string;
+  readonly version: number;
+  readonly data: unknown;
+}
+
+const history = readFileSync(join(SCHEMAS, 'histories', 'training-set.jsonl'), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line) as Line);
+
+describe('the events of features and their schemas', () => {
+  test('are the same types', () => {
+    expect(SAME).not.toContain(false);
+  });
+
+  test('every decision is in the history', () => {
+    const types = readdirSync(SCHEMAS).filter((name) => /^[A-Z]/.test(name));
+    expect(new Set(history.map(({ type }) => type))).toEqual(new Set(types));
+  });
+
+  test('an old history folds to what it always did', () => {
+    for (const { type, version, data } of history) expect(checkEvent('features', type, version, data)).toBeUndefined();
+    const { state, digests } = foldHistory(trainingSet, 'training-set/0b8f', history as never);
+    expect(state).toEqual({
+      status: 'built',
+      request: history[0]?.data,
+      requestedAt: 3,
+      result: history[3]?.data,
+      builtAt: 4,
+    });
+    expect(digests).toEqual(['8582352c6dcc', 'bd3093521c2c', '1981c00793ed', 'f1afb478664b']);
+  });
+});
