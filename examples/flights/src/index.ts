@@ -1,1 +1,1 @@
-export {};
+export { Flights, type Flight } from './flights.js';
