@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { digest, type OfflineStore } from '@millrace/offline-store';
+import { digest, parameterTexts, type OfflineStore } from '@millrace/offline-store';
 import { canonical } from '@millrace/kernel';
 import type { OnlineStore } from '@millrace/online-store';
 import type { PlatformClient } from './platform-client.js';
@@ -13,7 +13,9 @@ export interface StoreDigests {
   readonly state: string;
 }
 
-export async function offlineDigests(store: OfflineStore): Promise<Record<string, string>> {
+/** Through the analysts' port, which is there in both topologies and only reads. */
+export async function offlineDigests(client: PlatformClient): Promise<Record<string, string>> {
+  const store: Pick<OfflineStore, 'query'> = { query: (sql, parameters) => client.sql(sql, parameterTexts(parameters)) };
   // The rows of run_states are batches of the log as they were met; what they say is in the view runs.
   const tables = await store.query<{ name: string }>(
     `SELECT name FROM system.tables WHERE database = 'millrace'

@@ -11,7 +11,7 @@ export interface TableDigest {
  * A canonical digest of a table: equal iff the tables hold the same rows after replacement (`FINAL`). Columns go in by name, so
  * their order in the table does not matter; those in `except` (an insert time, say) do not count. Duplicates count.
  */
-export async function digest(store: OfflineStore, table: string, except: readonly string[] = []): Promise<TableDigest> {
+export async function digest(store: Pick<OfflineStore, 'query'>, table: string, except: readonly string[] = []): Promise<TableDigest> {
   const [database, name] = table.split('.') as [string, string];
   const columns = await store.query<{ name: string }>(
     `SELECT name FROM system.columns
@@ -20,14 +20,15 @@ export async function digest(store: OfflineStore, table: string, except: readonl
     { database, name, except },
   );
   if (columns.length === 0) return { rows: 0, hash: '0' };
-  const row = columns.map((column) => `toJSONString(${quoteIdentifier(column.name)})`).join(', ');
+  // As one text: a NULL among the arguments of a hash makes the hash NULL, and the sum would pass over the row.
+  const row = `toJSONString(tuple(${columns.map((column) => quoteIdentifier(column.name)).join(', ')}))`;
   const [total] = await store.query<{ rows: string; hash: string }>(
     `SELECT count() AS rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS hash FROM ${quoteTable(table)} ${await final(store, database, name)}`,
   );
   return { rows: Number(total?.rows ?? 0), hash: total?.hash ?? '0' };
 }
 
-async function final(store: OfflineStore, database: string, name: string): Promise<string> {
+async function final(store: Pick<OfflineStore, 'query'>, database: string, name: string): Promise<string> {
   const [found] = await store.query<{ engine: string }>(
     'SELECT engine FROM system.tables WHERE database = {database:String} AND name = {name:String}',
     { database, name },

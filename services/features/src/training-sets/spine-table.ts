@@ -87,7 +87,7 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   return scratch.with(definition, async (table) => {
     const [found] = await store.query<{ n: string; digest: string; blank: string }>(
       `SELECT count() AS n, countIf(__at IS NULL) AS blank,
-         lower(concat(hex(groupBitXor(sipHash64(*))), hex(groupBitXor(cityHash64(*))), hex(count()))) AS digest FROM ${table}`,
+         lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest FROM ${table}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );
