@@ -79,6 +79,11 @@ const environment = toolEnvironment({ CI: process.env.CI ?? 'true', FORCE_COLOR:
 await check('generate contracts and build', 'node', [join(root, 'tools', 'build-all.mjs')]);
 
 if (wanted('check')) {
+  // npm drops the packages of other platforms from a lock file that it writes beside an installed tree, and then refuses the file itself.
+  await check('lock file (npm ci --dry-run)', 'npm', ['ci', '--dry-run', '--ignore-scripts', '--loglevel=error'], {
+    env: process.env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   await check('types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']);
   await check('lint and boundaries (eslint)', 'eslint', [
     '.',
