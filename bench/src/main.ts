@@ -17,6 +17,11 @@ const BENCHES: readonly Bench[] = [
   { name: 'commands', what: 'the generic command handler on the embedded log', load: () => import('./log/commands.bench.js') },
   { name: 'kafka', what: 'the Kafka adapter beside bare kafkajs', load: () => import('./kafka/kafka.bench.js') },
   { name: 'offline', what: 'facts from the log into chdb', load: () => import('./offline/offline.bench.js') },
+  {
+    name: 'features',
+    what: 'flights through windows into both stores beside Quix Streams',
+    load: () => import('./features/features.bench.js'),
+  },
 ];
 
 const { values, positionals } = parseArgs({
@@ -43,7 +48,15 @@ process.exit(results.every((result) => result.pass) ? 0 : 1);
 function line(result: BenchResult): string[] {
   const peer = result.peer === undefined ? '' : `${result.peer}: ${figure(result.peerValue)} ${result.unit}`;
   const ratio = result.ratio === undefined ? '' : `${result.ratio.toFixed(2)}x`;
-  return [result.name, result.metric, `${figure(result.value)} ${result.unit}`, peer, ratio, String(result.target ?? ''), result.pass ? 'reached' : 'FALLS SHORT'];
+  return [
+    result.name,
+    result.metric,
+    `${figure(result.value)} ${result.unit}`,
+    peer,
+    ratio,
+    String(result.target ?? ''),
+    result.pass ? 'reached' : 'FALLS SHORT',
+  ];
 }
 
 function figure(value: number | undefined): string {
@@ -55,7 +68,8 @@ function writeReport(fresh: readonly BenchResult[]): void {
   const file = join(import.meta.dirname, '..', 'RESULTS.md');
   const rows = new Map<string, string>();
   try {
-    for (const text of readFileSync(file, 'utf8').split('\n')) if (/^\| (?!benchmark|-)/.test(text)) rows.set(text.split('|').slice(1, 3).join('|'), text);
+    for (const text of readFileSync(file, 'utf8').split('\n'))
+      if (/^\| (?!benchmark|-)/.test(text)) rows.set(text.split('|').slice(1, 3).join('|'), text);
   } catch {
     // The first report.
   }

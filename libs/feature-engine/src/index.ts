@@ -26,7 +26,7 @@ export {
   type ServiceFeature,
   type ServicePlan,
 } from './service-plan.js';
-export { readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
+export { readPlainSourceEvent, readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
 export { compileSource, invalidDefinition, type SourceColumn, type SourcePlan } from './source-plan.js';
 export { Status, STATUS_NAMES } from './status.js';
 export { checkpointKey, decodeCheckpoint, statePrefix, viewKey } from './store-keys.js';

@@ -1,4 +1,5 @@
 import type { Value } from './column-type.js';
+import { readFlatJson } from './flat-json.js';
 import { hash64, hash64Halves } from './hash64.js';
 import type { SourcePlan } from './source-plan.js';
 
@@ -20,11 +21,31 @@ export type DecodedEvent = { readonly ok: true; readonly value: SourceEvent } | 
 export function readSourceEvent(source: SourcePlan, json: unknown, partition: number, offset: number): DecodedEvent {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return { ok: false, reason: 'the event is not a JSON object' };
   const fields = json as Readonly<Record<string, unknown>>;
+  return eventOf(
+    source,
+    source.columns.map(({ name }) => fields[name]),
+    partition,
+    offset,
+  );
+}
+
+/**
+ * Reads the bytes of one JSON object without parsing them into one, where they are as plain as most events are; `undefined`: they have to be
+ * parsed. The event is the same either way.
+ */
+export function readPlainSourceEvent(source: SourcePlan, bytes: Buffer, partition: number, offset: number): DecodedEvent | undefined {
+  // As Latin-1, because that costs least: text that is not ASCII is left to the parser.
+  const fields = readFlatJson(source, bytes.toString('latin1'));
+  return fields && eventOf(source, fields, partition, offset);
+}
+
+/** `fields` by the source's column index; becomes the event's values. */
+function eventOf(source: SourcePlan, fields: unknown[], partition: number, offset: number): DecodedEvent {
   const { columns } = source;
-  const values = new Array<Value>(columns.length);
+  const values = fields as Value[];
   for (let index = 0; index < columns.length; index++) {
     const { name, type } = columns[index] as (typeof columns)[number];
-    const field = fields[name];
+    const field = fields[index];
     if (field === null || field === undefined) {
       if (!type.nullable) return { ok: false, reason: `field ${name} is ${field === null ? 'null' : 'missing'}; it must be ${type.name}` };
       values[index] = null;

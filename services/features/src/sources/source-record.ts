@@ -1,5 +1,13 @@
 import { parseJson, partitionOf, type Decoded, type LogRecord } from '@millrace/event-log';
-import { readSourceEvent, recordKeyOf, type SourceEvent, type SourcePlan, type Value } from '@millrace/feature-engine';
+import {
+  readPlainSourceEvent,
+  readSourceEvent,
+  recordKeyOf,
+  type DecodedEvent,
+  type SourceEvent,
+  type SourcePlan,
+  type Value,
+} from '@millrace/feature-engine';
 import type { Source } from '../definitions/feature-definitions.js';
 
 export interface SourceRules {
@@ -31,9 +39,7 @@ export class SourceReader {
   }
 
   decode(record: LogRecord): Decoded<SourceEvent> {
-    const parsed = parseJson(record.value);
-    if (!parsed.ok) return parsed;
-    const event = this.read(fieldsOf(this.#source, parsed.value, record.headers), record.partition, record.offset, record.timestamp);
+    const event = this.#decode(record);
     if (!event.ok || this.plan.key.length === 0) return event;
     const key = this.keyOf(event.value);
     const partition = this.partition(key);
@@ -42,9 +48,20 @@ export class SourceReader {
     return { ok: false, reason: `key ${JSON.stringify(key)} belongs to partition ${partition}, the record is in ${record.partition}` };
   }
 
+  #decode({ value, headers, partition, offset, timestamp }: LogRecord): DecodedEvent {
+    const isPlain = !isCloudEvent(this.#source, headers);
+    const plain = isPlain ? readPlainSourceEvent(this.plan, value, partition, offset) : undefined;
+    if (plain) return this.#timely(plain, timestamp);
+    const parsed = parseJson(value);
+    return parsed.ok ? this.read(fieldsOf(this.#source, parsed.value, headers), partition, offset, timestamp) : parsed;
+  }
+
   /** An event from its fields; `now` is when its record is, or will be, made. */
-  read(fields: unknown, partition: number, offset: number, now: number): ReturnType<typeof readSourceEvent> {
-    const event = readSourceEvent(this.plan, fields, partition, offset);
+  read(fields: unknown, partition: number, offset: number, now: number): DecodedEvent {
+    return this.#timely(readSourceEvent(this.plan, fields, partition, offset), now);
+  }
+
+  #timely(event: DecodedEvent, now: number): DecodedEvent {
     if (event.ok && event.value.time > now + this.#rules.maxAheadMs) {
       const name = this.plan.columns[this.plan.eventTime]?.name ?? '';
       return {
@@ -75,13 +92,22 @@ const ATTRIBUTES = ['id', 'source', 'type', 'subject', 'time'] as const;
 
 /** The columns' fields: of a CloudEvent its data, and behind them its own attributes by their names. */
 export function fieldsOf(source: Source, value: unknown, headers: LogRecord['headers']): unknown {
-  const structured = headers['content-type']?.startsWith('application/cloudevents') ?? false;
-  if (source.format !== 'cloudevents' && !structured && headers['ce_specversion'] === undefined) return value;
+  if (!isCloudEvent(source, headers)) return value;
+  const structured = isStructured(headers);
   if (typeof value !== 'object' || value === null) return value;
   if (structured || ('specversion' in value && 'data' in value)) return cloudEventFields(value as Readonly<Record<string, unknown>>);
   const attributes: Record<string, unknown> = {};
   for (const name of ATTRIBUTES) if (headers[`ce_${name}`] !== undefined) attributes[name] = headers[`ce_${name}`];
   return { ...attributes, ...value };
+}
+
+/** Otherwise the value alone is the event. */
+function isCloudEvent(source: Source, headers: LogRecord['headers']): boolean {
+  return source.format === 'cloudevents' || headers['ce_specversion'] !== undefined || isStructured(headers);
+}
+
+function isStructured(headers: LogRecord['headers']): boolean {
+  return headers['content-type']?.startsWith('application/cloudevents') ?? false;
 }
 
 /** The columns' fields of a CloudEvent in structured form. */

@@ -46,11 +46,11 @@ function columnType(name: string, nullable: boolean): string {
 }
 
 /**
- * Writes an event as one line of JSONEachRow, from the engine's values and not from the producer's text: what is stored is what was
+ * Writes an event as fields of JSONEachRow, from the engine's values and not from the producer's text: what is stored is what was
  * counted online, to the bit.
  */
 export function sourceRow(plan: SourcePlan, event: SourceEvent): RowText {
-  let text = `{"_event_time":"${timeText(event.time)}"`;
+  let text = `"_event_time":"${timeText(event.time)}"`;
   const names = jsonNames(plan);
   for (let index = 0; index < names.length; index++) {
     const value = event.values[index] as Value;
@@ -60,7 +60,7 @@ export function sourceRow(plan: SourcePlan, event: SourceEvent): RowText {
     else if ((plan.columns[index] as SourcePlan['columns'][number]).type.isTime) text += `"${timeTextOf(plan, index, value as number)}"`;
     else text += String(value);
   }
-  return new RowText(`${text}}`);
+  return new RowText(text);
 }
 
 const NAMES = new WeakMap<SourcePlan, string[]>();
