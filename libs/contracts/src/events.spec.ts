@@ -37,6 +37,10 @@ describe('factReader', () => {
   test('skips other types and refuses what is no type or does not fit', () => {
     expect(read({ type: 'millrace.experimentation.OutcomeRecorded.v1', data: {} })).toMatchObject({ ok: 'skip' });
     expect(read({ type: 'com.example.thing', data: {} })).toMatchObject({ ok: false });
+    expect(read({ type: 'millrace.experimentation.NobodyKnows.v1', data: {} })).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/NobodyKnows/),
+    });
     expect(read({ type, data: 'text' })).toMatchObject({ ok: false });
   });
 });

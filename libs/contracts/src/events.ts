@@ -1,3 +1,4 @@
+import { EVENTS } from './generated/catalog.js';
 import { validators } from './generated/event-validators.js';
 import { upcasters } from './upcasters.js';
 import type { ValidationError } from './validator.js';
@@ -25,8 +26,8 @@ export function readEvent<T>(domain: string, name: string, version: number, data
 }
 
 /**
- * A reader of one type of fact, for a consumer's `decode`: other types on the topic are skipped, data that does not fit its schema is refused
- * with the reason, which is what the dead letter will carry.
+ * A reader of one type of fact, for a consumer's `decode`: other types of ours are skipped; a type that this build does not know, and data that does
+ * not fit its schema, are refused with the reason, which is what the dead letter will carry.
  */
 export function factReader<T>(
   domain: string,
@@ -35,7 +36,13 @@ export function factReader<T>(
   return (event) => {
     const match = EVENT_TYPE.exec(event.type);
     if (!match) return { ok: false, reason: `type ${JSON.stringify(event.type.slice(0, 200))} is not millrace.<domain>.<Event>.v<N>` };
-    if (match[1] !== domain || match[2] !== name) return { ok: 'skip', reason: `${event.type} is not ${domain}.${name}` };
+    if (match[1] !== domain || match[2] !== name) {
+      const isKnown = EVENTS.some((known) => known.domain === match[1] && known.name === match[2]);
+      return {
+        ok: isKnown ? 'skip' : false,
+        reason: isKnown ? `${event.type} is not ${domain}.${name}` : `there is no event ${event.type}`,
+      };
+    }
     return readEvent<T>(domain, name, Number(match[3]), event.data);
   };
 }

@@ -14,6 +14,8 @@ interface Notes {
 const notes: Decider<Notes, { type: 'Note' }, Event<'Noted', string>, never> = {
   initial: () => ({ texts: [] }),
   evolve(state, event) {
+    // What a total switch does with a type it was not written for.
+    if ((event.type as string) !== 'Noted') return undefined as unknown as Notes;
     if (event.data === 'break') throw new TypeError('cannot fold this');
     state.texts.push(event.data);
     return state;
@@ -151,6 +153,13 @@ describe('DecisionReplica', () => {
     expect(() => replica.subject('notes/2')).toThrow(where);
     await expect(replica.flush()).rejects.toThrow(where);
     await expect(replica.waitFor({ topic: 't', partition: 0, offset: 5 }, 1)).rejects.toThrow(where);
+  });
+
+  test('keeps the state of a subject that is given an event of another aggregate', () => {
+    const replica = replicaOver();
+    const foreign = { ...noted(1, 'notes/1', 2), type: 'Renamed' };
+    replica.apply(0, [noted(0, 'notes/1', 1, 'a'), foreign, noted(2, 'notes/1', 3, 'b')], 3);
+    expect(replica.subject('notes/1')).toEqual({ sequence: 3, state: { texts: ['a', 'b'] } });
   });
 
   test('keeps what a failed flush held, and newer changes over it', async () => {

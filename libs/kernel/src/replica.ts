@@ -139,7 +139,9 @@ export class DecisionReplica {
 
   #evolve(decider: AnyDecider, state: unknown, record: LoggedDecision): unknown {
     try {
-      return decider.evolve(state, { type: record.type, data: record.data }, record) as unknown;
+      const next = decider.evolve(state, { type: record.type, data: record.data }, record) as unknown;
+      // A type of another aggregate falls through this one's switch. The record has its sequence all the same; the state must not be lost for it.
+      return next === undefined ? state : next;
     } catch (error) {
       const { partition, offset } = record.position;
       this.#defect = new Error(`evolve failed on ${record.type} of ${record.subject} at ${this.topic}/${partition}@${offset}`, {

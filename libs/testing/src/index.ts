@@ -2,7 +2,7 @@ export { cachedDirectory, isAlive } from './cached-directory.js';
 export { enginesAsked, startEngines, type EngineName, type Engines } from './engines/engines.js';
 export { KAFKA_VERSION } from './engines/kafka-distribution.js';
 export { startKafka, type KafkaEngine, type KafkaOptions } from './engines/kafka.js';
-export { damageBatches, type Damage } from './engines/kafka-damage.js';
+export { damageBatches, type Damage, type DamagedBatch } from './engines/kafka-damage.js';
 export { startRedis, type RedisEngine } from './engines/redis.js';
 export { startS3, type S3Engine } from './engines/s3.js';
 export { freePort } from './ports.js';

@@ -5,6 +5,7 @@ import { isFault, type Clock, type Ids, type Scheduler, type StateStore } from '
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
   commandMetadata,
+  decisionReader,
   sendPosition,
   type Config,
   type DomainLog,
@@ -121,10 +122,19 @@ async function projectTables(host: TrackingHost, domain: DomainLog) {
       return { sequence, state: state as RunState };
     },
   });
-  const { decode, prepare, toRows } = states;
+  const { prepare, toRows } = states;
   // Not shared: decisions about experiments leave no row in this table, so another process could not see from it how far this one is.
   // Several processes write the same states, which does no harm: a query takes one row of the highest sequence.
-  const runs = await tables.add({ name: 'tracking.run-states', topic: TOPIC, table: RUN_STATES_TABLE, decode, prepare, toRows });
+  const runs = await tables.add({
+    name: 'tracking.run-states',
+    topic: TOPIC,
+    table: RUN_STATES_TABLE,
+    decode: decisionReader(DOMAIN),
+    // The projection of all decisions puts aside what cannot be read; one letter of it is enough.
+    writesDeadLetters: false,
+    prepare,
+    toRows,
+  });
   const metricPoints = await tables.add({
     name: 'tracking.metric-points',
     topic: METRIC_POINTS,

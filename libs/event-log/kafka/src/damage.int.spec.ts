@@ -35,12 +35,13 @@ describe('poison in a topic', () => {
     const large = Buffer.alloc(20 * 1024 * 1024, 0x78);
     await log.ensureTopic({ name: topic, partitions: 1, retention: 'forever', maxRecordBytes: 32 * 1024 * 1024 });
     await write(topic, '{"n":1}', '{"n":', '{"n":3}', '{"n":4}', '{"n":5}', large, '{"n":7}');
-    await damageBatches(kafka, topic, 0, [
-      { offset: 2, damage: 'checksum' },
-      { offset: 4, damage: 'compression' },
+    await damageBatches(kafka, [
+      { topic, partition: 0, offset: 2, damage: 'checksum' },
+      { topic, partition: 0, offset: 4, damage: 'compression' },
     ]);
 
     const handled: unknown[] = [];
+    const passed: number[] = [];
     const consumer = new LogConsumer<unknown>({
       log,
       name: 'test.poison',
@@ -49,6 +50,7 @@ describe('poison in a topic', () => {
       decode: (record) => parseJson(record.value),
       handle: (batch) => {
         handled.push(...batch.items.map((item) => item.value));
+        passed.push(batch.nextOffset);
         return Promise.resolve({ kind: 'ok' });
       },
       scheduler: {
@@ -63,6 +65,8 @@ describe('poison in a topic', () => {
     await eventually(() => handled.length === 3, 'the readable records');
     expect(handled).toEqual([{ n: 1 }, { n: 4 }, { n: 7 }]);
     await eventually(() => consumer.lag() === 0, 'no lag');
+    // Who waits for a position hears that an unreadable record was passed, even while nothing comes after it.
+    expect(passed).toEqual(expect.arrayContaining([3, 5]));
     const found = await letters(topic);
     expect(found.map(({ id, code }) => [id, code])).toEqual([
       ['poison/0@1', 'UNDECODABLE'],

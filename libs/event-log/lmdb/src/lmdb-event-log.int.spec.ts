@@ -116,9 +116,9 @@ describe('LmdbEventLog', () => {
     });
     await eventually(() => subscription.lag() === 0 && read.length === 2, 'the records around the damage');
     expect(read).toEqual(['a', 'd']);
-    expect(unreadable).toMatchObject([{ topic: 't', partition: 0, offset: 1, reason: expect.stringContaining('checksum') }]);
+    expect(unreadable).toMatchObject([{ topic: 't', partition: 0, offset: 1, nextOffset: 3, reason: expect.stringContaining('checksum') }]);
     expect(unreadable[0]?.bytes?.equals(damaged)).toBe(true);
-    await expect(values(log)).rejects.toMatchObject({ code: 'MR_LOG_CORRUPT' });
+    await expect(values(log)).rejects.toMatchObject({ code: 'MR_RECORD_UNREADABLE', details: { nextOffset: 3 } });
     expect(await values(log, 3)).toEqual(['d']);
   });
 

@@ -159,8 +159,9 @@ export class LmdbEventLog implements EventLog {
       const read = this.#files.read(stored, partition, next, Math.min(READ_RECORDS, end - next), READ_BYTES);
       if (!read) return;
       if (read.unreadable) {
-        const { offset, reason } = read.unreadable;
-        throw new Fault('MR_LOG_CORRUPT', `${topic}/${partition}@${offset} cannot be read: ${reason}`, false);
+        const { offset, nextOffset, reason } = read.unreadable;
+        const message = `${topic}/${partition}@${offset} cannot be read: ${reason}; go on at ${nextOffset}`;
+        throw new Fault('MR_RECORD_UNREADABLE', message, false, { details: { nextOffset } });
       }
       for (const record of read.records) {
         if (record.offset >= end) return;

@@ -118,7 +118,7 @@ export class LmdbFiles {
         if (records.length > 0) break;
         const nextOffset = this.#chunkAfter(topic, partition, base);
         if (nextOffset <= from) continue;
-        const unreadable = { topic: topic.name, partition, offset: Math.max(base, from), bytes: value, reason: flaw };
+        const unreadable = { topic: topic.name, partition, offset: Math.max(base, from), nextOffset, bytes: value, reason: flaw };
         return { records, nextOffset, unreadable };
       }
       if (base + countOf(value) <= from) continue;

@@ -1,4 +1,4 @@
-import type { LogRecord, NewRecord } from './event-log.js';
+import type { LogRecord, NewRecord, TopicSpec } from './event-log.js';
 import { decodeText, encodeText } from './header-text.js';
 
 export interface DeadLetterReason {
@@ -9,6 +9,14 @@ export interface DeadLetterReason {
 
 export function deadLetterTopicOf(topic: string): string {
   return `${topic}.dead-letters`;
+}
+
+/** A letter holds the whole record, and foreign topics may allow larger ones than ours do. */
+const LARGEST_LETTER = 64 * 1024 * 1024;
+
+/** The topic as whoever writes its first letter makes it: one that takes smaller records would hold up the next writer for good. */
+export function deadLetterTopic(topic: string): TopicSpec {
+  return { name: deadLetterTopicOf(topic), partitions: 1, retention: 'forever', maxRecordBytes: LARGEST_LETTER };
 }
 
 /** Kafka limits a header in practice by the record size; a reason longer than this says nothing more. */

@@ -72,6 +72,8 @@ export interface UnreadableRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+  /** Where the reader goes on: what could not be read may have been several records. */
+  readonly nextOffset: number;
   readonly bytes: Buffer | null;
   readonly reason: string;
 }

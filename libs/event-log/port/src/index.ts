@@ -1,3 +1,4 @@
+export { afterUnreadable } from './after-unreadable.js';
 export {
   decodeDecision,
   decodeFact,
@@ -11,7 +12,14 @@ export {
   type EventType,
   type Parsed,
 } from './cloud-events.js';
-export { deadLetterOf, deadLetterTopicOf, readDeadLetter, type DeadLetter, type DeadLetterReason } from './dead-letters.js';
+export {
+  deadLetterOf,
+  deadLetterTopic,
+  deadLetterTopicOf,
+  readDeadLetter,
+  type DeadLetter,
+  type DeadLetterReason,
+} from './dead-letters.js';
 export type {
   EventLog,
   Headers,

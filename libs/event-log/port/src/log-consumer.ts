@@ -1,6 +1,6 @@
 import type { Scheduler } from '@millrace/kernel';
 import type { Parsed } from './cloud-events.js';
-import { deadLetterOf, type DeadLetterReason } from './dead-letters.js';
+import { deadLetterOf, deadLetterTopic, type DeadLetterReason } from './dead-letters.js';
 import type { EventLog, LogBatch, LogRecord, Subscription } from './event-log.js';
 import type { Result } from './result.js';
 
@@ -51,7 +51,10 @@ export interface LogConsumerOptions<T> {
   readonly decode: (record: LogRecord) => Decoded<T>;
   readonly handle: (batch: ItemBatch<T>) => Promise<BatchResult>;
   readonly onRevoked?: (partitions: readonly number[]) => void | Promise<void>;
-  /** Replicas that all read the whole topic count bad records but leave the letters to one shared reader. */
+  /**
+   * Of several readers of a topic one keeps the letters of what cannot be read or decoded; the others only count it. What a handler
+   * refuses has its letter in any case, since no other reader would write it. Default: true.
+   */
   readonly writesDeadLetters?: boolean;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
@@ -62,8 +65,6 @@ export interface LogConsumerOptions<T> {
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 10_000;
-/** A letter holds the whole record, and foreign topics may allow larger ones than ours do. */
-const LARGEST_LETTER = 64 * 1024 * 1024;
 
 /**
  * The loop every projection and reactor runs in: decode, put aside what is bad (durably, before the checkpoint moves past it),
@@ -95,6 +96,9 @@ export class LogConsumer<T> {
           { ...bad, key: null, value: bad.bytes ?? Buffer.alloc(0), headers: {}, timestamp: this.#options.now() },
           reason,
         );
+        // Nothing to handle, but who waits for the end of the log has to hear that it was passed.
+        const { topic, partition, nextOffset } = bad;
+        await this.#onBatch({ topic, partition, records: [], nextOffset, end: nextOffset });
       },
       ...(shared ? { group: name } : {}),
       ...(onRevoked ? { onRevoked } : {}),
@@ -169,11 +173,11 @@ export class LogConsumer<T> {
   async #putAside(record: LogRecord, reason: DeadLetterReason): Promise<void> {
     const { log, name, observer, writesDeadLetters = true, now } = this.#options;
     observer?.deadLettered(name, record, `${reason.code}: ${reason.message}`);
-    if (!writesDeadLetters) return;
+    if (!writesDeadLetters && reason.code !== 'REFUSED') return;
     for (let attempt = 1; ; attempt++) {
       try {
         const letter = deadLetterOf(record, name, reason, now());
-        await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever', maxRecordBytes: LARGEST_LETTER });
+        await log.ensureTopic(deadLetterTopic(record.topic));
         await log.append([letter]);
         return;
       } catch (error) {

@@ -163,6 +163,15 @@ describe('LogConsumer', () => {
     expect(broker.topics()).toEqual([TOPIC]);
   });
 
+  test('keeps the letters of what it refuses itself, whoever keeps the others', async () => {
+    put('{broken', '1');
+    const refuse = async ({ items: [item] }: ItemBatch<unknown>): Promise<BatchResult> =>
+      item ? { kind: 'dead-letter', reason: 'not here', record: item.record } : { kind: 'ok' };
+    await started(consumer({ writesDeadLetters: false, handle: refuse }));
+    await handled();
+    expect(letters()).toMatchObject([{ id: 'orders/0@1', code: 'REFUSED', reason: 'not here' }]);
+  });
+
   test('stops without waiting for the pause before a retry; the batch comes again after the next start', async () => {
     put('1');
     const one = consumer({ handle: () => Promise.resolve({ kind: 'retry', reason: 'not today', afterMs: 3_600_000 }) });

@@ -1,5 +1,6 @@
 import {
   deadLetterOf,
+  deadLetterTopic,
   LogConsumer,
   type BatchResult,
   type ConsumerObserver,
@@ -42,6 +43,8 @@ export interface TableProjectionOptions<T> {
   readonly onStored?: (partition: number, next: number) => void;
   /** Share the topic's partitions with other processes of the same name. */
   readonly shared?: boolean;
+  /** Another reader of the topic keeps the letters of what cannot be read. A record refused here has its letter in any case. Default: true. */
+  readonly writesDeadLetters?: boolean;
   /** An insert is cut at so many rows, bytes, or milliseconds after its first row, whatever comes first; at once when somebody waits. */
   readonly maxRows?: number;
   readonly maxBytes?: number;
@@ -187,7 +190,7 @@ export class TableProjection<T> {
   }
 
   #newConsumer(): LogConsumer<T> {
-    const { log, name, topic, shared, decode, observer, scheduler, now, maxBatchRecords, maxBatchBytes } = this.#options;
+    const { log, name, topic, shared, writesDeadLetters, decode, observer, scheduler, now, maxBatchRecords, maxBatchBytes } = this.#options;
     return new LogConsumer<T>({
       log,
       name,
@@ -199,6 +202,7 @@ export class TableProjection<T> {
       scheduler,
       now,
       ...(shared ? { shared } : {}),
+      ...(writesDeadLetters === undefined ? {} : { writesDeadLetters }),
       ...(observer ? { observer: fullObserver(observer) } : {}),
       ...(maxBatchRecords === undefined ? {} : { maxBatchRecords }),
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
@@ -313,7 +317,7 @@ export class TableProjection<T> {
     let record: LogRecord = { topic, partition, offset, key: null, value: Buffer.alloc(0), headers: {}, timestamp: now() };
     for await (const found of log.read(topic, partition, offset, offset + 1)) record = found;
     const letter = deadLetterOf(record, name, { code: 'REFUSED', message: reason }, now());
-    await log.ensureTopic({ name: letter.topic, partitions: 1, retention: 'forever' });
+    await log.ensureTopic(deadLetterTopic(topic));
     await log.append([letter]);
     observer?.deadLettered?.(name, record, `REFUSED: ${reason}`);
   }

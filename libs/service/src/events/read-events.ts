@@ -1,4 +1,4 @@
-import type { EventLog, LogRecord } from '@millrace/event-log';
+import { afterUnreadable, type EventLog, type LogRecord } from '@millrace/event-log';
 import type { Clock, Scheduler } from '@millrace/kernel';
 
 export interface ReadEvents {
@@ -54,11 +54,18 @@ export class EventReader {
     let bytes = 0;
     let nextOffset = from;
     if (from < end) {
-      for await (const record of log.read(topic, partition, from, Math.min(end, from + limit))) {
-        records.push(record);
-        nextOffset = record.offset + 1;
-        bytes += record.value.length;
-        if (bytes >= MOST_BYTES) return { records, nextOffset, end };
+      try {
+        for await (const record of log.read(topic, partition, from, Math.min(end, from + limit))) {
+          records.push(record);
+          nextOffset = record.offset + 1;
+          bytes += record.value.length;
+          if (bytes >= MOST_BYTES) return { records, nextOffset, end };
+        }
+      } catch (error) {
+        // The page ends before what nobody can read and the next one begins after it; its bytes are shown with the dead letters.
+        const after = afterUnreadable(error);
+        if (after === undefined) throw error;
+        return { records, nextOffset: after, end };
       }
       // The log has gaps on Kafka (transaction markers): what was asked for has been read even when its last offsets held no record.
       nextOffset = Math.max(nextOffset, Math.min(end, from + limit));

@@ -1,5 +1,5 @@
 import { decisionsTopic, PARTITIONS } from '@millrace/contracts';
-import { decodeDecision, LogJournal, type EventLog } from '@millrace/event-log';
+import { LogJournal, type EventLog } from '@millrace/event-log';
 import {
   CommandHandler,
   DecisionReplica,
@@ -18,6 +18,7 @@ import type { Lifecycle } from '../host/lifecycle.js';
 import type { StateStores } from '../host/state-stores.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
+import { checkedJournal, decisionReader } from './decision-reader.js';
 import { FollowedDomain, type DomainLog } from './domain-log.js';
 import type { LogConsumers } from './log-consumers.js';
 import type { TableProjections } from './table-projections.js';
@@ -108,7 +109,7 @@ export class DomainLogs {
     const handler = isOwner
       ? new CommandHandler({
           replica,
-          journal: new LogJournal(log, domain, topic, PARTITIONS),
+          journal: checkedJournal(new LogJournal(log, domain, topic, PARTITIONS), domain),
           clock,
           scheduler,
           writer: ids.next(),
@@ -142,7 +143,7 @@ export class DomainLogs {
           name,
           topic,
           from: (partition) => replica.positions()[partition] ?? 0,
-          decode: (record) => decodeDecision(domain, record),
+          decode: decisionReader(domain),
           // Every process folds every decision; what cannot be read is put aside by the projection that shares the topic.
           writesDeadLetters: false,
           handle: async (batch) => {
@@ -173,6 +174,7 @@ export class DomainLogs {
     const { tables, offline } = this.#options;
     return tables.add<LoggedDecision>({
       ...decisionsProjection({ store: offline, domain, topic }),
+      decode: decisionReader(domain),
       name: `${domain}.decisions`,
       shared: true,
     });
@@ -186,6 +188,9 @@ export class DomainLogs {
   }
 }
 
+/** Raised when it changes what is a decision at all, and so what any decider is given to fold. */
+const READING_VERSION = 2;
+
 /** State folded by other code is not state. The texts of the deciders' own functions catch most changes by themselves. */
 function foldVersion({ aggregates, foldVersion = 1 }: OpenDomain): string {
   const hash = createHash('sha256');
@@ -193,7 +198,7 @@ function foldVersion({ aggregates, foldVersion = 1 }: OpenDomain): string {
     const parts = Object.entries(aggregates[name] as AnyDecider).filter(([part]) => part !== 'decide');
     hash.update(JSON.stringify([name, parts.map(([part, code]) => [part, String(code)])]));
   }
-  return `${foldVersion} ${hash.digest('hex')}`;
+  return `${READING_VERSION} ${foldVersion} ${hash.digest('hex')}`;
 }
 
 function sameDeciders(a: OpenDomain['aggregates'], b: OpenDomain['aggregates']): boolean {

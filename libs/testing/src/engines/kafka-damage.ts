@@ -15,18 +15,23 @@ const ATTRIBUTES_AT = 21;
 const LAST_OFFSET_DELTA_AT = 23;
 const SNAPPY = 2;
 
-/** Spoils the batches that hold the offsets. The broker is stopped for it and started again. */
-export async function damageBatches(
-  kafka: KafkaEngine,
-  topic: string,
-  partition: number,
-  damages: readonly { readonly offset: number; readonly damage: Damage }[],
-): Promise<void> {
-  const segment = join(kafka.logDirectory, `${topic}-${partition}`, `${'0'.repeat(20)}.log`);
+/** A batch to spoil, by a record it holds. */
+export interface DamagedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly damage: Damage;
+}
+
+/** Spoils the batches that hold the offsets. The broker is stopped for it, once, and started again. */
+export async function damageBatches(kafka: KafkaEngine, damages: readonly DamagedBatch[]): Promise<void> {
   await kafka.whileStopped(async () => {
-    const bytes = await readFile(segment);
-    for (const { offset, damage } of damages) spoil(batchOf(bytes, offset), damage);
-    await writeFile(segment, bytes);
+    for (const { topic, partition, offset, damage } of damages) {
+      const segment = join(kafka.logDirectory, `${topic}-${partition}`, `${'0'.repeat(20)}.log`);
+      const bytes = await readFile(segment);
+      spoil(batchOf(bytes, offset), damage);
+      await writeFile(segment, bytes);
+    }
   });
 }
 

@@ -1,4 +1,4 @@
-import type { LogRecord } from '@millrace/event-log';
+import { afterUnreadable, type LogRecord } from '@millrace/event-log';
 import { OnlineUpdater, type SourceEvent, type ViewPlan } from '@millrace/feature-engine';
 import type { OnlineStore } from '@millrace/online-store';
 
@@ -134,9 +134,7 @@ export class OnlinePartition {
       try {
         if (await this.#joins(view)) return;
         const from = updater.nextOffset;
-        const to = Math.min(from + CATCH_UP_RECORDS, this.#next);
-        const records: LogRecord[] = [];
-        for await (const record of this.#options.read(from, to)) records.push(record);
+        const { records, to } = await this.#read(from, Math.min(from + CATCH_UP_RECORDS, this.#next));
         if (!(await updater.apply(this.#options.decode(records), to)))
           return void this.#lose('the stored checkpoint is not this process’s');
         this.#options.applied(updater.plan, this.#options.partition, to);
@@ -147,6 +145,19 @@ export class OnlinePartition {
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
         await updater.load().catch(() => undefined);
       }
+    }
+  }
+
+  /** What the log has, up to `to` or to what nobody can read: the stream has passed that over, and a view that catches up does the same. */
+  async #read(from: number, to: number): Promise<{ records: LogRecord[]; to: number }> {
+    const records: LogRecord[] = [];
+    try {
+      for await (const record of this.#options.read(from, to)) records.push(record);
+      return { records, to };
+    } catch (error) {
+      const after = afterUnreadable(error);
+      if (after === undefined) throw error;
+      return { records, to: after };
     }
   }
 

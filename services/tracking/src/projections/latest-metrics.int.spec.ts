@@ -71,7 +71,6 @@ describe('LatestMetrics over LMDB', () => {
   });
 
   test.each([
-    ['another type', record(0, { runId: RUN, experimentId: '1', points: [] }, 'millrace.tracking.Other.v1')],
     ['no run', record(0, { experimentId: '1', points: [] })],
     ['a value that is no number', record(0, { runId: RUN, experimentId: '1', points: [{ key: 'a', value: 'x', timestamp: 1, step: 1 }] })],
     ['a fractional step', record(0, { runId: RUN, experimentId: '1', points: [{ key: 'a', value: 1, timestamp: 1, step: 0.5 }] })],
@@ -79,5 +78,11 @@ describe('LatestMetrics over LMDB', () => {
     ['no JSON', { ...record(0, {}), value: Buffer.from('{') }],
   ])('refuses %s with a reason', (_, bad) => {
     expect(decodeMetricPoints(bad)).toEqual({ ok: false, reason: expect.any(String) });
+  });
+
+  test('skips another type', () => {
+    expect(decodeMetricPoints(record(0, { runId: RUN, experimentId: '1', points: [] }, 'millrace.tracking.Other.v1'))).toMatchObject({
+      ok: 'skip',
+    });
   });
 });

@@ -1,5 +1,5 @@
-import { readEvent } from '@millrace/contracts';
-import { decodeFact, parseEventType, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { factReader } from '@millrace/contracts';
+import { decodeFact, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
 import { PositionWaiters, type NextOffsets, type Scheduler, type StateStore, type SubjectState } from '@millrace/kernel';
 import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
 
@@ -90,14 +90,12 @@ export class LatestMetrics {
   }
 }
 
-/** Reads a metric points fact; what is not one goes to the dead letters with the reason. */
+const read = factReader<MetricPointsLogged>('tracking', 'MetricPointsLogged');
+
+/** Reads a metric points fact; one that does not fit its schema goes to the dead letters with the reason, one of another type is skipped. */
 export function decodeMetricPoints(record: LogRecord): Decoded<MetricPointsLogged> {
   const fact = decodeFact(record);
-  if (!fact.ok) return fact;
-  const type = parseEventType(fact.value.type);
-  if (type?.domain !== 'tracking' || type.name !== 'MetricPointsLogged')
-    return { ok: false, reason: `${fact.value.type} is not MetricPointsLogged` };
-  return readEvent<MetricPointsLogged>(type.domain, type.name, type.version, fact.value.data);
+  return fact.ok ? read(fact.value) : fact;
 }
 
 function toPoint(key: string, [value, timestamp, step]: StoredPoint): MetricPoint {

@@ -1,4 +1,4 @@
-import { decodeDecision, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import type { Item, ItemBatch } from '@millrace/event-log';
 import { aggregateOf, type LoggedDecision, type Position } from '@millrace/kernel';
 import type { RunState } from '../domain/run/run.decider.js';
 
@@ -20,12 +20,6 @@ export class RunStatesProjection {
   readonly #emitting = new Map<number, ReadonlySet<number>>();
 
   constructor(private readonly replica: RunReplica) {}
-
-  /** What cannot be read is put aside by the projection of all decisions; one letter of it is enough. */
-  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
-    const decoded = decodeDecision('tracking', record);
-    return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
-  };
 
   /** Picks the last record of each run in the batch and waits until the replica has folded the batch. */
   readonly prepare = async (batch: ItemBatch<LoggedDecision>): Promise<void> => {

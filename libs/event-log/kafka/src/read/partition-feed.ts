@@ -185,7 +185,7 @@ export class PartitionFeed {
       batch.lastOffset > batch.baseOffset
         ? `the batch of offsets ${batch.baseOffset} to ${batch.lastOffset} cannot be read: ${error.message}`
         : `the record cannot be read: ${error.message}`;
-    return { topic, partition, offset: batch.baseOffset, bytes: batch.bytes, reason };
+    return { topic, partition, offset: batch.baseOffset, nextOffset: batch.lastOffset + 1, bytes: batch.bytes, reason };
   }
 
   /** As many read records as the bounds allow, at least one. */
