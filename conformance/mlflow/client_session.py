@@ -14,6 +14,8 @@ import uuid
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+# Its telemetry reaches outside, and its thread has been seen to fail the session.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import mlflow  # noqa: E402
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType  # noqa: E402
