@@ -117,7 +117,9 @@ describe('the offline store on chdb', () => {
 
   test('digests a table by its rows, not by their order or parts', async () => {
     for (const name of ['left', 'right']) {
-      await store.command(`CREATE TABLE millrace.${name} (k UInt64, v Float64, at DateTime, note Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY k`);
+      await store.command(
+        `CREATE TABLE millrace.${name} (k UInt64, v Float64, at DateTime, note Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY k`,
+      );
     }
     const rows = Array.from({ length: 100 }, (_, k) => ({ k, v: Math.sqrt(k), at: k, note: null }));
     await store.insert('millrace.left', rows, 'all');

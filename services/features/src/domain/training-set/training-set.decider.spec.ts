@@ -37,7 +37,7 @@ describe('a training set', () => {
   });
 
   test('what one process has built is not undone by another that failed', () => {
-    const command: TrainingSetCommand = { type: 'FailTrainingSet', failure: failed.data as never };
+    const command: TrainingSetCommand = { type: 'FailTrainingSet', failure: failed.data };
     expect(decide(given(requested), command)).toMatchObject({ kind: 'accept', event: failed });
     expect(decide(given(requested, built), command)).toMatchObject({ kind: 'unchanged' });
     expect(decide(given(requested, failed, requested, built), command)).toMatchObject({ kind: 'unchanged' });
