@@ -80,9 +80,10 @@ describe('LatestMetrics over LMDB', () => {
     expect(decodeMetricPoints(bad)).toEqual({ ok: false, reason: expect.any(String) });
   });
 
-  test('skips another type', () => {
-    expect(decodeMetricPoints(record(0, { runId: RUN, experimentId: '1', points: [] }, 'millrace.tracking.Other.v1'))).toMatchObject({
-      ok: 'skip',
-    });
+  test('skips another type of ours, and refuses one nobody knows', () => {
+    const typed = (name: string) =>
+      decodeMetricPoints(record(0, { runId: RUN, experimentId: '1', points: [] }, `millrace.tracking.${name}.v1`));
+    expect(typed('RunCreated')).toMatchObject({ ok: 'skip' });
+    expect(typed('Other')).toMatchObject({ ok: false });
   });
 });
