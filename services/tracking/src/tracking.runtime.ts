@@ -20,13 +20,17 @@ import type { Logger } from 'pino';
 import { ARTIFACT_ROOT, type TrackingApi } from './api/mlflow/context.js';
 import { TrackingCommands } from './commands/tracking-commands.js';
 import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/experiments/experiments.decider.js';
+import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
 import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
+import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
 import { RUN_STATES_TABLE, RunStatesProjection } from './projections/run-states.projection.js';
+import { LoggedModelsView } from './queries/logged-models-view.js';
 import { metricHistory } from './queries/metric-history.query.js';
 import { readsMetrics, searchRuns } from './queries/search-runs.query.js';
+import { openTraces } from './traces.runtime.js';
 import { TrackingView } from './queries/tracking-view.js';
 
 const DOMAIN = 'tracking';
@@ -61,7 +65,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const { topics, facts, log, offline, clock, ids, config, logger } = host;
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run } });
+  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel } });
+  const loggedModels = new LoggedModelsView(domain);
   const metrics = await followMetrics(host);
   const tables = await projectTables(host, domain);
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
@@ -76,6 +81,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     commands: new TrackingCommands(domain, view, append, ids),
     view,
     artifacts: host.artifacts,
+    loggedModels: await openLoggedModels(host, domain, view, loggedModels),
+    traces: await openTraces(host, view),
     searchRuns: async (search) => {
       await Promise.all([
         tables.runs.barrier(config.queryDeadlineMs),

@@ -11,10 +11,13 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/api/*/mlflow/model-versions/**', 'registry'],
   ['/ajax-api/*/mlflow/registered-models/**', 'registry'],
   ['/ajax-api/*/mlflow/model-versions/**', 'registry'],
+  ['/api/*/mlflow/webhooks/**', 'registry'],
+  ['/ajax-api/*/mlflow/webhooks/**', 'registry'],
   ['/api/*/mlflow/**', 'tracking'],
   ['/api/*/mlflow-artifacts/**', 'tracking'],
   ['/ajax-api/*/mlflow/**', 'tracking'],
   ['/ajax-api/*/mlflow-artifacts/**', 'tracking'],
+  ['/v1/traces', 'tracking'],
   ['/get-artifact', 'tracking'],
   ['/health', 'tracking'],
   ['/version', 'tracking'],
@@ -39,6 +42,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 
   ['/api/v1/runs/**', 'tracking'],
   ['/api/v1/models/**', 'registry'],
+  ['/api/v1/webhooks/**', 'registry'],
   // Every service takes commands on resources and can look at the log; one of them has to be asked.
   ['/api/v1/apply', 'registry'],
   ['/api/v1/resources/**', 'registry'],

@@ -44,6 +44,11 @@ export class RegistryView {
     return found && one && versionView(found, one);
   }
 
+  /** By the id its name hides. */
+  byId(modelId: string): RegisteredModel | undefined {
+    return this.#models().byId.get(modelId);
+  }
+
   *models(): Generator<ModelView> {
     for (const registered of this.#models().byId.values()) yield this.#view(registered);
   }

@@ -1,3 +1,4 @@
+import { isLoggedModelId } from '../../commands/run-artifacts.js';
 import { invalid, offsetOf, pageOf, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { ModelCommand } from '../../domain/model/model.decider.js';
 import type { VersionView } from '../../queries/registry-view.js';
@@ -5,6 +6,7 @@ import type { RegistryApi } from './context.js';
 import { valueOf, versionNotFound } from './errors.js';
 import { maxResultsOf, nameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
 import { LIMITS } from './limits.js';
+import { isPrompt, promptSourceOf } from './prompts.js';
 import { versionOrder, versionTest } from './search.js';
 import { versionJson } from './wire.js';
 
@@ -44,10 +46,12 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
       path: 'model-versions/create',
       handle: async ({ fields, request, reply }) => {
         const name = nameOf(fields);
-        const source = sourceOf(fields);
+        const tags = tagsOf(fields);
+        const source = isPrompt(tags) ? promptSourceOf(fields) : sourceOf(fields);
+        const modelId = modelIdOf(fields);
         const runId = fields.string('run_id') || null;
         const runLink = fields.string('run_link') || null;
-        const version = { source, runId, runLink, description: fields.string('description') ?? null, tags: tagsOf(fields) };
+        const version = { source, runId, modelId, runLink, description: fields.string('description') ?? null, tags };
         const { value, position } = valueOf(await commands.registerVersion(name, version, api.metadata(request)));
         api.sendPosition(reply, position);
         return { model_version: versionJson(shown(name, value.version)) };
@@ -57,7 +61,7 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
     {
       method: 'GET',
       path: 'model-versions/get-download-uri',
-      handle: async ({ fields }) => ({ artifact_uri: (await read(fields)).version.source }),
+      handle: async ({ fields }) => ({ artifact_uri: downloadUri((await read(fields)).version) }),
     },
     {
       method: 'GET',
@@ -90,6 +94,24 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
     change('POST', 'model-versions/set-tag', (fields, version) => ({ type: 'TagVersion', version, ...tagOf(fields) })),
     change('DELETE', 'model-versions/delete-tag', (fields, version) => ({ type: 'UntagVersion', version, key: tagKeyOf(fields) })),
   ];
+}
+
+/**
+ * Where a client finds the files of a version. A `models:` source is followed here, since what it leads to was settled when the version was
+ * registered; any other is one the client follows by itself.
+ */
+function downloadUri({ source, artifactPath }: { readonly source: string; readonly artifactPath: string | null }): string {
+  return source.startsWith('models:') && artifactPath !== null ? `mlflow-artifacts:/${artifactPath}` : source;
+}
+
+function modelIdOf(fields: Fields): string | null {
+  const modelId = fields.string('model_id') || null;
+  if (modelId !== null && !isLoggedModelId(modelId)) {
+    throw invalid(
+      `Invalid value '${modelId.slice(0, 100)}' for parameter 'model_id' supplied: the id of a logged model is m- and 32 hex digits.`,
+    );
+  }
+  return modelId;
 }
 
 /** A source the server could be made to read files by is refused: a local path is the client's, not the server's. */

@@ -36,7 +36,7 @@ export function runArtifactRoutes(api: TrackingApi): MlflowRoute[] {
       handle: async ({ fields }) => {
         const [runId, below] = [runIdOf(fields), fields.string('path') ?? ''];
         const { artifactUri, root } = await runArtifacts(api, runId);
-        const children = await api.artifacts.list(joinArtifactPath(root, checked(below)));
+        const children = await api.artifacts.list(joinArtifactPath(root, artifactPathOf(below)));
         return { root_uri: artifactUri, files: children.map((child) => fileJson(child, child.path.slice(root.length + 1))) };
       },
     },
@@ -56,13 +56,13 @@ export function registerArtifactProxy(server: FastifyInstance, api: TrackingApi)
     scope.setErrorHandler((error, request, reply) => sendMlflowError(error, request, reply, (defect, at) => api.onDefect(defect, at)));
     for (const prefix of PROXY_PREFIXES) {
       scope.get(`${prefix}/artifacts`, (request, reply) => list(api.artifacts, request, reply));
-      scope.get(`${prefix}/artifacts/*`, (request, reply) => download(api.artifacts, checked(wildcard(request)), reply));
+      scope.get(`${prefix}/artifacts/*`, (request, reply) => download(api.artifacts, artifactPathOf(wildcard(request)), reply));
       scope.put(`${prefix}/artifacts/*`, { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request, reply) => {
-        await api.artifacts.put(checked(wildcard(request)), (request.body as Readable | undefined) ?? Buffer.alloc(0));
+        await api.artifacts.put(artifactPathOf(wildcard(request)), (request.body as Readable | undefined) ?? Buffer.alloc(0));
         return json(reply, {});
       });
       scope.delete(`${prefix}/artifacts/*`, async (request, reply) => {
-        await api.artifacts.remove(checked(wildcard(request)));
+        await api.artifacts.remove(artifactPathOf(wildcard(request)));
         return json(reply, {});
       });
       for (const step of ['create', 'complete', 'abort']) {
@@ -79,14 +79,14 @@ export function registerArtifactProxy(server: FastifyInstance, api: TrackingApi)
       const id = runId ?? runUuid;
       if (typeof id !== 'string' || typeof path !== 'string' || path === '') throw invalid('run_id and path are required.');
       const { root } = await runArtifacts(api, id);
-      return download(api.artifacts, joinArtifactPath(root, checked(path)), reply);
+      return download(api.artifacts, joinArtifactPath(root, artifactPathOf(path)), reply);
     });
   });
 }
 
 async function list(store: ArtifactStore, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { path } = request.query as Record<string, unknown>;
-  const directory = typeof path === 'string' ? checked(path) : '';
+  const directory = typeof path === 'string' ? artifactPathOf(path) : '';
   const children = await store.list(directory);
   return json(reply, { files: children.map((child) => fileJson(child, child.path.slice(directory === '' ? 0 : directory.length + 1))) });
 }
@@ -116,7 +116,7 @@ async function runArtifacts(api: TrackingApi, runId: string): Promise<{ artifact
 }
 
 /** Clients send a directory's path with or without a slash at its end. */
-function checked(path: string): string {
+export function artifactPathOf(path: string): string {
   const trimmed = path.replace(/\/+$/, '');
   if (trimmed.split('/').some((segment) => segment === '..' || segment === '.') || /[\\\0]/.test(trimmed) || trimmed.startsWith('/')) {
     throw invalid('Invalid path');
@@ -128,7 +128,7 @@ function wildcard(request: FastifyRequest): string {
   return (request.params as { '*': string })['*'];
 }
 
-function fileJson(info: ArtifactInfo, path: string): object {
+export function fileJson(info: ArtifactInfo, path: string): object {
   return info.isDirectory ? { path, is_dir: true } : { path, is_dir: false, file_size: info.size };
 }
 

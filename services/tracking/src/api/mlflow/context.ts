@@ -7,6 +7,8 @@ import type { MetricPoint } from '../../domain/metric-points/metric-points.js';
 import type { HistoryRequest } from '../../queries/metric-history.query.js';
 import type { RunSearch } from '../../queries/search-runs.query.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import type { LoggedModelsApi } from './models/context.js';
+import type { TracesApi } from './traces/context.js';
 
 /** Root of the experiments that name no artifact location of their own: this server's proxied artifact store. */
 export const ARTIFACT_ROOT = 'mlflow-artifacts:';
@@ -16,6 +18,8 @@ export interface TrackingApi {
   readonly commands: TrackingCommands;
   readonly view: TrackingView;
   readonly artifacts: ArtifactStore;
+  readonly loggedModels: LoggedModelsApi;
+  readonly traces: TracesApi;
   /** Both answer from a projection that has passed all that was acknowledged before the call. */
   searchRuns(search: RunSearch): Promise<string[]>;
   metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;

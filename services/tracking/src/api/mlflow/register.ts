@@ -4,21 +4,34 @@ import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { loggingRoutes } from './logging-routes.js';
+import { loggedModelRoutes } from './models/logged-model-routes.js';
+import { registerOtlp } from '../otlp/otlp-routes.js';
+import { serverInfoRoutes } from './server-info-routes.js';
+import { assessmentRoutes } from './traces/assessment-routes.js';
+import { traceRoutes } from './traces/trace-routes.js';
+import { mlflowVersionFor } from './version.js';
 import { runRoutes } from './run-routes.js';
-
-/** The MLflow version whose REST API this is; clients ask for it. */
-export const MLFLOW_VERSION = '2.9.2';
 
 /** Every MLflow endpoint of this service, in one list. */
 export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
-  return [...experimentRoutes(api), ...runRoutes(api), ...loggingRoutes(api), ...runArtifactRoutes(api)];
+  return [
+    ...experimentRoutes(api),
+    ...runRoutes(api),
+    ...loggingRoutes(api),
+    ...runArtifactRoutes(api),
+    ...loggedModelRoutes(api.loggedModels),
+    ...serverInfoRoutes(),
+    ...traceRoutes(api.traces),
+    ...assessmentRoutes(api.traces),
+  ];
 }
 
 /** Registers the MLflow endpoints on Fastify itself: they are hot, and speak MLflow's errors. */
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
   registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
+  registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));
-  server.get('/version', (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
+  server.get('/version', (request, reply) => reply.type('text/plain').send(mlflowVersionFor(request.headers['user-agent'])));
 }
