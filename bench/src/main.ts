@@ -17,6 +17,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'commands', what: 'the generic command handler on the embedded log', load: () => import('./log/commands.bench.js') },
   { name: 'kafka', what: 'the Kafka adapter beside bare kafkajs', load: () => import('./kafka/kafka.bench.js') },
   { name: 'offline', what: 'facts from the log into chdb', load: () => import('./offline/offline.bench.js') },
+  { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
 ];
 
 const { values, positionals } = parseArgs({

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { MillraceClient } from './client.js';
 import { EXIT } from './cli-error.js';
 import { apply, diff } from './commands/apply.js';
+import { download, upload } from './commands/artifacts.js';
 import { deadLetters, tail, topics, type TailOptions } from './commands/events.js';
 import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
@@ -37,6 +38,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
   };
   addResources(program, io, client, finish);
   addEvents(program, io, client);
+  addArtifacts(program, io, client);
   program
     .command('status')
     .description('show whether a process is ready, what is on its log, and what was put aside')
@@ -117,6 +119,24 @@ function addEvents(program: Command, io: Io, client: () => MillraceClient): void
     .argument('<topic>', 'its name; events topics lists them')
     .addOption(output('text', 'json'))
     .action((topic: string, options: { output: string }) => deadLetters(client(), io, topic, options.output));
+}
+
+function addArtifacts(program: Command, io: Io, client: () => MillraceClient): void {
+  const artifacts = program.command('artifacts').description("send and fetch a run's files, with their progress");
+  artifacts
+    .command('upload')
+    .description('send a file, or a folder with all in it')
+    .argument('<run>', 'the id of the run')
+    .argument('<file>', 'the file or folder')
+    .option('--to <path>', "a folder among the run's artifacts")
+    .action((run: string, file: string, options: { to?: string }) => upload(client(), io, run, file, options.to));
+  artifacts
+    .command('download')
+    .description("fetch a run's files")
+    .argument('<run>', 'the id of the run')
+    .argument('[path]', 'one file or folder of them (default: all)', '')
+    .option('--to <folder>', 'where to put them', '.')
+    .action((run: string, path: string, options: { to: string }) => download(client(), io, run, path, options.to));
 }
 
 function output(...formats: [string, ...string[]]): Option {

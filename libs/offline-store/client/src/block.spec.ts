@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Block } from './block.js';
+import { Block, RowText } from './block.js';
 import { split } from './projected-partition.js';
 
 const rowsOf = (bytes: Buffer): unknown[] =>
@@ -52,6 +52,19 @@ describe('Block', () => {
     block.add(1, Buffer.from('\n{"a":\n\n1,"b":{"c":["}","\\"{"]}}\n\n'));
     block.add(2, { a: 'two\n\nlines' });
     expect(rowsOf(block.bytes(block.all))).toMatchObject([{ a: 1, b: { c: ['}', '"{'] } }, { a: 'two\n\nlines' }]);
+  });
+
+  test('takes text that the projection has written as it is, and a string as what it is: no row', () => {
+    const block = new Block('t', 2);
+    block.add(1, new RowText('"a":"é"'));
+    block.add(2, [new RowText('"a":1'), { a: 2 }]);
+    expect(rowsOf(block.bytes(block.all))).toMatchObject([
+      { _offset: 1, a: 'é' },
+      { _offset: 2, _row: 0, a: 1 },
+      { _offset: 2, _row: 1, a: 2 },
+    ]);
+    block.add(3, '{"a":1}{"a":2}' as unknown as object);
+    expect(block.bytes({ from: 2, to: 3 }).toString()).not.toContain('{"a":2}');
   });
 
   test('cuts ranges at records and tells what is left after an offset', () => {

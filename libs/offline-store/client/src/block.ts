@@ -1,10 +1,18 @@
 import { jsonObjectBounds } from './json-object-bounds.js';
 
 /**
- * One source record's rows: an object or ready JSON bytes (one object, spliced in without parsing), several of them, or `undefined`
- * for a record that has none. Several rows get their place as `_row`.
+ * One source record's rows: an object, ready JSON bytes (one object, spliced in without parsing) or a {@link RowText}, several of them, or
+ * `undefined` for a record that has none. Several rows get their place as `_row`.
  */
-export type ProjectedRows = object | Buffer | readonly (object | Buffer)[] | undefined;
+export type ProjectedRows = object | Buffer | RowText | readonly (object | Buffer | RowText)[] | undefined;
+
+/**
+ * A row that the projection has written itself: the fields of one object as `JSON.stringify` would write them, without its braces. They are taken
+ * as they are, so text from outside must not come this way. A class, because what a record holds may be a string and must not pass for one.
+ */
+export class RowText {
+  constructor(readonly fields: string) {}
+}
 
 const INITIAL_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -52,7 +60,7 @@ export class Block {
     const [length, count] = [this.#length, this.rows];
     try {
       if (!Array.isArray(rows)) this.#row(head, rows);
-      else for (const [index, row] of (rows as readonly (object | Buffer)[]).entries()) this.#row(`${head},"_row":${index}`, row);
+      else for (const [index, row] of (rows as readonly (object | Buffer | RowText)[]).entries()) this.#row(`${head},"_row":${index}`, row);
     } catch (error) {
       // All rows of a record or none.
       this.#length = length;
@@ -100,15 +108,19 @@ export class Block {
     return undefined;
   }
 
-  #row(head: string, row: object | Buffer): void {
-    if (Buffer.isBuffer(row)) this.#spliced(head, row);
+  #row(head: string, row: object | Buffer | RowText): void {
+    if (row instanceof RowText) this.#line(`${head},${row.fields}}\n`);
+    else if (Buffer.isBuffer(row)) this.#spliced(head, row);
     else {
       const text = JSON.stringify(row);
-      const line = text === '{}' ? `${head}}\n` : `${head},${text.slice(1)}\n`;
-      this.#reserve(line.length * 3);
-      this.#length += this.#bytes.write(line, this.#length);
+      this.#line(text === '{}' ? `${head}}\n` : `${head},${text.slice(1)}\n`);
     }
     this.rows++;
+  }
+
+  #line(line: string): void {
+    this.#reserve(line.length * 3);
+    this.#length += this.#bytes.write(line, this.#length);
   }
 
   #spliced(head: string, row: Buffer): void {
@@ -118,9 +130,10 @@ export class Block {
     this.#length += this.#bytes.write(empty ? head : `${head},`, this.#length);
     const from = this.#length;
     this.#length += row.copy(this.#bytes, from, start + 1, end);
-    // A line break in JSON is only a blank; two of them would end the insert's data.
-    for (let at = this.#bytes.indexOf(NEWLINE, from); at >= 0 && at < this.#length; at = this.#bytes.indexOf(NEWLINE, at))
-      this.#bytes[at] = SPACE;
+    // A line break in JSON is only a blank; two of them would end the insert's data. The row is searched and not the block, whose unused
+    // part has none and may be long.
+    for (let at = row.indexOf(NEWLINE, start + 1); at >= 0 && at < end; at = row.indexOf(NEWLINE, at + 1))
+      this.#bytes[from + at - start - 1] = SPACE;
     this.#bytes[this.#length++] = NEWLINE;
   }
 

@@ -21,7 +21,7 @@ export { digest, type TableDigest } from './digest.js';
 export { MAX_BLOCK_BYTES, MAX_BLOCK_ROWS, type OfflineStore, type QueryOptions, type SqlParameters } from './offline-store.js';
 export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
 export type { ServerOptions } from './server-offline-store.js';
-export type { ProjectedRows } from './block.js';
+export { RowText, type ProjectedRows } from './block.js';
 export { DECISIONS_TABLE, decisionsProjection, type DecisionsProjection, type DecisionsProjectionOptions } from './decisions-projection.js';
 export { migrate, type Migrations } from './migrations.js';
 export { offlineStoreMigrations } from './offline-store-migrations.js';

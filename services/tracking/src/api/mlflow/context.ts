@@ -5,7 +5,10 @@ import type { Position } from '@millrace/kernel';
 import type { TrackingCommands } from '../../commands/tracking-commands.js';
 import type { MetricPoint } from '../../domain/metric-points/metric-points.js';
 import type { HistoryRequest } from '../../queries/metric-history.query.js';
-import type { RunSearch } from '../../queries/search-runs.query.js';
+import type { FoundRun, RunSearch } from '../../queries/search-runs.query.js';
+import type { IntervalRequest, MetricSeries, RunPoint, SeriesRequest } from '../../queries/metric-series.query.js';
+import type { PlacedPoint, PointsSince } from '../../queries/points-since.query.js';
+import type { RunFeed } from '../../queries/run-feed.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
 
 /** Root of the experiments that name no artifact location of their own: this server's proxied artifact store. */
@@ -17,9 +20,24 @@ export interface TrackingApi {
   readonly view: TrackingView;
   readonly artifacts: ArtifactStore;
   /** Both answer from a projection that has passed all that was acknowledged before the call. */
-  searchRuns(search: RunSearch): Promise<string[]>;
+  searchRuns(search: RunSearch): Promise<FoundRun[]>;
   metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;
+  metricSeries(request: SeriesRequest): Promise<MetricSeries>;
+  metricInterval(request: IntervalRequest): Promise<RunPoint[]>;
+  readonly live: LiveRuns;
   metadata(request: FastifyRequest): CommandMetadata;
   sendPosition(reply: FastifyReply, positions: readonly Position[]): void;
   onDefect(error: unknown, request: FastifyRequest): void;
+}
+
+/** What streams of runs' events are made of. */
+export interface LiveRuns {
+  readonly feed: RunFeed;
+  /** The topic of the metric points, and how many partitions it has. */
+  readonly topic: string;
+  readonly partitions: number;
+  /** Offset before which this process has folded a partition's metric points. */
+  foldedTo(partition: number): number;
+  /** Points from a table that has passed all that was acknowledged before the call. */
+  pointsSince(run: Pick<PointsSince, 'experimentId' | 'runId'>, since: Omit<PointsSince, 'experimentId' | 'runId'>): Promise<PlacedPoint[]>;
 }

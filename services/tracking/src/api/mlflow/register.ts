@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
 import { experimentRoutes } from './experiment-routes.js';
+import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
 import { runRoutes } from './run-routes.js';
 
@@ -11,7 +12,7 @@ export const MLFLOW_VERSION = '2.9.2';
 
 /** Every MLflow endpoint of this service, in one list. */
 export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
-  return [...experimentRoutes(api), ...runRoutes(api), ...loggingRoutes(api), ...runArtifactRoutes(api)];
+  return [...experimentRoutes(api), ...runRoutes(api), ...loggingRoutes(api), ...intervalRoutes(api), ...runArtifactRoutes(api)];
 }
 
 /** Registers the MLflow endpoints on Fastify itself: they are hot, and speak MLflow's errors. */

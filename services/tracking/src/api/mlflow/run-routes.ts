@@ -1,10 +1,11 @@
-import { checkLength, invalid, offsetOf, pageToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, invalid, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { RunCommand } from '../../domain/run/run.decider.js';
 import type { DatasetInput } from '../../domain/run/run.events.js';
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
+import { cursorOf, runPageToken } from './run-page-token.js';
 import { criteriaOf, ordersOf } from './run-search.js';
 import { runInfoJson, runJson } from './wire.js';
 
@@ -94,9 +95,9 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   const { view } = api;
   const viewType = viewTypeOf(fields, 'run_view_type');
   const limit = maxResultsOf(fields, LIMITS.runsByDefault, LIMITS.runsPerPage);
-  const offset = offsetOf(fields.string('page_token'));
   const criteria = criteriaOf(fields.string('filter') ?? '');
   const orders = ordersOf(fields.strings('order_by'));
+  const after = cursorOf(fields.string('page_token'), orders);
   await view.upToDateWithMetrics();
   const wanted = fields
     .strings('experiment_ids')
@@ -110,12 +111,11 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
     DELETED_ONLY: { allIn: ids(true), activeIn: [], deletedIn: ids(false) },
   }[viewType];
   if (scope.allIn.length + scope.activeIn.length + scope.deletedIn.length === 0) return {};
-  const found = await api.searchRuns({ ...scope, criteria, orders, limit, offset });
-  const runs = found
-    .slice(0, limit)
-    .map((runId) => view.show(runId))
-    .filter((shown) => shown !== undefined);
-  return { runs: runs.map(runJson), ...(found.length > limit ? { next_page_token: pageToken(offset + limit) } : {}) };
+  const found = await api.searchRuns({ ...scope, criteria, orders, limit, after });
+  const page = found.slice(0, limit);
+  const runs = page.map(({ id }) => view.show(id)).filter((shown) => shown !== undefined);
+  const last = found.length > limit ? page.at(-1) : undefined;
+  return { runs: runs.map(runJson), ...(last ? { next_page_token: runPageToken(last.cursor) } : {}) };
 }
 
 function datasetInputOf(fields: Fields): DatasetInput {
