@@ -95,16 +95,19 @@ export class Sources {
     }
   }
 
-  /** Resolves when the table of a topic's source holds everything before these offsets, by partition. */
+  /** Resolves when the tables of all sources of a topic hold everything before these offsets, by partition. */
   async waitForTable(topic: string, next: readonly number[], deadlineMs: number): Promise<void> {
-    const running = this.list().find((source) => source.source.plan.topic === topic);
-    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `the source of topic ${topic} is being started; try again`, true);
+    const running = this.list().filter((source) => source.source.plan.topic === topic);
+    if (running.length === 0)
+      throw new Fault('MR_FEATURES_SOURCE_STARTING', `the source of topic ${topic} is being started; try again`, true);
     const deadline = this.#host.now() + deadlineMs;
     await Promise.all(
-      next.map(async (offset, partition) => {
-        if (offset === 0) return;
-        await running.table.waitFor({ topic, partition, offset: offset - 1 }, Math.max(1, deadline - this.#host.now()));
-      }),
+      running.flatMap(({ table }) =>
+        next.map(async (offset, partition) => {
+          if (offset === 0) return;
+          await table.waitFor({ topic, partition, offset: offset - 1 }, Math.max(1, deadline - this.#host.now()));
+        }),
+      ),
     );
   }
 

@@ -1,4 +1,5 @@
 import { parseEventTime } from '@millrace/feature-engine';
+import type { Spine } from '../domain/training-set/training-set.events.js';
 
 /** A training set as it is asked for. */
 export interface TrainingSetInput {
@@ -6,13 +7,7 @@ export interface TrainingSetInput {
   readonly spine:
     | { readonly kind: 'sql'; readonly sql: string }
     | { readonly kind: 'rows'; readonly rows: readonly Readonly<Record<string, unknown>>[] }
-    | {
-        readonly kind: 'source';
-        readonly source: string;
-        readonly columns: readonly string[];
-        readonly from: number | null;
-        readonly to: number | null;
-      };
+    | Extract<Spine, { readonly kind: 'source' }>;
   readonly timestampColumn: string;
   readonly fullFeatureNames: boolean;
   /** Topic -> next offset by partition; what is on the log now when absent. */
