@@ -107,6 +107,7 @@ export default tseslint.config(
       'services/*/src/projections/**/*.ts',
       'libs/kernel/src/**/*.ts',
       'libs/resources/src/domain/**/*.ts',
+      'libs/service/src/access/domain/**/*.ts',
     ],
     ignores: ['**/*.spec.ts'],
     rules: {
@@ -118,7 +119,7 @@ export default tseslint.config(
     },
   },
   room(
-    ['services/*/src/domain/**/*.ts', 'libs/resources/src/domain/**/*.ts'],
+    ['services/*/src/domain/**/*.ts', 'libs/resources/src/domain/**/*.ts', 'libs/service/src/access/domain/**/*.ts'],
     'domain/ may import the kernel and its own folder, nothing else.',
     '^(?!\\.|@millrace/kernel$)',
     '/(projections|queries|reactors|api)/',

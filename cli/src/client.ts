@@ -13,8 +13,9 @@ export interface Problem {
 /** The server said no. Whoever knows the code may say it better. */
 export class RefusedError extends CliError {
   constructor(readonly problem: Problem) {
+    const unset = problem.status === 401 ? '. The command shows the key in MILLRACE_API_KEY' : '';
     const request = problem.status >= 500 && problem.requestId !== undefined ? ` (request ${problem.requestId})` : '';
-    super(`${problem.detail ?? problem.title ?? `the server answered ${problem.status}`}${request}`, EXIT.refused);
+    super(`${problem.detail ?? problem.title ?? `the server answered ${problem.status}`}${unset}${request}`, EXIT.refused);
   }
 }
 
@@ -26,6 +27,8 @@ export interface ClientOptions {
   readonly server: string;
   readonly timeoutMs: number;
   readonly actor: string;
+  /** `MILLRACE_API_KEY`; never an option, because other users of a machine can read command lines. */
+  readonly apiKey: string | undefined;
   readonly interrupted: AbortSignal;
 }
 
@@ -68,13 +71,17 @@ export class MillraceClient {
 
   /** Resolves with a response that is a success. */
   async call(method: string, path: string, { body, headers = {}, extraTimeMs = 0, signal }: CallOptions = {}): Promise<Response> {
-    const { timeoutMs, actor, interrupted } = this.#options;
+    const { timeoutMs, actor, apiKey, interrupted } = this.#options;
     const timeout = AbortSignal.timeout(timeoutMs + extraTimeMs);
     let response: Response;
     try {
       response = await fetch(new URL(path, this.#base), {
         method,
-        headers: { accept: 'application/json', 'millrace-actor': actor, ...headers },
+        headers: {
+          ...{ accept: 'application/json', 'millrace-actor': actor },
+          ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+          ...headers,
+        },
         signal: AbortSignal.any([timeout, interrupted, ...(signal ? [signal] : [])]),
         ...(body === undefined ? {} : { body }),
       });

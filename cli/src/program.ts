@@ -1,15 +1,19 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { MillraceClient } from './client.js';
+import { MillraceClient, type ClientOptions } from './client.js';
 import { EXIT } from './cli-error.js';
 import { apply, diff } from './commands/apply.js';
+import { gc, type GcOptions } from './commands/gc.js';
 import { deadLetters, tail, topics, type TailOptions } from './commands/events.js';
+import { importMlflow, type ImportMlflowOptions } from './commands/import-mlflow.js';
+import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './commands/keys.js';
 import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
 import type { Io } from './io.js';
+import { addModels } from './model-commands.js';
 
-const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment or Deployment, in any case, also in the plural';
+const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment or Policy, in any case, also in the plural';
 
 interface GlobalOptions {
   readonly server: string;
@@ -24,19 +28,27 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
     .description('Define, look at and follow what a Millrace does.')
     .addOption(new Option('--server <url>', 'where Millrace answers').default('http://127.0.0.1:8080').env('MILLRACE_URL'))
     .option('--timeout <seconds>', 'how long an answer may take', seconds, 30)
-    .option('--as <actor>', 'who acts, as the log will name it (default: who runs the command)')
+    .option('--as <actor>', 'who acts, as the log will name it, where the server asks for no key (default: who runs the command)')
     .showHelpAfterError('(see millrace --help)')
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 diff found a difference or status a process that is not ready, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.`,
+      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check failed or an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
+Where the server asks for a key, put it in MILLRACE_API_KEY.`,
     );
-  const client = (): MillraceClient => {
+  const connection = (): ClientOptions => {
     const { server, timeout, as } = program.opts<GlobalOptions>();
-    return new MillraceClient({ server, timeoutMs: timeout * 1000, actor: as ?? userInfo().username, interrupted: io.interrupted });
+    const apiKey = io.environment['MILLRACE_API_KEY'] || undefined;
+    const { interrupted } = io;
+    return { server, timeoutMs: timeout * 1000, actor: as ?? userInfo().username, apiKey, interrupted };
   };
+  const client = (): MillraceClient => new MillraceClient(connection());
   addResources(program, io, client, finish);
   addEvents(program, io, client);
+  addKeys(program, io, client);
+  addImports(program, io, connection, finish);
+  addGc(program, io, client);
+  addModels(program, io, client, finish);
   program
     .command('status')
     .description('show whether a process is ready, what is on its log, and what was put aside')
@@ -45,6 +57,18 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
       if (!(await status(client(), io, options.output))) finish(EXIT.found);
     });
   return program;
+}
+
+function addGc(program: Command, io: Io, client: () => MillraceClient): void {
+  program
+    .command('gc')
+    .description('make the deletion of runs and experiments final: they, their artifacts and the experiments’ names are given up')
+    .option('--older-than <duration>', 'only what was deleted longer ago, such as 30d or 1d12h')
+    .option('--run-ids <ids>', 'only these deleted runs, separated by commas')
+    .option('--experiment-ids <ids>', 'only these deleted experiments with their runs, separated by commas')
+    .option('--dry-run', 'only tell what would go')
+    .addOption(output('text', 'json'))
+    .action((options: GcOptions) => gc(client(), io, options));
 }
 
 function addResources(program: Command, io: Io, client: () => MillraceClient, finish: (exitCode: number) => void): void {
@@ -117,6 +141,54 @@ function addEvents(program: Command, io: Io, client: () => MillraceClient): void
     .argument('<topic>', 'its name; events topics lists them')
     .addOption(output('text', 'json'))
     .action((topic: string, options: { output: string }) => deadLetters(client(), io, topic, options.output));
+}
+
+function addKeys(program: Command, io: Io, client: () => MillraceClient): void {
+  const keys = program.command('keys').description('give out and revoke API keys');
+  keys
+    .command('create')
+    .description('create a key and show it; it is shown this once')
+    .argument('<name>', 'what people call it')
+    .addOption(
+      new Option('--role <role>', 'what it may do; each may do what those before it may')
+        .choices(['viewer', 'editor', 'approver', 'admin'])
+        .makeOptionMandatory(),
+    )
+    .option('--expires <span>', 'how long it is good: 12h, 90d (default: until it is revoked)')
+    .option('--actor <actor>', 'whom the log names for what is done with it (default: its name)')
+    .option('--workspace <name>', "where the role holds, * for everywhere (default: the server's workspace)")
+    .addOption(output('text', 'json'))
+    .action((name: string, options: CreateKeyOptions) => createKey(client(), io, name, options));
+  keys
+    .command('list')
+    .description('list the keys; not the secrets, which nobody has')
+    .addOption(output('table', 'json'))
+    .action((options: { output: string }) => listKeys(client(), io, options.output));
+  keys
+    .command('revoke')
+    .description('revoke a key: it opens nothing any more')
+    .argument('<key>', 'its id or name')
+    .option('--reason <text>', 'why, for the log')
+    .action((key: string, options: { reason?: string }) => revokeKey(client(), io, key, options.reason));
+}
+
+function addImports(program: Command, io: Io, connection: () => ClientOptions, finish: (exitCode: number) => void): void {
+  program
+    .command('import')
+    .description('bring what another platform holds')
+    .command('mlflow')
+    .description(
+      'bring experiments, runs, histories, artifacts, models, versions and aliases of an MLflow server; the same again brings only what is new',
+    )
+    .requiredOption('--from <url>', 'address of the server; MLFLOW_TRACKING_USERNAME, _PASSWORD and _TOKEN hold its credentials')
+    .option('--experiment <name>', 'only that experiment; repeatable', collect, [])
+    .option('--origin <name>', 'what the server is called here, when its address changes between two imports (default: the address)')
+    .option('--no-artifacts', 'leave the files')
+    .option('--no-models', 'leave the registered models')
+    .addOption(output('text', 'json'))
+    .action(async (options: ImportMlflowOptions) => {
+      if (!(await importMlflow(connection(), io, options))) finish(EXIT.found);
+    });
 }
 
 function output(...formats: [string, ...string[]]): Option {

@@ -1,5 +1,6 @@
 export { checkEvent, factReader, readEvent, type ReadEvent } from './events.js';
 export { EVENTS } from './generated/catalog.js';
+export type * as access from './generated/types/access.js';
 export type * as experimentation from './generated/types/experimentation.js';
 export type * as features from './generated/types/features.js';
 export type * as inference from './generated/types/inference.js';

@@ -7,6 +7,7 @@ const FROZEN = `
 millrace.tracking.decisions 4
 millrace.registry.decisions 4
 millrace.resources.decisions 4
+millrace.access.decisions 4
 millrace.features.decisions 4
 millrace.inference.decisions 4
 millrace.experimentation.decisions 4

@@ -1,5 +1,5 @@
-/** The five services, and `resources`, the one domain that every service folds. */
-export const DOMAINS = ['tracking', 'registry', 'resources', 'features', 'inference', 'experimentation'] as const;
+/** The five services, and `resources` and `access`, which every service folds. */
+export const DOMAINS = ['tracking', 'registry', 'resources', 'access', 'features', 'inference', 'experimentation'] as const;
 export type Domain = (typeof DOMAINS)[number];
 
 /** What kind of records a topic holds: decisions obey the sequence rule, facts do not; dead letters are foreign bytes. */
@@ -55,6 +55,7 @@ export const TOPICS = {
   trackingDecisions: decisions('tracking', 'experiments and runs: created, tagged, given parameters, finished, deleted'),
   registryDecisions: decisions('registry', 'registered models, their versions, stages, aliases and tags'),
   resourcesDecisions: decisions('resources', 'resources applied and deleted: sources, entities, feature views, deployments, experiments'),
+  accessDecisions: decisions('access', 'API keys given out and revoked'),
   featuresDecisions: decisions('features', 'training sets and materialisations'),
   inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),

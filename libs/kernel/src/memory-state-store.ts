@@ -46,6 +46,12 @@ export class MemoryStateStore implements StateStore {
     for (const name of names) yield [name, this.#subjects.get(name) as SubjectState];
   }
 
+  clear(): Promise<void> {
+    this.#subjects.clear();
+    this.#replies.clear();
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -229,6 +229,17 @@ export class DecisionReplica {
     return this.#flush;
   }
 
+  /** Forgets every subject and reply and stays where it is in the log: for a log that was emptied. */
+  clear(): Promise<void> {
+    const clear = async () => {
+      this.#dirty = new Map();
+      this.#cache.clear();
+      await this.#store.clear();
+    };
+    this.#flush = this.#flush.then(clear, clear);
+    return this.#flush;
+  }
+
   async #flushOnce(): Promise<void> {
     this.#assertSound();
     const stored = this.#store.positions();

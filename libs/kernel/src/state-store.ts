@@ -50,5 +50,7 @@ export interface StateStore {
   commit(commits: readonly StateCommit[]): Promise<void>;
   /** Every stored subject, in ascending order of its UTF-8 bytes. */
   subjects(prefix?: string): Iterable<readonly [string, SubjectState]>;
+  /** Forgets every subject and reply; the positions stay. */
+  clear(): Promise<void>;
   close(): Promise<void>;
 }

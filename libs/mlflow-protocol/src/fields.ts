@@ -11,7 +11,11 @@ export type FieldValues = Readonly<Record<string, unknown>>;
  * one in MLflow's words.
  */
 export class Fields {
-  constructor(readonly values: FieldValues) {}
+  /** `source`: the request's text, where it is at hand. */
+  constructor(
+    readonly values: FieldValues,
+    readonly source?: string,
+  ) {}
 
   has(name: string): boolean {
     return this.#value(name) !== undefined;
@@ -21,7 +25,7 @@ export class Fields {
   string(name: string): string | undefined {
     const value = this.#value(name);
     if (value === undefined) return undefined;
-    if (typeof value !== 'string') throw wrongValue(name, value);
+    if (typeof value !== 'string') throw wrongValue(name, value, this.source);
     return value;
   }
 
@@ -91,6 +95,11 @@ export class Fields {
     return new Fields(value as FieldValues);
   }
 
+  /** Refuses the value of `name`. */
+  wrong(name: string): Error {
+    return wrongValue(name, this.values[name], this.source);
+  }
+
   /** Refuses the request for want of `name`. */
   missing(name: string): Error {
     return missing(name);
@@ -153,14 +162,47 @@ function missing(name: string): Error {
   return invalid(`Missing value for required parameter '${name}'. ${SEE_DOCS}`);
 }
 
-function wrongValue(name: string, value: unknown): Error {
+function wrongValue(name: string, value: unknown, source?: string): Error {
+  const written = typeof value === 'number' && source !== undefined ? numberAsWritten(name, source) : undefined;
+  const type = written !== undefined && /[.eE]/.test(written) ? 'float' : typeName(value);
   return invalid(
-    `Invalid value ${shown(value)} for parameter '${name}' supplied. Hint: Value was of type '${typeName(value)}'. ${SEE_DOCS}`,
+    `Invalid value ${written ?? shown(value)} for parameter '${name}' supplied. Hint: Value was of type '${type}'. ${SEE_DOCS}`,
   );
 }
 
+/** A number the way the client wrote it: 9.0 is not 9 to who looks for the mistake. */
+function numberAsWritten(name: string, source: string): string | undefined {
+  let written: string | undefined;
+  try {
+    JSON.parse(source, ((key: string, value: unknown, context?: { source?: string }) => {
+      if (key === name && typeof value === 'number') written ??= context?.source;
+      return value;
+    }) as (key: string, value: unknown) => unknown);
+  } catch {
+    return undefined;
+  }
+  return written;
+}
+
 function shown(value: unknown): string {
-  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 250);
+  return (typeof value === 'string' ? value : asPython(value)).slice(0, 250);
+}
+
+/** A value the way a Python client prints it, so that it recognises what it sent. */
+function asPython(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value === 'string') {
+    const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
+    return quote + value.replace(/\\/g, '\\\\').replaceAll(quote, `\\${quote}`) + quote;
+  }
+  if (Array.isArray(value)) return `[${value.map(asPython).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([key, one]) => `${asPython(key)}: ${asPython(one)}`)
+      .join(', ')}}`;
+  }
+  return 'None';
 }
 
 /** The type as a Python client calls it. */

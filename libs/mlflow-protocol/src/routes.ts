@@ -49,7 +49,8 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
           url: prefix + route.path,
           handler: async (request, reply) => {
             const body = request.body as FieldValues | undefined;
-            const fields = route.method === 'GET' ? new QueryFields(request.query as FieldValues) : new Fields(body ?? {});
+            const fields =
+              route.method === 'GET' ? new QueryFields(request.query as FieldValues) : new Fields(body ?? {}, body && SOURCES.get(body));
             const answer = await route.handle({ fields, request, reply });
             return reply.type('application/json').send(JSON.stringify(answer ?? {}));
           },
@@ -68,6 +69,8 @@ export function registerUnknownMlflowPaths(server: FastifyInstance): void {
     server.route({
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,
+      // Who is not let in hears so in the same shape.
+      errorHandler: (error, request, reply) => void sendMlflowError(error, request, reply, () => undefined),
       handler: (request, reply) => {
         const error = new MlflowError('ENDPOINT_NOT_FOUND', `There is no endpoint ${request.method} ${request.url.split('?')[0]} here.`);
         return reply
@@ -100,7 +103,8 @@ function toMlflowError(error: unknown): MlflowError {
     const code = error.retryable ? 'TEMPORARILY_UNAVAILABLE' : (FAULTS[error.code] ?? 'INTERNAL_ERROR');
     return new MlflowError(code, error.message, { cause: error });
   }
-  const { statusCode, message } = error as { statusCode?: unknown; message?: unknown };
+  const { status, statusCode, message } = error as { status?: unknown; statusCode?: unknown; message?: unknown };
+  if (status === 401 || status === 403) return new MlflowError(status === 401 ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED', String(message));
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new MlflowError('BAD_REQUEST', String(message));
   return new MlflowError('INTERNAL_ERROR', 'Internal error; the server log names it.', { cause: error });
 }
@@ -108,9 +112,13 @@ function toMlflowError(error: unknown): MlflowError {
 /** Faults whose cause is the request. */
 const FAULTS: Readonly<Record<string, 'INVALID_PARAMETER_VALUE' | 'RESOURCE_DOES_NOT_EXIST'>> = {
   MR_ARTIFACT_PATH: 'INVALID_PARAMETER_VALUE',
+  MR_ARTIFACT_UPLOAD: 'INVALID_PARAMETER_VALUE',
   MR_ARTIFACT_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
   MR_RECORD_TOO_LARGE: 'INVALID_PARAMETER_VALUE',
 };
+
+/** The text of each body that is being answered, for errors that show what was written. */
+const SOURCES = new WeakMap<FieldValues, string>();
 
 /** The body's object; an empty body has no fields. Older clients send their JSON encoded twice. */
 function parseBody(text: string): FieldValues {
@@ -118,7 +126,9 @@ function parseBody(text: string): FieldValues {
   let value = parseJsonBody(text);
   if (typeof value === 'string') value = parseJsonBody(value);
   if (typeof value !== 'object' || Array.isArray(value)) throw new MlflowError('BAD_REQUEST', 'The request body is not a JSON object.');
-  return (value ?? {}) as FieldValues;
+  const fields = (value ?? {}) as FieldValues;
+  SOURCES.set(fields, text);
+  return fields;
 }
 
 function parseJsonBody(text: string): unknown {

@@ -8,7 +8,8 @@ import type {
   ResourceSpecs,
   SourceSpec,
 } from './resource.js';
-import type { DeploymentSpec, EntitySpec } from './resource.js';
+import { checkPolicy } from './check-policy.js';
+import type { DeploymentSpec, EntitySpec, PolicySpec } from './resource.js';
 
 /** Finds the spec another document names: first among the documents of the request, then among the resources there are. */
 export type Lookup = <K extends Kind>(kind: K, name: string) => ResourceSpecs[K] | undefined;
@@ -36,6 +37,7 @@ const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup) =>
   FeatureService: (spec, say, lookup) => checkFeatureService(spec as FeatureServiceSpec, say, lookup),
   Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
+  Policy: (spec, say, lookup) => checkPolicy(spec as PolicySpec, say, lookup),
 };
 
 function checkSource(spec: SourceSpec, say: Say): void {

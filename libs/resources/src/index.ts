@@ -24,6 +24,8 @@ export {
   type FeatureViewSpec,
   type Kind,
   type MetricSpec,
+  type PolicyCheckSpec,
+  type PolicySpec,
   type Resource,
   type ResourceDocument,
   type ResourceSpecs,

@@ -43,6 +43,11 @@ export class ResourceCatalog {
     for (const listener of this.#listeners.get(kind) ?? []) listener(change);
   }
 
+  /** Forgets every resource and every version, without a change being told: nobody may use one any more. */
+  clear(): void {
+    for (const entries of this.#entries.values()) entries.clear();
+  }
+
   /** The newest version, or the one asked for; an old version is there also after the resource was deleted. */
   get<K extends Kind>(kind: K, name: string, version?: number): Resource<K> | undefined {
     const entry = this.#entries.get(kind)?.get(name);

@@ -71,6 +71,35 @@ export interface ExperimentSpec {
   readonly salt?: string;
 }
 
+export interface PolicyCheckSpec {
+  readonly name: string;
+  readonly type: 'reported' | 'goldenRows' | 'metric' | 'signature' | 'licence' | 'modelCard';
+  readonly recorders?: readonly string[];
+  readonly maxAge?: string;
+  readonly metric?: string;
+  readonly better?: 'lower' | 'higher';
+  readonly margin?: number;
+  readonly sameData?: boolean;
+  readonly featureService?: string;
+  readonly allowed?: readonly string[];
+  readonly sections?: readonly string[];
+}
+
+export interface PolicySpec {
+  readonly models?: readonly string[];
+  readonly stages?: readonly ('None' | 'Staging' | 'Production' | 'Archived')[];
+  readonly aliases?: readonly string[];
+  readonly from?: readonly ('None' | 'Staging' | 'Production' | 'Archived')[];
+  readonly requesters?: readonly string[];
+  readonly approvers?: readonly string[];
+  readonly approvals?: number;
+  readonly checks?: readonly PolicyCheckSpec[];
+  readonly expiresAfter?: string;
+  readonly promotion?: 'automatic' | 'manual';
+  readonly archiveExisting?: boolean;
+  readonly rollback?: readonly string[];
+}
+
 export interface ResourceSpecs {
   readonly Source: SourceSpec;
   readonly Entity: EntitySpec;
@@ -78,12 +107,21 @@ export interface ResourceSpecs {
   readonly FeatureService: FeatureServiceSpec;
   readonly Experiment: ExperimentSpec;
   readonly Deployment: DeploymentSpec;
+  readonly Policy: PolicySpec;
 }
 
 export type Kind = keyof ResourceSpecs;
 
 /** In the order in which they may refer to one another: apply goes from left to right, delete from right to left. */
-export const KINDS = ['Source', 'Entity', 'FeatureView', 'FeatureService', 'Experiment', 'Deployment'] as const satisfies readonly Kind[];
+export const KINDS = [
+  'Source',
+  'Entity',
+  'FeatureView',
+  'FeatureService',
+  'Experiment',
+  'Deployment',
+  'Policy',
+] as const satisfies readonly Kind[];
 
 export function isKind(text: string): text is Kind {
   return (KINDS as readonly string[]).includes(text);

@@ -1,3 +1,7 @@
+export { Access } from './access/access.js';
+export { ASK_HEADER, requireRole } from './access/access-hook.js';
+export { accessSettings } from './access/access-settings.js';
+export type { AccessRule, Identity } from './access/identity.js';
 export { loadConfig, type Config, type Environment } from './config/config.js';
 export { kitConfig } from './config/kit-variables.js';
 export { configurationReference } from './config/reference.js';
@@ -38,6 +42,7 @@ export { Facts, type NewFact } from './log/facts.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
 export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';
 export { Resources } from './log/resources.js';
+export { Reset, type ResetPhase } from './reset/reset.js';
 export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
 export { Metrics } from './telemetry/metrics.js';

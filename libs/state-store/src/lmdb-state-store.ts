@@ -130,6 +130,12 @@ export class LmdbStateStore implements StateStore {
     }
   }
 
+  async clear(): Promise<void> {
+    await this.#transaction(() => {
+      for (const table of [this.#subjects, this.#replies, this.#order]) table.clearSync();
+    });
+  }
+
   async close(): Promise<void> {
     await this.#env.close();
   }

@@ -89,6 +89,20 @@ export function stateStoreContract(name: string, make: () => Promise<StateStore>
       }
     });
 
+    test('forgets everything but the positions when it is cleared', async () => {
+      const reply = { subject: 'run/1', sequence: 1, partition: 0, offset: 7, type: 'RunFinished', data: {} };
+      const subjects = new Map([['run/1', { sequence: 1, state: {} }]]);
+      await store.commit([commit({ partition: 0, nextOffset: 8, subjects, replies: new Map([['key', reply]]) })]);
+      await store.clear();
+      for (const holder of [() => Promise.resolve(store), reopened]) {
+        const held = await holder();
+        expect([...held.positions()]).toEqual([[0, 8]]);
+        expect([held.subject('run/1'), held.reply('key'), [...held.subjects()]]).toEqual([undefined, undefined, []]);
+      }
+      await store.commit([commit({ partition: 0, nextOffset: 9, replies: new Map([['key', reply]]) })]);
+      expect(store.reply('key')).toEqual(reply);
+    });
+
     test('keeps a state as it was when it was committed through a replica, whatever became of it since', async () => {
       const replica = replicaOver(store);
       const records = Array.from({ length: 40 }, (_, index) => counted(index, `tally/${index % 4}`, Math.floor(index / 4) + 1));

@@ -1,7 +1,7 @@
 import { startClickHouseHttp } from '@millrace/clickhouse-http';
 import { Fault } from '@millrace/kernel';
 import { ChdbOfflineStore, DATABASE, type OfflineStore } from '@millrace/offline-store';
-import { CONFIG, Lifecycle, LOGGER, OFFLINE_STORE, type Config, type Host } from '@millrace/service';
+import { Access, CONFIG, Lifecycle, LOGGER, OFFLINE_STORE, type Config, type Host } from '@millrace/service';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 /**
@@ -18,6 +18,7 @@ export class AnalystsPort implements OnApplicationBootstrap {
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Host['logger'],
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+    @Inject(Access) private readonly access: Access,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -28,7 +29,10 @@ export class AnalystsPort implements OnApplicationBootstrap {
     }
     const { clickhousePort: port, host } = config;
     try {
-      const server = await startClickHouseHttp({ session: offline.session, port, host, readOnly: true, defaultDatabase: DATABASE });
+      const server = await startClickHouseHttp({
+        ...{ session: offline.session, port, host, readOnly: true, defaultDatabase: DATABASE },
+        ...(this.access.isRequired ? { admit: (credentials) => this.#refusal(credentials) } : {}),
+      });
       this.lifecycle.add('servers', 'analysts’ port', () => server.close());
       this.url = server.url;
       this.logger.info({ url: server.url }, 'ClickHouse HTTP for analysts is listening');
@@ -36,6 +40,17 @@ export class AnalystsPort implements OnApplicationBootstrap {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       const message = `port ${port} of ${host} is taken by another process (a ClickHouse server?); stop that one, or set MILLRACE_CLICKHOUSE_PORT`;
       throw new Fault('MR_PORT_IN_USE', message, false, { cause: error });
+    }
+  }
+
+  /** Every role reads. The key is the password of whichever user, `X-ClickHouse-Key`, or a bearer token; the reason why it does not open. */
+  async #refusal({ password, authorization }: { password: string; authorization: string | undefined }): Promise<string | undefined> {
+    try {
+      await (authorization === undefined ? this.access.identifySecret(password) : this.access.identify(authorization));
+      return undefined;
+    } catch (error) {
+      if (error instanceof Error) return error.message;
+      throw error;
     }
   }
 }

@@ -1,4 +1,13 @@
-import { createLogger, crashOnDefects, loadConfig, Metrics, runOrExplain, stopOnSignals, tellParent } from '@millrace/service';
+import {
+  accessSettings,
+  createLogger,
+  crashOnDefects,
+  loadConfig,
+  Metrics,
+  runOrExplain,
+  stopOnSignals,
+  tellParent,
+} from '@millrace/service';
 import { Router } from './router/router.js';
 import { upstreamsOf } from './router/upstreams.js';
 
@@ -9,7 +18,7 @@ await runOrExplain(async () => {
   const logger = createLogger({ level: config.logLevel, service: 'router' });
   const metrics = new Metrics('router');
   metrics.collectProcess();
-  const router = new Router({ ...config, upstreams, logger, metrics });
+  const router = new Router({ ...config, isAuthRequired: accessSettings(config).isRequired, upstreams, logger, metrics });
   await router.listen(config.port, config.host);
   logger.info({ url: router.url, upstreams }, 'listening');
   stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => router.close() });

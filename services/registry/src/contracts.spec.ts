@@ -4,6 +4,8 @@ import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as governanceEvents from './domain/governance/governance.events.js';
+import { governedModel } from './domain/governance/governed-model.decider.js';
 import { model, type Model } from './domain/model/model.decider.js';
 import type * as modelEvents from './domain/model/model.events.js';
 import { models, MODELS, type Models } from './domain/models/models.decider.js';
@@ -28,6 +30,12 @@ const SAME: readonly true[] = [
   true satisfies Same<registry.VersionDeleted, modelEvents.VersionDeleted>,
   true satisfies Same<registry.AliasAssigned, modelEvents.AliasAssigned>,
   true satisfies Same<registry.AliasRemoved, modelEvents.AliasRemoved>,
+  true satisfies Same<registry.VersionChecked, governanceEvents.VersionChecked>,
+  true satisfies Same<registry.PromotionRequested, governanceEvents.PromotionRequested>,
+  true satisfies Same<registry.PromotionApproved, governanceEvents.PromotionApproved>,
+  true satisfies Same<registry.PromotionRejected, governanceEvents.PromotionRejected>,
+  true satisfies Same<registry.PromotionWithdrawn, governanceEvents.PromotionWithdrawn>,
+  true satisfies Same<registry.PromotionExpired, governanceEvents.PromotionExpired>,
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/registry');
@@ -67,7 +75,7 @@ describe('the registry events and their schemas', () => {
     const event = { type, data } as never;
     const fold = type.startsWith('Model')
       ? (): Models => models.evolve(models.initial(), event, { ...context, subject: MODELS })
-      : (): Model => model.evolve(model.initial(), event, context);
+      : (): Model => governedModel.evolve(governedModel.initial(), event, context);
     expect(canonical(fold())).toBe(canonical(fold()));
   });
 
@@ -176,26 +184,95 @@ describe('old histories fold to what they always did', () => {
     });
     expect(digests).toEqual([
       'bf5981b04cbb',
-      '9bfa1ddd0fcc',
+      '1734723f8cde',
       '885da354f1dd',
-      '0e4401c6aede',
+      'edac71054c03',
       'b7dc64595d4b',
-      '2591ab320ce8',
-      '3d220ebdeede',
-      '949bac5cd9f1',
+      '2a89c4602a4b',
+      '30e45faebf94',
+      '2a89c4602a4b',
       '81dd1671333e',
-      '52f4bb95bc3f',
-      '435447f350ee',
-      'a89ad8ca73a7',
-      'eecc55b64bf7',
+      'caedd42eb6dd',
+      '07e71c4a5327',
+      '576ad7e97a78',
+      '07e71c4a5327',
       '0cfdae8200bc',
-      '6167571098a6',
+      '44c2e24b0b2c',
       '10158ea1e96e',
     ]);
   });
 
+  test('governed model', () => {
+    const { state, digests } = foldHistory(governedModel, 'model/00112233445566778899aabbccddeeff', history('governed-model'));
+    const { promotions, checks, ...rest } = state.governance;
+    expect(rest).toEqual({
+      lastRequest: 5,
+      holders: new Map([
+        ['alias:champion', [1]],
+        ['stage:Production', [1]],
+      ]),
+      lastMoved: 'stage:Production',
+    });
+    expect(state.aliases).toEqual(new Map([['champion', 1]]));
+    expect([...state.versions.values()].map(({ stage }) => stage)).toEqual(['Production', 'None', 'Archived']);
+    expect([...promotions.values()].map(({ status, version, closedAt }) => [status, version, closedAt])).toEqual([
+      ['rejected', 2, 8],
+      ['promoted', 3, 13],
+      ['expired', 2, 15],
+      ['promoted', 3, 17],
+      ['withdrawn', 2, 19],
+    ]);
+    expect(promotions.get(2)).toEqual({
+      request: 2,
+      version: 3,
+      target: { kind: 'alias', name: 'champion' },
+      archiveOthers: false,
+      reason: 'mended',
+      policies: [{ name: 'production', version: 1 }],
+      expiresAt: 1000,
+      status: 'promoted',
+      requestedBy: 'ann',
+      requestedAt: 11,
+      approvals: new Map([['ann', { at: 12, comment: 'looks right' }]]),
+      closedBy: 'ann',
+      closedAt: 13,
+      closingReason: 'mended',
+    });
+    const results = [...checks].flatMap(([version, byName]) =>
+      [...byName.values()].map(({ check, passed, at }) => [version, check, passed, at]),
+    );
+    expect(results).toEqual([
+      [2, 'validation', false, 6],
+      [3, 'validation', true, 9],
+      [3, 'brier', true, 10],
+    ]);
+    expect(digests).toEqual([
+      '642f87f06d1d',
+      'f5f6426dccb2',
+      '7fdf7e191248',
+      '31c0d0a20e14',
+      '6650e26dc29b',
+      '42fa5bdd23cd',
+      'f3cf7e399331',
+      '2e23ad0ab1f1',
+      '2b9c55475b26',
+      '0ad3ca3615e6',
+      'f12bbf7cd2f8',
+      'ff64af332751',
+      '0a8c998b8f81',
+      '2685984e866d',
+      '077529f26a39',
+      'f34db92efa13',
+      '7291c67f856d',
+      'c1b2bb955894',
+      '77726da85e59',
+      '131cd45b8567',
+      '9ae7a6c079b0',
+    ]);
+  });
+
   test('every decision is in one of them, and every one of them is folded here', () => {
-    const folded = ['model', 'models'];
+    const folded = ['governed-model', 'model', 'models'];
     expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
     const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);
     expect([...new Set(told)].sort()).toEqual([...new Set(samples.map(({ type }) => type))].sort());

@@ -1,17 +1,36 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import type { Clock, Ids } from '@millrace/kernel';
+import type { EventLog } from '@millrace/event-log';
+import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
-import { ARTIFACT_STORE, CLOCK, commandMetadata, DomainLogs, IDS, LOGGER, OFFLINE_STORE, sendPosition } from '@millrace/service';
+import {
+  ARTIFACT_STORE,
+  CLOCK,
+  commandMetadata,
+  CONFIG,
+  DomainLogs,
+  EVENT_LOG,
+  IDS,
+  Lifecycle,
+  LOGGER,
+  OFFLINE_STORE,
+  rawRoutes,
+  Resources,
+  SCHEDULER,
+  sendPosition,
+  type Config,
+} from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { registerRegistryApi } from './api/mlflow/register.js';
+import { Policies } from './commands/policies.js';
 import { RegistryCommands } from './commands/registry-commands.js';
-import { runArtifacts, runArtifactUris } from './commands/run-artifacts.js';
+import { runArtifactUris, runFacts } from './commands/run-artifacts.js';
 import { SourceResolver } from './commands/source-resolver.js';
-import { model } from './domain/model/model.decider.js';
+import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
+import { openGovernance } from './governance.runtime.js';
 import { RegistryView } from './queries/registry-view.js';
 
 const DOMAIN = 'registry';
@@ -22,26 +41,41 @@ export class RegistryModule implements OnModuleInit {
   constructor(
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
+    @Inject(Resources) private readonly resources: Resources,
+    @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+    @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
     @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(IDS) private readonly ids: Ids,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, offline, artifacts, clock, ids, logger } = this;
+    const { domainLogs, resources, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-    const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model } });
-    const tracking = await domainLogs.follow({ domain: 'tracking', aggregates: { run: runArtifacts }, as: DOMAIN });
+    const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel } });
+    const tracking = await domainLogs.follow({ domain: 'tracking', aggregates: { run: runFacts }, as: DOMAIN });
     const view = new RegistryView(domain);
-    const sources = new SourceResolver(artifacts, view, runArtifactUris(tracking));
+    const runArtifactUri = runArtifactUris(tracking);
+    const sources = new SourceResolver(artifacts, view, runArtifactUri);
+    const policies = new Policies(resources);
     registerRegistryApi(this.http.httpAdapter.getInstance<FastifyInstance>(), {
-      commands: new RegistryCommands(domain, view, sources, ids),
+      commands: new RegistryCommands(domain, view, sources, ids, policies),
       view,
+      artifacts,
+      runArtifactUri,
       metadata: (request) => commandMetadata(request, clock, ids),
       sendPosition,
       onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: an MLflow request failed'),
     });
+    const governance = openGovernance({
+      ...{ domain, tracking, resources, policies, view, log, offline, artifacts, clock, ids, scheduler, logger, lifecycle },
+      queryDeadlineMs: config.queryDeadlineMs,
+      signedBy: () => null,
+    });
+    rawRoutes(this.http, { body: 'json' }, governance);
   }
 }

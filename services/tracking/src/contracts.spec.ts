@@ -21,6 +21,7 @@ const SAME: readonly true[] = [
   true satisfies Same<tracking.ExperimentRestored, experimentEvents.ExperimentRestored>,
   true satisfies Same<tracking.ExperimentTagged, experimentEvents.ExperimentTagged>,
   true satisfies Same<tracking.ExperimentUntagged, experimentEvents.ExperimentUntagged>,
+  true satisfies Same<tracking.ExperimentPurged, experimentEvents.ExperimentPurged>,
   true satisfies Same<tracking.RunCreated, runEvents.RunCreated>,
   true satisfies Same<tracking.RunUpdated, runEvents.RunUpdated>,
   true satisfies Same<tracking.RunFinished, runEvents.RunFinished>,
@@ -120,10 +121,6 @@ describe('old histories fold to what they always did', () => {
           },
         ],
         [
-          '2',
-          { id: '2', name: 'scratch', artifactLocation: 'mlflow-artifacts:/2', deleted: true, createdAt: 8, updatedAt: 9, tags: new Map() },
-        ],
-        [
           '3',
           {
             id: '3',
@@ -139,7 +136,6 @@ describe('old histories fold to what they always did', () => {
       idOfName: new Map([
         ['Default', '0'],
         ['flights', '1'],
-        ['scratch', '2'],
         ['flights/délais ✈', '3'],
       ]),
       nextId: 4,
@@ -157,12 +153,12 @@ describe('old histories fold to what they always did', () => {
       '85a8edcb6111',
       '24013c9400da',
       '341ac20ed8f3',
+      'a5b86a260e97',
     ]);
   });
 
   test('run', () => {
     const { state, digests } = foldHistory(run, 'run/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f', history('run'));
-    const dataset = { sourceType: 'millrace', source: '{"trainingSet":"a1"}', schema: null, profile: null, tags: {} };
     expect(state).toEqual({
       runId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
       experimentId: '0',
@@ -172,21 +168,11 @@ describe('old histories fold to what they always did', () => {
       startTime: 1767225600000,
       endTime: 1767225660000,
       artifactUri: 'mlflow-artifacts:/0/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/artifacts',
-      deleted: false,
-      params: new Map([
-        ['C', '0.1'],
-        ['penalty', 'l2'],
-        ['naïve', ''],
-      ]),
-      tags: new Map([
-        ['mlflow.runName', 'x'],
-        ['stage', 'final'],
-      ]),
-      datasets: [
-        { ...dataset, name: 'flights', digest: '9f3a11bc', profile: '{"rows":200000}', tags: { 'mlflow.data.context': 'training' } },
-        { ...dataset, name: 'flights', digest: '0c77de01' },
-        { ...dataset, name: 'airports', digest: '11aa22bb', schema: '[]' },
-      ],
+      deleted: true,
+      purged: true,
+      params: new Map(),
+      tags: new Map(),
+      datasets: [],
     });
     expect(digests).toEqual([
       'b38ae5676146',
@@ -202,6 +188,8 @@ describe('old histories fold to what they always did', () => {
       '6735f3e0f821',
       '649e906d4f65',
       '270acf4c0388',
+      'b7dba63580c0',
+      '6d6ad6948798',
     ]);
   });
 

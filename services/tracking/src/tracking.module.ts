@@ -15,6 +15,8 @@ import {
   LogConsumers,
   LOGGER,
   OFFLINE_STORE,
+  rawRoutes,
+  Reset,
   SCHEDULER,
   TableProjections,
   Topics,
@@ -27,6 +29,7 @@ import type { FastifyInstance } from 'fastify';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { registerTrackingApi } from './api/mlflow/register.js';
+import { gcRoutes } from './api/rest/gc-routes.js';
 import { LATEST_METRICS_VERSION } from './projections/latest-metrics.projection.js';
 import { openTracking } from './tracking.runtime.js';
 
@@ -42,6 +45,7 @@ export class TrackingModule implements OnModuleInit {
     @Inject(TableProjections) private readonly tables: TableProjections,
     @Inject(Health) private readonly health: Health,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
+    @Inject(Reset) private readonly reset: Reset,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
     @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
@@ -53,16 +57,17 @@ export class TrackingModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, topics, facts, consumers, tables, health, lifecycle } = this;
+    const { domainLogs, topics, facts, consumers, tables, health, lifecycle, reset } = this;
     const { log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     const metricsState = await LmdbStateStore.open({
       path: join(config.dataDir, 'state', 'tracking-latest-metrics', 'state.mdb'),
       version: LATEST_METRICS_VERSION,
     });
     const api = await openTracking({
-      ...{ domainLogs, topics, facts, consumers, tables, health, lifecycle },
+      ...{ domainLogs, topics, facts, consumers, tables, health, lifecycle, reset },
       ...{ log, offline, artifacts, clock, ids, scheduler, config, logger, metricsState },
     });
     registerTrackingApi(this.http.httpAdapter.getInstance<FastifyInstance>(), api);
+    rawRoutes(this.http, { body: 'json' }, (scope) => gcRoutes(scope, api));
   }
 }

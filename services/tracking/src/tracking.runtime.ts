@@ -14,18 +14,24 @@ import {
   type Health,
   type Lifecycle,
   type LogConsumers,
+  type Reset,
   type TableProjections,
   type Topics,
 } from '@millrace/service';
 import type { Logger } from 'pino';
 import { ARTIFACT_ROOT, type TrackingApi } from './api/mlflow/context.js';
+import { GarbageCollection } from './commands/garbage-collection.js';
 import { TrackingCommands } from './commands/tracking-commands.js';
+import { TrackingImports } from './commands/tracking-imports.js';
 import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/experiments/experiments.decider.js';
 import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import { decodeMetricPoints, LatestMetrics } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
 import { RUN_STATES_TABLE, RunStatesProjection } from './projections/run-states.projection.js';
+import { datasetSummaries } from './queries/dataset-summaries.query.js';
+import { deletedRuns } from './queries/deleted-runs.query.js';
+import { metricHistoryBulk } from './queries/metric-history-bulk.query.js';
 import { metricHistory } from './queries/metric-history.query.js';
 import { readsMetrics, searchRuns } from './queries/search-runs.query.js';
 import { TrackingView } from './queries/tracking-view.js';
@@ -55,6 +61,7 @@ export interface TrackingHost {
   readonly logger: Logger;
   readonly health: Health;
   readonly lifecycle: Lifecycle;
+  readonly reset: Reset;
 }
 
 /** Opens the domain, its projections and what its endpoints are made of. */
@@ -62,6 +69,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const { topics, facts, log, offline, clock, ids, config, logger } = host;
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
+  await migrate(offline, { name: `${DOMAIN}-purge`, directory: new URL('./migrations/purge/', import.meta.url) });
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run } });
   const metrics = await followMetrics(host);
   const tables = await projectTables(host, domain);
@@ -73,9 +81,19 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       [{ key: data.runId, type: 'MetricPointsLogged', domain: DOMAIN, subject: `run/${data.runId}`, id, data }],
       traceparent,
     );
+  const commands = new TrackingCommands(domain, view, append, ids);
+  const garbage = new GarbageCollection({
+    ...{ commands, view, ids, artifacts: host.artifacts },
+    deletedRuns: async (experiments, after, limit) => {
+      await Promise.all([tables.runs.barrier(config.queryDeadlineMs), domain.table?.barrier(config.queryDeadlineMs)]);
+      return deletedRuns(offline, experiments, after, limit);
+    },
+  });
   return {
-    commands: new TrackingCommands(domain, view, append, ids),
+    imports: new TrackingImports(domain, view, append, ids),
+    commands,
     view,
+    garbage,
     artifacts: host.artifacts,
     searchRuns: async (search) => {
       await Promise.all([
@@ -88,6 +106,14 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       await tables.metricPoints.barrier(config.queryDeadlineMs);
       return metricHistory(offline, request);
     },
+    metricHistoryBulk: async (request) => {
+      await tables.metricPoints.barrier(config.queryDeadlineMs);
+      return metricHistoryBulk(offline, request);
+    },
+    datasetSummaries: async (experimentIds, limit) => {
+      await tables.runs.barrier(config.queryDeadlineMs);
+      return datasetSummaries(offline, experimentIds, limit);
+    },
     metadata: (request) => commandMetadata(request, clock, ids),
     sendPosition,
     onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: an MLflow request failed'),
@@ -98,6 +124,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
 async function followMetrics(host: TrackingHost): Promise<LatestMetrics> {
   const metrics = new LatestMetrics(host.metricsState, METRIC_POINTS, host.scheduler);
   host.lifecycle.add('replicas', 'tracking.latest-metrics', () => host.metricsState.close());
+  host.reset.add('state', 'tracking.latest-metrics', () => metrics.clear());
   await host.consumers.add<MetricPointsLogged>({
     name: 'tracking.latest-metrics',
     topic: METRIC_POINTS,
@@ -147,15 +174,19 @@ async function projectTables(host: TrackingHost, domain: DomainLog) {
 }
 
 /** Clients log into experiment 0 without asking whether it is there. Tried until it is: a start may meet a log that is not up yet. */
-function openDefaultExperiment({ health, clock, scheduler, logger, lifecycle }: TrackingHost, domain: DomainLog): void {
+function openDefaultExperiment({ health, clock, scheduler, logger, lifecycle, reset }: TrackingHost, domain: DomainLog): void {
   let isOpen = false;
   health.catchUp('tracking.default-experiment', () => (isOpen ? undefined : 'not opened yet'));
+  const openNow = async (): Promise<void> => {
+    const metadata = { commandId: 'open-default-experiment', actor: 'millrace', now: clock.now() };
+    const command: ExperimentsCommand = { type: 'OpenDefaultExperiment', artifactRoot: ARTIFACT_ROOT };
+    const outcome = await domain.handle(EXPERIMENTS, command, metadata);
+    if (outcome.kind === 'rejected') logger.error({ rejection: outcome.rejection }, 'there is no default experiment');
+  };
+  reset.add('begin', 'tracking.default-experiment', openNow);
   const open = async (pauseMs: number): Promise<void> => {
     try {
-      const metadata = { commandId: 'open-default-experiment', actor: 'millrace', now: clock.now() };
-      const command: ExperimentsCommand = { type: 'OpenDefaultExperiment', artifactRoot: ARTIFACT_ROOT };
-      const outcome = await domain.handle(EXPERIMENTS, command, metadata);
-      if (outcome.kind === 'rejected') logger.error({ rejection: outcome.rejection }, 'there is no default experiment');
+      await openNow();
       isOpen = true;
     } catch (error) {
       if (!isFault(error)) health.fatal('tracking.default-experiment', error instanceof Error ? error.message : String(error));

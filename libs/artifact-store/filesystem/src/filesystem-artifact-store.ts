@@ -4,6 +4,7 @@ import { access, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/p
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+import { FilesystemMultipart } from './filesystem-multipart.js';
 import {
   artifactNotFound,
   artifactSegments,
@@ -11,6 +12,7 @@ import {
   refusedPath,
   type ArtifactInfo,
   type ArtifactStore,
+  type MultipartUploads,
   type StoredArtifact,
 } from '@millrace/artifact-store';
 
@@ -24,7 +26,11 @@ const STALE_UPLOAD_MS = 24 * 60 * 60 * 1000;
  * the new one, and a put that returned survives a crash. Symbolic links are never followed.
  */
 export class FilesystemArtifactStore implements ArtifactStore {
-  private constructor(private readonly root: string) {}
+  readonly multipart: MultipartUploads;
+
+  private constructor(private readonly root: string) {
+    this.multipart = new FilesystemMultipart(join(root, INCOMING), (path, body) => this.put(path, body));
+  }
 
   /** Opens the store, making its directory, and sweeps uploads that a killed process left behind. */
   static async open(root: string): Promise<FilesystemArtifactStore> {
@@ -35,7 +41,7 @@ export class FilesystemArtifactStore implements ArtifactStore {
     for (const name of await readdir(incoming)) {
       const file = join(incoming, name);
       const found = await stat(file).catch(() => undefined);
-      if (found && found.mtimeMs < stale) await rm(file, { force: true });
+      if (found && found.mtimeMs < stale) await rm(file, { recursive: true, force: true });
     }
     return new FilesystemArtifactStore(absolute);
   }

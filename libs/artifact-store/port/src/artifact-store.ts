@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { MultipartUploads } from './multipart.js';
 
 export interface ArtifactInfo {
   /** Path below the store's root, `/`-separated, no leading slash. */
@@ -30,6 +31,9 @@ export interface ArtifactStore {
   list(directory: string): Promise<readonly ArtifactInfo[]>;
   /** Removes a file, or a directory with all below it. Removing what is not there is no error. */
   remove(path: string): Promise<void>;
+  readonly multipart: MultipartUploads;
+  /** A URL by which anybody can read or write the file for so many seconds without this process; absent where the store has none to give. */
+  signedUrl?(method: 'GET' | 'PUT', path: string, seconds: number): Promise<string>;
   /** The URI under which others name this path: `file:///…` or `s3://…`. */
   uri(path: string): string;
   ping(): Promise<void>;

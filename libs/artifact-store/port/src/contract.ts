@@ -162,6 +162,60 @@ export function artifactStoreContract(name: string, make: () => Promise<Artifact
       expect(await artifactDigest(store, 'digest/none')).toBeUndefined();
     });
 
+    test('makes a file of parts that came in any order, and of the last of a part that came twice', async () => {
+      const [first, second] = [Buffer.alloc(6 << 20, 1), Buffer.from('the end')];
+      const id = await store.multipart.create('parts/file');
+      const send = (number: number, bytes: Buffer) => sendPart(store, 'parts/file', id, number, bytes);
+      const [, two, one] = [await send(1, Buffer.alloc(5 << 20, 9)), await send(2, second), await send(1, first)];
+      expect(await store.stat('parts/file')).toBeUndefined();
+      const parts = [
+        { partNumber: 2, etag: two },
+        { partNumber: 1, etag: one },
+      ];
+      await store.multipart.complete('parts/file', id, parts);
+      expect(sha256(await bytesOf(store, 'parts/file'))).toBe(sha256(Buffer.concat([first, second])));
+      expect((await store.list('parts')).map((child) => child.path)).toEqual(['parts/file']);
+      // A client whose answer was lost asks again: stores may say yes or that the upload is gone, and the file stays.
+      await store.multipart
+        .complete('parts/file', id, parts)
+        .catch((error: unknown) => expect(error).toMatchObject({ code: 'MR_ARTIFACT_UPLOAD' }));
+      expect(sha256(await bytesOf(store, 'parts/file'))).toBe(sha256(Buffer.concat([first, second])));
+    });
+
+    test('leaves nothing of an upload that was given up, and takes no part after it', async () => {
+      const id = await store.multipart.create('parts/abandoned');
+      await sendPart(store, 'parts/abandoned', id, 1, Buffer.from('x'));
+      await store.multipart.abort('parts/abandoned', id);
+      await store.multipart.abort('parts/abandoned', id);
+      expect(await store.stat('parts/abandoned')).toBeUndefined();
+      const late = store.multipart.putPart('parts/abandoned', id, 2, Readable.from([Buffer.from('y')]));
+      await expect(late).rejects.toThrow();
+    });
+
+    test('refuses to complete an upload with a part that was not sent', async () => {
+      const id = await store.multipart.create('parts/partial');
+      const etag = await sendPart(store, 'parts/partial', id, 1, Buffer.from('x'));
+      const parts = [
+        { partNumber: 1, etag },
+        { partNumber: 2, etag: etag.replace(/[0-9a-f]/g, '0') },
+      ];
+      await expect(store.multipart.complete('parts/partial', id, parts)).rejects.toMatchObject({ code: 'MR_ARTIFACT_UPLOAD' });
+      expect(await store.stat('parts/partial')).toBeUndefined();
+    });
+
+    test('refuses to begin an upload to a path that may not be', async () => {
+      await expect(store.multipart.create('../escape')).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
+    });
+
+    test('gives URLs that read and write a file without it, if it gives any', async () => {
+      if (!store.signedUrl) return;
+      await store.put('signed/in', Buffer.from('read me'));
+      expect(await (await fetch(await store.signedUrl('GET', 'signed/in', 60))).text()).toBe('read me');
+      const written = await fetch(await store.signedUrl('PUT', 'signed/out', 60), { method: 'PUT', body: 'written' });
+      expect(written.status).toBe(200);
+      expect((await bytesOf(store, 'signed/out')).toString()).toBe('written');
+    });
+
     test('answers a ping and names a path by a URI', async () => {
       await store.ping();
       expect(store.uri('some dir/file')).toMatch(/^(file|s3):\/\/.*some%20dir\/file$/);
@@ -177,4 +231,13 @@ async function bytesOf(store: ArtifactStore, path: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of (await store.get(path)) as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** Sends a part the way a client does: by the store's own URL where it gives one. */
+async function sendPart(store: ArtifactStore, path: string, id: string, number: number, bytes: Buffer): Promise<string> {
+  const url = await store.multipart.partUrl?.(path, id, number);
+  if (url === undefined) return store.multipart.putPart(path, id, number, Readable.from([bytes]));
+  const answer = await fetch(url, { method: 'PUT', body: new Uint8Array(bytes) });
+  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+  return answer.headers.get('etag') ?? '';
 }

@@ -12,6 +12,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import {
   artifactNotFound,
   artifactSegments,
@@ -19,9 +20,11 @@ import {
   joinArtifactPath,
   type ArtifactInfo,
   type ArtifactStore,
+  type MultipartUploads,
   type StoredArtifact,
 } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
+import { S3Multipart } from './s3-multipart.js';
 
 /** S3's own bounds: parts of at least 5 MiB; 1000 keys a deletion. */
 const PART_BYTES = 8 << 20;
@@ -41,14 +44,25 @@ export interface S3ArtifactStoreOptions {
  * whole. Directories are key prefixes.
  */
 export class S3ArtifactStore implements ArtifactStore {
+  readonly multipart: MultipartUploads;
   readonly #client: S3Client;
+  /** Signs URLs: who is given one sends the bytes as they are, without a checksum that the signature would have to foresee. */
+  readonly #signer: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
 
   constructor(options: S3ArtifactStoreOptions) {
     this.#client = new S3Client(options.client ?? {});
+    this.#signer = new S3Client({ ...options.client, requestChecksumCalculation: 'WHEN_REQUIRED' });
     this.#bucket = options.bucket;
     this.#prefix = artifactSegments(options.prefix ?? '').join('/');
+    this.multipart = new S3Multipart({
+      client: this.#client,
+      signer: this.#signer,
+      bucket: this.#bucket,
+      key: (segments) => this.#key(segments),
+      ask: (path, send) => this.#ask(path, send),
+    });
   }
 
   async put(path: string, body: Readable | Buffer): Promise<StoredArtifact> {
@@ -142,6 +156,12 @@ export class S3ArtifactStore implements ArtifactStore {
     }
   }
 
+  signedUrl(method: 'GET' | 'PUT', path: string, seconds: number): Promise<string> {
+    const target = { Bucket: this.#bucket, Key: this.#key(fileSegments(path)) };
+    const command = method === 'GET' ? new GetObjectCommand(target) : new PutObjectCommand(target);
+    return getSignedUrl(this.#signer, command, { expiresIn: seconds });
+  }
+
   uri(path: string): string {
     const segments = artifactSegments(path);
     return `s3://${this.#bucket}/${this.#key(segments).split('/').map(encodeURIComponent).join('/')}`;
@@ -154,6 +174,7 @@ export class S3ArtifactStore implements ArtifactStore {
   /** Closes idle connections. */
   close(): void {
     this.#client.destroy();
+    this.#signer.destroy();
   }
 
   #key(segments: readonly string[]): string {

@@ -198,6 +198,12 @@ export class LmdbEventLog implements EventLog {
     return total;
   }
 
+  async clear(): Promise<void> {
+    await this.#commits.idle();
+    await this.#files.clear();
+    for (const { recent } of this.#topics.values()) for (const records of recent) records.clear();
+  }
+
   async #close(): Promise<void> {
     this.#polling?.();
     this.#pruning?.();

@@ -153,6 +153,13 @@ export class LmdbFiles {
     return { removed: old.length, more: old.length === MAX_PRUNED };
   }
 
+  /** Removes every chunk. Where partitions end is kept, so an offset is never given twice. */
+  async clear(): Promise<void> {
+    await this.#transaction(() => {
+      for (const key of this.#chunks.getKeys({ snapshot: false })) void this.#chunks.remove(key);
+    });
+  }
+
   async close(): Promise<void> {
     await this.#env.close();
   }

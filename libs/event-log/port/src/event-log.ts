@@ -113,6 +113,11 @@ export interface EventLog {
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /** Reads a bounded range once, without a group: for queries, tests and the CLI. Ends at `to` (exclusive) or the end as it is at the call. */
   read(topic: string, partition: number, from: number, to?: number): AsyncIterable<LogRecord>;
+  /**
+   * Removes every record of every topic; offsets go on where they were, so readers stay where they are. For tests, and only where the log
+   * belongs to one process: absent otherwise.
+   */
+  clear?(): Promise<void>;
   /** Cheap liveness: resolves when the log answers. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -22,6 +22,8 @@ export interface ClickHouseHttpOptions extends Partial<QueryLimits> {
   readonly readOnly: boolean;
   /** Who may come in; anyone when absent. */
   readonly users?: readonly Credentials[];
+  /** Asked who may come in, beside `users`: resolves with the reason why not. `authorization` is the header as it came. */
+  readonly admit?: (credentials: Credentials & { readonly authorization: string | undefined }) => Promise<string | undefined>;
   /** Database of a request that names none. */
   readonly defaultDatabase?: string;
   readonly maxBodyBytes?: number;
@@ -91,7 +93,7 @@ class Front {
         response.writeHead(fixed.status, { 'Content-Type': 'text/html; charset=UTF-8', ...this.#headers() }).end(fixed.body);
         return;
       }
-      this.#authenticate(request);
+      await this.#authenticate(request);
       const answer = await this.handler.handle(request);
       bytes = answer.bytes.length;
       await this.#send(request, response, answer);
@@ -136,16 +138,18 @@ class Front {
     response.end(isHead ? undefined : body);
   }
 
-  #authenticate(request: HttpRequest): void {
-    const { users } = this.options;
-    if (!users) return;
+  async #authenticate(request: HttpRequest): Promise<void> {
+    const { users, admit } = this.options;
+    if (!users && !admit) return;
     const { user, password } = credentialsOf(request);
-    const known = users.find((candidate) => candidate.user === user);
+    const known = users?.find((candidate) => candidate.user === user);
     if (known && same(known.password, password)) return;
+    const reason = admit && (await admit({ user, password, authorization: header(request, 'authorization') }));
+    if (admit && reason === undefined) return;
     throw new ClickHouseError(
       516,
       'AUTHENTICATION_FAILED',
-      `${user}: Authentication failed: password is incorrect, or there is no user with such name`,
+      `${user}: Authentication failed: ${reason ?? 'password is incorrect, or there is no user with such name'}`,
     );
   }
 

@@ -15,6 +15,9 @@ export type Config = ValuesOf<typeof kitConfig.variables> & {
 /** Whose variables a service passes over in silence: several services may be started from one environment. */
 const GROUPS = ['tracking', 'registry', 'features', 'inference', 'experimentation', 'router'] as const;
 
+/** What the command line and other clients read; a process may be started from a shell that has them. */
+const CLIENT_VARIABLES = new Set(['MILLRACE_URL', 'MILLRACE_API_KEY']);
+
 /** Set by the tests' own tools. */
 const TEST_PREFIX = 'MILLRACE_TEST_';
 
@@ -66,7 +69,7 @@ function unknownVariables(groups: readonly ConfigGroup[], environment: Environme
   const others = GROUPS.filter((name) => !groups.some((group) => group.name === name)).map(groupPrefix);
   const problems: string[] = [];
   for (const name of Object.keys(environment).sort()) {
-    if (!name.startsWith('MILLRACE_') || known.has(name) || name.startsWith(TEST_PREFIX)) continue;
+    if (!name.startsWith('MILLRACE_') || known.has(name) || name.startsWith(TEST_PREFIX) || CLIENT_VARIABLES.has(name)) continue;
     if (others.some((prefix) => name.startsWith(prefix))) continue;
     problems.push(`${name} is not a variable of Millrace; did you mean ${nearest(name, known) ?? 'none'}?`);
   }

@@ -25,7 +25,7 @@ const variables = {
   host: variable(
     'MILLRACE_HOST',
     text.default('127.0.0.1'),
-    'Address to listen on. There is no authentication yet: anything else than loopback is warned about.',
+    'Address to listen on. Beyond loopback everybody has to show a key, unless `MILLRACE_AUTH` says otherwise.',
   ),
   port: variable('MILLRACE_PORT', port(8080), 'HTTP: every protocol, by path. 0 picks a free port.'),
   clickhousePort: variable(
@@ -34,6 +34,35 @@ const variables = {
     'Embedded offline store: ClickHouse HTTP for analysts, read-only. 0 picks a free port.',
   ),
   grpcPort: variable('MILLRACE_GRPC_PORT', port(8081), 'gRPC Open Inference Protocol. Kept for it; nothing listens there yet.'),
+
+  auth: variable(
+    'MILLRACE_AUTH',
+    z.enum(['auto', 'required', 'off'], { error: () => 'is not one of auto, required, off' }).default('auto'),
+    'Whether requests have to show a key or token: `required`, `off`, or `auto`: required unless only this machine can reach the process.',
+  ),
+  adminKey: variable(
+    'MILLRACE_ADMIN_KEY',
+    text.regex(/^[\x21-\x7e]{24,200}$/, { error: () => 'is not 24 to 200 visible ASCII characters without spaces' }).optional(),
+    'A key that is admin for as long as this is set. Not set: the first key is made at the first start, and shown once on standard error.',
+    { secret: true },
+  ),
+  workspace: variable(
+    'MILLRACE_WORKSPACE',
+    text
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, { error: () => 'is not a name of letters, digits, ".", "_" and "-"' })
+      .default('default'),
+    'Name of what this deployment holds; roles are given per workspace.',
+  ),
+  oidcIssuer: variable('MILLRACE_OIDC_ISSUER', url('http:', 'https:').optional(), 'Issuer of OIDC tokens, as their claim `iss` has it.'),
+  oidcAudience: variable('MILLRACE_OIDC_AUDIENCE', optional, 'Audience the tokens have to name, their claim `aud`.'),
+  oidcJwksUrl: variable('MILLRACE_OIDC_JWKS_URL', url('http:', 'https:').optional(), 'Where the issuer publishes its keys (JWKS).'),
+  oidcRolesClaim: variable(
+    'MILLRACE_OIDC_ROLES_CLAIM',
+    text.default('roles'),
+    'Claim that lists roles, `editor` or `<workspace>:editor`; dots go into objects: `realm_access.roles`.',
+  ),
+  oidcActorClaim: variable('MILLRACE_OIDC_ACTOR_CLAIM', text.default('sub'), 'Claim that names who acts, e.g. `email`.'),
+  metricsAuth: variable('MILLRACE_METRICS_AUTH', flag(false), 'Ask who reads `/metrics` as well.'),
 
   kafkaBrokers: variable(
     'MILLRACE_KAFKA_BROKERS',
@@ -87,6 +116,15 @@ const variables = {
     'MILLRACE_S3_PATH_STYLE',
     flag(true),
     'Bucket in the path rather than in the host name; what most S3-compatible servers need.',
+  ),
+
+  testing: variable(
+    'MILLRACE_TESTING',
+    z
+      .enum(['0', '1'], { error: () => 'is neither 0 nor 1' })
+      .default('0')
+      .transform((value) => value === '1'),
+    '1: `POST /api/v1/testing/reset` empties everything, for whoever asks. For tests against the embedded log; nowhere else.',
   ),
 
   logLevel: variable(
@@ -166,6 +204,10 @@ function check(values: ValuesOf<typeof variables>): readonly string[] {
   }
   if ((values.s3AccessKeyId === undefined) !== (values.s3SecretAccessKey === undefined)) {
     problems.push('MILLRACE_S3_ACCESS_KEY_ID and MILLRACE_S3_SECRET_ACCESS_KEY go together');
+  }
+  const oidc = [values.oidcIssuer, values.oidcAudience, values.oidcJwksUrl];
+  if (oidc.some((value) => value === undefined) && oidc.some((value) => value !== undefined)) {
+    problems.push('MILLRACE_OIDC_ISSUER, MILLRACE_OIDC_AUDIENCE and MILLRACE_OIDC_JWKS_URL go together');
   }
   return problems;
 }

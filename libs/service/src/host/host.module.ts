@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { Access } from '../access/access.js';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
 import { LogConsumers } from '../log/log-consumers.js';
@@ -9,6 +10,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { Telemetry } from '../telemetry/telemetry.js';
 import { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from '../tokens.js';
 import { Health } from './health.js';
+import { Reset } from '../reset/reset.js';
 import type { Host } from './host.js';
 import { Lifecycle } from './lifecycle.js';
 import { StateStores } from './state-stores.js';
@@ -39,6 +41,8 @@ export class HostModule {
       [StateStores, host.states],
       [Facts, host.facts],
       [Resources, host.resources],
+      [Access, host.access],
+      [Reset, host.reset],
     ];
     return {
       module: HostModule,

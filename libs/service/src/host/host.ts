@@ -5,6 +5,8 @@ import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/of
 import type { OnlineStore } from '@millrace/online-store';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { DestinationStream, Logger } from 'pino';
+import { Access } from '../access/access.js';
+import { accessSettings, isLoopback } from '../access/access-settings.js';
 import type { Config } from '../config/config.js';
 import { DomainLogs } from '../log/domain-logs.js';
 import { Facts } from '../log/facts.js';
@@ -22,6 +24,8 @@ import { SystemIds } from './ids.js';
 import { Lifecycle } from './lifecycle.js';
 import { createLogger } from './logger.js';
 import { StateStores } from './state-stores.js';
+import { Reset } from '../reset/reset.js';
+import { resetHost } from '../reset/reset-host.js';
 
 /** Everything a process of Millrace stands on, opened. Services get its parts injected; tools and benches use it as it is. */
 export interface Host {
@@ -47,6 +51,8 @@ export interface Host {
   readonly states: StateStores;
   readonly facts: Facts;
   readonly resources: Resources;
+  readonly access: Access;
+  readonly reset: Reset;
   /** Closes all of it in order: consumers, projections, replicas, stores, log. */
   close(): Promise<void>;
 }
@@ -61,8 +67,6 @@ export interface HostOptions {
   /** Where spans go instead of the configured collector; for tests. */
   readonly spanExporter?: SpanExporter;
 }
-
-const NOT_LOOPBACK = /^(?!127\.|localhost$|::1$)/;
 
 /** Opens the log and the stores the configuration names, and what the kit builds on them. Closes what it opened when one of them fails. */
 export async function openHost(config: Config, options: HostOptions): Promise<Host> {
@@ -102,8 +106,9 @@ async function open(
   const metrics = new Metrics(service);
   const health = new Health(clock);
   logger.info({ config: config.redacted(), node: process.version }, 'starting');
-  if (NOT_LOOPBACK.test(config.host)) {
-    logger.warn({ host: config.host }, 'listening beyond this machine without authentication: let only trusted networks reach it');
+  const settings = accessSettings(config);
+  if (!isLoopback(config.host) && !settings.isRequired) {
+    logger.warn({ host: config.host }, 'listening beyond this machine, and MILLRACE_AUTH is off: let only trusted networks reach it');
   }
 
   const directory = DataDirectory.open(config.dataDir);
@@ -127,6 +132,7 @@ async function open(
 
   const topics = new Topics(log);
   await topics.ensureAll();
+  const reset = new Reset();
   const shared = { log, topics, clock, scheduler, ids, logger, metrics, telemetry, health, lifecycle };
   const consumers = new LogConsumers(shared);
   const tables = new TableProjections({ ...shared, store: offline });
@@ -137,11 +143,14 @@ async function open(
     tables,
     offline,
     states,
+    reset,
     commandDeadlineMs: config.commandDeadlineMs,
     queryDeadlineMs: config.queryDeadlineMs,
   });
   const resources = await Resources.open(domainLogs);
+  const access = await Access.open(domainLogs, settings, clock);
   const facts = new Facts(shared);
+  resetHost({ ...shared, reset, online, offline, artifacts, consumers, tables, resources });
   return {
     ...shared,
     service,
@@ -156,6 +165,8 @@ async function open(
     states,
     facts,
     resources,
+    access,
+    reset,
     close: async () => {
       health.stopping();
       await lifecycle.close();

@@ -4,6 +4,8 @@ import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
+import { accessRoutes } from '../access/access.routes.js';
+import { openFirstKey } from '../access/first-key.js';
 import type { Config } from '../config/config.js';
 import { EventsApiModule } from '../events/events-api.module.js';
 import { HostModule } from '../host/host.module.js';
@@ -15,6 +17,7 @@ import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
 import { createHttpServer, type Route } from './http-server.js';
 import { ProblemFilter } from './problem.filter.js';
+import { resetRoutes } from '../reset/reset-routes.js';
 import { rawRoutes } from './raw-routes.js';
 
 /** A service that answers. */
@@ -29,7 +32,10 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-export type BootstrapOptions = Partial<HostOptions>;
+export interface BootstrapOptions extends Partial<HostOptions> {
+  /** Where a secret is shown that is shown once; standard error unless given. */
+  readonly show?: (text: string) => void;
+}
 
 @Module({})
 class RootModule {}
@@ -48,6 +54,7 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
     ({ app, routes } = await createApp(module, host));
     await listen(app, config);
     await app.startAllMicroservices();
+    openFirstKey({ ...host, show: options.show ?? ((text) => void process.stderr.write(text)) });
   } catch (error) {
     await app?.close().catch((closing: unknown) => host.logger.error({ err: closing }, 'closing failed'));
     await host.close();
@@ -59,15 +66,17 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
 }
 
 async function createApp(module: Type | DynamicModule, host: Host): Promise<{ app: NestFastifyApplication; routes: readonly Route[] }> {
-  const { config, metrics, telemetry, ids, logger, health, consumers, topics, online } = host;
-  const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids });
+  const { config, metrics, telemetry, ids, logger, health, consumers, topics, online, access, clock } = host;
+  const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids, access });
   addHealthRoutes(adapter.getInstance(), health, metrics);
   const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), EventsApiModule.of(host.service), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(logger));
-  rawRoutes(app.get(HttpAdapterHost), { body: 'buffer' }, (scope) =>
-    resourceRoutes(scope, { resources: host.resources, checkShape: checkSpec, clock: host.clock, ids }),
-  );
+  rawRoutes(app.get(HttpAdapterHost), { body: 'buffer' }, (scope) => {
+    resourceRoutes(scope, { resources: host.resources, checkShape: checkSpec, clock, ids });
+    accessRoutes(scope, { access, clock, ids });
+    resetRoutes(scope, host);
+  });
   const transport = new LogTransport({ consumers, topics, logger, checkpoints: new StoredCheckpoints(online) });
   transport.attach(app.get(ModuleRef));
   app.connectMicroservice({ strategy: transport });

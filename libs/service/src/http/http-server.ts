@@ -1,6 +1,8 @@
 import { SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { addAccessHook } from '../access/access-hook.js';
+import type { Access } from '../access/access.js';
 import type { Config } from '../config/config.js';
 import type { Ids } from '@millrace/kernel';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -22,6 +24,7 @@ export interface HttpServerOptions {
   readonly ids: Ids;
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
+  readonly access: Access;
 }
 
 /** A route as it was registered, parameters by name: `/api/v1/models/:name`. */
@@ -52,7 +55,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     requestTimeout: config.requestTimeoutMs,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     http: { headersTimeout: config.headersTimeoutMs, maxHeaderSize: config.maxHeaderBytes },
-    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     requestIdHeader: false,
     genReqId: () => ids.next(),
     forceCloseConnections: 'idle',
@@ -65,6 +68,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     for (const one of Array.isArray(method) ? method : [method]) if (one !== 'HEAD') routes.push({ method: one, path: url });
   });
   addHooks(server, options);
+  addAccessHook(server, options.access);
   return { adapter, routes };
 }
 

@@ -6,8 +6,8 @@ import { ProblemError } from './problem.js';
 const VISIBLE = /^[\x21-\x7e]{1,200}$/;
 
 /**
- * What comes in with a command: `Idempotency-Key` (a fresh id without one), `Millrace-Actor` (`anonymous` without one; there is no
- * authentication yet, so it is what the client says), the time, and the trace.
+ * What comes in with a command: `Idempotency-Key` (a fresh id without one), the actor, the time, and the trace. The actor is who the
+ * credentials say; only where nobody is asked for any is `Millrace-Actor` believed (`anonymous` without one).
  */
 export function commandMetadata(request: FastifyRequest, clock: Clock, ids: Ids): CommandMetadata {
   const key = header(request, 'idempotency-key');
@@ -15,7 +15,8 @@ export function commandMetadata(request: FastifyRequest, clock: Clock, ids: Ids)
     throw new ProblemError(400, 'MR_HTTP_IDEMPOTENCY_KEY', 'Idempotency-Key has to be 1 to 200 visible ASCII characters without spaces');
   }
   const traceparent = request.traceparent ?? validTraceparent(header(request, 'traceparent'));
-  const metadata = { commandId: key ?? ids.next(), actor: header(request, 'millrace-actor') ?? 'anonymous', now: clock.now() };
+  const actor = request.identity?.actor ?? header(request, 'millrace-actor') ?? 'anonymous';
+  const metadata = { commandId: key ?? ids.next(), actor, now: clock.now() };
   return traceparent === undefined ? metadata : { ...metadata, traceparent };
 }
 

@@ -22,6 +22,7 @@ import { checkedJournal, decisionReader } from './decision-reader.js';
 import { FollowedDomain, type DomainLog } from './domain-log.js';
 import type { LogConsumers } from './log-consumers.js';
 import type { TableProjections } from './table-projections.js';
+import type { Reset } from '../reset/reset.js';
 import { LogEnds } from './log-ends.js';
 import { ReplicaFlusher } from './replica-flusher.js';
 import type { Topics } from './topics.js';
@@ -64,6 +65,7 @@ export interface DomainLogsOptions {
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
   readonly health: Health;
+  readonly reset: Reset;
 }
 
 /** The decisions this process folds: its own domains, with commands, and those of others, to look at. */
@@ -131,6 +133,7 @@ export class DomainLogs {
       logger.error({ err: error, domain }, 'the state could not be stored; trying again'),
     );
     lifecycle.add('replicas', name, () => flusher.stop());
+    this.#options.reset.add('state', name, () => replica.clear());
     metrics.onScrape(`${name} counts`, () => {
       const labels = { domain, follower: name };
       for (const [verdict, count] of Object.entries(replica.counts)) metrics.replicaRecords.set({ ...labels, verdict }, count as number);

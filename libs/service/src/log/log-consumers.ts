@@ -26,6 +26,9 @@ export interface LogConsumersOptions {
   readonly lifecycle: Lifecycle;
 }
 
+/** How often it is looked whether consumers have come to rest. */
+const SETTLING_MS = 5;
+
 /**
  * Runs consumers: starts them, stops them before what they write into is closed, counts and times what they do, lets readiness wait for
  * them and liveness watch them, and puts each batch under the traces its records belong to.
@@ -70,6 +73,12 @@ export class LogConsumers {
       this.#running.delete(rest.name);
       throw error;
     }
+  }
+
+  /** Resolves once every consumer has handled what its topic holds, also what they appended for one another meanwhile. */
+  async settled(): Promise<void> {
+    const lagging = () => [...this.#running.values()].some((consumer) => ((consumer as { lag(): number } | undefined)?.lag() ?? 0) > 0);
+    while (lagging()) await new Promise<void>((resolve) => void this.#options.scheduler.after(SETTLING_MS, resolve));
   }
 
   /** Stops one consumer before the process ends, e.g. because its resource was deleted; its name is free again. */

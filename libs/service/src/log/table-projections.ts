@@ -28,6 +28,9 @@ export interface RunnableProjection {
   positions(): ReadonlyMap<number, number>;
 }
 
+/** How often it is looked whether a projection has come to rest. */
+const SETTLING_MS = 5;
+
 export interface TableProjectionsOptions {
   readonly log: EventLog;
   readonly store: OfflineStore;
@@ -79,6 +82,14 @@ export class TableProjections {
     watch.follow(projection);
     if (catchUp) health.catchUp(name, () => catchUp.missingAt(projection.positions()));
     return projection;
+  }
+
+  /** Resolves once every table holds what its topic holds. */
+  async settled(): Promise<void> {
+    for (const projection of this.#running.values()) {
+      if (projection instanceof TableProjection) await projection.barrier();
+      else while (projection.lag() > 0) await new Promise<void>((resolve) => void this.#options.scheduler.after(SETTLING_MS, resolve));
+    }
   }
 
   /** Stops one projection before the process ends; its name is free again. */

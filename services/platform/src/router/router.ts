@@ -1,4 +1,4 @@
-import { PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
+import { ASK_HEADER, PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
 import { Agent, createServer, request as ask, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { landingPage } from '../landing-page.js';
@@ -9,6 +9,10 @@ export interface RouterOptions {
   readonly upstreams: Readonly<Record<ServiceName, string>>;
   readonly logger: Host['logger'];
   readonly metrics: Metrics;
+  /** Have the services ask who comes, also those that would ask nobody because only this machine reaches them. */
+  readonly isAuthRequired?: boolean;
+  /** Ask who reads the router's own `/metrics`. */
+  readonly metricsAuth?: boolean;
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -91,7 +95,7 @@ export class Router {
         void this.#readiness(response);
         return;
       case '/metrics':
-        void this.#options.metrics.scrape().then((text) => respond(response, 200, this.#options.metrics.registry.contentType, text));
+        void this.#metrics(request, response);
         return;
       default:
     }
@@ -143,9 +147,34 @@ export class Router {
     const headers = headersOf(request.rawHeaders);
     const forwarded = [request.headers['x-forwarded-for'], request.socket.remoteAddress].filter(Boolean).join(', ');
     headers.push('x-forwarded-for', forwarded);
+    if (this.#options.isAuthRequired) headers.push(ASK_HEADER, 'required');
     // A body of unknown length goes on as one.
     if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
     return ask({ hostname, port, method: request.method, path: request.url, headers, agent: this.#agent }, onAnswer);
+  }
+
+  /** The router holds no keys: it asks a service whether these credentials open anything. */
+  async #metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { metrics, metricsAuth, upstreams } = this.#options;
+    try {
+      if (metricsAuth) {
+        const { authorization } = request.headers;
+        const asked = await fetch(`${upstreams.registry}/api/v1/access/whoami`, {
+          headers: { [ASK_HEADER]: 'required', ...(authorization === undefined ? {} : { authorization }) },
+          signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+        });
+        if (!asked.ok) {
+          const challenge = asked.headers.get('www-authenticate');
+          if (challenge !== null) response.setHeader('www-authenticate', challenge);
+          respond(response, asked.status, PROBLEM_JSON, await asked.text());
+          return;
+        }
+      }
+      respond(response, 200, metrics.registry.contentType, await metrics.scrape());
+    } catch (error) {
+      this.#options.logger.warn({ reason: String(error) }, 'whoever reads the metrics could not be asked who they are');
+      problem(response, 502, 'MR_ROUTER_UNREACHABLE', 'the registry service cannot be reached to ask who may read this');
+    }
   }
 
   /** Ready when every service is; says which is not and what it misses. */

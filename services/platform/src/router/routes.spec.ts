@@ -26,6 +26,7 @@ describe('the routes', () => {
     ['/api/v1/apply', 'registry'],
     ['/api/v1/apply?dryRun=true', 'registry'],
     ['/api/v1/resources/Source/flights', 'registry'],
+    ['/api/v1/access/keys', 'registry'],
   ])('%s belongs to %s', (path, service) => {
     expect(serviceOf(path)).toBe(service);
   });

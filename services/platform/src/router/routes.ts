@@ -15,6 +15,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/api/*/mlflow-artifacts/**', 'tracking'],
   ['/ajax-api/*/mlflow/**', 'tracking'],
   ['/ajax-api/*/mlflow-artifacts/**', 'tracking'],
+  ['/model-versions/get-artifact', 'registry'],
   ['/get-artifact', 'tracking'],
   ['/health', 'tracking'],
   ['/version', 'tracking'],
@@ -39,11 +40,15 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 
   ['/api/v1/runs/**', 'tracking'],
   ['/api/v1/models/**', 'registry'],
+  ['/api/v1/promotions', 'registry'],
+  ['/api/v1/audit', 'registry'],
+  ['/api/v1/lineage', 'registry'],
   // Every service takes commands on resources and can look at the log; one of them has to be asked.
   ['/api/v1/apply', 'registry'],
   ['/api/v1/resources/**', 'registry'],
   ['/api/v1/events/**', 'registry'],
   ['/api/v1/status', 'registry'],
+  ['/api/v1/access/**', 'registry'],
 ];
 
 const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(pattern), service }));
@@ -51,7 +56,8 @@ const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(patter
 /** The service a path belongs to; `undefined` for a path nobody has. The query string is not looked at. */
 export function serviceOf(url: string): ServiceName | undefined {
   const query = url.indexOf('?');
-  const path = query < 0 ? url : url.slice(0, query);
+  // The services take several slashes as one.
+  const path = (query < 0 ? url : url.slice(0, query)).replace(/\/{2,}/g, '/');
   return COMPILED.find(({ expression }) => expression.test(path))?.service;
 }
 

@@ -1,21 +1,24 @@
 import type { CommandMetadata, CommandOutcome, Event, Ids, Position, Rejection } from '@millrace/kernel';
 import { modelNotFound, MODELS, type ModelsCommand, type ModelsRejection } from '../domain/models/models.decider.js';
-import type { ModelsEvent } from '../domain/models/models.events.js';
+import type { ImportedModel, ModelsEvent } from '../domain/models/models.events.js';
+import type { GovernanceRejection, GovernedCommand, GovernedRejection } from '../domain/governance/governed-model.decider.js';
+import { matchesAny, type Rule } from '../domain/governance/rules.js';
 import type { ModelCommand, ModelRejection } from '../domain/model/model.decider.js';
-import type { ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
+import type { ImportedVersion, ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';
+import type { Policies } from './policies.js';
 import type { SourceResolver } from './source-resolver.js';
 
 /** The domain's write path. */
 export interface DecisionWriter {
   handle<E extends Event, R extends Rejection>(
     subject: string,
-    command: ModelsCommand | ModelCommand,
+    command: ModelsCommand | GovernedCommand,
     metadata: CommandMetadata,
   ): Promise<CommandOutcome<E, R>>;
 }
 
-export type RegistryRejection = ModelsRejection | ModelRejection;
+export type RegistryRejection = ModelsRejection | ModelRejection | GovernanceRejection;
 
 /** How a write ended. `position` is what a later read may pass as `at-least`. */
 export type Written<T> =
@@ -37,11 +40,12 @@ export class RegistryCommands {
     private readonly view: RegistryView,
     private readonly sources: SourceResolver,
     private readonly ids: Ids,
+    private readonly policies: Policies,
   ) {}
 
   /** Registers a model under a free name. Its id is derived from the command's, so a repeated command finds the first model. */
   registerModel(
-    model: { name: string; description: string | null; tags: Readonly<Record<string, string>> },
+    model: { name: string; description: string | null; tags: Readonly<Record<string, string>>; imported?: ImportedModel },
     metadata: CommandMetadata,
   ): Promise<Written<ModelsEvent | undefined>> {
     return this.models({ type: 'RegisterModel', modelId: this.ids.derived(metadata.commandId, 'model'), ...model }, metadata);
@@ -49,7 +53,8 @@ export class RegistryCommands {
 
   /** Any change of a model as such. */
   async models(command: ModelsCommand, metadata: CommandMetadata): Promise<Written<ModelsEvent | undefined>> {
-    return written(await this.log.handle<ModelsEvent, ModelsRejection>(MODELS, command, metadata));
+    const governed = await this.#governed(command, metadata.actor);
+    return written(await this.log.handle<ModelsEvent, ModelsRejection>(MODELS, governed, metadata));
   }
 
   /** Registers a version: finds the artifact its source names and digests it, so that who serves it can tell it is the same. */
@@ -67,11 +72,35 @@ export class RegistryCommands {
     throw new TypeError(`command ${metadata.commandId} on model/${modelId} was not the registration of a version`);
   }
 
+  /** Brings a version of another server under its number there; `undefined` when it is here already. */
+  async importVersion(
+    name: string,
+    version: NewVersion & { readonly version: number; readonly imported: ImportedVersion },
+    metadata: CommandMetadata,
+  ): Promise<Written<ModelEvent | undefined>> {
+    const artifact = await this.sources.resolve(version.source, version.runId);
+    return this.version(name, { type: 'ImportVersion', name, ...version, ...artifact }, metadata);
+  }
+
   /** Any change of one model's versions, stages and aliases. */
   async version(name: string, command: ModelCommand, metadata: CommandMetadata): Promise<Written<ModelEvent | undefined>> {
     const modelId = await this.#modelId(name);
     if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
-    return written(await this.log.handle<ModelEvent, ModelRejection>(`model/${modelId}`, command, metadata));
+    const governed = GOVERNED.has(command.type) ? { ...command, rules: await this.policies.rules(name) } : command;
+    return written(await this.log.handle<ModelEvent, GovernedRejection>(`model/${modelId}`, governed, metadata));
+  }
+
+  /** A model leaves its policies by no other name, and its versions by no deletion that its policies would not allow one by one. */
+  async #governed(command: ModelsCommand, actor: string): Promise<ModelsCommand> {
+    if (command.type !== 'RenameModel' && command.type !== 'DeleteModel') return command;
+    const rules = await this.policies.rules(command.name);
+    if (command.type === 'DeleteModel') {
+      return { ...command, forbiddenBy: rules.find((rule) => !matchesAny(rule.rollback, actor))?.policy };
+    }
+    const other = await this.policies.rules(command.newName);
+    const isIn = (list: readonly Rule[], { policy }: Rule): boolean => list.some((rule) => rule.policy === policy);
+    const changed = [...rules.filter((rule) => !isIn(other, rule)), ...other.filter((rule) => !isIn(rules, rule))];
+    return { ...command, forbiddenBy: changed[0]?.policy };
   }
 
   /** The id behind a name. A name that looks free may only be so here: before saying so, this process reads to the log's end. */
@@ -82,6 +111,9 @@ export class RegistryCommands {
     return this.view.model(name)?.registered.modelId;
   }
 }
+
+/** Commands that policies may have a say in. */
+const GOVERNED: ReadonlySet<ModelCommand['type']> = new Set(['MoveVersion', 'AssignAlias', 'RemoveAlias', 'DeleteVersion']);
 
 function written<E extends Event, R extends RegistryRejection>(outcome: CommandOutcome<E, R>): Written<E | undefined> {
   if (outcome.kind === 'rejected') return outcome;

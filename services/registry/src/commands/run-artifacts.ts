@@ -1,23 +1,101 @@
 import type { Command, Decider, DecisionReplica, Event, Rejection } from '@millrace/kernel';
 import type { RunArtifactUri } from './source-resolver.js';
 
-/** All the registry wants to know of another domain's run: where its artifacts are. `null` until it is created. */
-type RunArtifacts = string | null;
+/** A dataset a run named as its input. */
+export interface RunDataset {
+  readonly name: string;
+  readonly digest: string;
+  /** What it was for, as the client says (`training`, `eval`); `null` when it does not. */
+  readonly context: string | null;
+}
+
+/** What the registry wants to know of another domain's run. */
+export interface RunFacts {
+  readonly artifactUri: string;
+  readonly experimentId: string;
+  readonly startTime: number;
+  name: string;
+  status: string;
+  endTime: number | null;
+  datasets?: RunDataset[];
+  /** Ids of the platform's own training sets it was trained on. */
+  trainingSets?: string[];
+}
+
+type RunState = RunFacts | null;
+
+/** Params and tags in which a run names its training set. */
+const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet', 'millrace.training_set'];
+const CONTEXT_TAG = 'mlflow.data.context';
+/** More say nothing for a check or a lineage, and a run's facts are kept in memory. */
+const MOST_DATASETS = 100;
+
+interface CreatedData extends Pick<RunFacts, 'artifactUri' | 'experimentId' | 'startTime' | 'name'> {
+  readonly tags?: Readonly<Record<string, string>>;
+}
 
 /** Folds `run/<id>` of the tracking decisions. It decides nothing: runs are not the registry's. */
-export const runArtifacts: Decider<RunArtifacts, Command, Event, Rejection> = {
+export const runFacts: Decider<RunState, Command, Event, Rejection> = {
   initial: () => null,
-  evolve: (state, event) => (event.type === 'RunCreated' ? ((event.data as { artifactUri?: unknown }).artifactUri as RunArtifacts) : state),
+  evolve: (state, event) => {
+    if (event.type === 'RunCreated') {
+      const { artifactUri, experimentId, startTime, name, tags } = event.data as CreatedData;
+      return withTrainingSets({ artifactUri, experimentId, startTime, name, status: 'RUNNING', endTime: null }, tags ?? {});
+    }
+    if (!state) return state;
+    switch (event.type) {
+      case 'RunUpdated':
+      case 'RunFinished': {
+        const { status, endTime, name } = event.data as { status: string | null; endTime: number | null; name: string | null };
+        state.status = status ?? state.status;
+        state.endTime = endTime ?? state.endTime;
+        state.name = name ?? state.name;
+        return state;
+      }
+      case 'RunAnnotated': {
+        const { params, tags } = event.data as Readonly<Record<'params' | 'tags', Readonly<Record<string, string>>>>;
+        return withTrainingSets(withTrainingSets(state, params), tags);
+      }
+      case 'DatasetsLogged': {
+        const { inputs } = event.data as { inputs: readonly { name: string; digest: string; tags: Readonly<Record<string, string>> }[] };
+        const added = inputs.map(({ name, digest, tags }) => ({ name, digest, context: tags[CONTEXT_TAG] ?? null }));
+        state.datasets = [...(state.datasets ?? []), ...added].slice(0, MOST_DATASETS);
+        return state;
+      }
+      default:
+        return state;
+    }
+  },
   decide: () => {
     throw new TypeError('the registry decides nothing about runs');
   },
 };
 
+function withTrainingSets(state: RunFacts, values: Readonly<Record<string, string>>): RunFacts {
+  for (const key of TRAINING_SET_KEYS) {
+    const id = values[key];
+    if (id === undefined || id === '' || state.trainingSets?.includes(id)) continue;
+    state.trainingSets = [...(state.trainingSets ?? []), id].slice(0, MOST_DATASETS);
+  }
+  return state;
+}
+
+/** The tracking decisions as the registry follows them. */
+export interface FollowedTracking {
+  readonly replica: DecisionReplica;
+  barrier(): Promise<void>;
+}
+
+/** A run as far as this process has read. */
+export function runFactsOf(tracking: FollowedTracking, runId: string): RunFacts | undefined {
+  if (!/^[\w-]{1,256}$/.test(runId)) return undefined;
+  return (tracking.replica.subject(`run/${runId}`).state as RunState) ?? undefined;
+}
+
 /** Where a run keeps its artifacts, by the tracking decisions the log holds at the moment of asking. */
-export function runArtifactUris(tracking: { readonly replica: DecisionReplica; barrier(): Promise<void> }): RunArtifactUri {
+export function runArtifactUris(tracking: FollowedTracking): RunArtifactUri {
   return async (runId) => {
-    if (!/^[\w-]{1,256}$/.test(runId)) return undefined;
     await tracking.barrier();
-    return (tracking.replica.subject(`run/${runId}`).state as RunArtifacts) ?? undefined;
+    return runFactsOf(tracking, runId)?.artifactUri;
   };
 }

@@ -1,4 +1,5 @@
 import type { DecisionReplica } from '@millrace/kernel';
+import type { GovernedModel } from '../domain/governance/governance.state.js';
 import { modelNamed, MODELS, type Models, type RegisteredModel } from '../domain/models/models.decider.js';
 import { aliasesOf, type Model, type ModelVersion } from '../domain/model/model.decider.js';
 
@@ -12,7 +13,7 @@ export interface RegistryLog {
 export interface ModelView {
   readonly registered: RegisteredModel;
   readonly model: Model;
-  /** When the model, a version, a stage or an alias last changed. */
+  /** When the model last changed, or a version came, went or moved. */
   readonly updatedAt: number;
 }
 
@@ -42,6 +43,11 @@ export class RegistryView {
     const found = this.model(name);
     const one = found?.model.versions.get(version);
     return found && one && versionView(found, one);
+  }
+
+  /** A model with what policies need to know of it, by its id. */
+  governed(modelId: string): GovernedModel {
+    return this.log.replica.subject(`model/${modelId}`).state as GovernedModel;
   }
 
   *models(): Generator<ModelView> {

@@ -90,7 +90,7 @@ export class TrackingCommands {
 
   /** Any change of one run that has no metric points. */
   async run(runId: string, command: RunCommand, metadata: CommandMetadata): Promise<Written> {
-    if (command.type !== 'DeleteRun' && command.type !== 'RestoreRun') {
+    if (command.type !== 'DeleteRun' && command.type !== 'RestoreRun' && command.type !== 'PurgeRun') {
       const refused = await this.#refuseInactive(runId);
       if (refused) return refused;
     }

@@ -76,6 +76,12 @@ export class LatestMetrics {
     );
   }
 
+  /** Forgets every run; the positions stay. */
+  async clear(): Promise<void> {
+    this.#cache.clear();
+    await this.store.clear();
+  }
+
   #metrics(runId: string): MetricsOfRun {
     return this.#cache.get(runId) ?? (this.store.subject(runId)?.state as MetricsOfRun | undefined) ?? new Map<string, StoredPoint>();
   }

@@ -45,6 +45,7 @@ export class RunStatesProjection {
       end_time: state.endTime,
       artifact_uri: state.artifactUri,
       deleted: state.deleted,
+      purged: state.purged ?? false,
       params: Object.fromEntries(state.params),
       tags: Object.fromEntries(state.tags),
       'datasets.name': state.datasets.map((input) => input.name),

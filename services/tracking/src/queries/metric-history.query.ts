@@ -27,6 +27,7 @@ export async function metricHistory(store: OfflineStore, request: HistoryRequest
 
 const NAMED: Readonly<Record<string, number>> = { nan: NaN, '-nan': NaN, inf: Infinity, '+inf': Infinity, '-inf': -Infinity };
 
-function doubleOf(text: string): number {
+/** A double as ClickHouse writes it as text. */
+export function doubleOf(text: string): number {
   return NAMED[text] ?? Number(text);
 }

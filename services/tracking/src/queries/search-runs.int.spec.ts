@@ -42,6 +42,7 @@ describe('searchRuns on ClickHouse', () => {
     store = await openOfflineStore({ path: directory.path, threads: 4 });
     await migrate(store, offlineStoreMigrations);
     await migrate(store, { name: 'tracking', directory: new URL('../migrations/', import.meta.url) });
+    await migrate(store, { name: 'tracking-purge', directory: new URL('../migrations/purge/', import.meta.url) });
     await store.insert('millrace.run_states', RUNS.flatMap(statesOf), 'runs');
     await store.insert('millrace.metric_points', RUNS.flatMap(pointsOf), 'points');
   }, 60_000);

@@ -36,12 +36,20 @@ export interface RunSearch {
   readonly criteria: readonly RunCriterion[];
   readonly orders: readonly RunOrder[];
   readonly limit: number;
+  /** The run after which the page begins; where it is no longer found, the page begins at `offset`. */
+  readonly after?: string | undefined;
   readonly offset: number;
 }
 
 /** Ids of the runs that match, in order; one more than `limit` when there are more. */
 export async function searchRuns(store: OfflineStore, search: RunSearch): Promise<string[]> {
-  const { sql, parameters } = searchRunsSql(search);
+  let { offset } = search;
+  if (search.after !== undefined) {
+    const { sql, parameters } = runRankSql(search, search.after);
+    const [found] = await store.query<{ rank: string }>(sql, parameters);
+    offset = found ? Number(found.rank) : offset;
+  }
+  const { sql, parameters } = searchRunsSql({ ...search, offset });
   const rows = await store.query<{ id: string }>(sql, parameters);
   return rows.map((row) => row.id);
 }
@@ -54,9 +62,27 @@ export function readsMetrics(search: Pick<RunSearch, 'criteria' | 'orders'>): bo
 /** The statement. Names of runs come from the client only as bound parameters. */
 export function searchRunsSql(search: RunSearch): { sql: string; parameters: SqlParameters } {
   const binder = new Binder();
+  const { matching, ordering } = clauses(search, binder);
+  const sql = `SELECT run_id AS id
+${matching}
+ORDER BY ${ordering}
+LIMIT ${binder.bind('UInt64', search.limit + 1)} OFFSET ${binder.bind('UInt64', search.offset)}`;
+  return { sql, parameters: binder.parameters };
+}
+
+/** How many runs come before a run in the order of a search, itself included. */
+export function runRankSql(search: RunSearch, runId: string): { sql: string; parameters: SqlParameters } {
+  const binder = new Binder();
+  const { matching, ordering } = clauses(search, binder);
+  const ranked = `SELECT run_id AS id, row_number() OVER (ORDER BY ${ordering}) AS rank\n${matching}`;
+  return { sql: `SELECT rank FROM (\n${ranked}\n) WHERE id = ${binder.bind('String', runId)}`, parameters: binder.parameters };
+}
+
+function clauses(search: RunSearch, binder: Binder): { matching: string; ordering: string } {
   const { activeIn, deletedIn, allIn } = search;
   const experiments = binder.bind('Array(String)', [...activeIn, ...deletedIn, ...allIn]);
   const where = [
+    'NOT purged',
     `(experiment_id IN ${binder.bind('Array(String)', allIn)}` +
       ` OR (experiment_id IN ${binder.bind('Array(String)', activeIn)} AND NOT deleted)` +
       ` OR (experiment_id IN ${binder.bind('Array(String)', deletedIn)} AND deleted))`,
@@ -67,18 +93,15 @@ export function searchRunsSql(search: RunSearch): { sql: string; parameters: Sql
   if (!search.orders.some(({ by, key }) => by === 'attribute' && key === 'start_time')) ordering.push('start_time DESC');
   if (!search.orders.some(({ by, key }) => by === 'attribute' && key === 'run_id')) ordering.push('run_id');
   // The narrow columns say which row of a run is the last; only those rows' wide columns are read.
-  const sql = `SELECT run_id AS id
-FROM (
+  const matching = `FROM (
   SELECT * FROM millrace.run_states
   WHERE experiment_id IN ${experiments} AND (run_id, sequence) IN (
     SELECT run_id, max(sequence) FROM millrace.run_states WHERE experiment_id IN ${experiments} GROUP BY run_id)
   LIMIT 1 BY run_id
 ) AS runs
 ${joins.join('\n')}
-WHERE ${where.join('\n  AND ')}
-ORDER BY ${ordering.join(', ')}
-LIMIT ${binder.bind('UInt64', search.limit + 1)} OFFSET ${binder.bind('UInt64', search.offset)}`;
-  return { sql, parameters: binder.parameters };
+WHERE ${where.join('\n  AND ')}`;
+  return { matching, ordering: ordering.join(', ') };
 }
 
 class Binder {

@@ -63,7 +63,8 @@ export class TrackingView {
   }
 
   run(runId: string): Run | undefined {
-    return (this.options.log.replica.subject(`run/${runId}`).state as RunState) ?? undefined;
+    const run = this.options.log.replica.subject(`run/${runId}`).state as RunState;
+    return run === null || run.purged ? undefined : run;
   }
 
   isActive(run: Run): boolean {

@@ -40,6 +40,14 @@ export function feastErrorHandler(onDefect: (error: unknown, request: FastifyReq
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     // Fastify's own errors say `statusCode`, problems `status`.
     const { statusCode, status = statusCode } = error as { statusCode?: number; status?: number };
+    // Who may come in is FastAPI's affair in Feast's server, not its own: those refusals are FastAPI's `detail`.
+    if ((status === 401 || status === 403) && error instanceof Error) {
+      void reply
+        .code(status)
+        .header('content-type', 'application/json')
+        .send(JSON.stringify({ detail: error.message }));
+      return;
+    }
     const isClient = status !== undefined && status < 500 && error instanceof Error;
     const known = faultToFeastError(error) ?? (isClient ? { status, message: error.message } : undefined);
     if (!known || known.status === 500) onDefect(error, request);

@@ -86,7 +86,8 @@ export function oipError(onDefect: (error: unknown, request: FastifyRequest) => 
       void reply.code(OIP_STATUS[error.code]).send({ error: error.message });
       return;
     }
-    const { statusCode, message } = error as { statusCode?: number; message?: string };
+    // Fastify's own errors say `statusCode`, problems (who may come in) `status`.
+    const { status, statusCode = status, message } = error as { status?: number; statusCode?: number; message?: string };
     if (statusCode !== undefined && statusCode < 500) {
       void reply.code(statusCode).send({ error: message });
       return;

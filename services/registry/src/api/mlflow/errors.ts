@@ -1,4 +1,5 @@
 import { MlflowError, type MlflowErrorCode } from '@millrace/mlflow-protocol';
+import { POLICY_CODES } from './policy-errors.js';
 import type { RegistryRejection, Written } from '../../commands/registry-commands.js';
 
 /** What an MLflow client is told of each rejection. */
@@ -6,8 +7,10 @@ const CODES: Readonly<Record<RegistryRejection['code'], MlflowErrorCode>> = {
   MR_REGISTRY_MODEL_NAME_TAKEN: 'RESOURCE_ALREADY_EXISTS',
   MR_REGISTRY_MODEL_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
   MR_REGISTRY_VERSION_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
+  MR_REGISTRY_VERSION_EXISTS: 'RESOURCE_CONFLICT',
   // MLflow's own server answers 500 here; the request is what is wrong.
   MR_REGISTRY_STAGE_CANNOT_ARCHIVE: 'INVALID_PARAMETER_VALUE',
+  ...POLICY_CODES,
 };
 
 /** What a write gave, or its rejection as the error the client is sent. */

@@ -1,4 +1,4 @@
-import { invalid, offsetOf, pageOf, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { cursorOf, invalid, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { ModelsCommand } from '../../domain/models/models.decider.js';
 import { latestByStage, versionView, type ModelView } from '../../queries/registry-view.js';
 import type { RegistryApi } from './context.js';
@@ -76,10 +76,10 @@ export function modelRoutes(api: RegistryApi): MlflowRoute[] {
       path: 'registered-models/search',
       handle: async ({ fields }) => {
         const limit = maxResultsOf(fields, LIMITS.modelsByDefault, LIMITS.modelsPerPage);
-        const offset = offsetOf(fields.string('page_token'));
+        const cursor = cursorOf(fields.string('page_token'));
         const [matches, order] = [modelTest(fields.string('filter') ?? ''), modelOrder(fields.strings('order_by'))];
         await view.upToDate();
-        const page = pageOf([...view.models()].filter(matches).sort(order), offset, limit);
+        const page = pageAfter([...view.models()].filter(matches).sort(order), cursor, limit, ({ registered }) => registered.modelId);
         return { registered_models: page.items.map(modelJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
       },
     },

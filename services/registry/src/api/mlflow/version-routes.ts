@@ -1,11 +1,13 @@
-import { invalid, offsetOf, pageOf, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { cursorOf, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { ModelCommand } from '../../domain/model/model.decider.js';
 import type { VersionView } from '../../queries/registry-view.js';
 import type { RegistryApi } from './context.js';
 import { valueOf, versionNotFound } from './errors.js';
 import { maxResultsOf, nameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
+import { downloadUriOf } from './download-uri.js';
 import { LIMITS } from './limits.js';
 import { versionOrder, versionTest } from './search.js';
+import { versionSourceOf } from './version-source.js';
 import { versionJson } from './wire.js';
 
 /** Versions of registered models. */
@@ -44,8 +46,8 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
       path: 'model-versions/create',
       handle: async ({ fields, request, reply }) => {
         const name = nameOf(fields);
-        const source = sourceOf(fields);
         const runId = fields.string('run_id') || null;
+        const source = await versionSourceOf(fields, runId, api.runArtifactUri);
         const runLink = fields.string('run_link') || null;
         const version = { source, runId, runLink, description: fields.string('description') ?? null, tags: tagsOf(fields) };
         const { value, position } = valueOf(await commands.registerVersion(name, version, api.metadata(request)));
@@ -57,17 +59,17 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
     {
       method: 'GET',
       path: 'model-versions/get-download-uri',
-      handle: async ({ fields }) => ({ artifact_uri: (await read(fields)).version.source }),
+      handle: async ({ fields }) => ({ artifact_uri: downloadUriOf(view, await read(fields)) }),
     },
     {
       method: 'GET',
       path: 'model-versions/search',
       handle: async ({ fields }) => {
         const limit = maxResultsOf(fields, LIMITS.versionsByDefault, LIMITS.versionsPerPage);
-        const offset = offsetOf(fields.string('page_token'));
+        const cursor = cursorOf(fields.string('page_token'));
         const [matches, order] = [versionTest(fields.string('filter') ?? ''), versionOrder(fields.strings('order_by'))];
         await view.upToDate();
-        const page = pageOf([...view.versions()].filter(matches).sort(order), offset, limit);
+        const page = pageAfter([...view.versions()].filter(matches).sort(order), cursor, limit, idOfVersion);
         return { model_versions: page.items.map(versionJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
       },
     },
@@ -92,24 +94,6 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
   ];
 }
 
-/** A source the server could be made to read files by is refused: a local path is the client's, not the server's. */
-function sourceOf(fields: Fields): string {
-  const source = fields.requiredString('source');
-  const isLocal = source.startsWith('/') || /^file:/i.test(source) || !/^[a-z][a-z0-9+.-]*:/i.test(source);
-  if (isLocal) {
-    throw invalid(
-      `Invalid model version source: '${source}'. To use a local path as a model version source, log the model to a run of this server first ` +
-        'and register it from there (runs:/<run_id>/<path> or mlflow-artifacts:/...).',
-    );
-  }
-  if (/(^|[/\\])\.\.([/\\]|$)/.test(decoded(source))) throw invalid(`Invalid model version source: '${source}'. It cannot hold '..'.`);
-  return source;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+function idOfVersion({ registered, version }: VersionView): string {
+  return `${registered.modelId}/${version.version}`;
 }

@@ -1,5 +1,5 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
-import type { ModelEvent, Stage, VersionRegistered } from './model.events.js';
+import type { ImportedVersion, ModelEvent, Stage, VersionRegistered } from './model.events.js';
 
 export interface ModelVersion extends Omit<VersionRegistered, 'name' | 'tags' | 'description'> {
   description: string | null;
@@ -17,12 +17,14 @@ export interface Model {
   lastVersion: number;
   readonly versions: Map<number, ModelVersion>;
   readonly aliases: Map<string, number>;
-  /** When a version, stage or alias last changed; 0 before the first. */
+  /** When a version last came, went or moved; 0 before the first. What is said about a version does not count. */
   updatedAt: number;
 }
 
 export type ModelCommand =
-  | (Command<'RegisterVersion'> & Omit<VersionRegistered, 'version'>)
+  | (Command<'RegisterVersion'> & Omit<VersionRegistered, 'version' | 'imported'>)
+  /** A version of another server, under the number it has there. */
+  | (Command<'ImportVersion'> & Omit<VersionRegistered, 'imported'> & { readonly imported: ImportedVersion })
   | (Command<'DescribeVersion'> & { readonly version: number; readonly description: string })
   | (Command<'TagVersion'> & { readonly version: number; readonly key: string; readonly value: string })
   | (Command<'UntagVersion'> & { readonly version: number; readonly key: string })
@@ -31,7 +33,7 @@ export type ModelCommand =
   | (Command<'AssignAlias'> & { readonly alias: string; readonly version: number })
   | (Command<'RemoveAlias'> & { readonly alias: string });
 
-export type ModelRejection = Rejection<'MR_REGISTRY_VERSION_NOT_FOUND' | 'MR_REGISTRY_STAGE_CANNOT_ARCHIVE'>;
+export type ModelRejection = Rejection<'MR_REGISTRY_VERSION_NOT_FOUND' | 'MR_REGISTRY_VERSION_EXISTS' | 'MR_REGISTRY_STAGE_CANNOT_ARCHIVE'>;
 
 type ModelDecision = Decision<ModelEvent, ModelRejection>;
 
@@ -40,18 +42,19 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
   initial: () => ({ lastVersion: 0, versions: new Map(), aliases: new Map(), updatedAt: 0 }),
 
   evolve(state, event, { time, actor }) {
-    state.updatedAt = time;
     if (event.type === 'VersionRegistered') {
       const { name: _, tags, ...registered } = event.data;
-      const version = {
+      const { imported } = registered;
+      const version: ModelVersion = {
         ...registered,
-        stage: 'None',
-        createdAt: time,
-        updatedAt: time,
-        actor,
+        stage: imported?.stage ?? 'None',
+        createdAt: imported?.createdAt ?? time,
+        updatedAt: imported?.updatedAt ?? time,
+        actor: imported?.userId ?? actor,
         tags: new Map(Object.entries(tags)),
-      } as const;
-      state.versions.set(version.version, { ...version });
+      };
+      state.updatedAt = imported ? Math.max(state.updatedAt, imported.updatedAt) : time;
+      state.versions.set(version.version, version);
       state.lastVersion = version.version;
       return state;
     }
@@ -70,6 +73,7 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
         version.tags.delete(event.data.key);
         return state;
       case 'VersionMoved':
+        state.updatedAt = time;
         version.stage = event.data.to;
         version.updatedAt = time;
         for (const number of event.data.archived) {
@@ -78,6 +82,7 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
         }
         return state;
       case 'VersionDeleted':
+        state.updatedAt = time;
         state.versions.delete(version.version);
         for (const alias of event.data.aliases) state.aliases.delete(alias);
         return state;
@@ -95,6 +100,7 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
       const { type: _, ...registered } = command;
       return accept('VersionRegistered', { version: state.lastVersion + 1, ...registered });
     }
+    if (command.type === 'ImportVersion') return importVersion(command, state);
     if (command.type === 'RemoveAlias') {
       const version = state.aliases.get(command.alias);
       return version === undefined ? unchanged : accept('AliasRemoved', { alias: command.alias, version });
@@ -131,6 +137,15 @@ export function aliasesOf(state: Model, version: number): string[] {
     .filter(([, target]) => target === version)
     .map(([alias]) => alias)
     .sort();
+}
+
+/** Numbers only go up here as well, so versions are brought in the order of their numbers; one that is here already is left as it is. */
+function importVersion(command: Extract<ModelCommand, { type: 'ImportVersion' }>, state: Model): ModelDecision {
+  const { type: _, ...registered } = command;
+  if (state.versions.get(command.version)?.imported?.origin === command.imported.origin) return unchanged;
+  if (command.version > state.lastVersion) return accept('VersionRegistered', registered);
+  const message = `Version ${command.version} of ${command.name} was given here already; the last number given is ${state.lastVersion}`;
+  return reject('MR_REGISTRY_VERSION_EXISTS', message, { version: command.version });
 }
 
 function move(command: Extract<ModelCommand, { type: 'MoveVersion' }>, version: ModelVersion, state: Model): ModelDecision {

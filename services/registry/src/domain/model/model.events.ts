@@ -36,6 +36,18 @@ export interface VersionRegistered {
   readonly runLink: string | null;
   readonly description: string | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** Of one that was brought from another server. */
+  readonly imported?: ImportedVersion;
+}
+
+/** Where and when a version was made that was brought here. Times are milliseconds since the epoch. */
+export interface ImportedVersion {
+  readonly origin: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Its stage there, with which it begins here. */
+  readonly stage: Stage;
+  readonly userId: string;
 }
 
 export interface VersionDescribed {
@@ -60,6 +72,12 @@ export interface VersionMoved {
   readonly to: Stage;
   /** Versions that were in stage `to` before and were moved to Archived by the same decision. */
   readonly archived: readonly number[];
+  /** The promotion request that is fulfilled by it, if it is one. */
+  readonly request?: number;
+  /** Why, where somebody said so. */
+  readonly reason?: string;
+  /** The version that turned out bad, when this goes back to an earlier one. */
+  readonly rollsBack?: number;
 }
 
 export interface VersionDeleted {
@@ -73,6 +91,12 @@ export interface AliasAssigned {
   readonly version: number;
   /** The version the alias pointed to until now. */
   readonly previous: number | null;
+  /** The promotion request that is fulfilled by it, if it is one. */
+  readonly request?: number;
+  /** Why, where somebody said so. */
+  readonly reason?: string;
+  /** The version that turned out bad, when this goes back to an earlier one. */
+  readonly rollsBack?: number;
 }
 
 export interface AliasRemoved {

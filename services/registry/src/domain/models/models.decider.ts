@@ -1,5 +1,5 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
-import type { ModelsEvent } from './models.events.js';
+import type { ImportedModel, ModelsEvent } from './models.events.js';
 
 export const MODELS = 'models/catalog';
 
@@ -25,14 +25,18 @@ export type ModelsCommand =
       readonly name: string;
       readonly description: string | null;
       readonly tags: Readonly<Record<string, string>>;
+      /** Of a model that is brought from another server. */
+      readonly imported?: ImportedModel;
     })
-  | (Command<'RenameModel'> & { readonly name: string; readonly newName: string })
+  /** `forbiddenBy`: a policy that the model would leave, or come under, by it. */
+  | (Command<'RenameModel'> & { readonly name: string; readonly newName: string; readonly forbiddenBy?: string | undefined })
   | (Command<'DescribeModel'> & { readonly name: string; readonly description: string })
   | (Command<'TagModel'> & { readonly name: string; readonly key: string; readonly value: string })
   | (Command<'UntagModel'> & { readonly name: string; readonly key: string })
-  | (Command<'DeleteModel'> & { readonly name: string });
+  /** `forbiddenBy`: a policy that does not let the actor take its versions away. */
+  | (Command<'DeleteModel'> & { readonly name: string; readonly forbiddenBy?: string | undefined });
 
-export type ModelsRejection = Rejection<'MR_REGISTRY_MODEL_NAME_TAKEN' | 'MR_REGISTRY_MODEL_NOT_FOUND'>;
+export type ModelsRejection = Rejection<'MR_REGISTRY_MODEL_NAME_TAKEN' | 'MR_REGISTRY_MODEL_NOT_FOUND' | 'MR_REGISTRY_POLICY_FORBIDDEN'>;
 
 type ModelsDecision = Decision<ModelsEvent, ModelsRejection>;
 
@@ -42,8 +46,9 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
 
   evolve(state, event, { time }) {
     if (event.type === 'ModelRegistered') {
-      const { modelId, name, description, tags } = event.data;
-      const model = { modelId, name, description, createdAt: time, updatedAt: time, tags: new Map(Object.entries(tags)) };
+      const { modelId, name, description, tags, imported } = event.data;
+      const [createdAt, updatedAt] = [imported?.createdAt ?? time, imported?.updatedAt ?? time];
+      const model = { modelId, name, description, createdAt, updatedAt, tags: new Map(Object.entries(tags)) };
       state.byId.set(modelId, model);
       state.idOfName.set(name, modelId);
       return state;
@@ -76,8 +81,8 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
 
   decide(command, state): ModelsDecision {
     if (command.type === 'RegisterModel') {
-      const { modelId, name, description, tags } = command;
-      return state.idOfName.has(name) ? nameTaken(name) : accept('ModelRegistered', { modelId, name, description, tags });
+      const { type: _, ...registered } = command;
+      return state.idOfName.has(command.name) ? nameTaken(command.name) : accept('ModelRegistered', registered);
     }
     const model = modelNamed(state, command.name);
     if (!model) return modelNotFound(command.name);
@@ -85,6 +90,8 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
     switch (command.type) {
       case 'RenameModel':
         if (command.newName === model.name) return unchanged;
+        if (command.forbiddenBy !== undefined)
+          return forbidden(command.forbiddenBy, `Registered Model ${model.name} cannot be renamed to ${command.newName}`);
         if (state.idOfName.has(command.newName)) return nameTaken(command.newName);
         return accept('ModelRenamed', { modelId, from: model.name, to: command.newName });
       case 'DescribeModel':
@@ -96,6 +103,7 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
       case 'UntagModel':
         return model.tags.has(command.key) ? accept('ModelUntagged', { modelId, key: command.key }) : unchanged;
       case 'DeleteModel':
+        if (command.forbiddenBy !== undefined) return forbidden(command.forbiddenBy, `Registered Model ${model.name} cannot be deleted`);
         return accept('ModelDeleted', { modelId, name: model.name });
     }
   },
@@ -109,6 +117,12 @@ export function modelNamed(state: Models, name: string): RegisteredModel | undef
 /** The refusal to do anything with a model that is not registered. */
 export function modelNotFound(name: string): { kind: 'reject'; rejection: Rejection<'MR_REGISTRY_MODEL_NOT_FOUND'> } {
   return reject('MR_REGISTRY_MODEL_NOT_FOUND', `Registered Model with name=${name} not found`, { name });
+}
+
+function forbidden(policy: string, what: string): ModelsDecision {
+  return reject('MR_REGISTRY_POLICY_FORBIDDEN', `${what}: policy ${policy} governs it; change the Policy first, or ask who may roll back`, {
+    policy,
+  });
 }
 
 function nameTaken(name: string): ModelsDecision {

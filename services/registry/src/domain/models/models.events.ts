@@ -19,6 +19,15 @@ export interface ModelRegistered {
   readonly name: string;
   readonly description: string | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** Of one that was brought from another server. */
+  readonly imported?: ImportedModel;
+}
+
+/** Where and when a model was made that was brought here. Times are milliseconds since the epoch. */
+export interface ImportedModel {
+  readonly origin: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
 }
 
 export interface ModelRenamed {

@@ -1,31 +1,24 @@
 import { type ArtifactInfo, type ArtifactStore, joinArtifactPath } from '@millrace/artifact-store';
-import { invalid, MlflowError, proxiedArtifactPath, sendMlflowError, type MlflowRoute } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  proxiedArtifactPath,
+  safeArtifactPath,
+  sendArtifactFile,
+  sendMlflowError,
+  type Fields,
+  type MlflowRoute,
+} from '@millrace/mlflow-protocol';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrackingApi } from './context.js';
 import { runNotFound } from './errors.js';
 import { runIdOf } from './fields.js';
+import { registerMultipart, signedUrl } from './multipart-routes.js';
 
 const PROXY_PREFIXES = ['/api/2.0/mlflow-artifacts', '/ajax-api/2.0/mlflow-artifacts'];
 
-/** Types a browser may show are still sent as attachments: an artifact must not run as a page of this server. */
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  csv: 'text/csv',
-  gif: 'image/gif',
-  jpeg: 'image/jpeg',
-  jpg: 'image/jpeg',
-  json: 'application/json',
-  log: 'text/plain',
-  md: 'text/plain',
-  pdf: 'application/pdf',
-  png: 'image/png',
-  py: 'text/plain',
-  svg: 'image/svg+xml',
-  txt: 'text/plain',
-  webp: 'image/webp',
-  yaml: 'text/plain',
-  yml: 'text/plain',
-};
+const MOST_UPLOADED_BYTES = 10 << 20;
+const SIGNED_SECONDS = 900;
 
 /** `artifacts/list` of a run. */
 export function runArtifactRoutes(api: TrackingApi): MlflowRoute[] {
@@ -36,11 +29,20 @@ export function runArtifactRoutes(api: TrackingApi): MlflowRoute[] {
       handle: async ({ fields }) => {
         const [runId, below] = [runIdOf(fields), fields.string('path') ?? ''];
         const { artifactUri, root } = await runArtifacts(api, runId);
-        const children = await api.artifacts.list(joinArtifactPath(root, checked(below)));
+        const children = await api.artifacts.list(joinArtifactPath(root, safeArtifactPath(below)));
         return { root_uri: artifactUri, files: children.map((child) => fileJson(child, child.path.slice(root.length + 1))) };
       },
     },
+    { method: 'POST', path: 'artifacts/presigned-upload-url', handle: ({ fields }) => presigned(api, 'PUT', fields) },
+    { method: 'POST', path: 'artifacts/presigned-download-url', handle: ({ fields }) => presigned(api, 'GET', fields) },
   ];
+}
+
+async function presigned(api: TrackingApi, method: 'GET' | 'PUT', fields: Fields): Promise<object> {
+  const below = safeArtifactPath(fields.requiredString('path'));
+  const { root } = await runArtifacts(api, runIdOf(fields));
+  const seconds = fields.integer('expiration') ?? SIGNED_SECONDS;
+  return { presigned_url: await signedUrl(api.artifacts, method, joinArtifactPath(root, below), seconds), headers: {} };
 }
 
 /**
@@ -56,56 +58,55 @@ export function registerArtifactProxy(server: FastifyInstance, api: TrackingApi)
     scope.setErrorHandler((error, request, reply) => sendMlflowError(error, request, reply, (defect, at) => api.onDefect(defect, at)));
     for (const prefix of PROXY_PREFIXES) {
       scope.get(`${prefix}/artifacts`, (request, reply) => list(api.artifacts, request, reply));
-      scope.get(`${prefix}/artifacts/*`, (request, reply) => download(api.artifacts, checked(wildcard(request)), reply));
+      scope.get(`${prefix}/artifacts/*`, (request, reply) => sendArtifactFile(api.artifacts, safeArtifactPath(wildcard(request)), reply));
       scope.put(`${prefix}/artifacts/*`, { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request, reply) => {
-        await api.artifacts.put(checked(wildcard(request)), (request.body as Readable | undefined) ?? Buffer.alloc(0));
+        await api.artifacts.put(safeArtifactPath(wildcard(request)), (request.body as Readable | undefined) ?? Buffer.alloc(0));
         return json(reply, {});
       });
       scope.delete(`${prefix}/artifacts/*`, async (request, reply) => {
-        await api.artifacts.remove(checked(wildcard(request)));
+        await api.artifacts.remove(safeArtifactPath(wildcard(request)));
         return json(reply, {});
       });
-      for (const step of ['create', 'complete', 'abort']) {
-        scope.post(`${prefix}/mpu/${step}/*`, () => {
-          throw new MlflowError(
-            'NOT_IMPLEMENTED',
-            'Multipart uploads are not needed here: uploads of any size are streamed; send the file with PUT.',
-          );
-        });
-      }
+      registerMultipart(scope, api.artifacts, prefix);
+    }
+    for (const prefix of ['/api/2.0/mlflow', '/ajax-api/2.0/mlflow']) {
+      scope.post(`${prefix}/upload-artifact`, (request, reply) => uploadOfUi(api, request, reply));
     }
     scope.get('/get-artifact', async (request, reply) => {
       const { run_id: runId, run_uuid: runUuid, path } = request.query as Record<string, unknown>;
       const id = runId ?? runUuid;
       if (typeof id !== 'string' || typeof path !== 'string' || path === '') throw invalid('run_id and path are required.');
+      const below = safeArtifactPath(path);
       const { root } = await runArtifacts(api, id);
-      return download(api.artifacts, joinArtifactPath(root, checked(path)), reply);
+      return sendArtifactFile(api.artifacts, joinArtifactPath(root, below), reply);
     });
   });
 }
 
+/** A small file that MLflow's UI keeps with a run; its own bound holds, the proxy takes larger ones. */
+async function uploadOfUi(api: TrackingApi, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { run_uuid: runId, path } = request.query as Record<string, unknown>;
+  if (typeof runId !== 'string' || runId === '') throw invalid('Request must specify run_uuid.');
+  if (typeof path !== 'string' || path === '') throw invalid('Request must specify path.');
+  const below = safeArtifactPath(path);
+  const size = Number(request.headers['content-length'] ?? Number.NaN);
+  if (size > MOST_UPLOADED_BYTES) throw invalid('Artifact size is too large. Max size is 10MB.');
+  const body = request.body as Readable | undefined;
+  if (!body || size === 0) throw invalid('Request must specify data.');
+  const { root } = await runArtifacts(api, runId);
+  await api.artifacts.put(joinArtifactPath(root, below), body);
+  return json(reply, {});
+}
+
 async function list(store: ArtifactStore, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { path } = request.query as Record<string, unknown>;
-  const directory = typeof path === 'string' ? checked(path) : '';
+  const directory = typeof path === 'string' ? safeArtifactPath(path) : '';
   const children = await store.list(directory);
   return json(reply, { files: children.map((child) => fileJson(child, child.path.slice(directory === '' ? 0 : directory.length + 1))) });
 }
 
-async function download(store: ArtifactStore, path: string, reply: FastifyReply): Promise<FastifyReply> {
-  const info = await store.stat(path);
-  if (!info || info.isDirectory) throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `No such artifact: '${path}'`);
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  const type = CONTENT_TYPES[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream';
-  return reply
-    .header('content-type', type)
-    .header('content-length', info.size)
-    .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(name)}`)
-    .header('x-content-type-options', 'nosniff')
-    .send(await store.get(path));
-}
-
 /** Where a run keeps its artifacts, if that is this server's store. */
-async function runArtifacts(api: TrackingApi, runId: string): Promise<{ artifactUri: string; root: string }> {
+export async function runArtifacts(api: TrackingApi, runId: string): Promise<{ artifactUri: string; root: string }> {
   await api.view.upToDate();
   const run = api.view.run(runId);
   if (!run) throw runNotFound(runId);
@@ -113,15 +114,6 @@ async function runArtifacts(api: TrackingApi, runId: string): Promise<{ artifact
   if (root === undefined)
     throw invalid(`The artifacts of run ${runId} are at ${run.artifactUri}, outside this server's artifact store; read them there.`);
   return { artifactUri: run.artifactUri, root };
-}
-
-/** Clients send a directory's path with or without a slash at its end. */
-function checked(path: string): string {
-  const trimmed = path.replace(/\/+$/, '');
-  if (trimmed.split('/').some((segment) => segment === '..' || segment === '.') || /[\\\0]/.test(trimmed) || trimmed.startsWith('/')) {
-    throw invalid('Invalid path');
-  }
-  return trimmed;
 }
 
 function wildcard(request: FastifyRequest): string {

@@ -2,8 +2,8 @@ import {
   invalid,
   matchesNumber,
   matchesText,
-  offsetOf,
-  pageOf,
+  cursorOf,
+  pageAfter,
   parseFilter,
   parseOrderBy,
   type Fields,
@@ -23,7 +23,7 @@ export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
   const search = async ({ fields }: { fields: Fields }) => {
     const wanted = searchOf(fields);
     await view.upToDate();
-    const page = pageOf(searchExperiments(view.experiments(), wanted), wanted.offset, wanted.limit);
+    const page = pageAfter(searchExperiments(view.experiments(), wanted), wanted.cursor, wanted.limit, ({ id }) => id);
     return { experiments: page.items.map(experimentJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
   };
   return [
@@ -142,7 +142,7 @@ function searchOf(fields: Fields) {
   return {
     orders,
     limit: maxResultsOf(fields, LIMITS.experimentsByDefault, LIMITS.experimentsPerPage),
-    offset: offsetOf(fields.string('page_token')),
+    cursor: cursorOf(fields.string('page_token')),
     matches: (experiment: Experiment) =>
       (viewType === 'ALL' || experiment.deleted === (viewType === 'DELETED_ONLY')) && tests.every((test) => test(experiment)),
   };

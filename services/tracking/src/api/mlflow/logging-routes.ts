@@ -49,11 +49,19 @@ function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch
   };
 }
 
+/** An entry that lacks a field makes the whole list wrong, and is shown in it. */
+function checkPresent(fields: Fields, name: string, entries: readonly Fields[], required: readonly string[]): void {
+  if (entries.some((entry) => required.some((field) => !entry.has(field)))) throw fields.wrong(name);
+}
+
 function batchOf(fields: Fields): RunBatch {
   const [metrics, params, tags] = [fields.messages('metrics'), fields.messages('params'), fields.messages('tags')];
   checkBatchLimit('metrics', LIMITS.metricsPerBatch, metrics.length);
   checkBatchLimit('params', LIMITS.paramsPerBatch, params.length);
   checkBatchLimit('tags', LIMITS.tagsPerBatch, tags.length);
   checkBatchLimit('metrics, params, and tags', LIMITS.entitiesPerBatch, metrics.length + params.length + tags.length);
+  checkPresent(fields, 'metrics', metrics, ['key', 'value', 'timestamp']);
+  checkPresent(fields, 'params', params, ['key']);
+  checkPresent(fields, 'tags', tags, ['key']);
   return { metrics: metrics.map(metricOf), params: params.map(paramOf), tags: tags.map((tag) => tagOf(tag)) };
 }

@@ -2,16 +2,27 @@ import { registerMlflowRoutes, registerUnknownMlflowPaths, type MlflowRoute } fr
 import type { FastifyInstance } from 'fastify';
 import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
+import { importRoutes } from './import-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { loggingRoutes } from './logging-routes.js';
+import { promptlabRoutes } from './promptlab-routes.js';
 import { runRoutes } from './run-routes.js';
+import { uiRoutes } from './ui-routes.js';
 
 /** The MLflow version whose REST API this is; clients ask for it. */
 export const MLFLOW_VERSION = '2.9.2';
 
 /** Every MLflow endpoint of this service, in one list. */
 export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
-  return [...experimentRoutes(api), ...runRoutes(api), ...loggingRoutes(api), ...runArtifactRoutes(api)];
+  return [
+    ...experimentRoutes(api),
+    ...runRoutes(api),
+    ...loggingRoutes(api),
+    ...runArtifactRoutes(api),
+    ...uiRoutes(api),
+    ...promptlabRoutes(api),
+    ...importRoutes(api),
+  ];
 }
 
 /** Registers the MLflow endpoints on Fastify itself: they are hot, and speak MLflow's errors. */

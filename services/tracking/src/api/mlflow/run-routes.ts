@@ -1,4 +1,4 @@
-import { checkLength, invalid, offsetOf, pageToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, invalid, cursorOf, cursorToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { RunCommand } from '../../domain/run/run.decider.js';
 import type { DatasetInput } from '../../domain/run/run.events.js';
 import type { TrackingApi } from './context.js';
@@ -94,7 +94,7 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   const { view } = api;
   const viewType = viewTypeOf(fields, 'run_view_type');
   const limit = maxResultsOf(fields, LIMITS.runsByDefault, LIMITS.runsPerPage);
-  const offset = offsetOf(fields.string('page_token'));
+  const cursor = cursorOf(fields.string('page_token'));
   const criteria = criteriaOf(fields.string('filter') ?? '');
   const orders = ordersOf(fields.strings('order_by'));
   await view.upToDateWithMetrics();
@@ -110,15 +110,17 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
     DELETED_ONLY: { allIn: ids(true), activeIn: [], deletedIn: ids(false) },
   }[viewType];
   if (scope.allIn.length + scope.activeIn.length + scope.deletedIn.length === 0) return {};
-  const found = await api.searchRuns({ ...scope, criteria, orders, limit, offset });
+  const found = await api.searchRuns({ ...scope, criteria, orders, limit, ...cursor });
   const runs = found
     .slice(0, limit)
     .map((runId) => view.show(runId))
     .filter((shown) => shown !== undefined);
-  return { runs: runs.map(runJson), ...(found.length > limit ? { next_page_token: pageToken(offset + limit) } : {}) };
+  const last = found[limit - 1];
+  const isMore = found.length > limit && last !== undefined;
+  return { runs: runs.map(runJson), ...(isMore ? { next_page_token: cursorToken(last, cursor.offset + limit) } : {}) };
 }
 
-function datasetInputOf(fields: Fields): DatasetInput {
+export function datasetInputOf(fields: Fields): DatasetInput {
   const dataset = fields.message('dataset');
   if (!dataset) throw invalid('Dataset input must have a dataset associated with it.');
   const bounded = (name: string, limit: number): string => {

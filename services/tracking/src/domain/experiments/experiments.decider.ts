@@ -1,5 +1,5 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
-import type { ExperimentsEvent } from './experiments.events.js';
+import type { ExperimentsEvent, ImportedExperiment } from './experiments.events.js';
 
 export const EXPERIMENTS = 'experiments/catalog';
 export const DEFAULT_EXPERIMENT_ID = '0';
@@ -31,10 +31,13 @@ export type ExperimentsCommand =
       readonly artifactLocation: string | null;
       readonly artifactRoot: string;
       readonly tags: Readonly<Record<string, string>>;
+      /** Of an experiment that is brought from another server. */
+      readonly imported?: ImportedExperiment;
     })
   | (Command<'RenameExperiment'> & { readonly experimentId: string; readonly name: string })
   | (Command<'DeleteExperiment'> & { readonly experimentId: string })
   | (Command<'RestoreExperiment'> & { readonly experimentId: string })
+  | (Command<'PurgeExperiment'> & { readonly experimentId: string })
   | (Command<'TagExperiment'> & { readonly experimentId: string; readonly key: string; readonly value: string })
   | (Command<'UntagExperiment'> & { readonly experimentId: string; readonly key: string });
 
@@ -43,6 +46,7 @@ export type ExperimentsRejection = Rejection<
   | 'MR_TRACKING_EXPERIMENT_NOT_FOUND'
   | 'MR_TRACKING_EXPERIMENT_NOT_ACTIVE'
   | 'MR_TRACKING_EXPERIMENT_TAG_NOT_FOUND'
+  | 'MR_TRACKING_EXPERIMENT_NOT_DELETED'
 >;
 
 type ExperimentsDecision = Decision<ExperimentsEvent, ExperimentsRejection>;
@@ -53,8 +57,9 @@ export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEv
 
   evolve(state, event, { time }) {
     if (event.type === 'ExperimentCreated') {
-      const { experimentId: id, name, artifactLocation, tags } = event.data;
-      const experiment = { id, name, artifactLocation, deleted: false, createdAt: time, updatedAt: time };
+      const { experimentId: id, name, artifactLocation, tags, imported } = event.data;
+      const [createdAt, updatedAt] = [imported?.createdAt ?? time, imported?.updatedAt ?? time];
+      const experiment = { id, name, artifactLocation, deleted: false, createdAt, updatedAt };
       state.byId.set(id, { ...experiment, tags: new Map(Object.entries(tags)) });
       state.idOfName.set(name, id);
       state.nextId = Math.max(state.nextId, Number(id) + 1);
@@ -75,6 +80,10 @@ export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEv
         return state;
       case 'ExperimentRestored':
         experiment.deleted = false;
+        return state;
+      case 'ExperimentPurged':
+        state.byId.delete(experiment.id);
+        state.idOfName.delete(experiment.name);
         return state;
       case 'ExperimentTagged':
         experiment.tags.set(event.data.key, event.data.value);
@@ -99,11 +108,11 @@ export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEv
         });
       }
       case 'CreateExperiment': {
-        const { name, artifactRoot, tags } = command;
+        const { name, artifactRoot, tags, imported } = command;
         if (state.idOfName.has(name)) return nameTaken(name);
-        const experimentId = String(state.nextId);
+        const experimentId = imported && isFree(imported.experimentId, state) ? imported.experimentId : String(state.nextId);
         const artifactLocation = command.artifactLocation ?? `${artifactRoot}/${experimentId}`;
-        return accept('ExperimentCreated', { experimentId, name, artifactLocation, tags });
+        return accept('ExperimentCreated', { experimentId, name, artifactLocation, tags, ...(imported ? { imported } : {}) });
       }
       default:
         return decideOnOne(command, state);
@@ -129,6 +138,12 @@ function decideOnOne(
       return experiment.deleted ? notFound(experimentId) : accept('ExperimentDeleted', { experimentId });
     case 'RestoreExperiment':
       return experiment.deleted ? accept('ExperimentRestored', { experimentId }) : notFound(experimentId);
+    case 'PurgeExperiment':
+      // Clients log into it without asking whether it is there, so it is kept, deleted as it is.
+      if (experiment.deleted && experimentId !== DEFAULT_EXPERIMENT_ID) return accept('ExperimentPurged', { experimentId });
+      return reject('MR_TRACKING_EXPERIMENT_NOT_DELETED', `Experiment ${experimentId} is not in the 'deleted' state; delete it first.`, {
+        experimentId,
+      });
     case 'TagExperiment': {
       if (experiment.deleted) {
         const message = `The experiment ${experimentId} must be in the 'active' state. Current state is deleted.`;
@@ -144,6 +159,11 @@ function decideOnOne(
       }
       return accept('ExperimentUntagged', { experimentId, key: command.key });
   }
+}
+
+/** Ids count up, so one that a double cannot count on from is not taken over (servers of MLflow may give out 18 digits). */
+function isFree(experimentId: string, state: Experiments): boolean {
+  return /^[1-9]\d{0,14}$/.test(experimentId) && !state.byId.has(experimentId);
 }
 
 function nameTaken(name: string): ExperimentsDecision {

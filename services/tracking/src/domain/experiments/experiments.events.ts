@@ -7,7 +7,8 @@ export type ExperimentsEvent =
   | Event<'ExperimentDeleted', ExperimentDeleted>
   | Event<'ExperimentRestored', ExperimentRestored>
   | Event<'ExperimentTagged', ExperimentTagged>
-  | Event<'ExperimentUntagged', ExperimentUntagged>;
+  | Event<'ExperimentUntagged', ExperimentUntagged>
+  | Event<'ExperimentPurged', ExperimentPurged>;
 
 export interface ExperimentCreated {
   /** A decimal number as text; "0" is the default experiment. Never given twice. */
@@ -16,6 +17,17 @@ export interface ExperimentCreated {
   /** Runs keep their artifacts below `<artifactLocation>/<run id>/artifacts`. */
   readonly artifactLocation: string;
   readonly tags: Readonly<Record<string, string>>;
+  /** Of one that was brought from another server. */
+  readonly imported?: ImportedExperiment;
+}
+
+/** Where and when an experiment was made that was brought here. Times are milliseconds since the epoch. */
+export interface ImportedExperiment {
+  readonly origin: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Its id there; it is kept when it is free here. */
+  readonly experimentId: string;
 }
 
 export interface ExperimentRenamed {
@@ -30,6 +42,11 @@ export interface ExperimentDeleted {
 }
 
 export interface ExperimentRestored {
+  readonly experimentId: string;
+}
+
+/** A deleted experiment is gone for good; its runs went before it, and its name is free. */
+export interface ExperimentPurged {
   readonly experimentId: string;
 }
 

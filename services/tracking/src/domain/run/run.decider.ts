@@ -16,6 +16,8 @@ export interface Run {
   endTime: number | null;
   readonly artifactUri: string;
   deleted: boolean;
+  /** Only there once it is gone for good: nobody is shown it, and nothing can be done with it any more. */
+  purged?: true;
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
   readonly datasets: DatasetInput[];
@@ -42,6 +44,8 @@ export type RunCommand =
   | (Command<'UpdateRun'> & { readonly status: RunStatus | null; readonly endTime: number | null; readonly name: string | null })
   | Command<'DeleteRun'>
   | Command<'RestoreRun'>
+  /** `withExperiment`: its experiment is deleted, and so is the run, whatever its own state. */
+  | (Command<'PurgeRun'> & { readonly withExperiment: boolean })
   | (Command<'AnnotateRun'> & { readonly params: readonly KeyValue[]; readonly tags: readonly KeyValue[] })
   | (Command<'UntagRun'> & { readonly key: string })
   | (Command<'LogDatasets'> & { readonly inputs: readonly DatasetInput[] })
@@ -52,6 +56,7 @@ export type RunRejection = Rejection<
   | 'MR_TRACKING_RUN_NOT_FOUND'
   | 'MR_TRACKING_RUN_EXISTS'
   | 'MR_TRACKING_RUN_NOT_ACTIVE'
+  | 'MR_TRACKING_RUN_NOT_DELETED'
   | 'MR_TRACKING_RUN_TAG_NOT_FOUND'
   | 'MR_TRACKING_PARAM_CHANGED'
   | 'MR_TRACKING_PARAM_REPEATED'
@@ -81,12 +86,16 @@ export const run: Decider<RunState, RunCommand, RunEvent, RunRejection> = {
       const { type: _, tags, ...created } = command;
       return accept('RunCreated', { ...created, tags: { ...recordOf(tags), [RUN_NAME_TAG]: command.name } });
     }
-    if (!state) return reject('MR_TRACKING_RUN_NOT_FOUND', `Run with id=${runId} not found`, { runId });
+    if (command.type === 'PurgeRun' && state?.purged) return unchanged;
+    if (!state || state.purged) return reject('MR_TRACKING_RUN_NOT_FOUND', `Run with id=${runId} not found`, { runId });
     switch (command.type) {
       case 'DeleteRun':
         return state.deleted ? unchanged : accept('RunDeleted', {});
       case 'RestoreRun':
         return state.deleted ? accept('RunRestored', {}) : unchanged;
+      case 'PurgeRun':
+        if (state.deleted || command.withExperiment) return accept('RunPurged', {});
+        return reject('MR_TRACKING_RUN_NOT_DELETED', `Run ${runId} is not in the 'deleted' state; delete it first.`, { runId });
       default:
         return state.deleted ? notActive(runId) : decideActive(command, state);
     }
@@ -112,6 +121,13 @@ function evolveRun(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>,
     case 'RunRestored':
       state.deleted = false;
       return state;
+    case 'RunPurged':
+      state.deleted = true;
+      state.purged = true;
+      state.params.clear();
+      state.tags.clear();
+      state.datasets.length = 0;
+      return state;
     case 'RunAnnotated': {
       for (const [key, value] of Object.entries(event.data.params)) state.params.set(key, value);
       for (const [key, value] of Object.entries(event.data.tags)) state.tags.set(key, value);
@@ -128,7 +144,10 @@ function evolveRun(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>,
   }
 }
 
-function decideActive(command: Exclude<RunCommand, { type: 'CreateRun' | 'DeleteRun' | 'RestoreRun' }>, state: Run): RunDecision {
+function decideActive(
+  command: Exclude<RunCommand, { type: 'CreateRun' | 'DeleteRun' | 'RestoreRun' | 'PurgeRun' }>,
+  state: Run,
+): RunDecision {
   switch (command.type) {
     case 'UpdateRun': {
       const { status, endTime } = command;

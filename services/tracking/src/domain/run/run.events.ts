@@ -9,7 +9,8 @@ export type RunEvent =
   | Event<'RunRestored', RunRestored>
   | Event<'RunAnnotated', RunAnnotated>
   | Event<'RunUntagged', RunUntagged>
-  | Event<'DatasetsLogged', DatasetsLogged>;
+  | Event<'DatasetsLogged', DatasetsLogged>
+  | Event<'RunPurged', RunPurged>;
 
 export const RUNNING_STATUSES = ['RUNNING', 'SCHEDULED'] as const;
 export const FINAL_STATUSES = ['FINISHED', 'FAILED', 'KILLED'] as const;
@@ -47,6 +48,9 @@ export interface RunFinished {
 export type RunDeleted = Readonly<Record<string, never>>;
 
 export type RunRestored = Readonly<Record<string, never>>;
+
+/** A deleted run is gone for good, with its artifacts. Its id is not given again. */
+export type RunPurged = Readonly<Record<string, never>>;
 
 /** Params and tags that are new or, for tags, changed. */
 export interface RunAnnotated {

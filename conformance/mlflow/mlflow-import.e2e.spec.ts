@@ -1,0 +1,215 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  embeddedTopology,
+  ensureVenv,
+  freePort,
+  runCommand,
+  startProcess,
+  tempDir,
+  waitFor,
+  type RunningProcess,
+  type TempDir,
+  type Topology,
+} from '@millrace/testing';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+/** MLflow 2.9.2 names no upper bound for SQLAlchemy, and does not start with the newest. */
+const SERVERS = [
+  ['2.9.2', ['mlflow==2.9.2', 'sqlalchemy==2.0.58', 'setuptools==75.8.0']],
+  ['3.17.2', ['mlflow==3.17.2', 'setuptools==75.8.0']],
+] as const;
+
+const CLI = join(import.meta.dirname, '../../cli/dist/main.js');
+const RUNS = 24;
+const ADMIN_KEY = 'an-admin-key-for-tests-only-0123456789';
+
+interface Report {
+  readonly whole: boolean;
+  readonly found: Readonly<Record<string, number>>;
+  readonly brought: Readonly<Record<string, number>>;
+  readonly problems: readonly string[];
+  readonly notes: readonly string[];
+}
+
+describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
+  let directory: TempDir;
+  let platform: Topology;
+  let server: RunningProcess;
+  let from: string;
+
+  beforeAll(async () => {
+    directory = await tempDir('mlflow-import');
+    const venv = await ensureVenv(`mlflow-server-${version}`, requirements);
+    const port = await freePort();
+    from = `http://127.0.0.1:${port}`;
+    server = await startProcess({
+      name: `mlflow-${version}`,
+      command: venv.python,
+      args: [
+        ...['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1'],
+        ...[
+          '--backend-store-uri',
+          `sqlite:///${directory.path}/mlflow.db`,
+          '--artifacts-destination',
+          `${directory.path}/mlflow-artifacts`,
+        ],
+      ],
+      cwd: directory.path,
+      env: { PATH: `${venv.path}/bin:${process.env['PATH'] ?? ''}`, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
+      readyTimeoutMs: 420_000,
+      readyWhen: async () => (await fetch(`${from}/health`, { signal: AbortSignal.timeout(5_000) })).ok,
+    });
+    await runCommand(venv.python, [join(import.meta.dirname, 'import_source.py'), from, String(RUNS)]);
+    platform = await embeddedTopology(join(directory.path, 'millrace'), { MILLRACE_AUTH: 'required', MILLRACE_ADMIN_KEY: ADMIN_KEY });
+    await platform.start();
+  }, 900_000);
+
+  afterAll(async () => {
+    await platform.stop();
+    await server.stop(30_000);
+    await directory.remove();
+  }, 180_000);
+
+  const env = () => ({ MILLRACE_URL: platform.url, MILLRACE_API_KEY: ADMIN_KEY });
+
+  async function bring(): Promise<Report> {
+    const output = await runCommand(process.execPath, [CLI, 'import', 'mlflow', '--from', from, '--output', 'json'], {
+      env: env(),
+    });
+    return JSON.parse(output.slice(output.indexOf('{\n'), output.lastIndexOf('\n}') + 2)) as Report;
+  }
+
+  /** Straight from either side, past the importer's own reading. */
+  async function ask(base: string, path: string, body?: object): Promise<Record<string, never>> {
+    const response = await fetch(`${base}/api/2.0/mlflow/${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    expect([path, response.status]).toEqual([path, 200]);
+    return (await response.json()) as Record<string, never>;
+  }
+
+  interface Experiment {
+    readonly experiment_id: string;
+    readonly name: string;
+    readonly lifecycle_stage: string;
+    readonly creation_time: number;
+  }
+  interface Run {
+    readonly info: Readonly<Record<string, unknown>>;
+    readonly data: Readonly<Record<'metrics' | 'params' | 'tags', readonly { key: string; value: unknown }[]>>;
+  }
+
+  /** What both sides have to agree on, in one order. */
+  async function everything(base: string) {
+    const { experiments } = (await ask(base, 'experiments/search', { view_type: 'ALL', max_results: 100 })) as unknown as {
+      experiments: Experiment[];
+    };
+    const ids = experiments.map(({ experiment_id }) => experiment_id);
+    const names = new Map(experiments.map(({ experiment_id, name }) => [experiment_id, name]));
+    const { runs } = (await ask(base, 'runs/search', { experiment_ids: ids, run_view_type: 'ALL', max_results: 1000 })) as unknown as {
+      runs: Run[];
+    };
+    const sorted = (list: readonly { key: string; value: unknown }[] = []) =>
+      [...list]
+        .filter(({ key }) => key !== 'millrace.importedFrom')
+        .map(({ key, value }) => `${key}=${String(value)}`)
+        .sort();
+    const { registered_models: models = [] } = (await ask(base, 'registered-models/search?max_results=100')) as unknown as {
+      registered_models?: { name: string; creation_timestamp: number; description?: string; aliases?: object[] }[];
+    };
+    const { model_versions: versions = [] } = (await ask(base, 'model-versions/search?max_results=100')) as unknown as {
+      model_versions?: Record<string, string | number | undefined>[];
+    };
+    return {
+      experiments: experiments
+        .map(({ name, lifecycle_stage, creation_time }) => [name, lifecycle_stage, name === 'Default' ? '' : creation_time].join(' '))
+        .sort(),
+      runs: runs
+        .map(({ info, data }) => ({
+          ...{ id: info['run_id'], name: info['run_name'], experiment: names.get(String(info['experiment_id'])), status: info['status'] },
+          ...{ start: info['start_time'], end: info['end_time'], stage: info['lifecycle_stage'], user: info['user_id'] },
+          ...{ params: sorted(data.params), tags: sorted(data.tags), metrics: sorted(data.metrics) },
+        }))
+        .sort((a, b) => String(a.id).localeCompare(String(b.id))),
+      models: models.map(({ name, creation_timestamp, description = '' }) => [name, creation_timestamp, description].join(' ')).sort(),
+      versions: versions
+        .map((one) =>
+          ['name', 'version', 'current_stage', 'creation_timestamp', 'last_updated_timestamp', 'run_id', 'description', 'user_id']
+            .map((field) => String(one[field] ?? ''))
+            .join(' '),
+        )
+        .sort(),
+    };
+  }
+
+  test('is killed, goes on, brings everything once, and nothing the second time', async () => {
+    const killed = spawn(process.execPath, [CLI, 'import', 'mlflow', '--from', from], {
+      env: { ...process.env, ...env() },
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => killed.once('exit', resolve));
+    await waitFor(
+      async () => {
+        const { runs = [] } = (await ask(platform.url, 'runs/search', {
+          experiment_ids: ['0', '1', '2', '3'],
+          run_view_type: 'ALL',
+          max_results: 1000,
+        })) as unknown as { runs?: unknown[] };
+        return runs.length >= 3 || killed.exitCode !== null;
+      },
+      { timeoutMs: 120_000, intervalMs: 20 },
+    );
+    killed.kill('SIGKILL');
+    await ended;
+
+    const first = await bring();
+    expect([first.problems, first.whole]).toEqual([[], true]);
+    expect(first.found).toMatchObject({ experiments: 4, runs: version === '2.9.2' ? RUNS : RUNS + 1, aliases: 2 });
+    expect(first.found['points']).toBeGreaterThanOrEqual(RUNS * 53 + 2500);
+
+    const second = await bring();
+    expect([second.problems, second.whole]).toEqual([[], true]);
+    expect(second.found).toEqual(first.found);
+    expect(Object.values(second.brought).every((count) => count === 0)).toBe(true);
+
+    const [there, here] = [await everything(from), await everything(platform.url)];
+    expect(here).toEqual(there);
+  }, 600_000);
+
+  test('the champion is the version it was, and its files are digested here', async () => {
+    const { model_version: version3 } = (await ask(platform.url, 'registered-models/alias?name=delay&alias=champion')) as unknown as {
+      model_version: { version: string; source: string; current_stage: string };
+    };
+    expect(version3).toMatchObject({ version: '3', current_stage: 'Production' });
+    expect(version3.source).toMatch(/^mlflow-artifacts:\/\d+\/[0-9a-f]{32}\/artifacts\/model$/);
+    const decisions = await runCommand(
+      process.execPath,
+      [CLI, 'events', 'tail', 'millrace.registry.decisions', '--from', 'beginning', '--output', 'json'],
+      { env: env() },
+    );
+    const registered = decisions
+      .split('\n')
+      .filter((line) => line.includes('VersionRegistered'))
+      .map((line) => (JSON.parse(line) as { data: { digest: string | null; artifactPath: string | null } }).data);
+    expect(registered.length).toBeGreaterThanOrEqual(3);
+    for (const { digest } of registered) expect(digest).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('who is no admin brings nothing', async () => {
+    const made = await fetch(`${platform.url}/api/v1/access/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_KEY}` },
+      body: JSON.stringify({ name: 'editor', role: 'editor' }),
+    });
+    const { key } = (await made.json()) as { key: string };
+    const refused = await fetch(`${platform.url}/api/2.0/mlflow/experiments/import`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify({ name: 'x', experiment_id: '9', origin: 'x' }),
+    });
+    expect([refused.status, await refused.json()]).toEqual([403, expect.objectContaining({ error_code: 'PERMISSION_DENIED' })]);
+  });
+});

@@ -1,0 +1,45 @@
+import type { Lookup } from './check-documents.js';
+import type { PolicyCheckSpec, PolicySpec } from './resource.js';
+
+type Say = (field: string, message: string) => void;
+
+/** Fields of a check that only some types have, with the types that have them. */
+const FIELDS: Readonly<Record<string, readonly PolicyCheckSpec['type'][]>> = {
+  recorders: ['reported', 'goldenRows'],
+  metric: ['metric'],
+  better: ['metric'],
+  margin: ['metric'],
+  sameData: ['metric'],
+  featureService: ['signature'],
+  allowed: ['licence'],
+  sections: ['modelCard'],
+};
+
+const REQUIRED: Readonly<Partial<Record<PolicyCheckSpec['type'], readonly (keyof PolicyCheckSpec)[]>>> = {
+  metric: ['metric', 'better'],
+  signature: ['featureService'],
+};
+
+/** What the schema of a Policy cannot say: it governs something, and each check has the fields of its type and no others. */
+export function checkPolicy(spec: PolicySpec, say: Say, lookup: Lookup): void {
+  if ((spec.stages ?? []).length + (spec.aliases ?? []).length === 0) {
+    say('spec', 'governs nothing: name stages, for example [Production], or aliases, for example [champion]');
+  }
+  const names = new Set<string>();
+  (spec.checks ?? []).forEach((check, index) => {
+    const field = `spec.checks[${index}]`;
+    if (names.has(check.name)) say(`${field}.name`, `${check.name} is there twice`);
+    names.add(check.name);
+    for (const required of REQUIRED[check.type] ?? []) {
+      if (check[required] === undefined) say(`${field}.${required}`, `is missing; a ${check.type} check needs it`);
+    }
+    for (const [name, types] of Object.entries(FIELDS)) {
+      if (check[name as keyof PolicyCheckSpec] !== undefined && !types.includes(check.type)) {
+        say(`${field}.${name}`, `is a field of ${types.join(' and ')} checks, this one is ${check.type}`);
+      }
+    }
+    if (check.featureService !== undefined && !lookup('FeatureService', check.featureService)) {
+      say(`${field}.featureService`, `FeatureService ${check.featureService} does not exist; apply it first or in the same request`);
+    }
+  });
+}

@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ProblemError } from '../http/problem.js';
+import type { Access } from './access.js';
+import { accessRuleOf, isSafeMethod } from './access-rules.js';
+import { allows, type AccessRule, type Identity } from './identity.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; `undefined` while nobody has to say so. */
+    identity: Identity | undefined;
+  }
+}
+
+/**
+ * A router that can be reached from beyond this machine sends it to services that only it can reach: they are on loopback and would ask
+ * nobody. It can only make a service stricter, so it does not matter who sends it.
+ */
+export const ASK_HEADER = 'millrace-auth';
+
+/** Asked with a refusal, so that browsers and clients that wait for it send what they have. */
+const CHALLENGE = 'Basic realm="Millrace", charset="UTF-8", Bearer';
+
+/**
+ * Asks every request who it comes from, before its body is read. The refusal is thrown, so it leaves in the form of the route's own
+ * protocol. A route may say its rule (`config: { access: 'approver' }`); otherwise the table of `access-rules.ts` does.
+ */
+export function addAccessHook(server: FastifyInstance, access: Access): void {
+  const { metrics } = access.settings;
+  server.decorateRequest('identity', undefined);
+  server.addHook('onRoute', (route) => {
+    const method = Array.isArray(route.method) ? (route.method.find((one) => !isSafeMethod(one)) ?? 'GET') : route.method;
+    route.config = { ...route.config, access: route.config?.access ?? accessRuleOf(method, route.url, { metrics }) };
+  });
+  server.addHook('onRequest', (request, reply, done) => {
+    if (isForeignPage(request)) {
+      const message = 'a page of another site may not change anything here; use this server’s own address';
+      done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', message));
+      return;
+    }
+    if (!access.isRequired && request.headers[ASK_HEADER] !== 'required') {
+      done();
+      return;
+    }
+    const rule: AccessRule = request.routeOptions.config.access ?? 'viewer';
+    if (rule === 'open') {
+      done();
+      return;
+    }
+    try {
+      const identity = access.identify(request.headers.authorization);
+      if (identity instanceof Promise) {
+        identity.then(
+          (found) => admit(request, found, rule, done),
+          (error: Error) => refuse(reply, error, done),
+        );
+      } else admit(request, identity, rule, done);
+    } catch (error) {
+      refuse(reply, error as Error, done);
+    }
+  });
+}
+
+type Done = (error?: Error) => void;
+
+function admit(request: FastifyRequest, identity: Identity, rule: AccessRule, done: Done): void {
+  request.identity = identity;
+  done(allows(identity.role, rule) ? undefined : forbidden(identity, rule));
+}
+
+function refuse(reply: FastifyReply, error: Error & { status?: number }, done: Done): void {
+  if (error.status === 401) void reply.header('www-authenticate', CHALLENGE);
+  done(error);
+}
+
+/** A browser that shows another site's page says so; what it sends may carry the person's credentials without their knowing. */
+function isForeignPage(request: FastifyRequest): boolean {
+  return request.headers['sec-fetch-site'] === 'cross-site' && !isSafeMethod(request.method);
+}
+
+/**
+ * For a handler whose rule depends on what is asked: fails with a problem of status 403 unless the caller may do what `rule` asks for.
+ * While nobody has to say who they are, everybody may.
+ */
+export function requireRole(request: FastifyRequest, rule: AccessRule): void {
+  if (request.identity && !allows(request.identity.role, rule)) throw forbidden(request.identity, rule);
+}
+
+function forbidden({ actor, role }: Identity, rule: AccessRule): ProblemError {
+  const message = `${actor} is ${role} here; this takes the role ${rule}. An admin gives out roles (millrace keys create, or the issuer’s claim).`;
+  return new ProblemError(403, 'MR_ACCESS_FORBIDDEN', message, { actor, role, needs: rule });
+}

@@ -1,0 +1,81 @@
+import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ProblemError, rejectionToProblem } from '../http/problem.js';
+import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
+import type { Access } from './access.js';
+import { parseKeyRequest, type KeyRequest } from './key-request.js';
+import { isLive, KEYS, type ApiKey, type KeysRejection } from './domain/keys/keys.decider.js';
+import type { KeysEvent } from './domain/keys/keys.events.js';
+
+export interface AccessRoutesContext {
+  readonly access: Access;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+/** API keys over HTTP, the same in every service: `/api/v1/access/keys` for admins, `/api/v1/access/whoami` for everybody. */
+export function accessRoutes(server: FastifyInstance, context: AccessRoutesContext): void {
+  const { access, clock } = context;
+  server.get('/api/v1/access/whoami', (request) => whoami(access, request));
+  server.get('/api/v1/access/keys', async (request) => {
+    await awaitPosition(request, access.log);
+    await access.log.barrier();
+    return { keys: access.list().map((key) => view(key, clock.now())) };
+  });
+  server.post('/api/v1/access/keys', (request, reply) => create(context, parseKeyRequest(request.body, clock.now()), request, reply));
+  server.delete('/api/v1/access/keys/:key', (request, reply) => revoke(context, request, reply));
+}
+
+function whoami({ isRequired, settings: { workspace } }: Access, { identity }: FastifyRequest): unknown {
+  if (!identity) return { isRequired, workspace, actor: null, role: 'admin' };
+  const { actor, role, by, keyId, expiresAt } = identity;
+  return { isRequired, workspace, actor, role, by, keyId, expiresAt: isoTime(by === 'key' ? expiresAt : null) };
+}
+
+/** 201 with the key, which is in this answer and nowhere else. */
+async function create({ access, clock, ids }: AccessRoutesContext, asked: KeyRequest, request: FastifyRequest, reply: FastifyReply) {
+  const metadata = commandMetadata(request, clock, ids);
+  const { key, ...drafted } = access.draft(metadata.commandId, ids);
+  const command = { type: 'CreateKey', ...drafted, ...asked, workspace: asked.workspace ?? access.settings.workspace } as const;
+  const outcome: CommandOutcome<KeysEvent, KeysRejection> = await access.log.handle(KEYS, command, metadata);
+  if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
+  const created = access.list().find(({ keyId }) => keyId === drafted.keyId);
+  if (outcome.kind !== 'accepted' || outcome.repeated || !created) {
+    const message = `the key ${drafted.keyId} was created by an earlier request, and only its answer showed it; revoke it and create another`;
+    throw new ProblemError(409, 'MR_ACCESS_KEY_SHOWN_ALREADY', message, { keyId: drafted.keyId });
+  }
+  sendPosition(reply, outcome.position);
+  return reply
+    .code(201)
+    .header('cache-control', 'no-store')
+    .send({ ...view(created, metadata.now), key });
+}
+
+async function revoke({ access, clock, ids }: AccessRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { key: named } = request.params as { key: string };
+  const { reason } = request.query as { reason?: string };
+  const metadata = commandMetadata(request, clock, ids);
+  await access.log.barrier();
+  const found = access.list();
+  const key = found.find(({ keyId }) => keyId === named) ?? found.find((one) => one.name === named && isLive(one, metadata.now));
+  if (!key) throw new ProblemError(404, 'MR_ACCESS_KEY_NOT_FOUND', `there is no key ${named}; list them with GET /api/v1/access/keys`);
+  const command = { type: 'RevokeKey', keyId: key.keyId, reason: reason ?? null } as const;
+  const outcome: CommandOutcome<KeysEvent, KeysRejection> = await access.log.handle(KEYS, command, metadata);
+  if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
+  sendPosition(reply, outcome.position);
+  return view(access.list().find(({ keyId }) => keyId === key.keyId) ?? key, metadata.now);
+}
+
+/** A key as people see it: no hash. */
+function view(key: ApiKey, now: number): object {
+  const { keyId, name, actor, workspace, role, createdAt, createdBy, expiresAt, revoked } = key;
+  return {
+    ...{ keyId, name, actor, workspace, role, createdAt: isoTime(createdAt), createdBy, expiresAt: isoTime(expiresAt) },
+    state: revoked ? 'revoked' : isLive(key, now) ? 'live' : 'expired',
+    ...(revoked ? { revokedAt: isoTime(revoked.at), revokedBy: revoked.by, reason: revoked.reason } : {}),
+  };
+}
+
+function isoTime(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}

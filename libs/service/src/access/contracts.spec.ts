@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import { checkEvent, readEvent, type access } from '@millrace/contracts';
+import { canonical } from '@millrace/kernel';
+import { foldHistory } from '@millrace/kernel/testing';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { keys, KEYS } from './domain/keys/keys.decider.js';
+import type { ApiKeyCreated, ApiKeyRevoked, KeysEvent } from './domain/keys/keys.events.js';
+
+/** Compiles only when each of the two can stand for the other. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
+
+const SAME: readonly true[] = [
+  true satisfies Same<access.ApiKeyCreated, ApiKeyCreated>,
+  true satisfies Same<access.ApiKeyRevoked, ApiKeyRevoked>,
+];
+
+const SCHEMAS = join(import.meta.dirname, '../../../../schemas/access');
+const TYPES = ['ApiKeyCreated', 'ApiKeyRevoked'] as const;
+
+function lines(path: string): unknown[] {
+  return readFileSync(join(SCHEMAS, path), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+}
+
+const samples = TYPES.flatMap((type) => lines(`${type}/v1.golden.jsonl`).map((data) => ({ type, data })));
+
+const history = lines('histories/keys.jsonl').map((line) => {
+  const { type, version, data } = line as { type: string; version: number; data: unknown };
+  const read = readEvent('access', type, version, data);
+  if (!read.ok) throw new Error(read.reason);
+  return { type, data: read.value } as KeysEvent;
+});
+
+describe('the events of access and their schemas', () => {
+  test('are the same types', () => {
+    expect(SAME).not.toContain(false);
+  });
+
+  test.each(samples)('$type $data keeps to its schema and folds', ({ type, data }) => {
+    expect(checkEvent('access', type, 1, data)).toBeUndefined();
+    const fold = (): unknown => foldHistory(keys, KEYS, [{ type, data } as KeysEvent]).state;
+    expect(canonical(fold())).toBe(canonical(fold()));
+  });
+});
+
+describe('an old history of keys', () => {
+  test('folds to what it always did', () => {
+    const { state, digests } = foldHistory(keys, KEYS, history);
+    expect([...state.byId.values()].map(({ hash: _, ...key }) => key)).toEqual([
+      {
+        ...{ keyId: '00000000000000a1', name: 'first', actor: 'admin', workspace: '*', role: 'admin', expiresAt: null },
+        ...{ createdAt: 1, createdBy: 'ann', revoked: null },
+      },
+      {
+        ...{ keyId: '00000000000000a2', name: 'trainer', actor: 'ana', workspace: 'default', role: 'editor', expiresAt: 1798761600000 },
+        ...{ createdAt: 2, createdBy: 'ann', revoked: { at: 3, by: 'ann', reason: 'left in a notebook' } },
+      },
+      {
+        ...{ keyId: '00000000000000a3', name: 'trainer', actor: 'ana', workspace: 'default', role: 'approver', expiresAt: null },
+        ...{ createdAt: 4, createdBy: 'ann', revoked: null },
+      },
+    ]);
+    expect(digests).toEqual(['e4b52f7ba0d3', '8ea1f8488781', '5560968344f3', '0b1d78f904c0']);
+  });
+
+  test('holds every event, and there is no other that nobody folds', () => {
+    expect(readdirSync(join(SCHEMAS, 'histories'))).toEqual(['keys.jsonl']);
+    expect([...new Set(history.map(({ type }) => type))].sort()).toEqual([...TYPES]);
+    expect(readdirSync(SCHEMAS).filter((name) => /^[A-Z][A-Za-z]*$/.test(name))).toEqual([...TYPES]);
+  });
+});

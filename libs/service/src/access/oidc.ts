@@ -1,0 +1,117 @@
+import { Fault } from '@millrace/kernel';
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import type { Role } from './domain/keys/keys.events.js';
+import { EVERY_WORKSPACE, higher, isRole, type Identity } from './identity.js';
+
+export interface OidcOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwksUrl: string;
+  /** Claim that holds the roles; dots go into objects. */
+  readonly rolesClaim: string;
+  /** Claim that names the actor. */
+  readonly actorClaim: string;
+  /** The workspace this process serves. */
+  readonly workspace: string;
+}
+
+/** Signed with a key that only the issuer has: with a shared secret, whoever can check a token can make one. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+/** Clocks of two machines differ. */
+const TOLERANCE_SECONDS = 30;
+/** A token is looked at anew after this long at the latest, so that a key the issuer took back does not open for hours. */
+const LONGEST_TRUST_MS = 5 * 60_000;
+
+/** Why a token does not open; for the person who sent it. */
+class TokenRefused extends Error {
+  override readonly name = 'TokenRefused';
+}
+
+export function isTokenRefused(error: unknown): error is TokenRefused {
+  return error instanceof Error && error.name === 'TokenRefused';
+}
+
+/** Checks the tokens of one issuer. */
+export class Oidc {
+  readonly #options: OidcOptions;
+  readonly #keys: JWTVerifyGetKey;
+
+  /** `keys` is for tests; otherwise the issuer's published keys are fetched, kept, and fetched again when a token names an unknown one. */
+  constructor(options: OidcOptions, keys?: JWTVerifyGetKey) {
+    this.#options = options;
+    this.#keys = keys ?? createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 5000, cooldownDuration: 30_000 });
+  }
+
+  /** Whose token it is. Throws {@link TokenRefused}, or a fault when the issuer's keys cannot be had. */
+  async identify(token: string, now: number): Promise<Identity> {
+    const payload = await this.#verified(token);
+    const { rolesClaim, actorClaim, workspace } = this.#options;
+    const actor = claimOf(payload, actorClaim);
+    if (typeof actor !== 'string' || actor === '') throw new TokenRefused(`the token has no claim ${actorClaim}, which names who you are`);
+    const role = roleIn(claimOf(payload, rolesClaim), workspace);
+    if (!role) throw new TokenRefused(`the claim ${rolesClaim} of the token gives no role in workspace ${workspace}`);
+    const expiresAt = Math.min((payload.exp as number) * 1000 + TOLERANCE_SECONDS * 1000, now + LONGEST_TRUST_MS);
+    return { actor, role, by: 'token', keyId: null, expiresAt };
+  }
+
+  async #verified(token: string): Promise<JWTPayload> {
+    const { issuer, audience } = this.#options;
+    try {
+      const options = { issuer, audience, algorithms: ALGORITHMS, clockTolerance: TOLERANCE_SECONDS, requiredClaims: ['exp'] };
+      return (await jwtVerify(token, this.#keys, options)).payload;
+    } catch (error) {
+      if (isRefusal(error)) throw new TokenRefused(`the token is not accepted: ${error.message}`, { cause: error });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Fault('MR_ACCESS_ISSUER_UNREACHABLE', `the keys of the token’s issuer cannot be had: ${reason}; retry`, true, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** Has the form of a signed token; says nothing about its worth. */
+export function looksLikeToken(text: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text);
+}
+
+/** `editor` holds everywhere, `fraud:editor` in workspace fraud. Of several the highest counts; what is no role of ours is passed over. */
+export function roleIn(claim: unknown, workspace: string): Role | undefined {
+  const values = Array.isArray(claim) ? (claim as unknown[]) : typeof claim === 'string' ? claim.split(/[\s,]+/) : [];
+  let found: Role | undefined;
+  for (const value of values) {
+    if (typeof value !== 'string') continue;
+    const colon = value.lastIndexOf(':');
+    const [where, role] = colon < 0 ? [EVERY_WORKSPACE, value] : [value.slice(0, colon), value.slice(colon + 1)];
+    if (isRole(role) && (where === EVERY_WORKSPACE || where === workspace)) found = higher(found, role);
+  }
+  return found;
+}
+
+/** A claim by its name as it stands (`https://example.org/roles`), else by its path (`realm_access.roles`). */
+function claimOf(payload: JWTPayload, name: string): unknown {
+  if (Object.hasOwn(payload, name)) return payload[name];
+  let value: unknown = payload;
+  for (const part of name.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = (value as Record<string, unknown>)[part];
+  }
+  return value;
+}
+
+/** By code: the token's own fault, not the network's. */
+function isRefusal(error: unknown): error is errors.JOSEError {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && REFUSALS.has(code);
+}
+
+const REFUSALS = new Set<string>([
+  errors.JWTClaimValidationFailed.code,
+  errors.JWTExpired.code,
+  errors.JWTInvalid.code,
+  errors.JWSInvalid.code,
+  errors.JWSSignatureVerificationFailed.code,
+  errors.JOSEAlgNotAllowed.code,
+  errors.JOSENotSupported.code,
+  errors.JWKSNoMatchingKey.code,
+  errors.JWKSMultipleMatchingKeys.code,
+]);

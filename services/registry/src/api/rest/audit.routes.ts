@@ -1,0 +1,80 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import { MODELS } from '../../domain/models/models.decider.js';
+import { placeOf, type AuditEntry, type AuditFilter } from '../../queries/audit.query.js';
+import type { GovernanceApi } from './context.js';
+import { invalid, RequestFields } from './fields.js';
+import { modelOf } from './governance.routes.js';
+
+const DEFAULT_LIMIT = 100;
+const HIGHEST_LIMIT = 1000;
+const NDJSON = 'application/x-ndjson; charset=utf-8';
+const FIELDS = ['subject', 'model', 'actor', 'domain', 'type', 'from', 'to', 'order', 'limit', 'pageToken', 'format', 'at-least'];
+
+/** `GET /api/v1/audit` and `GET /api/v1/models/{name}/history`: who decided what, when and why, from the log's decisions. */
+export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
+  scope.get('/api/v1/audit', async (request, reply) => {
+    const fields = new RequestFields(request.query, FIELDS);
+    await api.upToDate(request);
+    const filter = filterOf(api, fields);
+    const named = namer(api);
+    if (isExport(request, fields)) {
+      return reply.header('content-type', NDJSON).send(Readable.from(lines(api.audit.trail(filter), named)));
+    }
+    const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
+    return { entries: entries.map(named), ...rest };
+  });
+  scope.get('/api/v1/models/:name/history', async (request) => {
+    const fields = new RequestFields(request.query, ['from', 'to', 'order', 'limit', 'pageToken', 'at-least']);
+    await api.upToDate(request);
+    const { registered } = modelOf(api, (request.params as { name: string }).name);
+    const filter = { ...timesOf(fields), subjects: [`model/${registered.modelId}`] };
+    const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
+    return { model: registered.name, entries: entries.map(namer(api)), ...rest };
+  });
+}
+
+function filterOf(api: GovernanceApi, fields: RequestFields): AuditFilter {
+  const [subject, model, type] = [fields.text('subject'), fields.text('model'), fields.text('type')];
+  if (subject !== undefined && model !== undefined) throw invalid('subject', 'and model exclude each other');
+  const subjects = model === undefined ? subject?.split(',') : [`model/${modelOf(api, model).registered.modelId}`];
+  return { ...timesOf(fields), subjects, actor: fields.text('actor'), domain: fields.text('domain'), types: type?.split(',') };
+}
+
+function timesOf(fields: RequestFields): Pick<AuditFilter, 'from' | 'to' | 'newestFirst'> {
+  const order = fields.text('order') ?? 'asc';
+  if (order !== 'asc' && order !== 'desc') throw invalid('order', 'is asc or desc');
+  return { from: fields.time('from'), to: fields.time('to'), newestFirst: order === 'desc' };
+}
+
+function limitOf(fields: RequestFields): number {
+  const limit = fields.number('limit') ?? DEFAULT_LIMIT;
+  if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}; go on with pageToken, or export with format=jsonl`);
+  return limit;
+}
+
+function tokenOf(fields: RequestFields): string | undefined {
+  const token = fields.text('pageToken');
+  if (token !== undefined && !placeOf(token)) throw invalid('pageToken', 'is not one this list gave');
+  return token;
+}
+
+function isExport(request: FastifyRequest, fields: RequestFields): boolean {
+  const format = fields.text('format');
+  if (format !== undefined && format !== 'json' && format !== 'jsonl') throw invalid('format', 'is json or jsonl');
+  return format === undefined ? (request.headers.accept ?? '').includes('application/x-ndjson') : format === 'jsonl';
+}
+
+async function* lines(entries: AsyncIterable<AuditEntry>, named: (entry: AuditEntry) => object): AsyncGenerator<string> {
+  for await (const entry of entries) yield `${JSON.stringify(named(entry))}\n`;
+}
+
+/** Adds the name of the model an entry is about, where it still has one: subjects hold ids, people know names. */
+function namer(api: GovernanceApi): (entry: AuditEntry) => object {
+  const names = new Map([...api.view.models()].map(({ registered }) => [registered.modelId, registered.name]));
+  return (entry) => {
+    const id = entry.subject === MODELS ? (entry.data as { modelId?: string }).modelId : entry.subject.replace(/^model\//, '');
+    const name = entry.domain === 'registry' && id !== undefined ? names.get(id) : undefined;
+    return name === undefined ? entry : { ...entry, model: name };
+  };
+}

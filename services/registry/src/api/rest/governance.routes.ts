@@ -1,0 +1,181 @@
+import { ProblemError, rejectionToProblem } from '@millrace/service';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Written } from '../../commands/registry-commands.js';
+import { cardMarkdown } from '../../queries/model-card.js';
+import type { ModelView, VersionView } from '../../queries/registry-view.js';
+import type { GovernanceApi } from './context.js';
+import { invalid, numberIn, RequestFields } from './fields.js';
+import { checkJson, promotionJson } from './promotion-json.js';
+
+const STATUSES = ['open', 'promoted', 'rejected', 'withdrawn', 'expired'];
+
+interface Params {
+  readonly name: string;
+  readonly number?: string;
+  readonly version?: string;
+}
+
+/** What the rejections of our own REST are, beside what their codes' endings say. */
+const REJECTIONS: Readonly<Record<string, number>> = { MR_REGISTRY_ACTOR_REQUIRED: 401, MR_REGISTRY_PROMOTION_UNGOVERNED: 422 };
+
+/** Promotion requests, checks, rollback and cards: `/api/v1/models/{name}/...` and `/api/v1/promotions`. */
+export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): void {
+  const { commands, view } = api;
+  const base = '/api/v1/models/:name';
+  const paramsOf = (request: FastifyRequest): Params => request.params as Params;
+  const show = (name: string, number: number): object => {
+    const { registered } = modelOf(api, name);
+    const state = view.governed(registered.modelId);
+    const promotion = state.governance.promotions.get(number);
+    if (!promotion)
+      throw new ProblemError(404, 'MR_REGISTRY_PROMOTION_NOT_FOUND', `there is no promotion request ${number} of model ${name}`);
+    return promotionJson(name, state, promotion, api.rules(name), api.now());
+  };
+  const done = (reply: FastifyReply, written: Written<unknown>): void => api.sendPosition(reply, valueOf(written).position);
+
+  scope.get('/api/v1/promotions', async (request) => {
+    const status = statusOf(request);
+    await api.upToDate(request);
+    return { promotions: [...view.models()].flatMap((model) => promotionsOf(api, model, status)) };
+  });
+  scope.get(`${base}/promotions`, async (request) => {
+    const status = statusOf(request);
+    await api.upToDate(request);
+    return { promotions: promotionsOf(api, modelOf(api, paramsOf(request).name), status) };
+  });
+  scope.post(`${base}/promotions`, async (request, reply) => {
+    const { name } = paramsOf(request);
+    const fields = new RequestFields(request.body, ['version', 'stage', 'alias', 'archiveExisting', 'reason']);
+    const promotion = {
+      version: fields.requiredNumber('version'),
+      target: fields.requiredTarget(),
+      archiveOthers: fields.flag('archiveExisting') ?? null,
+      reason: fields.text('reason') ?? '',
+    };
+    const { value, position } = valueOf(await commands.request(name, promotion, api.metadata(request)));
+    api.sendPosition(reply, position);
+    return reply
+      .code(201)
+      .header('location', `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`)
+      .send(show(name, value));
+  });
+  scope.get(`${base}/promotions/:number`, async (request) => {
+    const { name, number } = paramsOf(request);
+    await api.upToDate(request);
+    return show(name, numberIn(number, 'request'));
+  });
+  const about = (
+    verb: string,
+    known: readonly string[],
+    act: (name: string, number: number, fields: RequestFields, request: FastifyRequest) => Promise<Written<number>>,
+  ): void => {
+    scope.post(`${base}/promotions/:number/${verb}`, async (request, reply) => {
+      const { name, number: text } = paramsOf(request);
+      const number = numberIn(text, 'request');
+      done(reply, await act(name, number, new RequestFields(request.body, known), request));
+      return show(name, number);
+    });
+  };
+  about('approve', ['comment'], (name, number, fields, request) =>
+    commands.approve(name, number, fields.text('comment') ?? '', api.metadata(request)),
+  );
+  about('reject', ['reason'], (name, number, fields, request) =>
+    commands.reject(name, number, fields.requiredText('reason'), api.metadata(request)),
+  );
+  about('withdraw', ['reason'], (name, number, fields, request) =>
+    commands.withdraw(name, number, fields.text('reason') ?? '', api.metadata(request)),
+  );
+  about('promote', [], (name, number, _fields, request) => commands.promote(name, number, api.metadata(request)));
+
+  scope.get(`${base}/versions/:version/checks`, async (request) => {
+    await api.upToDate(request);
+    return checksOf(api, versionOf(api, paramsOf(request)));
+  });
+  scope.post(`${base}/versions/:version/checks`, async (request, reply) => {
+    const params = paramsOf(request);
+    const fields = new RequestFields(request.body, ['check', 'passed', 'detail', 'evidence']);
+    const passed = fields.flag('passed');
+    if (passed === undefined) throw invalid('passed', 'is missing: true or false');
+    const check = {
+      version: numberIn(params.version, 'version'),
+      check: fields.requiredText('check', 100),
+      passed,
+      detail: fields.text('detail') ?? '',
+      evidence: fields.evidence('evidence'),
+      against: null,
+    };
+    done(reply, await commands.recordCheck(params.name, check, api.metadata(request)));
+    return checksOf(api, versionOf(api, params));
+  });
+  scope.post(`${base}/versions/:version/checks/evaluate`, async (request, reply) => {
+    const params = paramsOf(request);
+    const target = new RequestFields(request.body, ['stage', 'alias']).target();
+    done(reply, await commands.evaluate(params.name, numberIn(params.version, 'version'), target, api.metadata(request)));
+    return checksOf(api, versionOf(api, params));
+  });
+  scope.post(`${base}/rollback`, async (request, reply) => {
+    const { name } = paramsOf(request);
+    const fields = new RequestFields(request.body, ['stage', 'alias', 'to', 'reason']);
+    const asked = { target: fields.target() ?? null, to: fields.number('to') ?? null, reason: fields.text('reason') ?? '' };
+    const written = valueOf(await commands.rollBack(name, asked, api.metadata(request)));
+    api.sendPosition(reply, written.position);
+    return rollbackJson(name, written.value);
+  });
+  scope.get(`${base}/versions/:version/card`, async (request, reply) => {
+    await api.upToDate(request);
+    const card = await api.card(versionOf(api, paramsOf(request)));
+    const { format } = request.query as { format?: string };
+    const accept = request.headers.accept ?? '';
+    const isMarkdown = format === undefined ? accept.includes('text/markdown') : format === 'markdown';
+    if (format !== undefined && format !== 'markdown' && format !== 'json') throw invalid('format', 'is json or markdown');
+    return isMarkdown ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card)) : card;
+  });
+}
+
+export function modelOf(api: GovernanceApi, name: string): ModelView {
+  const model = api.view.model(name);
+  if (!model) throw new ProblemError(404, 'MR_REGISTRY_MODEL_NOT_FOUND', `there is no registered model ${name}`);
+  return model;
+}
+
+export function versionOf(api: GovernanceApi, params: Params): VersionView {
+  const number = numberIn(params.version, 'version');
+  modelOf(api, params.name);
+  const version = api.view.version(params.name, number);
+  if (!version) throw new ProblemError(404, 'MR_REGISTRY_VERSION_NOT_FOUND', `model ${params.name} has no version ${number}`);
+  return version;
+}
+
+function statusOf(request: FastifyRequest): string | undefined {
+  const { status } = request.query as { status?: string };
+  if (status !== undefined && !STATUSES.includes(status)) throw invalid('status', `is one of ${STATUSES.join(', ')}`);
+  return status;
+}
+
+function promotionsOf(api: GovernanceApi, { registered }: ModelView, status: string | undefined): object[] {
+  const state = api.view.governed(registered.modelId);
+  const rules = api.rules(registered.name);
+  return [...state.governance.promotions.values()]
+    .map((promotion) => promotionJson(registered.name, state, promotion, rules, api.now()))
+    .filter((shown) => status === undefined || (shown as { status: string }).status === status);
+}
+
+function checksOf(api: GovernanceApi, { registered, version }: VersionView): object {
+  const results = api.view.governed(registered.modelId).governance.checks.get(version.version);
+  return { model: registered.name, version: version.version, checks: [...(results?.values() ?? [])].map(checkJson) };
+}
+
+function rollbackJson(
+  model: string,
+  event: Extract<Awaited<ReturnType<GovernanceApi['commands']['rollBack']>>, { kind: 'written' }>['value'],
+): object {
+  if (event?.type === 'AliasAssigned')
+    return { model, alias: event.data.alias, version: event.data.version, rolledBack: event.data.rollsBack };
+  if (event?.type === 'VersionMoved') return { model, stage: event.data.to, version: event.data.version, rolledBack: event.data.rollsBack };
+  throw new TypeError('a rollback is a move of a version or of an alias');
+}
+
+function valueOf<T>(written: Written<T>): Extract<Written<T>, { kind: 'written' }> {
+  if (written.kind === 'rejected') throw rejectionToProblem(written.rejection, REJECTIONS);
+  return written;
+}

@@ -1,0 +1,39 @@
+import type { CheckResult, GovernedModel, Promotion } from '../../domain/governance/governance.state.js';
+import { rulesOf, type Rule } from '../../domain/governance/rules.js';
+import { unmetOf } from '../../domain/governance/unmet.js';
+
+/** A request as it is shown; an open one with what it still lacks. */
+export function promotionJson(model: string, state: GovernedModel, promotion: Promotion, rules: readonly Rule[], now: number): object {
+  const { request, version, target, archiveOthers, reason, policies, status } = promotion;
+  const isOver = status === 'open' && now >= promotion.expiresAt;
+  return {
+    model,
+    request,
+    version,
+    target: targetJson(target),
+    archiveOthers,
+    reason,
+    policies,
+    status: isOver ? 'expired' : status,
+    requestedBy: promotion.requestedBy,
+    requestedAt: isoTime(promotion.requestedAt),
+    expiresAt: isoTime(promotion.expiresAt),
+    approvals: Array.from(promotion.approvals, ([actor, { at, comment }]) => ({ actor, at: isoTime(at), comment })),
+    ...(status === 'open' && !isOver ? { unmet: unmetOf(state, promotion, rulesOf(rules, target), now) } : {}),
+    ...(promotion.closedAt === null
+      ? {}
+      : { closedBy: promotion.closedBy, closedAt: isoTime(promotion.closedAt), closingReason: promotion.closingReason }),
+  };
+}
+
+export function targetJson({ kind, name }: Promotion['target']): object {
+  return { [kind]: name };
+}
+
+export function checkJson({ actor, at, ...result }: CheckResult): object {
+  return { ...result, actor, at: isoTime(at) };
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

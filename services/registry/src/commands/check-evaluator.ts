@@ -1,0 +1,170 @@
+import type { PolicyCheckSpec } from '@millrace/resources';
+import type { Target } from '../domain/governance/governance.events.js';
+import { holderOf } from '../domain/governance/governance.state.js';
+import { matchesAny } from '../domain/governance/rules.js';
+import type { ModelCard } from '../queries/model-card.js';
+import type { RegistryView, VersionView } from '../queries/registry-view.js';
+import type { ReportedCheck } from './governance-commands.js';
+import type { ModelInterface } from './model-inspector.js';
+import type { Policies } from './policies.js';
+import type { RunFacts } from './run-artifacts.js';
+
+export interface CheckSources {
+  /** A run, read to the log's end. */
+  readonly run: (runId: string) => Promise<RunFacts | undefined>;
+  /** The latest value of a metric by run id; absent where the run has none. */
+  readonly metric: (key: string, runs: readonly { runId: string; experimentId: string }[]) => Promise<ReadonlyMap<string, number>>;
+  readonly card: (version: VersionView) => Promise<ModelCard>;
+  readonly modelInterface: (version: VersionView) => Promise<ModelInterface>;
+  /** The columns a feature service gives, with what a request brings; `undefined` when there is no such service. */
+  readonly vector: (featureService: string) => readonly string[] | undefined;
+}
+
+type Found = Pick<ReportedCheck, 'passed' | 'detail' | 'evidence' | 'against'>;
+
+/** Looks for itself whether a version passes the checks that its policies leave to the registry. */
+export class CheckEvaluator {
+  constructor(
+    private readonly policies: Policies,
+    private readonly view: RegistryView,
+    private readonly sources: CheckSources,
+  ) {}
+
+  /** Results of all such checks of the policies that govern `target`, or of all the model's policies without one. */
+  async evaluate(name: string, version: number, target: Target | undefined): Promise<ReportedCheck[]> {
+    const found = this.view.version(name, version);
+    if (!found) return [];
+    const results: ReportedCheck[] = [];
+    const seen = new Set<string>();
+    for (const { spec, check } of this.policies.evaluated(name)) {
+      const targets = target ? [target] : targetsOf(spec);
+      const governed = targets.find(({ kind, name: at }) =>
+        kind === 'stage' ? (spec.stages ?? []).some((stage) => stage === at) : matchesAny(spec.aliases ?? [], at),
+      );
+      if (!governed || seen.has(check.name)) continue;
+      seen.add(check.name);
+      results.push({ version, check: check.name, ...(await this.#found(check, found, governed)) });
+    }
+    return results;
+  }
+
+  async #found(check: PolicyCheckSpec, version: VersionView, target: Target): Promise<Found> {
+    switch (check.type) {
+      case 'metric':
+        return this.#metric(check, version, target);
+      case 'signature':
+        return this.#signature(check, version);
+      case 'licence':
+        return this.#licence(check, version);
+      case 'modelCard':
+        return this.#card(check, version);
+      default:
+        throw new TypeError(`a ${check.type} check is reported, not evaluated`);
+    }
+  }
+
+  async #metric(check: PolicyCheckSpec, { registered, version }: VersionView, target: Target): Promise<Found> {
+    const metric = check.metric ?? '';
+    const state = this.view.governed(registered.modelId);
+    const holder = holderOf(state, target);
+    const champion = holder === undefined || holder === version.version ? undefined : state.versions.get(holder);
+    const against = champion?.version ?? null;
+    const failed = (detail: string): Found => ({ passed: false, detail, evidence: { metric }, against });
+    if (version.runId === null) return failed(`version ${version.version} names no run, so its ${metric} is not known`);
+    const run = await this.sources.run(version.runId);
+    if (!run) return failed(`run ${version.runId} of version ${version.version} is not known`);
+    const championRun = champion?.runId ? await this.sources.run(champion.runId) : undefined;
+    const asked = [{ runId: version.runId, experimentId: run.experimentId }];
+    if (champion?.runId && championRun) asked.push({ runId: champion.runId, experimentId: championRun.experimentId });
+    const values = await this.sources.metric(metric, asked);
+    const value = values.get(version.runId);
+    if (value === undefined || Number.isNaN(value)) return failed(`run ${version.runId} has no value of metric ${metric}`);
+    if (!champion)
+      return { passed: true, detail: `${metric} ${value}; nothing is there to compare it with`, evidence: { metric, value }, against };
+    const baseline = champion.runId ? values.get(champion.runId) : undefined;
+    if (baseline === undefined || Number.isNaN(baseline) || !championRun) {
+      return failed(
+        `version ${champion.version}, which is there now, has no value of metric ${metric}: log one to its run, or move it away`,
+      );
+    }
+    const shared = sharedData(run, championRun);
+    const evidence = { metric, value, baseline, data: shared.join(', ') || null };
+    if ((check.sameData ?? true) && shared.length === 0) {
+      return {
+        passed: false,
+        detail: `the runs of versions ${version.version} and ${champion.version} name no dataset in common (${dataOf(run)}; ${dataOf(championRun)})`,
+        evidence,
+        against,
+      };
+    }
+    const gain = check.better === 'lower' ? baseline - value : value - baseline;
+    const margin = check.margin ?? 0;
+    const passed = margin === 0 ? gain > 0 : gain >= margin;
+    const detail = `${metric} ${value} against ${baseline} of version ${champion.version}; ${check.better} is better${margin === 0 ? '' : `, by ${margin}`}`;
+    return { passed, detail, evidence, against };
+  }
+
+  async #signature(check: PolicyCheckSpec, version: VersionView): Promise<Found> {
+    const featureService = check.featureService ?? '';
+    const given = this.sources.vector(featureService);
+    if (!given)
+      return { passed: false, detail: `FeatureService ${featureService} does not exist`, evidence: { featureService }, against: null };
+    const { columns, problem } = await this.sources.modelInterface(version);
+    if (columns === undefined)
+      return { passed: false, detail: problem ?? 'its inputs are not known', evidence: { featureService }, against: null };
+    const known = new Set(given);
+    const missing = columns.filter((column) => !known.has(column) && !known.has(unqualified(column)));
+    const evidence = { featureService, inputs: columns.length, missing: missing.join(', ') };
+    if (missing.length === 0)
+      return { passed: true, detail: `${featureService} gives all ${columns.length} inputs`, evidence, against: null };
+    return { passed: false, detail: `${featureService} does not give ${missing.join(', ')}`, evidence, against: null };
+  }
+
+  async #licence(check: PolicyCheckSpec, version: VersionView): Promise<Found> {
+    const { licence } = await this.sources.card(version);
+    if (licence === null) {
+      return {
+        passed: false,
+        detail: 'no licence is named: set the tag "licence" of the version or the model',
+        evidence: {},
+        against: null,
+      };
+    }
+    const passed = check.allowed === undefined || matchesAny(check.allowed, licence);
+    const detail = passed ? licence : `${licence} is not one of ${(check.allowed ?? []).join(', ')}`;
+    return { passed, detail, evidence: { licence }, against: null };
+  }
+
+  async #card(check: PolicyCheckSpec, version: VersionView): Promise<Found> {
+    const sections = check.sections ?? ['description', 'trainingData', 'metrics'];
+    const gaps = (await this.sources.card(version)).gaps.filter((gap) => sections.includes(gap.section));
+    const detail =
+      gaps.length === 0 ? `no gap in ${sections.join(', ')}` : gaps.map(({ section, mend }) => `${section}: ${mend}`).join('; ');
+    return { passed: gaps.length === 0, detail, evidence: { gaps: gaps.map(({ section }) => section).join(', ') }, against: null };
+  }
+}
+
+function targetsOf(spec: { stages?: readonly string[]; aliases?: readonly string[] }): Target[] {
+  const stages = (spec.stages ?? []).map((name): Target => ({ kind: 'stage', name }));
+  return [...stages, ...(spec.aliases ?? []).map((name): Target => ({ kind: 'alias', name }))];
+}
+
+/** Datasets that both runs name, by name and digest, and training sets. */
+function sharedData(a: RunFacts, b: RunFacts): string[] {
+  const of = (run: RunFacts): string[] => [
+    ...(run.datasets ?? []).map(({ name, digest }) => `${name}@${digest}`),
+    ...(run.trainingSets ?? []).map((id) => `training set ${id}`),
+  ];
+  const other = new Set(of(b));
+  return [...new Set(of(a))].filter((one) => other.has(one));
+}
+
+function dataOf(run: RunFacts): string {
+  const named = (run.datasets ?? []).map(({ name, digest }) => `${name}@${digest}`);
+  return `${run.name} names ${named.length === 0 ? 'none' : named.join(', ')}`;
+}
+
+/** A training set may qualify its columns by the view. */
+function unqualified(column: string): string {
+  return column.replace(/^.*?(__|:)/, '');
+}

@@ -1,0 +1,87 @@
+import type { Target } from './governance.events.js';
+import type { GovernedModel, Promotion } from './governance.state.js';
+import { holderOf } from './governance.state.js';
+import { matchesAny, type RequiredCheck, type Rule } from './rules.js';
+
+/** What a policy still asks for. */
+export interface Unmet {
+  readonly policy: string;
+  readonly what: 'stage' | 'requester' | 'approvals' | 'check';
+  readonly message: string;
+  /** Name of the check, of a `check`. */
+  readonly check?: string;
+  /** Of a check: there is no result, or one that compares with what is there no more; looking again may help. */
+  readonly isOpen?: boolean;
+}
+
+/** Everything the rules still ask of a promotion at `now`; empty when it may happen. */
+export function unmetOf(state: GovernedModel, promotion: Promotion, rules: readonly Rule[], now: number): Unmet[] {
+  return rules.flatMap((rule) => unmetOfRule(state, promotion, rule, now));
+}
+
+function unmetOfRule(state: GovernedModel, promotion: Promotion, rule: Rule, now: number): Unmet[] {
+  const { policy } = rule;
+  const unmet: Unmet[] = [];
+  const stage = state.versions.get(promotion.version)?.stage;
+  if (rule.from !== null && stage !== undefined && !rule.from.includes(stage)) {
+    unmet.push({
+      policy,
+      what: 'stage',
+      message: `version ${promotion.version} has to be in ${rule.from.join(' or ')}, it is in ${stage}`,
+    });
+  }
+  if (!matchesAny(rule.requesters, promotion.requestedBy)) {
+    unmet.push({ policy, what: 'requester', message: `${promotion.requestedBy} may not ask for it` });
+  }
+  const approvers = approversOf(promotion, rule);
+  const missing = rule.approvals - approvers.length;
+  if (missing > 0) {
+    const given = approvers.length === 0 ? 'none given' : `given by ${approvers.join(', ')}`;
+    unmet.push({ policy, what: 'approvals', message: `${missing} more approval${missing === 1 ? '' : 's'} needed (${given})` });
+  }
+  for (const check of rule.checks) {
+    const why = whyNot(state, promotion, check, now);
+    if (why !== undefined) unmet.push({ policy, what: 'check', check: check.name, ...why });
+  }
+  return unmet;
+}
+
+/** Whose approval counts under the rule. */
+export function approversOf(promotion: Promotion, rule: Rule): string[] {
+  return [...promotion.approvals.keys()].filter((actor) => actor !== promotion.requestedBy && matchesAny(rule.approvers, actor)).sort();
+}
+
+interface WhyNot {
+  readonly message: string;
+  readonly isOpen: boolean;
+}
+
+function whyNot(state: GovernedModel, { version, target }: Promotion, check: RequiredCheck, now: number): WhyNot | undefined {
+  // Looking again is up to the registry only where the registry looks.
+  const open = (message: string): WhyNot => ({ message, isOpen: check.recorders === null });
+  const result = state.governance.checks.get(version)?.get(check.name);
+  if (!result) return open(`check ${check.name} has no result for version ${version}`);
+  if (check.recorders === null && result.source !== 'evaluated') {
+    return open(`check ${check.name} was reported; the registry has to evaluate it`);
+  }
+  if (check.recorders !== null && !matchesAny(check.recorders, result.actor)) {
+    return final(`check ${check.name} was recorded by ${result.actor}, whose results do not count here`);
+  }
+  // A comparison with what was there before says nothing, whichever way it went.
+  const stale = check.comparesWithHolder ? staleness(state, version, target, check.name, result.against) : undefined;
+  if (stale !== undefined) return open(stale);
+  if (!result.passed) return final(`check ${check.name} failed${result.detail === '' ? '' : `: ${result.detail}`}`);
+  if (check.maxAgeMs !== null && now - result.at > check.maxAgeMs) return open(`the result of check ${check.name} is too old`);
+  return undefined;
+}
+
+function final(message: string): WhyNot {
+  return { message, isOpen: false };
+}
+
+function staleness(state: GovernedModel, version: number, target: Target, check: string, against: number | null): string | undefined {
+  const holder = holderOf(state, target);
+  if (holder === undefined || holder === version || against === holder) return undefined;
+  const seen = against === null ? 'was made when nothing was there' : `compared it with version ${against}`;
+  return `check ${check} ${seen}, now version ${holder} is there`;
+}

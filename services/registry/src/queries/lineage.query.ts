@@ -1,0 +1,111 @@
+/** What the lineage joins. An id tells the kind: `dataset:march@a1b2`, `training-set:<id>`, `run:<id>`, `version:<model>/<n>`, `deployment:<name>`. */
+export type LineageKind = 'dataset' | 'training-set' | 'run' | 'version' | 'deployment';
+
+export interface LineageNode {
+  readonly id: string;
+  readonly kind: LineageKind;
+  readonly label: string;
+}
+
+/** `from` went into `to`. */
+export interface LineageEdge {
+  readonly from: string;
+  readonly to: string;
+}
+
+export type LineageDirection = 'upstream' | 'downstream' | 'both';
+
+export interface Lineage {
+  readonly node: string;
+  readonly nodes: readonly LineageNode[];
+  readonly edges: readonly LineageEdge[];
+  /** True when there is more than the depth or the bound let in. */
+  readonly truncated: boolean;
+}
+
+/** The facts a lineage is read from, as the folds of this process have them. */
+export interface LineageSource {
+  versions(): Iterable<{
+    readonly model: string;
+    readonly version: number;
+    readonly runId: string | null;
+    readonly deployments: readonly string[];
+  }>;
+  runs(): AsyncIterable<{
+    readonly runId: string;
+    readonly name: string;
+    readonly datasets: readonly { readonly name: string; readonly digest: string }[];
+    readonly trainingSets: readonly string[];
+  }>;
+}
+
+const MOST_NODES = 2000;
+
+/** Everything a node came from or went into, up to `depth` steps away; `undefined` when nobody knows the node. */
+export async function lineageOf(
+  source: LineageSource,
+  node: string,
+  direction: LineageDirection,
+  depth: number,
+): Promise<Lineage | undefined> {
+  const graph = await graphOf(source);
+  const start = graph.nodes.get(node);
+  if (!start) return undefined;
+  const nodes = new Map([[node, start]]);
+  const edges = new Map<string, LineageEdge>();
+  let isTruncated = false;
+  const walk = (next: ReadonlyMap<string, ReadonlySet<string>>, edge: (here: string, there: string) => LineageEdge): void => {
+    let front = [node];
+    const seen = new Set(front);
+    for (let step = 0; front.length > 0; step++) {
+      const reached: string[] = [];
+      for (const here of front) {
+        for (const there of next.get(here) ?? []) {
+          if (step >= depth || nodes.size >= MOST_NODES) {
+            isTruncated = true;
+            continue;
+          }
+          const one = edge(here, there);
+          edges.set(`${one.from}\0${one.to}`, one);
+          nodes.set(there, graph.nodes.get(there) as LineageNode);
+          if (!seen.has(there)) reached.push(there);
+          seen.add(there);
+        }
+      }
+      front = reached;
+    }
+  };
+  if (direction !== 'downstream') walk(graph.upstream, (here, there) => ({ from: there, to: here }));
+  if (direction !== 'upstream') walk(graph.downstream, (here, there) => ({ from: here, to: there }));
+  return { node, nodes: [...nodes.values()], edges: [...edges.values()], truncated: isTruncated };
+}
+
+interface Graph {
+  readonly nodes: Map<string, LineageNode>;
+  readonly upstream: Map<string, Set<string>>;
+  readonly downstream: Map<string, Set<string>>;
+}
+
+async function graphOf(source: LineageSource): Promise<Graph> {
+  const graph: Graph = { nodes: new Map(), upstream: new Map(), downstream: new Map() };
+  const add = (kind: LineageKind, name: string, label = name): string => {
+    const id = `${kind}:${name}`;
+    if (!graph.nodes.has(id)) graph.nodes.set(id, { id, kind, label });
+    return id;
+  };
+  const join = (from: string, to: string): void => {
+    graph.upstream.set(to, (graph.upstream.get(to) ?? new Set()).add(from));
+    graph.downstream.set(from, (graph.downstream.get(from) ?? new Set()).add(to));
+  };
+  for await (const { runId, name, datasets, trainingSets } of source.runs()) {
+    const run = add('run', runId, name);
+    for (const dataset of datasets) join(add('dataset', `${dataset.name}@${dataset.digest}`, dataset.name), run);
+    for (const id of trainingSets) join(add('training-set', id), run);
+  }
+  for (const { model, version, runId, deployments } of source.versions()) {
+    const here = add('version', `${model}/${version}`, `${model} version ${version}`);
+    if (runId !== null) join(add('run', runId), here);
+    for (const deployment of deployments) join(here, add('deployment', deployment));
+  }
+  return graph;
+}

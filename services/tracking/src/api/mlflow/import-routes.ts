@@ -1,0 +1,72 @@
+import { invalid, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { ARTIFACT_ROOT, type TrackingApi } from './context.js';
+import { valueOf } from './errors.js';
+import { checkBatchLimit, metricOf, runIdOf, statusOf } from './fields.js';
+import { LIMITS } from './limits.js';
+import { datasetInputOf } from './run-routes.js';
+
+/**
+ * Experiments, runs and points of another server, under their own ids and times. Not MLflow's: `millrace import mlflow` calls these, and an
+ * admin's key is asked for where keys are.
+ */
+export function importRoutes(api: TrackingApi): MlflowRoute[] {
+  const { imports } = api;
+  return [
+    {
+      method: 'POST',
+      path: 'experiments/import',
+      handle: async ({ fields, request, reply }) => {
+        const createdAt = fields.integer('creation_time') ?? 0;
+        const imported = {
+          origin: fields.requiredString('origin'),
+          createdAt,
+          updatedAt: fields.integer('last_update_time') ?? createdAt,
+          experimentId: fields.requiredString('experiment_id'),
+        };
+        const tags = Object.fromEntries(fields.messages('tags').map((tag) => [tag.requiredString('key'), tag.string('value') ?? '']));
+        const name = fields.requiredString('name');
+        const command = { type: 'CreateExperiment', name, artifactLocation: null, artifactRoot: ARTIFACT_ROOT, tags, imported } as const;
+        const { value, positions } = valueOf(await imports.experiment(command, api.metadata(request)));
+        api.sendPosition(reply, positions);
+        return { experiment_id: value.experimentId, created: value.created };
+      },
+    },
+    {
+      method: 'POST',
+      path: 'runs/import',
+      handle: async ({ fields, request, reply }) => {
+        const runId = runIdOf(fields);
+        if (!/^[0-9a-f]{32}$/.test(runId)) throw invalid(`Invalid run ID: '${runId}'. Run ids are 32 lower-case hex characters here.`);
+        const pairs = (name: string) =>
+          fields.messages(name).map((pair) => ({ key: pair.requiredString('key'), value: pair.string('value') ?? '' }));
+        const run = {
+          runId,
+          experimentId: fields.requiredString('experiment_id'),
+          name: fields.string('run_name') ?? '',
+          userId: fields.string('user_id') ?? '',
+          status: statusOf(fields) ?? 'RUNNING',
+          startTime: fields.integer('start_time') ?? 0,
+          endTime: fields.integer('end_time') ?? null,
+          params: pairs('params'),
+          tags: pairs('tags'),
+          datasets: fields.messages('datasets').map(datasetInputOf),
+          origin: fields.requiredString('origin'),
+        } as const;
+        const { value, positions } = valueOf(await imports.run(run, api.metadata(request)));
+        api.sendPosition(reply, positions);
+        return { run_id: runId, created: value.created, artifact_uri: value.run.artifactUri, is_deleted: value.run.deleted };
+      },
+    },
+    {
+      method: 'POST',
+      path: 'runs/import-points',
+      handle: async ({ fields, request, reply }) => {
+        const metrics = fields.messages('metrics');
+        checkBatchLimit('metrics', LIMITS.metricsPerBatch, metrics.length);
+        const { positions } = valueOf(await imports.points(runIdOf(fields), metrics.map(metricOf), api.metadata(request)));
+        api.sendPosition(reply, positions);
+        return undefined;
+      },
+    },
+  ];
+}
