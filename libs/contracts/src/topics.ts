@@ -60,6 +60,27 @@ export const TOPICS = {
   inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
+  modelMetrics: facts(
+    'tracking',
+    'model-metrics',
+    'the logged model id',
+    ['ModelMetricsLogged'],
+    'what runs have measured of logged models',
+  ),
+  webhookDeliveries: facts(
+    'registry',
+    'webhook-deliveries',
+    'the delivery id',
+    ['WebhookDeliveryQueued', 'WebhookDeliveryAttempted'],
+    'deliveries of webhooks that are due, and what became of each attempt',
+  ),
+  traces: facts(
+    'tracking',
+    'traces',
+    'the trace id',
+    ['TraceLogged', 'SpansLogged', 'TraceTagged', 'TraceAssessed', 'TraceLinked', 'TraceDeleted'],
+    'what is told of traces: their spans, tags, assessments and ends',
+  ),
   predictions: facts(
     'inference',
     'predictions',

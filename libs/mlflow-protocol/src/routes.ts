@@ -10,10 +10,12 @@ export interface MlflowCall {
   readonly reply: FastifyReply;
 }
 
-/** One endpoint: `path` is what follows `/api/2.0/mlflow/`; the answer is sent as JSON, `undefined` as `{}`. */
+/** One endpoint: `path` is what follows `/api/<api>/mlflow/`; the answer is sent as JSON, `undefined` as `{}`. */
 export interface MlflowRoute {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
+  /** The version in the path; what MLflow 3 added is partly below `3.0`. Default: `2.0`. */
+  readonly api?: '2.0' | '3.0';
   readonly handle: (call: MlflowCall) => Promise<object | undefined>;
 }
 
@@ -24,7 +26,7 @@ export interface MlflowRoutesOptions {
   readonly bodyLimit?: number;
 }
 
-const PREFIXES = ['/api/2.0/mlflow/', '/ajax-api/2.0/mlflow/'];
+const PREFIXES = ['/api', '/ajax-api'];
 const DEFAULT_BODY_LIMIT = 4 << 20;
 
 /**
@@ -46,7 +48,7 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
       for (const prefix of PREFIXES) {
         scope.route({
           method: route.method,
-          url: prefix + route.path,
+          url: `${prefix}/${route.api ?? '2.0'}/mlflow/${route.path}`,
           handler: async (request, reply) => {
             const body = request.body as FieldValues | undefined;
             const fields =

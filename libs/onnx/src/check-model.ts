@@ -21,12 +21,16 @@ export function checkModel(model: ModelProto): ModelProblem[] {
   const problems: ModelProblem[] = [];
   const irVersion = int64(model.irVersion);
   if (irVersion < 1n) problems.push({ code: 'IR_VERSION', message: 'ir_version is missing' });
-  const imports = new Set<string>();
+  const imports = new Map<string, bigint>();
   for (const opset of model.opsetImport ?? []) {
     const domain = domainName(opset.domain);
-    if (imports.has(domain)) problems.push({ code: 'OPSET', message: `opset of domain ${show(domain)} is imported twice` });
-    if (int64(opset.version) < 1n) problems.push({ code: 'OPSET', message: `opset of domain ${show(domain)} has no version` });
-    imports.add(domain);
+    const [version, before] = [int64(opset.version), imports.get(domain)];
+    // skl2onnx writes the same import twice, which leaves nothing open; runtimes take it.
+    if (before !== undefined && before !== version) {
+      problems.push({ code: 'OPSET', message: `opset of domain ${show(domain)} is imported twice, as ${before} and as ${version}` });
+    }
+    if (version < 1n) problems.push({ code: 'OPSET', message: `opset of domain ${show(domain)} has no version` });
+    imports.set(domain, version);
   }
   if (irVersion >= 3n && imports.size === 0) problems.push({ code: 'OPSET', message: 'no operator set is imported' });
   const functions = new Set((model.functions ?? []).map((item) => `${domainName(item.domain)}:${item.name ?? ''}`));
@@ -37,7 +41,7 @@ export function checkModel(model: ModelProto): ModelProblem[] {
 
 interface Walk {
   readonly problems: ModelProblem[];
-  readonly imports: ReadonlySet<string>;
+  readonly imports: ReadonlyMap<string, bigint>;
   readonly functions: ReadonlySet<string>;
   readonly where: string;
 }

@@ -148,10 +148,15 @@ describe('checking', () => {
   test('a sound model has no problems', () => {
     expect(checkModel(sound())).toEqual([]);
     expect(checkModel(zipMapModel())).toEqual([]);
+    // As skl2onnx writes it.
+    const twice = sound();
+    twice.opsetImport!.push({ ...twice.opsetImport![0] });
+    expect(checkModel(twice)).toEqual([]);
   });
 
   test.each<[string, (model: ModelProto) => void, string]>([
     ['no opset', (model) => (model.opsetImport = []), 'OPSET'],
+    ['two opsets of one domain', (model) => model.opsetImport!.push({ ...model.opsetImport![0], version: 1234 }), 'OPSET'],
     ['a foreign domain', (model) => (model.graph!.node![0]!.domain = 'com.example'), 'OPSET'],
     ['nodes out of order', (model) => model.graph!.node!.reverse(), 'UNDEFINED_VALUE'],
     [

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
 import {
   ARTIFACT_STORE,
   CLOCK,
@@ -9,14 +10,19 @@ import {
   CONFIG,
   DomainLogs,
   EVENT_LOG,
+  Facts,
   IDS,
   Lifecycle,
+  LogConsumers,
   LOGGER,
   OFFLINE_STORE,
+  ONLINE_STORE,
   rawRoutes,
   Resources,
   SCHEDULER,
   sendPosition,
+  TableProjections,
+  Topics,
   type Config,
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
@@ -26,12 +32,14 @@ import type { Logger } from 'pino';
 import { registerRegistryApi } from './api/mlflow/register.js';
 import { Policies } from './commands/policies.js';
 import { RegistryCommands } from './commands/registry-commands.js';
-import { runArtifactUris, runFacts } from './commands/run-artifacts.js';
+import { loggedModelArtifacts, runFacts, trackedArtifacts } from './commands/run-artifacts.js';
 import { SourceResolver } from './commands/source-resolver.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
 import { openGovernance } from './governance.runtime.js';
+import { webhooks } from './domain/webhooks/webhooks.decider.js';
 import { RegistryView } from './queries/registry-view.js';
+import { openWebhooks } from './webhooks.runtime.js';
 
 const DOMAIN = 'registry';
 
@@ -46,6 +54,11 @@ export class RegistryModule implements OnModuleInit {
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
     @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
+    @Inject(Topics) private readonly topics: Topics,
+    @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
+    @Inject(TableProjections) private readonly tables: TableProjections,
+    @Inject(ONLINE_STORE) private readonly online: OnlineStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(IDS) private readonly ids: Ids,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
@@ -56,17 +69,25 @@ export class RegistryModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-    const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel } });
-    const tracking = await domainLogs.follow({ domain: 'tracking', aggregates: { run: runFacts }, as: DOMAIN });
+    const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel, webhooks } });
+    const tracking = await domainLogs.follow({
+      domain: 'tracking',
+      aggregates: { run: runFacts, 'logged-model': loggedModelArtifacts },
+      as: DOMAIN,
+    });
     const view = new RegistryView(domain);
-    const runArtifactUri = runArtifactUris(tracking);
-    const sources = new SourceResolver(artifacts, view, runArtifactUri);
+    const tracked = trackedArtifacts(tracking);
+    const sources = new SourceResolver(artifacts, view, tracked);
     const policies = new Policies(resources);
+    await openWebhooks(this.http, {
+      ...{ domain, tracking, view, lifecycle, offline, clock, ids, scheduler, config, logger },
+      ...{ topics: this.topics, facts: this.facts, consumers: this.consumers, tables: this.tables, online: this.online },
+    });
     registerRegistryApi(this.http.httpAdapter.getInstance<FastifyInstance>(), {
       commands: new RegistryCommands(domain, view, sources, ids, policies),
       view,
       artifacts,
-      runArtifactUri,
+      runArtifactUri: (runId) => tracked.ofRun(runId),
       metadata: (request) => commandMetadata(request, clock, ids),
       sendPosition,
       onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: an MLflow request failed'),

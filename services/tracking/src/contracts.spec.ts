@@ -7,8 +7,12 @@ import { join } from 'node:path';
 import { experiments, EXPERIMENTS, type Experiments } from './domain/experiments/experiments.decider.js';
 import type * as experimentEvents from './domain/experiments/experiments.events.js';
 import { fromWire, toWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
+import { LOGGED_MODEL, loggedModel, type LoggedModelState } from './domain/logged-model/logged-model.decider.js';
+import type * as loggedModelEvents from './domain/logged-model/logged-model.events.js';
+import type { ModelMetricsLogged } from './domain/logged-model/model-metrics.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import type * as runEvents from './domain/run/run.events.js';
+import type * as traceFacts from './domain/trace/trace-facts.js';
 
 /** Compiles only when each of the two can stand for the other. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
@@ -29,6 +33,31 @@ const SAME: readonly true[] = [
   true satisfies Same<tracking.RunUntagged, runEvents.RunUntagged>,
   true satisfies Same<tracking.DatasetsLogged, runEvents.DatasetsLogged>,
   true satisfies Same<tracking.MetricPointsLogged, MetricPointsLogged>,
+  true satisfies Same<tracking.TraceLogged, traceFacts.TraceLogged>,
+  true satisfies Same<tracking.SpansLogged, traceFacts.SpansLogged>,
+  true satisfies Same<tracking.TraceTagged, traceFacts.TraceTagged>,
+  true satisfies Same<tracking.TraceAssessed, traceFacts.TraceAssessed>,
+  true satisfies Same<tracking.TraceLinked, traceFacts.TraceLinked>,
+  true satisfies Same<tracking.TraceDeleted, traceFacts.TraceDeleted>,
+  true satisfies Same<tracking.ModelsLinked, runEvents.ModelsLinked>,
+  true satisfies Same<tracking.LoggedModelCreated, loggedModelEvents.LoggedModelCreated>,
+  true satisfies Same<tracking.LoggedModelFinalized, loggedModelEvents.LoggedModelFinalized>,
+  true satisfies Same<tracking.LoggedModelTagged, loggedModelEvents.LoggedModelTagged>,
+  true satisfies Same<tracking.LoggedModelUntagged, loggedModelEvents.LoggedModelUntagged>,
+  true satisfies Same<tracking.LoggedModelParamsLogged, loggedModelEvents.LoggedModelParamsLogged>,
+  true satisfies Same<tracking.ModelMetricsLogged, ModelMetricsLogged>,
+];
+
+/** Events nobody decides. */
+const FACTS = [
+  'MetricPointsLogged',
+  'ModelMetricsLogged',
+  'TraceLogged',
+  'SpansLogged',
+  'TraceTagged',
+  'TraceAssessed',
+  'TraceLinked',
+  'TraceDeleted',
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/tracking');
@@ -68,6 +97,14 @@ describe('the tracking events and their schemas', () => {
     if (type === 'MetricPointsLogged') {
       const { points } = data as MetricPointsLogged;
       expect(points.map(fromWire).map(toWire)).toEqual(points);
+    } else if (FACTS.includes(type)) {
+      // Facts are not folded; that they keep to their schema is all there is to hold.
+    } else if (type.startsWith('LoggedModel')) {
+      const created = samples.find((sample) => sample.type === 'LoggedModelCreated');
+      const at = { ...context, subject: `${LOGGED_MODEL}/m` };
+      const base = (): LoggedModelState => loggedModel.evolve(loggedModel.initial(), created as never, at);
+      const fold = (): LoggedModelState => loggedModel.evolve(base(), { type, data } as never, { ...at, sequence: 2 });
+      expect(canonical(fold())).toBe(canonical(fold()));
     } else if (type.startsWith('Experiment')) {
       const fold = (): Experiments =>
         experiments.evolve(experiments.initial(), { type, data } as never, { ...context, subject: EXPERIMENTS });
@@ -188,15 +225,48 @@ describe('old histories fold to what they always did', () => {
       '6735f3e0f821',
       '649e906d4f65',
       '270acf4c0388',
-      'b7dba63580c0',
+      '853503e9bb55',
+      '9b0f07bc9d12',
+      '3d624283743f',
       '6d6ad6948798',
     ]);
   });
 
+  test('logged model', () => {
+    const { state, digests } = foldHistory(loggedModel, 'logged-model/m-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f', history('logged-model'));
+    expect(state).toEqual({
+      modelId: 'm-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      experimentId: '0',
+      name: 'delay',
+      modelType: 'Agent',
+      sourceRunId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      artifactUri: 'mlflow-artifacts:/0/models/m-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/artifacts',
+      status: 'READY',
+      createdAt: 1,
+      updatedAt: 7,
+      creator: 'ann',
+      deleted: true,
+      params: new Map([
+        ['C', '0.1'],
+        ['depth', '3'],
+      ]),
+      tags: new Map([['mlflow.user', 'bob']]),
+    });
+    expect(digests).toEqual([
+      '8bd0f4195210',
+      '5d0ccaf7e23c',
+      '3871b7268298',
+      '3a46fb3dbf2e',
+      '87c67b949eee',
+      'e6b4578db663',
+      '36c4cf98ca1e',
+    ]);
+  });
+
   test('every decision is in one of them, and every one of them is folded here', () => {
-    const folded = ['experiments', 'run'];
+    const folded = ['experiments', 'logged-model', 'run'];
     expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
-    const decisions = samples.map(({ type }) => type).filter((type) => type !== 'MetricPointsLogged');
+    const decisions = samples.map(({ type }) => type).filter((type) => !FACTS.includes(type));
     const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);
     expect([...new Set(told)].sort()).toEqual([...new Set(decisions)].sort());
   });

@@ -24,16 +24,20 @@ import { GarbageCollection } from './commands/garbage-collection.js';
 import { TrackingCommands } from './commands/tracking-commands.js';
 import { TrackingImports } from './commands/tracking-imports.js';
 import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/experiments/experiments.decider.js';
+import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
 import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
+import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
 import { RUN_STATES_TABLE, RunStatesProjection } from './projections/run-states.projection.js';
 import { datasetSummaries } from './queries/dataset-summaries.query.js';
 import { deletedRuns } from './queries/deleted-runs.query.js';
 import { metricHistoryBulk } from './queries/metric-history-bulk.query.js';
+import { LoggedModelsView } from './queries/logged-models-view.js';
 import { metricHistory } from './queries/metric-history.query.js';
 import { readsMetrics, searchRuns } from './queries/search-runs.query.js';
+import { openTraces } from './traces.runtime.js';
 import { TrackingView } from './queries/tracking-view.js';
 
 const DOMAIN = 'tracking';
@@ -70,7 +74,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   await migrate(offline, { name: `${DOMAIN}-purge`, directory: new URL('./migrations/purge/', import.meta.url) });
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run } });
+  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel } });
+  const loggedModels = new LoggedModelsView(domain);
   const metrics = await followMetrics(host);
   const tables = await projectTables(host, domain);
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
@@ -95,6 +100,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     view,
     garbage,
     artifacts: host.artifacts,
+    loggedModels: await openLoggedModels(host, domain, view, loggedModels),
+    traces: await openTraces(host, view),
     searchRuns: async (search) => {
       await Promise.all([
         tables.runs.barrier(config.queryDeadlineMs),

@@ -2,6 +2,7 @@ import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
 import { createHash } from 'node:crypto';
 import { parse } from 'yaml';
 import { Refusal } from '../domain/refusal.js';
+import { onnxMend, type Flavors } from './onnx-mend.js';
 import type { ModelVersion } from '../domain/registry/model-reference.js';
 
 export interface ArtifactLimits {
@@ -74,17 +75,30 @@ function verifyDigest(
 
 function modelFileOf(root: string, contents: ReadonlyMap<string, Buffer>, label: string): string {
   const descriptor = contents.get(`${root}/MLmodel`);
+  const flavors = flavorsOf(descriptor, label);
   if (descriptor) {
-    const flavors = (parse(descriptor.toString('utf8')) as { flavors?: Record<string, { data?: unknown }> } | null)?.flavors ?? {};
     const data = flavors['onnx']?.data;
     if (typeof data === 'string' && contents.has(`${root}/${data}`)) return `${root}/${data}`;
     if (data !== undefined) throw unservable(`${label}: its MLmodel names ${JSON.stringify(data)}, which is not there`);
   }
   const candidates = [...contents.keys()].filter((path) => path.endsWith('.onnx'));
   const [only] = candidates;
+  if (only === undefined && Object.keys(flavors).length > 0) throw unservable(`${label} ${onnxMend(flavors)}`);
   if (only === undefined || candidates.length > 1)
     throw unservable(`${label}: expected one .onnx file below ${root} and found ${candidates.length}; log the model with its onnx flavour`);
   return only;
+}
+
+function flavorsOf(descriptor: Buffer | undefined, label: string): Flavors {
+  if (!descriptor) return {};
+  let read: unknown;
+  try {
+    read = parse(descriptor.toString('utf8'));
+  } catch (error) {
+    throw unservable(`${label}: its MLmodel is not YAML: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const flavors = (read as { flavors?: unknown } | null)?.flavors;
+  return typeof flavors === 'object' && flavors !== null ? (flavors as Flavors) : {};
 }
 
 function unservable(message: string): Refusal {

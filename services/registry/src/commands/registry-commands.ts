@@ -18,7 +18,7 @@ export interface DecisionWriter {
   ): Promise<CommandOutcome<E, R>>;
 }
 
-export type RegistryRejection = ModelsRejection | ModelRejection | GovernanceRejection;
+export type RegistryRejection = ModelsRejection | ModelRejection | GovernanceRejection | Rejection<'MR_REGISTRY_LOGGED_MODEL_NOT_FOUND'>;
 
 /** How a write ended. `position` is what a later read may pass as `at-least`. */
 export type Written<T> =
@@ -28,6 +28,8 @@ export type Written<T> =
 export interface NewVersion {
   readonly source: string;
   readonly runId: string | null;
+  /** The logged model the client says it is made of. */
+  readonly modelId: string | null;
   readonly runLink: string | null;
   readonly description: string | null;
   readonly tags: Readonly<Record<string, string>>;
@@ -61,8 +63,18 @@ export class RegistryCommands {
   async registerVersion(name: string, version: NewVersion, metadata: CommandMetadata): Promise<Written<VersionRegistered>> {
     const modelId = await this.#modelId(name);
     if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
-    const artifact = await this.sources.resolve(version.source, version.runId);
-    const command: ModelCommand = { type: 'RegisterVersion', name, ...version, ...artifact };
+    const { modelId: claimed, ...rest } = version;
+    const logged = await this.sources.loggedModel(version.source, claimed);
+    if (logged === null) {
+      const message = `There is no logged model that version source '${version.source}' leads to; log the model to this server first.`;
+      return { kind: 'rejected', rejection: { code: 'MR_REGISTRY_LOGGED_MODEL_NOT_FOUND', message } };
+    }
+    const runId = version.runId ?? logged?.sourceRunId ?? null;
+    const artifact = await this.sources.resolve(version.source, runId);
+    const command: ModelCommand = {
+      ...{ type: 'RegisterVersion', name, ...rest, runId, ...artifact },
+      ...(logged ? { modelId: logged.modelId } : {}),
+    };
     const outcome = await this.log.handle<ModelEvent, ModelRejection>(`model/${modelId}`, command, metadata);
     if (outcome.kind === 'accepted' && outcome.event.type === 'VersionRegistered') {
       return { kind: 'written', value: outcome.event.data, position: outcome.position };
@@ -75,7 +87,7 @@ export class RegistryCommands {
   /** Brings a version of another server under its number there; `undefined` when it is here already. */
   async importVersion(
     name: string,
-    version: NewVersion & { readonly version: number; readonly imported: ImportedVersion },
+    version: Omit<NewVersion, 'modelId'> & { readonly version: number; readonly imported: ImportedVersion },
     metadata: CommandMetadata,
   ): Promise<Written<ModelEvent | undefined>> {
     const artifact = await this.sources.resolve(version.source, version.runId);

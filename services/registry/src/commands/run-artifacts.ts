@@ -1,5 +1,5 @@
 import type { Command, Decider, DecisionReplica, Event, Rejection } from '@millrace/kernel';
-import type { RunArtifactUri } from './source-resolver.js';
+import type { LoggedModelArtifacts, TrackedArtifacts } from './source-resolver.js';
 
 /** A dataset a run named as its input. */
 export interface RunDataset {
@@ -80,6 +80,20 @@ function withTrainingSets(state: RunFacts, values: Readonly<Record<string, strin
   return state;
 }
 
+/** Folds `logged-model/<id>` of the tracking decisions: where its files are and which run made it; `null` while it is not there. */
+export const loggedModelArtifacts: Decider<LoggedModelArtifacts | null, Command, Event, Rejection> = {
+  initial: () => null,
+  evolve: (state, event) => {
+    if (event.type === 'LoggedModelDeleted') return null;
+    if (event.type !== 'LoggedModelCreated') return state;
+    const { artifactUri, sourceRunId } = event.data as LoggedModelArtifacts;
+    return { artifactUri, sourceRunId };
+  },
+  decide: () => {
+    throw new TypeError('the registry decides nothing about logged models');
+  },
+};
+
 /** The tracking decisions as the registry follows them. */
 export interface FollowedTracking {
   readonly replica: DecisionReplica;
@@ -92,10 +106,22 @@ export function runFactsOf(tracking: FollowedTracking, runId: string): RunFacts 
   return (tracking.replica.subject(`run/${runId}`).state as RunState) ?? undefined;
 }
 
-/** Where a run keeps its artifacts, by the tracking decisions the log holds at the moment of asking. */
-export function runArtifactUris(tracking: FollowedTracking): RunArtifactUri {
-  return async (runId) => {
-    await tracking.barrier();
-    return runFactsOf(tracking, runId)?.artifactUri;
+/** Where runs and logged models keep their artifacts, by the tracking decisions the log holds at the moment of asking. */
+export function trackedArtifacts(tracking: FollowedTracking): TrackedArtifacts {
+  return {
+    ofRun: async (runId) => {
+      await tracking.barrier();
+      return runFactsOf(tracking, runId)?.artifactUri;
+    },
+    ofLoggedModel: async (modelId) => {
+      if (!isLoggedModelId(modelId)) return undefined;
+      await tracking.barrier();
+      return (tracking.replica.subject(`logged-model/${modelId}`).state as LoggedModelArtifacts | null) ?? undefined;
+    },
   };
+}
+
+/** What tells the id of a logged model from the name of a registered one in `models:/...`. */
+export function isLoggedModelId(text: string): boolean {
+  return /^m-[0-9a-f]{32}$/.test(text);
 }

@@ -1,10 +1,20 @@
 import { artifactDigest, artifactSegments, joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
 import { isFault } from '@millrace/kernel';
 import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
+import { isLoggedModelId } from './run-artifacts.js';
 import type { RegistryView } from '../queries/registry-view.js';
 
-/** Where a run keeps its artifacts; `undefined` for a run that is not known. */
-export type RunArtifactUri = (runId: string) => Promise<string | undefined>;
+/** Where a logged model keeps its files, and the run that made it. */
+export interface LoggedModelArtifacts {
+  readonly artifactUri: string;
+  readonly sourceRunId: string | null;
+}
+
+/** Where runs and logged models keep their artifacts; `undefined` for what is not known. */
+export interface TrackedArtifacts {
+  ofRun(runId: string): Promise<string | undefined>;
+  ofLoggedModel(modelId: string): Promise<LoggedModelArtifacts | undefined>;
+}
 
 /** What a version's source leads to in the artifact store. Both `null` when it lies elsewhere or nothing is there. */
 export interface ResolvedSource {
@@ -19,7 +29,7 @@ export class SourceResolver {
   constructor(
     private readonly store: ArtifactStore,
     private readonly view: RegistryView,
-    private readonly runArtifactUri: RunArtifactUri,
+    private readonly tracked: TrackedArtifacts,
   ) {}
 
   async resolve(source: string, runId: string | null): Promise<ResolvedSource> {
@@ -29,14 +39,32 @@ export class SourceResolver {
     return { artifactPath: path, digest: digest?.sha256 ?? null };
   }
 
+  /** The logged model a source is of; `undefined` when it is of none, `null` when it names one that is not there. */
+  async loggedModel(
+    source: string,
+    modelId: string | null,
+  ): Promise<(LoggedModelArtifacts & { readonly modelId: string }) | null | undefined> {
+    const [scheme, rest] = splitUri(source);
+    const [first = ''] = rest.split('/').filter((segment) => segment !== '');
+    const named = scheme === 'models' && isLoggedModelId(first) ? first : modelId;
+    if (named === null) return undefined;
+    const model = await this.tracked.ofLoggedModel(named);
+    return model ? { ...model, modelId: named } : null;
+  }
+
   async #path(source: string, runId: string | null): Promise<string | undefined> {
     const proxied = proxiedArtifactPath(source);
     if (proxied !== undefined) return proxied === '' ? undefined : proxied;
     const [scheme, rest] = splitUri(source);
     const [first = '', ...below] = rest.split('/').filter((segment) => segment !== '');
     if (scheme === 'runs') {
-      const root = await this.runArtifactUri(first === '' ? (runId ?? '') : first);
+      const root = await this.tracked.ofRun(first === '' ? (runId ?? '') : first);
       const path = root === undefined ? undefined : proxiedArtifactPath(root);
+      return path === undefined ? undefined : joinArtifactPath(path, ...below);
+    }
+    if (scheme === 'models' && isLoggedModelId(first)) {
+      const model = await this.tracked.ofLoggedModel(first);
+      const path = model && proxiedArtifactPath(model.artifactUri);
       return path === undefined ? undefined : joinArtifactPath(path, ...below);
     }
     if (scheme === 'models') return this.#pathOfModel(first, below);

@@ -50,6 +50,11 @@ export class RegistryView {
     return this.log.replica.subject(`model/${modelId}`).state as GovernedModel;
   }
 
+  /** By the id its name hides. */
+  byId(modelId: string): RegisteredModel | undefined {
+    return this.#models().byId.get(modelId);
+  }
+
   *models(): Generator<ModelView> {
     for (const registered of this.#models().byId.values()) yield this.#view(registered);
   }

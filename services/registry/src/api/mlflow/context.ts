@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import type { CommandMetadata, Position } from '@millrace/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RegistryCommands } from '../../commands/registry-commands.js';
-import type { RunArtifactUri } from '../../commands/source-resolver.js';
+import type { TrackedArtifacts } from '../../commands/source-resolver.js';
 import type { RegistryView } from '../../queries/registry-view.js';
 
 /** What the endpoints are made of. */
@@ -10,7 +10,7 @@ export interface RegistryApi {
   readonly commands: RegistryCommands;
   readonly view: RegistryView;
   readonly artifacts: ArtifactStore;
-  readonly runArtifactUri: RunArtifactUri;
+  readonly runArtifactUri: TrackedArtifacts['ofRun'];
   metadata(request: FastifyRequest): CommandMetadata;
   sendPosition(reply: FastifyReply, position: Position): void;
   onDefect(error: unknown, request: FastifyRequest): void;

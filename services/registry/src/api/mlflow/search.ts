@@ -1,4 +1,5 @@
 import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import { PROMPT_TAG } from './prompts.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
 
 type Test<T> = (one: T) => boolean;
@@ -66,9 +67,6 @@ export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
   ]);
 }
 
-/** MLflow 3 keeps prompts beside models and asks for `!= 'true'` with every search of models; who does not carry the tag is no prompt. */
-const PROMPT_TAG = 'mlflow.prompt.is_prompt';
-
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 
@@ -93,6 +91,7 @@ function matchesTag(tags: ReadonlyMap<string, string>, clause: FilterClause): bo
   const { key, comparator, value } = clause;
   if (!TEXTUAL.includes(comparator)) throw invalid(`Invalid comparator for tag: ${comparator}`);
   if (value.kind !== 'string') throw invalid("Expected a quoted string value for tag (e.g. 'my-value').");
+  // MLflow 3 asks for `!= 'true'` of this tag with every search of models; who does not carry it is no prompt.
   const tag = tags.get(key) ?? (key === PROMPT_TAG ? 'false' : undefined);
   return tag !== undefined && matchesText(tag, comparator, value);
 }

@@ -1,4 +1,5 @@
-import { cursorOf, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { cursorOf, invalid, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { isLoggedModelId } from '../../commands/run-artifacts.js';
 import type { ModelCommand } from '../../domain/model/model.decider.js';
 import type { VersionView } from '../../queries/registry-view.js';
 import type { RegistryApi } from './context.js';
@@ -6,6 +7,7 @@ import { valueOf, versionNotFound } from './errors.js';
 import { maxResultsOf, nameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
 import { downloadUriOf } from './download-uri.js';
 import { LIMITS } from './limits.js';
+import { isPrompt, promptSourceOf } from './prompts.js';
 import { versionOrder, versionTest } from './search.js';
 import { versionSourceOf } from './version-source.js';
 import { versionJson } from './wire.js';
@@ -46,10 +48,12 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
       path: 'model-versions/create',
       handle: async ({ fields, request, reply }) => {
         const name = nameOf(fields);
+        const tags = tagsOf(fields);
+        const modelId = modelIdOf(fields);
         const runId = fields.string('run_id') || null;
-        const source = await versionSourceOf(fields, runId, api.runArtifactUri);
+        const source = isPrompt(tags) ? promptSourceOf(fields) : await versionSourceOf(fields, runId, api.runArtifactUri);
         const runLink = fields.string('run_link') || null;
-        const version = { source, runId, runLink, description: fields.string('description') ?? null, tags: tagsOf(fields) };
+        const version = { source, runId, modelId, runLink, description: fields.string('description') ?? null, tags };
         const { value, position } = valueOf(await commands.registerVersion(name, version, api.metadata(request)));
         api.sendPosition(reply, position);
         return { model_version: versionJson(shown(name, value.version)) };
@@ -96,4 +100,14 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
 
 function idOfVersion({ registered, version }: VersionView): string {
   return `${registered.modelId}/${version.version}`;
+}
+
+function modelIdOf(fields: Fields): string | null {
+  const modelId = fields.string('model_id') || null;
+  if (modelId !== null && !isLoggedModelId(modelId)) {
+    throw invalid(
+      `Invalid value '${modelId.slice(0, 100)}' for parameter 'model_id' supplied: the id of a logged model is m- and 32 hex digits.`,
+    );
+  }
+  return modelId;
 }

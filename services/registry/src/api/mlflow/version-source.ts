@@ -1,13 +1,13 @@
 import { invalid, type Fields } from '@millrace/mlflow-protocol';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { RunArtifactUri } from '../../commands/source-resolver.js';
+import type { TrackedArtifacts } from '../../commands/source-resolver.js';
 
 /**
  * Where a new version's model is. What the server could be made to read files by is refused: a local path is taken only below the artifacts of
  * the run it came from, and that run has to be named.
  */
-export async function versionSourceOf(fields: Fields, runId: string | null, runArtifactUri: RunArtifactUri): Promise<string> {
+export async function versionSourceOf(fields: Fields, runId: string | null, runArtifactUri: TrackedArtifacts['ofRun']): Promise<string> {
   const source = fields.requiredString('source');
   const local = localPathOf(source);
   if (local !== undefined) {

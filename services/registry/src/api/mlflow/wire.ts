@@ -27,6 +27,7 @@ export function versionJson({ registered, version, aliases }: VersionView): obje
     source: version.source,
     run_id: version.runId ?? '',
     status: 'READY',
+    ...(version.modelId === undefined ? {} : { model_id: version.modelId }),
     ...(version.runLink === null ? {} : { run_link: version.runLink }),
     ...(version.tags.size > 0 ? { tags: pairs(version.tags) } : {}),
     ...(aliases.length > 0 ? { aliases } : {}),

@@ -33,6 +33,8 @@ export interface VersionRegistered {
    */
   readonly digest: string | null;
   readonly runId: string | null;
+  /** The logged model it is made of; absent for one that is not. */
+  readonly modelId?: string;
   readonly runLink: string | null;
   readonly description: string | null;
   readonly tags: Readonly<Record<string, string>>;

@@ -120,7 +120,7 @@ function wildcard(request: FastifyRequest): string {
   return (request.params as { '*': string })['*'];
 }
 
-function fileJson(info: ArtifactInfo, path: string): object {
+export function fileJson(info: ArtifactInfo, path: string): object {
   return info.isDirectory ? { path, is_dir: true } : { path, is_dir: false, file_size: info.size };
 }
 

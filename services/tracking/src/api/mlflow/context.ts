@@ -11,6 +11,8 @@ import type { BulkHistoryRequest, RunMetricPoint } from '../../queries/metric-hi
 import type { HistoryRequest } from '../../queries/metric-history.query.js';
 import type { RunSearch } from '../../queries/search-runs.query.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import type { LoggedModelsApi } from './models/context.js';
+import type { TracesApi } from './traces/context.js';
 
 /** Root of the experiments that name no artifact location of their own: this server's proxied artifact store. */
 export const ARTIFACT_ROOT = 'mlflow-artifacts:';
@@ -22,6 +24,8 @@ export interface TrackingApi {
   readonly view: TrackingView;
   readonly garbage: GarbageCollection;
   readonly artifacts: ArtifactStore;
+  readonly loggedModels: LoggedModelsApi;
+  readonly traces: TracesApi;
   /** These answer from a projection that has passed all that was acknowledged before the call. */
   searchRuns(search: RunSearch): Promise<string[]>;
   metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;

@@ -4,6 +4,7 @@ import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, maxResultsOf, metricOf, paramOf, runIdOf, tagOf } from './fields.js';
 import { LIMITS } from './limits.js';
+import { modelPointsOf } from './models/model-points.js';
 import { metricJson } from './wire.js';
 import type { Fields } from '@millrace/mlflow-protocol';
 
@@ -41,9 +42,11 @@ function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch
       if (maxBytes !== undefined && size > maxBytes) {
         throw invalid(`Batched logging API requests must be at most ${maxBytes} bytes, got a request of size ${size}.`);
       }
-      const runId = runIdOf(fields);
-      const { positions } = valueOf(await api.commands.logBatch(runId, parse(fields), api.metadata(request)));
-      api.sendPosition(reply, positions);
+      const [runId, batch, ofModels] = [runIdOf(fields), parse(fields), modelPointsOf(fields)];
+      const metadata = api.metadata(request);
+      const { positions } = valueOf(await api.commands.logBatch(runId, batch, metadata));
+      if (ofModels.size === 0) api.sendPosition(reply, positions);
+      else api.sendPosition(reply, [...positions, ...(await api.loggedModels.logMetrics(runId, ofModels, metadata))]);
       return undefined;
     },
   };

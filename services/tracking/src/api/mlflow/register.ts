@@ -5,12 +5,15 @@ import type { TrackingApi } from './context.js';
 import { importRoutes } from './import-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { loggingRoutes } from './logging-routes.js';
+import { loggedModelRoutes } from './models/logged-model-routes.js';
+import { registerOtlp } from '../otlp/otlp-routes.js';
 import { promptlabRoutes } from './promptlab-routes.js';
+import { serverInfoRoutes } from './server-info-routes.js';
+import { assessmentRoutes } from './traces/assessment-routes.js';
+import { traceRoutes } from './traces/trace-routes.js';
+import { mlflowVersionFor } from './version.js';
 import { runRoutes } from './run-routes.js';
 import { uiRoutes } from './ui-routes.js';
-
-/** The MLflow version whose REST API this is; clients ask for it. */
-export const MLFLOW_VERSION = '2.9.2';
 
 /** Every MLflow endpoint of this service, in one list. */
 export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
@@ -22,6 +25,10 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...uiRoutes(api),
     ...promptlabRoutes(api),
     ...importRoutes(api),
+    ...loggedModelRoutes(api.loggedModels),
+    ...serverInfoRoutes(),
+    ...traceRoutes(api.traces),
+    ...assessmentRoutes(api.traces),
   ];
 }
 
@@ -29,7 +36,8 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
   registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
+  registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));
-  server.get('/version', (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
+  server.get('/version', (request, reply) => reply.type('text/plain').send(mlflowVersionFor(request.headers['user-agent'])));
 }

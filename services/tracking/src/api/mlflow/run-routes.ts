@@ -1,10 +1,12 @@
-import { checkLength, invalid, cursorOf, cursorToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, cursorOf, cursorToken, invalid, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import type { Position } from '@millrace/kernel';
 import type { RunCommand } from '../../domain/run/run.decider.js';
 import type { DatasetInput } from '../../domain/run/run.events.js';
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
+import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
 import { criteriaOf, ordersOf } from './run-search.js';
 import { runInfoJson, runJson } from './wire.js';
 
@@ -60,20 +62,37 @@ export function runRoutes(api: TrackingApi): MlflowRoute[] {
     runCommand(api, 'runs/delete', () => ({ type: 'DeleteRun' })),
     runCommand(api, 'runs/restore', () => ({ type: 'RestoreRun' })),
     runCommand(api, 'runs/delete-tag', (fields) => ({ type: 'UntagRun', key: fields.requiredString('key') })),
-    runCommand(api, 'runs/log-inputs', (fields) => {
-      if (!fields.has('datasets')) throw fields.missing('datasets');
-      const datasets = fields.messages('datasets');
-      checkBatchLimit('datasets', LIMITS.datasetsPerRequest, datasets.length);
-      return { type: 'LogDatasets', inputs: datasets.map(datasetInputOf) };
-    }),
+    {
+      method: 'POST',
+      path: 'runs/log-inputs',
+      handle: async ({ fields, request, reply }) => {
+        if (!fields.has('datasets') && !fields.has('models')) throw fields.missing('datasets');
+        const [runId, datasets] = [runIdOf(fields), fields.messages('datasets')];
+        checkBatchLimit('datasets', LIMITS.datasetsPerRequest, datasets.length);
+        const metadata = api.metadata(request);
+        const inputs = datasets.map(datasetInputOf);
+        const models = modelInputsOf(fields);
+        const positions: Position[] = [];
+        // Two decisions, each of which changes nothing when it is repeated, so a client that was told of a fault sends both again.
+        if (inputs.length > 0 || models.length === 0) {
+          positions.push(...valueOf(await commands.run(runId, { type: 'LogDatasets', inputs }, metadata)).positions);
+        }
+        if (models.length > 0) {
+          const link = { type: 'LinkModels', inputs: models, outputs: [] } as const;
+          const linking = { ...metadata, commandId: `${metadata.commandId}.models` };
+          positions.push(...valueOf(await commands.run(runId, link, linking)).positions);
+        }
+        api.sendPosition(reply, positions);
+        return undefined;
+      },
+    },
+    runCommand(api, 'runs/outputs', (fields) => ({ type: 'LinkModels', inputs: [], outputs: modelOutputsOf(fields) })),
     runCommand(api, 'runs/log-model', (fields) => {
       const text = fields.requiredString('model_json');
       const model = parseModel(text);
       return { type: 'RecordModel', model };
     }),
     { method: 'POST', path: 'runs/search', handle: ({ fields }) => search(api, fields) },
-    // MLflow 3 clients look for logged models before they look into a run's artifacts. This server has no way to log one yet, so there are none.
-    { method: 'POST', path: 'logged-models/search', handle: async () => undefined },
   ];
 }
 

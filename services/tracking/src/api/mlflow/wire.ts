@@ -37,7 +37,13 @@ export function runJson(view: RunView): object {
   return {
     info: runInfoJson(view),
     data: { metrics: metrics.map(metricJson), params: pairs(run.params), tags: pairs(run.tags) },
-    inputs: { dataset_inputs: inputs },
+    inputs: {
+      dataset_inputs: inputs,
+      ...(run.models?.inputs.length ? { model_inputs: run.models.inputs.map((id) => ({ model_id: id })) } : {}),
+    },
+    ...(run.models?.outputs.length
+      ? { outputs: { model_outputs: run.models.outputs.map(({ modelId, step }) => ({ model_id: modelId, step })) } }
+      : {}),
   };
 }
 

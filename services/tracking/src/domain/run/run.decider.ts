@@ -1,5 +1,5 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type EventContext, type Rejection } from '@millrace/kernel';
-import { FINAL_STATUSES, type DatasetInput, type FinalStatus, type RunEvent, type RunStatus } from './run.events.js';
+import { FINAL_STATUSES, type DatasetInput, type FinalStatus, type ModelOutput, type RunEvent, type RunStatus } from './run.events.js';
 
 /** The tag MLflow clients show as the run's name; it and the name are one thing. */
 export const RUN_NAME_TAG = 'mlflow.runName';
@@ -21,6 +21,8 @@ export interface Run {
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
   readonly datasets: DatasetInput[];
+  /** The logged models it used and made; absent until there is one. */
+  models?: { readonly inputs: string[]; readonly outputs: ModelOutput[] };
 }
 
 /** `null` until it is created. */
@@ -49,6 +51,7 @@ export type RunCommand =
   | (Command<'AnnotateRun'> & { readonly params: readonly KeyValue[]; readonly tags: readonly KeyValue[] })
   | (Command<'UntagRun'> & { readonly key: string })
   | (Command<'LogDatasets'> & { readonly inputs: readonly DatasetInput[] })
+  | (Command<'LinkModels'> & { readonly inputs: readonly string[]; readonly outputs: readonly ModelOutput[] })
   /** `model` is the description an MLflow 2 client sends of a model it logged. */
   | (Command<'RecordModel'> & { readonly model: unknown });
 
@@ -127,6 +130,7 @@ function evolveRun(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>,
       state.params.clear();
       state.tags.clear();
       state.datasets.length = 0;
+      delete state.models;
       return state;
     case 'RunAnnotated': {
       for (const [key, value] of Object.entries(event.data.params)) state.params.set(key, value);
@@ -140,6 +144,11 @@ function evolveRun(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>,
       return state;
     case 'DatasetsLogged':
       state.datasets.push(...event.data.inputs);
+      return state;
+    case 'ModelsLinked':
+      state.models ??= { inputs: [], outputs: [] };
+      state.models.inputs.push(...event.data.inputs);
+      state.models.outputs.push(...event.data.outputs);
       return state;
   }
 }
@@ -169,6 +178,12 @@ function decideActive(
       const known = new Set(state.datasets.map(datasetKey));
       const inputs = command.inputs.filter((input) => !known.has(datasetKey(input)) && known.add(datasetKey(input)));
       return inputs.length === 0 ? unchanged : accept('DatasetsLogged', { inputs });
+    }
+    case 'LinkModels': {
+      const inputs = [...new Set(command.inputs)].filter((modelId) => !state.models?.inputs.includes(modelId));
+      const known = new Set(state.models?.outputs.map(outputKey));
+      const outputs = command.outputs.filter((output) => !known.has(outputKey(output)) && known.add(outputKey(output)));
+      return inputs.length + outputs.length === 0 ? unchanged : accept('ModelsLinked', { inputs, outputs });
     }
     case 'RecordModel': {
       const history = [...modelHistory(state), command.model];
@@ -209,6 +224,10 @@ function isFinal(status: RunStatus | null): status is FinalStatus {
 
 function datasetKey(input: DatasetInput): string {
   return JSON.stringify([input.name, input.digest]);
+}
+
+function outputKey({ modelId, step }: ModelOutput): string {
+  return `${modelId} ${step}`;
 }
 
 /** What the tag lists so far; a value that is no list (a client may set any tag) starts a new one. */

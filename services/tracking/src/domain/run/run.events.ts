@@ -10,7 +10,8 @@ export type RunEvent =
   | Event<'RunAnnotated', RunAnnotated>
   | Event<'RunUntagged', RunUntagged>
   | Event<'DatasetsLogged', DatasetsLogged>
-  | Event<'RunPurged', RunPurged>;
+  | Event<'RunPurged', RunPurged>
+  | Event<'ModelsLinked', ModelsLinked>;
 
 export const RUNNING_STATUSES = ['RUNNING', 'SCHEDULED'] as const;
 export const FINAL_STATUSES = ['FINISHED', 'FAILED', 'KILLED'] as const;
@@ -74,4 +75,15 @@ export interface DatasetInput {
   readonly schema: string | null;
   readonly profile: string | null;
   readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Logged models that are new to the run: those it used, and those it made. */
+export interface ModelsLinked {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly ModelOutput[];
+}
+
+export interface ModelOutput {
+  readonly modelId: string;
+  readonly step: number;
 }

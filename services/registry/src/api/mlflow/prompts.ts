@@ -1,0 +1,19 @@
+import { invalid, type Fields } from '@millrace/mlflow-protocol';
+
+/** MLflow 3 keeps prompts among the registered models, marked by this tag on the model and on each version. */
+export const PROMPT_TAG = 'mlflow.prompt.is_prompt';
+
+/** A version has to have a source; that of a prompt, which has no files, is one of these words. */
+const PLACEHOLDERS = ['dummy-source', 'prompt-template'];
+
+export function isPrompt(tags: Readonly<Record<string, string>>): boolean {
+  return tags[PROMPT_TAG]?.toLowerCase() === 'true';
+}
+
+export function promptSourceOf(fields: Fields): string {
+  const source = fields.requiredString('source');
+  if (!PLACEHOLDERS.includes(source)) {
+    throw invalid(`Invalid prompt source: '${source}'. A prompt has no files; its source is the word ${PLACEHOLDERS.join(' or ')}.`);
+  }
+  return source;
+}

@@ -1,0 +1,82 @@
+import { decodeDecision, type BatchResult, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { isFault, type LoggedDecision, type Position } from '@millrace/kernel';
+import type { WebhookDeliveryQueued } from '../domain/webhooks/deliveries.js';
+import { notificationOf, type NotifiedModel } from '../domain/webhooks/notification.js';
+import type { Webhook } from '../domain/webhooks/webhooks.decider.js';
+
+/** What the reactor needs of the domain whose decisions it reads. */
+export interface ReactedLog {
+  readonly domain: string;
+  waitFor(position: Position): Promise<void>;
+  readonly replica: {
+    reply(
+      subject: string,
+      commandId: string,
+    ): { readonly sequence: number; readonly partition: number; readonly offset: number } | undefined;
+  };
+}
+
+export interface WebhookQueueOptions {
+  readonly log: ReactedLog;
+  /** Waits until every webhook and model that the log holds now is known. */
+  readonly upToDate: () => Promise<void>;
+  readonly webhooks: () => Iterable<Webhook>;
+  readonly modelOf: (modelId: string) => NotifiedModel | undefined;
+  readonly derivedId: (event: string, webhookId: string) => string;
+  readonly append: (deliveries: readonly WebhookDeliveryQueued[]) => Promise<unknown>;
+}
+
+/** Types that make a notification; the rest of a busy topic is passed over without a look inside. */
+const HEARD =
+  /\.(Model(Registered|Deleted|Tagged|Untagged)|Version(Registered|Tagged|Untagged|Moved|Deleted)|Alias(Assigned|Removed)|Run(Created|Finished|Deleted))\./;
+
+/**
+ * Queues a delivery for each webhook that asked for what was decided. It reads the decisions as any consumer does and asks the replica
+ * whether one was accepted. A record that comes again queues the same deliveries, by the same ids.
+ */
+export class WebhookQueue {
+  constructor(private readonly options: WebhookQueueOptions) {}
+
+  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
+    const type = record.headers['ce_type'];
+    if (type === undefined || !HEARD.test(type.toString())) return { ok: 'skip', reason: 'nothing webhooks are told of' };
+    const decoded = decodeDecision(this.options.log.domain, record);
+    // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
+    return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
+  };
+
+  readonly handle = async ({ items }: ItemBatch<LoggedDecision>): Promise<BatchResult> => {
+    const last = items.at(-1);
+    if (!last) return { kind: 'ok' };
+    const { log, upToDate, append } = this.options;
+    try {
+      await Promise.all([log.waitFor(last.value.position), upToDate()]);
+      const deliveries = items.filter(({ value }) => this.#isAccepted(value)).flatMap(({ value }) => this.#deliveriesOf(value));
+      if (deliveries.length > 0) await append(deliveries);
+      return { kind: 'ok' };
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return { kind: 'retry', reason: error.message };
+    }
+  };
+
+  #deliveriesOf(decision: LoggedDecision): WebhookDeliveryQueued[] {
+    const { log, webhooks, modelOf, derivedId } = this.options;
+    const listening = [...webhooks()].filter(({ active, createdAt }) => active && createdAt <= decision.time);
+    if (listening.length === 0) return [];
+    const notification = notificationOf(decision, modelOf);
+    if (!notification) return [];
+    const { name } = notification;
+    const data = JSON.stringify(notification.data);
+    const event = `${log.domain}/${decision.subject}#${decision.sequence}`;
+    return listening
+      .filter(({ events }) => events.includes(name))
+      .map(({ webhookId }) => ({ deliveryId: derivedId(event, webhookId), webhookId, name, occurredAt: decision.time, data }));
+  }
+
+  /** First in the log wins: the replica keeps where the first record of a command was. */
+  #isAccepted({ subject, commandId, sequence, position }: LoggedDecision): boolean {
+    const reply = this.options.log.replica.reply(subject, commandId);
+    return reply?.sequence === sequence && reply.partition === position.partition && reply.offset === position.offset;
+  }
+}

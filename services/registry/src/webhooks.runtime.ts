@@ -1,0 +1,225 @@
+import { decisionsTopic, TOPICS } from '@millrace/contracts';
+import type { Clock, Ids, LoggedDecision, Scheduler } from '@millrace/kernel';
+import { registerMlflowRoutes } from '@millrace/mlflow-protocol';
+import { migrate, type OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
+import {
+  commandMetadata,
+  ProblemError,
+  rawRoutes,
+  sendPosition,
+  sendProblem,
+  StoredCheckpoints,
+  type Config,
+  type DomainLog,
+  type Facts,
+  type Lifecycle,
+  type LogConsumers,
+  type TableProjections,
+  type Topics,
+} from '@millrace/service';
+import type { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { webhookRoutes, type WebhooksApi } from './api/mlflow/webhook-routes.js';
+import { SecretBox } from './commands/secret-box.js';
+import { registryConfig } from './config.js';
+import type { DeliveryFact, WebhookDeliveryAttempted, WebhookDeliveryQueued } from './domain/webhooks/deliveries.js';
+import { WEBHOOKS, type Webhooks, type WebhooksRejection } from './domain/webhooks/webhooks.decider.js';
+import type { WebhooksEvent } from './domain/webhooks/webhooks.events.js';
+import { decodeDelivery, deliveryRow, WEBHOOK_DELIVERIES_TABLE } from './projections/webhook-deliveries.projection.js';
+import type { RegistryView } from './queries/registry-view.js';
+import { webhookDeliveries } from './queries/webhook-deliveries.query.js';
+import { WebhookQueue } from './reactors/webhook-queue.reactor.js';
+import { sendWebhook } from './reactors/webhook-request.js';
+import { WebhookSender } from './reactors/webhook-sender.reactor.js';
+
+const DOMAIN = 'registry';
+const DELIVERIES = TOPICS.webhookDeliveries.name;
+const QUEUE = 'registry.webhook-queue';
+const SENDER = 'registry.webhook-sender';
+const PROMPT_TAG = 'mlflow.prompt.is_prompt';
+const LISTED_DELIVERIES = 100;
+const MOST_LISTED_DELIVERIES = 1000;
+
+/** What webhooks stand on. */
+export interface WebhooksHost {
+  readonly domain: DomainLog;
+  readonly tracking: DomainLog;
+  readonly view: RegistryView;
+  readonly topics: Topics;
+  readonly facts: Facts;
+  readonly consumers: LogConsumers;
+  readonly tables: TableProjections;
+  readonly lifecycle: Lifecycle;
+  readonly online: OnlineStore;
+  readonly offline: OfflineStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly scheduler: Scheduler;
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+/** Webhooks: their endpoints, the reactors that queue and send deliveries, and the table of what became of them. */
+export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): Promise<void> {
+  const { domain, topics, facts, tables, offline, clock, ids, config, logger } = host;
+  const options = config.of(registryConfig);
+  await topics.ensure(TOPICS.webhookDeliveries);
+  await migrate(offline, { name: 'registry-webhooks', directory: new URL('./migrations/webhooks/', import.meta.url) });
+  const table = await tables.add({
+    ...{ name: 'registry.webhook-deliveries', topic: DELIVERIES, table: WEBHOOK_DELIVERIES_TABLE, shared: true },
+    ...{ decode: decodeDelivery, toRows: deliveryRow },
+  });
+  const box = await secretBox(options.webhookKey, config);
+  const catalog = () => domain.replica.subject(WEBHOOKS).state as Webhooks;
+  const append = (type: DeliveryFact['type'], batch: readonly (WebhookDeliveryQueued | WebhookDeliveryAttempted)[]) =>
+    facts.append(
+      DELIVERIES,
+      batch.map((data) => ({ key: data.deliveryId, type, domain: DOMAIN, subject: `webhook-delivery/${data.deliveryId}`, data })),
+    );
+  const sending = { timeoutMs: options.webhookTimeoutMs, allowPrivate: options.webhookPrivate };
+
+  const api: WebhooksApi = {
+    upToDate: () => domain.barrier(),
+    all: () => [...catalog().byId.values()],
+    webhook: (webhookId) => catalog().byId.get(webhookId),
+    newId: (metadata) => ids.derived(metadata.commandId, 'webhook'),
+    change: async (command, metadata) => {
+      const outcome = await domain.handle<WebhooksEvent, WebhooksRejection>(WEBHOOKS, command, metadata);
+      return outcome.kind === 'rejected' ? outcome.rejection : { position: outcome.position };
+    },
+    seal: (secret) => box?.seal(secret),
+    test: (webhook, name, { commandId, now }) => {
+      const secret = webhook.sealedSecret === null ? undefined : box?.open(webhook.sealedSecret);
+      const data = JSON.stringify({ test: true });
+      return sendWebhook(
+        { url: webhook.url, deliveryId: ids.derived(commandId, 'test'), name, occurredAt: now, data, secret, now },
+        sending,
+      );
+    },
+    metadata: (request) => commandMetadata(request, clock, ids),
+    sendPosition,
+  };
+  registerMlflowRoutes(http.httpAdapter.getInstance<FastifyInstance>(), webhookRoutes(api), {
+    onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: a request about webhooks failed'),
+  });
+  rawRoutes(http, { body: 'json', onError: (error, request, reply) => void sendProblem(logger, error, request, reply) }, (scope) => {
+    scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
+      '/api/v1/webhooks/:webhookId/deliveries',
+      async ({ params, query }) => {
+        const limit = Number(query.limit ?? LISTED_DELIVERIES);
+        if (!Number.isInteger(limit) || limit < 1 || limit > MOST_LISTED_DELIVERIES) {
+          throw new ProblemError(400, 'MR_REGISTRY_LIMIT', `limit is a whole number from 1 to ${MOST_LISTED_DELIVERIES}`);
+        }
+        await Promise.all([domain.barrier(), table.barrier(config.queryDeadlineMs)]);
+        if (!api.webhook(params.webhookId)) {
+          throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(params.webhookId)}`);
+        }
+        return { deliveries: await webhookDeliveries(offline, params.webhookId, limit) };
+      },
+    );
+  });
+
+  const settle = settlement(host);
+  const sender = new WebhookSender({
+    ...{ clock, scheduler: host.scheduler, upToDate: api.upToDate, webhook: api.webhook },
+    retry: { attempts: options.webhookAttempts, firstPauseMs: options.webhookFirstPauseMs },
+    secretOf: ({ sealedSecret }) => {
+      if (sealedSecret === null) return { secret: undefined };
+      const secret = box?.open(sealedSecret);
+      return secret === undefined ? { unreadable: 'the secret was encrypted under another MILLRACE_REGISTRY_WEBHOOK_KEY' } : { secret };
+    },
+    send: (delivery) => sendWebhook(delivery, sending),
+    append: (attempt) => append('WebhookDeliveryAttempted', [attempt]),
+    settled: (partition, offset) => settle.settled(partition, offset),
+    onFailure: (error) => logger.warn({ err: error }, 'a webhook delivery could not be recorded; trying again'),
+  });
+  await follow(host, sender, settle);
+  for (const log of [domain, host.tracking])
+    await react(
+      host,
+      log,
+      () => catalog().byId.values(),
+      (batch) => append('WebhookDeliveryQueued', batch),
+    );
+}
+
+/** Queues deliveries for what is decided in a domain; the processes of the service share the partitions. */
+async function react(
+  { domain, view, consumers, online, ids }: WebhooksHost,
+  log: DomainLog,
+  webhooks: () => Iterable<Webhooks['byId'] extends Map<string, infer W> ? W : never>,
+  append: (deliveries: readonly WebhookDeliveryQueued[]) => Promise<unknown>,
+): Promise<void> {
+  const [topic, name, checkpoints] = [decisionsTopic(log.domain), `${QUEUE}.${log.domain}`, new StoredCheckpoints(online)];
+  const queue = new WebhookQueue({
+    log,
+    upToDate: () => domain.barrier(),
+    webhooks,
+    modelOf: (modelId) => {
+      const model = view.byId(modelId);
+      return model && { name: model.name, isPrompt: model.tags.get(PROMPT_TAG) === 'true' };
+    },
+    derivedId: (event, webhookId) => ids.derived(event, webhookId),
+    append,
+  });
+  await consumers.add<LoggedDecision>({
+    ...{ name, topic, shared: true, writesDeadLetters: false, mustCatchUp: false, decode: queue.decode },
+    from: (partition) => checkpoints.next(name, topic, partition),
+    handle: async (batch) => {
+      const result = await queue.handle(batch);
+      if (result.kind === 'ok') await checkpoints.save(name, topic, batch.partition, batch.nextOffset);
+      return result;
+    },
+  });
+}
+
+/** How far the deliveries of each partition are settled, kept in the online store. */
+function settlement({ online, logger }: WebhooksHost) {
+  const checkpoints = new StoredCheckpoints(online);
+  const stored = new Map<number, number>();
+  return {
+    from: (partition: number): Promise<number> => {
+      stored.delete(partition);
+      return checkpoints.next(SENDER, DELIVERIES, partition);
+    },
+    settled: (partition: number, offset: number): void => {
+      if ((stored.get(partition) ?? -1) >= offset) return;
+      stored.set(partition, offset);
+      // Behind what is true a checkpoint only repeats reading, so its failure is no more than worth a line.
+      checkpoints.save(SENDER, DELIVERIES, partition, offset).catch((error: unknown) => {
+        stored.delete(partition);
+        logger.warn({ err: error, partition }, 'how far webhook deliveries are settled could not be stored');
+      });
+    },
+  };
+}
+
+/** Sends what is due in the partitions of this process. */
+async function follow(
+  { consumers, lifecycle }: WebhooksHost,
+  sender: WebhookSender,
+  settled: ReturnType<typeof settlement>,
+): Promise<void> {
+  lifecycle.add('consumers', `${SENDER}.timers`, () => sender.stop());
+  await consumers.add<DeliveryFact>({
+    ...{ name: SENDER, topic: DELIVERIES, shared: true, writesDeadLetters: false, mustCatchUp: false, decode: decodeDelivery },
+    ...{ from: (partition: number) => settled.from(partition), handle: sender.handle, onRevoked: sender.revoked },
+  });
+}
+
+/** The key of webhook secrets: the one that is configured, or on one machine one of its own. */
+async function secretBox(key: string | undefined, config: Config): Promise<SecretBox | undefined> {
+  if (key !== undefined) return new SecretBox(key);
+  if (config.kafkaBrokers !== undefined) return undefined;
+  const path = join(config.dataDir, 'webhook.key');
+  const made = randomBytes(32).toString('base64url');
+  await writeFile(path, made, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  return new SecretBox(await readFile(path, 'utf8'));
+}

@@ -1,0 +1,23 @@
+import type { ArtifactStore } from '@millrace/artifact-store';
+import type { CommandMetadata, Position } from '@millrace/kernel';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { LoggedModelCommands } from '../../../commands/logged-model-commands.js';
+import type { LoggedModel } from '../../../domain/logged-model/logged-model.decider.js';
+import type { ModelPoint } from '../../../domain/logged-model/model-metrics.js';
+import type { LoggedModelsView } from '../../../queries/logged-models-view.js';
+import type { ModelMetric } from '../../../queries/model-metrics.query.js';
+import type { LoggedModelSearch } from '../../../queries/search-logged-models.query.js';
+
+/** What the endpoints of logged models are made of. */
+export interface LoggedModelsApi {
+  readonly commands: LoggedModelCommands;
+  readonly view: LoggedModelsView;
+  readonly artifacts: ArtifactStore;
+  /** Both answer from a projection that has passed all that was acknowledged before the call. */
+  search(search: LoggedModelSearch): Promise<LoggedModel[]>;
+  metricsOf(models: readonly LoggedModel[]): Promise<Map<string, ModelMetric[]>>;
+  /** Appends what a run measured of logged models, by model id; resolves when it is durable. */
+  logMetrics(runId: string, points: ReadonlyMap<string, readonly ModelPoint[]>, metadata: CommandMetadata): Promise<readonly Position[]>;
+  metadata(request: FastifyRequest): CommandMetadata;
+  sendPosition(reply: FastifyReply, positions: readonly Position[]): void;
+}

@@ -1,0 +1,105 @@
+import { invalid, MlflowError, type FieldValues, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import type { FastifyRequest } from 'fastify';
+import type { Trace } from '../../../domain/trace/trace.js';
+import type { TracesApi } from './context.js';
+import { traceIdOf } from './trace-routes.js';
+
+const MOST_BYTES = 100_000;
+/** What of an assessment may be changed after it was made. */
+const CHANGEABLE = ['assessment_name', 'feedback', 'expectation', 'rationale', 'metadata', 'valid'];
+
+/** Assessments of traces: feedback and expectations, kept as the client says them. */
+export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
+  const traceOf = async (request: FastifyRequest): Promise<Trace> => {
+    const [trace] = await api.traces([traceIdOf(request)], false);
+    if (!trace) throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `Trace with ID '${traceIdOf(request)}' not found.`);
+    return trace;
+  };
+  const existing = async (request: FastifyRequest): Promise<{ trace: Trace; id: string; assessment: FieldValues }> => {
+    const trace = await traceOf(request);
+    const id = (request.params as { assessmentId: string }).assessmentId;
+    const text = trace.assessments.get(id);
+    if (text === undefined)
+      throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `Assessment with ID '${id}' not found for trace '${trace.traceId}'.`);
+    return { trace, id, assessment: JSON.parse(text) as FieldValues };
+  };
+  const record = async (
+    { traceId, experimentId }: Trace,
+    assessmentId: string,
+    assessment: FieldValues | null,
+    request: FastifyRequest,
+  ) => {
+    const text = assessment === null ? null : JSON.stringify(assessment);
+    if (text !== null && text.length > MOST_BYTES) throw invalid(`An assessment has at most ${MOST_BYTES} characters, got ${text.length}.`);
+    await api.append([{ type: 'TraceAssessed', data: { traceId, experimentId, assessmentId, assessment: text } }], request.traceparent);
+  };
+  return [
+    {
+      method: 'POST',
+      path: 'traces/:traceId/assessments',
+      api: '3.0',
+      handle: async ({ fields, request }) => {
+        const given = assessmentOf(fields);
+        const metadata = api.metadata(request);
+        const trace = await traceOf(request);
+        const id = `a-${api.newId(metadata, 'assessment')}`;
+        const now = new Date(metadata.now).toISOString();
+        const made = {
+          ...given,
+          assessment_id: id,
+          trace_id: trace.traceId,
+          create_time: given['create_time'] ?? now,
+          last_update_time: now,
+        };
+        await record(trace, id, { valid: true, ...made }, request);
+        await overrule(trace, given['overrides'], request);
+        return { assessment: { valid: true, ...made } };
+      },
+    },
+    {
+      method: 'GET',
+      path: 'traces/:traceId/assessments/:assessmentId',
+      api: '3.0',
+      handle: async ({ request }) => ({ assessment: (await existing(request)).assessment }),
+    },
+    {
+      method: 'PATCH',
+      path: 'traces/:traceId/assessments/:assessmentId',
+      api: '3.0',
+      handle: async ({ fields, request }) => {
+        const given = assessmentOf(fields, false);
+        const { trace, id, assessment } = await existing(request);
+        const changes = Object.fromEntries(Object.entries(given).filter(([name]) => CHANGEABLE.includes(name)));
+        const changed = { ...assessment, ...changes, last_update_time: new Date(api.metadata(request).now).toISOString() };
+        await record(trace, id, changed, request);
+        return { assessment: changed };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: 'traces/:traceId/assessments/:assessmentId',
+      api: '3.0',
+      handle: async ({ request }) => {
+        const { trace, id } = await existing(request);
+        await record(trace, id, null, request);
+        return undefined;
+      },
+    },
+  ];
+
+  /** The one that is overridden stays, and is not valid any more. */
+  async function overrule(trace: Trace, overridden: unknown, request: FastifyRequest): Promise<void> {
+    const text = typeof overridden === 'string' ? trace.assessments.get(overridden) : undefined;
+    if (text !== undefined) await record(trace, overridden as string, { ...(JSON.parse(text) as object), valid: false }, request);
+  }
+}
+
+function assessmentOf(fields: Fields, isNew = true): FieldValues {
+  const assessment = fields.message('assessment');
+  if (!assessment) throw fields.missing('assessment');
+  if (!isNew) return assessment.values;
+  assessment.requiredString('assessment_name');
+  const kinds = ['feedback', 'expectation', 'issue'].filter((kind) => assessment.has(kind));
+  if (kinds.length !== 1) throw invalid(`An assessment is one of feedback, expectation and issue; this has ${kinds.length} of them.`);
+  return assessment.values;
+}

@@ -1,0 +1,69 @@
+import { invalid, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion, type TraceSearch } from '../../../queries/traces.query.js';
+
+/** What clients call the attributes. */
+const ALIASES: Readonly<Record<string, TraceAttribute>> = {
+  timestamp: 'timestamp_ms',
+  timestamp_ms: 'timestamp_ms',
+  request_time: 'timestamp_ms',
+  execution_time: 'execution_time_ms',
+  execution_time_ms: 'execution_time_ms',
+  execution_duration: 'execution_time_ms',
+  status: 'status',
+  state: 'status',
+  trace_id: 'trace_id',
+  request_id: 'trace_id',
+  id: 'trace_id',
+  client_request_id: 'client_request_id',
+};
+const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
+const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
+
+export function traceCriteriaOf(filter: string): TraceCriterion[] {
+  return parseFilter(filter).map(criterionOf);
+}
+
+export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders'] {
+  return orderBy.map((text) => {
+    const { entity, key, ascending } = parseOrderBy(text);
+    const attribute = isAttribute(entity) && Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
+    if (!attribute)
+      throw invalid(`Invalid order_by clause '${text}': traces are ordered by timestamp, execution_time, status or trace_id.`);
+    return { key: attribute, ascending };
+  });
+}
+
+function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCriterion {
+  const text = () => {
+    if (!TEXTUAL.includes(comparator))
+      throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${TEXTUAL.join(', ')}.`);
+    if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${key} with. Got ${value.text}.`);
+    return { operator: comparator, value: value.kind === 'list' ? value.items : value.text };
+  };
+  switch (entity) {
+    case 'tag':
+    case 'tags':
+      return { on: 'tag', key, ...text() };
+    case 'metadata':
+    case 'request_metadata':
+    case 'trace_metadata':
+      return { on: 'metadata', key, ...text() };
+    default:
+  }
+  if (!isAttribute(entity)) {
+    throw invalid(`Invalid entity type '${entity}': traces are searched by attributes, tags and metadata here, not by ${entity}.`);
+  }
+  if (key === 'name') return { on: 'name', ...text() };
+  if (key === 'run_id') return { on: 'run', ...text() };
+  const attribute = Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
+  if (!attribute)
+    throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(ALIASES), 'name', 'run_id'].join(', ')}'`);
+  if (!TRACE_ATTRIBUTES[attribute].isNumber) return { on: 'attribute', key: attribute, ...text() };
+  if (!NUMERIC.includes(comparator)) throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${NUMERIC.join(', ')}.`);
+  if (value.kind !== 'number') throw invalid(`Expected a number to compare ${key} with.`);
+  return { on: 'attribute', key: attribute, operator: comparator, value: Number(value.text) };
+}
+
+function isAttribute(entity: string | null): boolean {
+  return entity === null || ['attribute', 'attributes', 'attr', 'trace', 'traces'].includes(entity);
+}
