@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { CliError, EXIT } from './cli-error.js';
 
 /** A problem as the server tells it (RFC 9457). */
@@ -92,6 +93,29 @@ export class MillraceClient {
     throw new RefusedError(problemOf(response.status, await this.#text(response)));
   }
 
+  /** Sends or fetches a file. It may take as long as it takes, while something goes over; {@link ClientOptions.timeoutMs} bounds the silence. */
+  async transfer(method: 'GET' | 'PUT', path: string, body?: Readable): Promise<Response> {
+    const { timeoutMs, actor, interrupted } = this.#options;
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), timeoutMs);
+    const heard = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), timeoutMs);
+    };
+    const signal = AbortSignal.any([interrupted, silence.signal]);
+    const sent = body === undefined ? {} : { body: Readable.toWeb(body.on('data', heard)), duplex: 'half' };
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, this.#base), { method, headers: { 'millrace-actor': actor }, signal, ...sent } as RequestInit);
+    } catch (cause) {
+      throw this.#failure(cause, silence.signal, method);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (response.ok) return response;
+    throw new RefusedError(problemOf(response.status, await this.#text(response)));
+  }
+
   async #text(response: Response): Promise<string> {
     try {
       return await response.text();
@@ -120,8 +144,10 @@ export class MillraceClient {
 
 function problemOf(status: number, text: string): Problem {
   try {
-    const problem = JSON.parse(text) as Problem;
-    return typeof problem === 'object' && problem !== null ? { ...problem, status } : { status };
+    const problem = JSON.parse(text) as (Problem & { message?: string }) | null;
+    // MLflow's own calls say what is wrong in `message`.
+    if (typeof problem !== 'object' || problem === null) return { status };
+    return { ...(problem.message === undefined ? {} : { detail: problem.message }), ...problem, status };
   } catch {
     return { status, detail: `the server answered ${status}: ${text.slice(0, 200).trim() || 'nothing more'}` };
   }

@@ -5,6 +5,7 @@ import { MillraceClient, type ClientOptions } from './client.js';
 import { EXIT } from './cli-error.js';
 import { apply, diff } from './commands/apply.js';
 import { gc, type GcOptions } from './commands/gc.js';
+import { download, upload } from './commands/artifacts.js';
 import { deadLetters, tail, topics, type TailOptions } from './commands/events.js';
 import { importMlflow, type ImportMlflowOptions } from './commands/import-mlflow.js';
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './commands/keys.js';
@@ -49,6 +50,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addImports(program, io, connection, finish);
   addGc(program, io, client);
   addModels(program, io, client, finish);
+  addArtifacts(program, io, client);
   program
     .command('status')
     .description('show whether a process is ready, what is on its log, and what was put aside')
@@ -189,6 +191,24 @@ function addImports(program: Command, io: Io, connection: () => ClientOptions, f
     .action(async (options: ImportMlflowOptions) => {
       if (!(await importMlflow(connection(), io, options))) finish(EXIT.found);
     });
+}
+
+function addArtifacts(program: Command, io: Io, client: () => MillraceClient): void {
+  const artifacts = program.command('artifacts').description("send and fetch a run's files, with their progress");
+  artifacts
+    .command('upload')
+    .description('send a file, or a folder with all in it')
+    .argument('<run>', 'the id of the run')
+    .argument('<file>', 'the file or folder')
+    .option('--to <path>', "a folder among the run's artifacts")
+    .action((run: string, file: string, options: { to?: string }) => upload(client(), io, run, file, options.to));
+  artifacts
+    .command('download')
+    .description("fetch a run's files")
+    .argument('<run>', 'the id of the run')
+    .argument('[path]', 'one file or folder of them (default: all)', '')
+    .option('--to <folder>', 'where to put them', '.')
+    .action((run: string, path: string, options: { to: string }) => download(client(), io, run, path, options.to));
 }
 
 function output(...formats: [string, ...string[]]): Option {

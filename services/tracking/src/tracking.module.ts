@@ -23,19 +23,22 @@ import {
   type Config,
 } from '@millrace/service';
 import { LmdbStateStore } from '@millrace/state-store';
-import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { registerTrackingApi } from './api/mlflow/register.js';
 import { gcRoutes } from './api/rest/gc-routes.js';
+import { runRestRoutes } from './api/rest/runs.routes.js';
 import { LATEST_METRICS_VERSION } from './projections/latest-metrics.projection.js';
 import { openTracking } from './tracking.runtime.js';
 
 /** Experiments, runs, metrics and artifacts, over MLflow's REST API. */
 @Module({})
-export class TrackingModule implements OnModuleInit {
+export class TrackingModule implements OnModuleInit, OnModuleDestroy {
+  readonly #stopping = new AbortController();
+
   constructor(
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
@@ -68,6 +71,14 @@ export class TrackingModule implements OnModuleInit {
       ...{ log, offline, artifacts, clock, ids, scheduler, config, logger, metricsState },
     });
     registerTrackingApi(this.http.httpAdapter.getInstance<FastifyInstance>(), api);
-    rawRoutes(this.http, { body: 'json' }, (scope) => gcRoutes(scope, api));
+    rawRoutes(this.http, { body: 'json' }, (scope) => {
+      gcRoutes(scope, api);
+      runRestRoutes(scope, api, this.#stopping.signal);
+    });
+  }
+
+  /** Before HTTP waits for its requests to end: streams of events do not end by themselves. */
+  onModuleDestroy(): void {
+    this.#stopping.abort();
   }
 }

@@ -1,7 +1,7 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { decisionsTopic, TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
-import { isFault, type Clock, type Ids, type Scheduler, type StateStore } from '@millrace/kernel';
+import { aggregateOf, isFault, type Clock, type Ids, type Scheduler, type StateStore } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
   commandMetadata,
@@ -25,18 +25,23 @@ import { TrackingCommands } from './commands/tracking-commands.js';
 import { TrackingImports } from './commands/tracking-imports.js';
 import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/experiments/experiments.decider.js';
 import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
-import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
+import { fromWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import { openLoggedModels } from './logged-models.runtime.js';
-import { decodeMetricPoints, LatestMetrics } from './projections/latest-metrics.projection.js';
+import { decodeMetricPoints, LatestMetrics, type LatestMetricsHooks } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
+import { Linger } from './projections/linger.js';
 import { RUN_STATES_TABLE, RunStatesProjection } from './projections/run-states.projection.js';
 import { datasetSummaries } from './queries/dataset-summaries.query.js';
 import { deletedRuns } from './queries/deleted-runs.query.js';
 import { metricHistoryBulk } from './queries/metric-history-bulk.query.js';
 import { LoggedModelsView } from './queries/logged-models-view.js';
 import { metricHistory } from './queries/metric-history.query.js';
-import { readsMetrics, searchRuns } from './queries/search-runs.query.js';
+import { metricInterval, metricSeries } from './queries/metric-series.query.js';
+import { pointsSince } from './queries/points-since.query.js';
+import { RunFeed } from './queries/run-feed.js';
+import { RunIndex } from './queries/run-index/run-index.js';
+import { searchRuns } from './queries/search-runs.query.js';
 import { openTraces } from './traces.runtime.js';
 import { TrackingView } from './queries/tracking-view.js';
 
@@ -45,6 +50,15 @@ const TOPIC = decisionsTopic(DOMAIN);
 const METRIC_POINTS = TOPICS.metricPoints.name;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
+/**
+ * How long a run's changes are gathered into one row when nobody waits for the table, and how long rows are gathered into one insert after
+ * that. Searches are answered from memory, so it bounds how old the analysts' view of the runs may be, and small inserts cost the most.
+ */
+const GATHER_MS = 2000;
+/** A process that starts anew folds the whole log before it can say what a run is. */
+const FOLD_DEADLINE_MS = 600_000;
+/** Rows with JSON columns take the engine several times their size while they are inserted. */
+const MOST_STATE_BYTES = 8 << 20;
 
 /** What the service stands on. */
 export interface TrackingHost {
@@ -73,11 +87,30 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const { topics, facts, log, offline, clock, ids, config, logger } = host;
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-  await migrate(offline, { name: `${DOMAIN}-purge`, directory: new URL('./migrations/purge/', import.meta.url) });
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel } });
   const loggedModels = new LoggedModelsView(domain);
-  const metrics = await followMetrics(host);
-  const tables = await projectTables(host, domain);
+  const feed = new RunFeed((milliseconds, done) => host.scheduler.after(milliseconds, done));
+  const index = new RunIndex({
+    run: (runId) => (domain.replica.subject(`run/${runId}`).state as RunState) ?? undefined,
+    metrics: (runId) => metrics.of(runId),
+  });
+  const metrics = await followMetrics(host, {
+    onError: (error) => logger.error({ err: error }, 'the latest metrics could not be stored; trying again'),
+    onFolded: (items) => {
+      for (const { record, value } of items) {
+        index.changed(value.runId);
+        feed.pointsOf(value.runId, record.offset, () => value.points.map(fromWire));
+      }
+    },
+  });
+  domain.onAccepted(({ subject }) => {
+    if (aggregateOf(subject) !== 'run') return;
+    index.changed(subject.slice('run/'.length));
+    feed.stateOf(subject.slice('run/'.length));
+  });
+  loadIndex(host, domain, index);
+  host.reset.add('state', 'tracking.run-index', () => index.clear());
+  const tables = await projectTables(host, domain, metrics);
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
   openDefaultExperiment(host, domain);
   const append = (data: MetricPointsLogged, id: string, traceparent: string | undefined) =>
@@ -90,7 +123,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const garbage = new GarbageCollection({
     ...{ commands, view, ids, artifacts: host.artifacts },
     deletedRuns: async (experiments, after, limit) => {
-      await Promise.all([tables.runs.barrier(config.queryDeadlineMs), domain.table?.barrier(config.queryDeadlineMs)]);
+      await Promise.all([tables.runs(config.queryDeadlineMs), domain.table?.barrier(config.queryDeadlineMs)]);
       return deletedRuns(offline, experiments, after, limit);
     },
   });
@@ -103,10 +136,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     loggedModels: await openLoggedModels(host, domain, view, loggedModels),
     traces: await openTraces(host, view),
     searchRuns: async (search) => {
-      await Promise.all([
-        tables.runs.barrier(config.queryDeadlineMs),
-        readsMetrics(search) ? tables.metricPoints.barrier(config.queryDeadlineMs) : undefined,
-      ]);
+      if (index.isReady) return index.search(search);
+      await tables.runs(config.queryDeadlineMs);
       return searchRuns(offline, search);
     },
     metricHistory: async (request) => {
@@ -118,8 +149,26 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       return metricHistoryBulk(offline, request);
     },
     datasetSummaries: async (experimentIds, limit) => {
-      await tables.runs.barrier(config.queryDeadlineMs);
+      await tables.runs(config.queryDeadlineMs);
       return datasetSummaries(offline, experimentIds, limit);
+    },
+    metricSeries: async (request) => {
+      await tables.metricPoints.barrier(config.queryDeadlineMs);
+      return metricSeries(offline, request);
+    },
+    metricInterval: async (request) => {
+      await tables.metricPoints.barrier(config.queryDeadlineMs);
+      return metricInterval(offline, request);
+    },
+    live: {
+      feed,
+      topic: METRIC_POINTS,
+      partitions: TOPICS.metricPoints.partitions,
+      foldedTo: (partition) => metrics.next(partition),
+      pointsSince: async (run, since) => {
+        await tables.metricPoints.barrier(config.queryDeadlineMs);
+        return pointsSince(offline, { ...run, ...since });
+      },
     },
     metadata: (request) => commandMetadata(request, clock, ids),
     sendPosition,
@@ -128,9 +177,9 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
 }
 
 /** Every process folds every run's latest metrics, because any of them may be asked for any run. */
-async function followMetrics(host: TrackingHost): Promise<LatestMetrics> {
-  const metrics = new LatestMetrics(host.metricsState, METRIC_POINTS, host.scheduler);
-  host.lifecycle.add('replicas', 'tracking.latest-metrics', () => host.metricsState.close());
+async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Promise<LatestMetrics> {
+  const metrics = new LatestMetrics(host.metricsState, METRIC_POINTS, host.scheduler, hooks);
+  host.lifecycle.add('replicas', 'tracking.latest-metrics', () => metrics.close());
   host.reset.add('state', 'tracking.latest-metrics', () => metrics.clear());
   await host.consumers.add<MetricPointsLogged>({
     name: 'tracking.latest-metrics',
@@ -147,28 +196,42 @@ async function followMetrics(host: TrackingHost): Promise<LatestMetrics> {
   return metrics;
 }
 
-async function projectTables(host: TrackingHost, domain: DomainLog) {
-  const { tables } = host;
-  const states = new RunStatesProjection({
-    waitFor: (position) => domain.waitFor(position),
-    run: (subject) => {
-      const { sequence, state } = domain.replica.subject(subject);
-      return { sequence, state: state as RunState };
+/** Loads the index beside everything else; until it is there ClickHouse is searched. */
+function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, index: RunIndex): void {
+  const pause = () => new Promise<void>((resolve) => void scheduler.after(lifecycle.isClosing ? 0 : 1, resolve));
+  async function* runIds(): AsyncGenerator<string> {
+    for await (const [subject] of domain.replica.subjects('run/')) {
+      if (lifecycle.isClosing) return;
+      yield subject.slice('run/'.length);
+    }
+  }
+  index
+    .load(runIds(), pause)
+    .catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
+}
+
+async function projectTables(host: TrackingHost, domain: DomainLog, metrics: LatestMetrics) {
+  const { tables, log, scheduler } = host;
+  const linger = new Linger(scheduler, GATHER_MS);
+  const states = new RunStatesProjection(
+    {
+      upToDate: async () => {
+        const ends = log.end(METRIC_POINTS);
+        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics.waitUntil(next, FOLD_DEADLINE_MS))]);
+      },
+      run: (runId) => {
+        const { sequence, state } = domain.replica.subject(`run/${runId}`);
+        return { sequence, state: state as RunState };
+      },
+      metrics: (runId) => ({ next: metrics.nextOf(runId), points: metrics.of(runId) }),
     },
-  });
-  const { prepare, toRows } = states;
-  // Not shared: decisions about experiments leave no row in this table, so another process could not see from it how far this one is.
-  // Several processes write the same states, which does no harm: a query takes one row of the highest sequence.
-  const runs = await tables.add({
-    name: 'tracking.run-states',
-    topic: TOPIC,
-    table: RUN_STATES_TABLE,
-    decode: decisionReader(DOMAIN),
-    // The projection of all decisions puts aside what cannot be read; one letter of it is enough.
-    writesDeadLetters: false,
-    prepare,
-    toRows,
-  });
+    linger,
+  );
+  // Not shared: a reader of the table has to know when it holds what the log holds, and some records leave no row in it. That several
+  // processes write the same states does no harm.
+  const into = { table: RUN_STATES_TABLE, maxAgeMs: GATHER_MS, maxBytes: MOST_STATE_BYTES };
+  const ofDecisions = await tables.add({ name: 'tracking.run-states', topic: TOPIC, ...into, ...states.decisions });
+  const ofPoints = await tables.add({ name: 'tracking.run-metrics', topic: METRIC_POINTS, ...into, ...states.metricPoints });
   const metricPoints = await tables.add({
     name: 'tracking.metric-points',
     topic: METRIC_POINTS,
@@ -177,6 +240,8 @@ async function projectTables(host: TrackingHost, domain: DomainLog) {
     decode: decodeMetricPoints,
     toRows: metricPointRows,
   });
+  const runs = (deadlineMs: number) => linger.hurry(() => Promise.all([ofDecisions.barrier(deadlineMs), ofPoints.barrier(deadlineMs)]));
+  host.reset.add('hurry', 'tracking.run-states', async () => void (await runs(FOLD_DEADLINE_MS)));
   return { runs, metricPoints };
 }
 

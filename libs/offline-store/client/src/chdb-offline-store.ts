@@ -78,6 +78,9 @@ export function insertParts(table: string, token: string): { into: string; setti
     "date_time_input_format = 'best_effort'",
     // ClickHouse's usual reading of a float is off in the last bit for one double in six; what is stored has to be what was sent.
     'precise_float_parsing = 1',
+    // Text in a JSON column stays text, also where it looks like a day.
+    'input_format_try_infer_dates = 0',
+    'input_format_try_infer_datetimes = 0',
   ];
   return { into: `INSERT INTO ${quoteTable(table)}`, settings: `SETTINGS ${settings.join(', ')}`, format: 'JSONEachRow' };
 }

@@ -1,10 +1,10 @@
 import { Fault } from '@millrace/kernel';
 
 /**
- * What is emptied after what. Readers come to rest first, so that nothing is written into what has just been emptied; then the log, what was
+ * What is emptied after what. Who gathers before writing writes at once; readers come to rest, so that nothing is written into what has just been emptied; then the log, what was
  * folded from it, and the stores; then what a start would have set up is set up again.
  */
-const PHASES = ['rest', 'log', 'state', 'stores', 'begin'] as const;
+const PHASES = ['hurry', 'rest', 'log', 'state', 'stores', 'begin'] as const;
 export type ResetPhase = (typeof PHASES)[number];
 
 interface Step {

@@ -35,7 +35,7 @@ export async function runValues(offline: OfflineStore, { runId, experimentId }: 
   const where = 'experiment_id = {experimentId:String} AND run_id = {runId:String}';
   const [states, metrics] = await Promise.all([
     offline.query<{ params: Record<string, string>; tags: Record<string, string> }>(
-      `SELECT params, tags FROM millrace.run_states WHERE ${where} ORDER BY sequence DESC LIMIT 1`,
+      `SELECT params, tags FROM millrace.runs WHERE ${where}`,
       { experimentId, runId },
     ),
     offline.query<{ key: string; value: number | null }>(

@@ -50,15 +50,16 @@ describe('LatestMetrics over LMDB', () => {
     ];
     const sorted = (view: LatestMetrics) => view.of(RUN).sort((one, two) => (one.key < two.key ? -1 : 1));
     expect(sorted(metrics)).toEqual(expected);
-    await store.close();
+    await metrics.close();
     const reopened = await open();
     const again = new LatestMetrics(reopened, TOPIC, scheduler);
     expect([again.next(0), again.next(1)]).toEqual([3, 0]);
+    expect([again.nextOf(RUN), again.nextOf('none')]).toEqual([3, 0]);
     expect(sorted(again)).toEqual(expected);
     await again.waitUntil([3], 1);
     await again.fold(batch(0, [point('a', 1, 5)]));
     expect(sorted(again)).toEqual(expected);
-    await reopened.close();
+    await again.close();
   });
 
   test('a reader waits for what the log holds', async () => {
@@ -67,7 +68,7 @@ describe('LatestMetrics over LMDB', () => {
     const waiting = metrics.waitUntil([1, 0], 1000).then(() => metrics.of(RUN));
     await metrics.fold(batch(0, [point('a', 1)]));
     expect(await waiting).toHaveLength(1);
-    await store.close();
+    await metrics.close();
   });
 
   test.each([

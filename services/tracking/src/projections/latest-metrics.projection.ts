@@ -1,31 +1,53 @@
 import { factReader } from '@millrace/contracts';
-import { decodeFact, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
-import { PositionWaiters, type NextOffsets, type Scheduler, type StateStore, type SubjectState } from '@millrace/kernel';
+import { decodeFact, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { PositionWaiters, type NextOffsets, type Scheduler, type StateCommit, type StateStore, type SubjectState } from '@millrace/kernel';
 import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
 
 /** A stored point: value, timestamp, step. */
 type StoredPoint = readonly [value: number, timestamp: number, step: number];
-type MetricsOfRun = Map<string, StoredPoint>;
+
+/** What is known of one run's metrics: `next` is the offset after the last record about it that was folded. */
+interface MetricsOfRun {
+  next: number;
+  readonly points: Map<string, StoredPoint>;
+}
 
 /** Raised when the fold or its stored form changes: what an older build stored is then folded anew. */
-export const LATEST_METRICS_VERSION = 'latest-metrics 1';
+export const LATEST_METRICS_VERSION = 'latest-metrics 2';
 
 const MOST_CACHED_RUNS = 20_000;
+/** Changed runs that may wait in memory; beyond, folding waits for the store. */
+const MOST_UNSTORED = 5_000;
+const STORE_AFTER_MS = 200;
+
+type Changes = Map<string, MetricsOfRun>;
+
+export interface LatestMetricsHooks {
+  /** The store has trouble; what is folded is kept and stored later. */
+  readonly onError?: (error: unknown) => void;
+  /** Told of each batch before anybody who waits for it goes on. */
+  readonly onFolded?: (items: readonly Item<MetricPointsLogged>[]) => void;
+}
 
 /**
  * The latest point of each metric of each run, folded from the metric points into a local store, so that showing a run asks no
- * database. Folding a batch twice gives what folding it once gives.
+ * database. Folding a batch twice gives what folding it once gives. What was folded can be read at once and is stored a moment later,
+ * many batches in one step: the log holds it all the while, so a crash costs a re-read and nothing else.
  */
 export class LatestMetrics {
   readonly #next: number[] = [];
   readonly #cache = new Map<string, MetricsOfRun>();
   readonly #waiters: PositionWaiters;
-  #storing = 0;
+  #unstored = new Map<number, Changes>();
+  #storing: ReadonlyMap<number, Changes> = new Map();
+  #store: Promise<void> = Promise.resolve();
+  #cancel: (() => void) | undefined;
 
   constructor(
     private readonly store: StateStore,
     readonly topic: string,
-    scheduler: Scheduler,
+    private readonly scheduler: Scheduler,
+    private readonly hooks: LatestMetricsHooks = {},
   ) {
     this.#waiters = new PositionWaiters(scheduler);
     for (const [partition, next] of store.positions()) this.#next[partition] = next;
@@ -36,34 +58,38 @@ export class LatestMetrics {
     return this.#next[partition] ?? 0;
   }
 
-  /** Folds a batch and stores it; throws when the store does, and the same batch may then come again. */
+  /** Folds a batch; waits for the store only when too much waits to be stored. */
   async fold(batch: ItemBatch<MetricPointsLogged>): Promise<void> {
-    const subjects = new Map<string, SubjectState>();
-    for (const { value } of batch.items) {
+    const changes = this.#changes(batch.partition);
+    for (const { record, value } of batch.items) {
       const metrics = this.#metrics(value.runId);
       for (const wire of value.points) {
         const point = fromWire(wire);
-        const known = metrics.get(point.key);
-        if (!known || isLater(point, toPoint(point.key, known))) metrics.set(point.key, [point.value, point.timestamp, point.step]);
+        const known = metrics.points.get(point.key);
+        if (!known || isLater(point, toPoint(point.key, known))) metrics.points.set(point.key, [point.value, point.timestamp, point.step]);
       }
+      metrics.next = Math.max(metrics.next, record.offset + 1);
       this.#cache.set(value.runId, metrics);
-      subjects.set(value.runId, { sequence: 0, state: metrics });
+      changes.set(value.runId, metrics);
     }
-    this.#storing++;
-    try {
-      const { partition, nextOffset } = batch;
-      await this.store.commit([{ partition, nextOffset, subjects, replies: new Map() }]);
-    } finally {
-      this.#storing--;
-    }
-    this.#evict();
     this.#next[batch.partition] = batch.nextOffset;
+    this.hooks.onFolded?.(batch.items);
     this.#waiters.passed(batch.partition, batch.nextOffset);
+    this.#evict();
+    let waiting = 0;
+    for (const { size } of this.#unstored.values()) waiting += size;
+    if (waiting >= MOST_UNSTORED) await this.flush();
+    else this.#arm();
   }
 
   /** The latest point of each of a run's metrics. */
   of(runId: string): MetricPoint[] {
-    return [...this.#metrics(runId)].map(([key, stored]) => toPoint(key, stored));
+    return [...this.#metrics(runId).points].map(([key, stored]) => toPoint(key, stored));
+  }
+
+  /** The offset after the last folded record about a run: grows with each, so of two views of a run it tells the later. */
+  nextOf(runId: string): number {
+    return this.#metrics(runId).next;
   }
 
   /** Resolves once everything before `ends` is folded. */
@@ -78,17 +104,84 @@ export class LatestMetrics {
 
   /** Forgets every run; the positions stay. */
   async clear(): Promise<void> {
+    await this.flush();
     this.#cache.clear();
     await this.store.clear();
   }
 
-  #metrics(runId: string): MetricsOfRun {
-    return this.#cache.get(runId) ?? (this.store.subject(runId)?.state as MetricsOfRun | undefined) ?? new Map<string, StoredPoint>();
+  /** Stores what is folded. Flushes follow one another; a failed one keeps its changes for the next. */
+  flush(): Promise<void> {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#store = this.#store.then(
+      () => this.#flushOnce(),
+      () => this.#flushOnce(),
+    );
+    return this.#store;
   }
 
-  /** What is being stored must stay readable, so nothing goes while a commit is under way. */
+  async close(): Promise<void> {
+    await this.flush();
+    await this.store.close();
+  }
+
+  async #flushOnce(): Promise<void> {
+    const stored = this.store.positions();
+    const commits: StateCommit[] = [];
+    for (const [partition, nextOffset] of this.#next.entries()) {
+      if (nextOffset === undefined || nextOffset === stored.get(partition)) continue;
+      const subjects = new Map<string, SubjectState>();
+      for (const [runId, { next, points }] of this.#unstored.get(partition) ?? []) subjects.set(runId, { sequence: next, state: points });
+      commits.push({ partition, nextOffset, subjects, replies: new Map() });
+    }
+    if (commits.length === 0) return;
+    this.#storing = this.#unstored;
+    this.#unstored = new Map();
+    try {
+      await this.store.commit(commits);
+    } catch (error) {
+      for (const [partition, changes] of this.#storing) {
+        const again = this.#changes(partition);
+        for (const [runId, metrics] of changes) again.set(runId, metrics);
+      }
+      throw error;
+    } finally {
+      this.#storing = new Map();
+    }
+  }
+
+  #arm(): void {
+    this.#cancel ??= this.scheduler.after(STORE_AFTER_MS, () => {
+      this.#cancel = undefined;
+      this.flush().catch((error: unknown) => {
+        this.hooks.onError?.(error);
+        this.#arm();
+      });
+    });
+  }
+
+  #changes(partition: number): Changes {
+    let changes = this.#unstored.get(partition);
+    if (!changes) this.#unstored.set(partition, (changes = new Map<string, MetricsOfRun>()));
+    return changes;
+  }
+
+  #metrics(runId: string): MetricsOfRun {
+    const known = this.#cache.get(runId);
+    if (known) return known;
+    for (const changes of [...this.#unstored.values(), ...this.#storing.values()]) {
+      const metrics = changes.get(runId);
+      if (metrics) return metrics;
+    }
+    const stored = this.store.subject(runId);
+    return {
+      next: stored?.sequence ?? 0,
+      points: (stored?.state as Map<string, StoredPoint> | undefined) ?? new Map<string, StoredPoint>(),
+    };
+  }
+
+  /** What is not stored yet stays reachable through its changes, so any entry may go; the oldest go first. */
   #evict(): void {
-    if (this.#storing > 0) return;
     for (const runId of this.#cache.keys()) {
       if (this.#cache.size <= MOST_CACHED_RUNS) return;
       this.#cache.delete(runId);

@@ -1,59 +1,109 @@
-import { decodeDecision, encodeDecision, type Item, type LogRecord } from '@millrace/event-log';
-import type { LoggedDecision } from '@millrace/kernel';
+import { encodeDecision, encodeFact, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
 import { describe, expect, test } from '@jest/globals';
+import type { MetricPoint } from '../domain/metric-points/metric-points.js';
 import { run, type RunState } from '../domain/run/run.decider.js';
-import { RunStatesProjection } from './run-states.projection.js';
+import { Linger } from './linger.js';
+import { RunStatesProjection, type RunStatesSource } from './run-states.projection.js';
 
-const TOPIC = 'millrace.tracking.decisions';
+const DECISIONS = 'millrace.tracking.decisions';
+const POINTS = 'millrace.tracking.metric-points';
 
-function record(partition: number, offset: number, subject: string, sequence: number): LogRecord {
+function decision(partition: number, offset: number, subject: string, sequence: number): LogRecord {
   const base = { id: `${subject}:${sequence}`, version: 1, subject, sequence, commandId: 'c', actor: 'a', time: 1 };
-  const { key, value, headers = {} } = encodeDecision(TOPIC, 'tracking', { ...base, type: 'RunDeleted', data: {} });
-  return { topic: TOPIC, partition, offset, key, value, headers, timestamp: 1 };
+  const { key, value, headers = {} } = encodeDecision(DECISIONS, 'tracking', { ...base, type: 'RunDeleted', data: {} });
+  return { topic: DECISIONS, partition, offset, key, value, headers, timestamp: 1 };
 }
 
-function item(from: LogRecord): Item<LoggedDecision> {
-  const decoded = decodeDecision('tracking', from);
-  if (!decoded.ok) throw new Error(decoded.reason);
-  return { record: from, value: decoded.value };
+function points(partition: number, offset: number, runId: string): LogRecord {
+  const data = { runId, experimentId: '1', points: [] };
+  const type = 'millrace.tracking.MetricPointsLogged.v1';
+  const { key, value, headers = {} } = encodeFact(POINTS, runId, { id: String(offset), type, source: '/millrace/tracking', time: 1, data });
+  return { topic: POINTS, partition, offset, key, value, headers, timestamp: 1 };
+}
+
+function itemsOf<T>(source: RunStatesSource<T>, records: readonly LogRecord[]): Item<T>[] {
+  return records.map((record) => {
+    const decoded: Decoded<T> = source.decode(record);
+    if (decoded.ok !== true) throw new Error(decoded.reason);
+    return { record, value: decoded.value };
+  });
 }
 
 const created: RunState = run.evolve(
   run.initial(),
   {
     type: 'RunCreated',
-    data: { runId: 'r', experimentId: '1', name: 'n', userId: 'u', startTime: 1, artifactUri: 'mlflow-artifacts:/1/r/artifacts', tags: {} },
+    data: { runId: 'r', experimentId: '1', name: 'n', userId: 'u', startTime: 1, artifactUri: 'a', tags: { 'mlflow.user': 'u' } },
   },
   { subject: 'run/r', sequence: 1, time: 1, actor: 'a' },
 );
+const METRICS: MetricPoint[] = [
+  ['loss', 1],
+  ['a/b.c', 0.5],
+  ['nan', NaN],
+  ['low', -Infinity],
+  ['large', 1e300],
+].map(([key, value]) => ({ key: key as string, value: value as number, timestamp: 0, step: 0 }));
 
 describe('RunStatesProjection', () => {
-  const projection = (waits: (() => void)[] = []) =>
-    new RunStatesProjection({
-      waitFor: () => new Promise((resolve) => void waits.push(resolve)),
+  let asked = 0;
+  const pauses: (() => void)[] = [];
+  const scheduler = { after: (_: number, done: () => void) => (pauses.push(done), () => undefined) };
+  const linger = new Linger(scheduler, 1);
+  const projection = new RunStatesProjection(
+    {
+      upToDate: async () => void asked++,
       run: () => ({ sequence: 7, state: created }),
-    });
+      metrics: () => ({ next: 5, points: METRICS }),
+    },
+    linger,
+  );
 
-  test('a batch makes one row of each run it changed, at the run’s last record, and none of anything else', async () => {
-    const waits: (() => void)[] = [];
-    const states = projection(waits);
-    const records = [record(0, 1, 'run/a', 1), record(0, 2, 'experiments/catalog', 1), record(0, 3, 'run/b', 1), record(0, 4, 'run/a', 2)];
-    const items = records.map(item);
-    const prepared = states.prepare({ topic: TOPIC, partition: 0, items, nextOffset: 5, end: 5 });
-    waits.forEach((resolve) => resolve());
-    await prepared;
-    expect(items.filter((one) => states.toRows(one) !== undefined).map((one) => one.record.offset)).toEqual([3, 4]);
-    expect(states.toRows(items[3] as Item<LoggedDecision>)).toMatchObject({ run_id: 'r', sequence: 7, deleted: false, params: {} });
+  test('a batch makes one row and one mark for each run it changed, at the run’s last record, and none of anything else', async () => {
+    const records = [
+      decision(0, 1, 'run/a', 1),
+      decision(0, 2, 'experiments/catalog', 1),
+      decision(0, 3, 'run/b', 1),
+      decision(0, 4, 'run/a', 2),
+    ];
+    const { decisions } = projection;
+    const items = itemsOf(decisions, records);
+    const before = asked;
+    await decisions.prepare({ topic: DECISIONS, partition: 0, items, nextOffset: 5, end: 9 });
+    expect(asked).toBe(before + 1);
+    expect(items.filter((one) => decisions.toRows(one) !== undefined).map((one) => one.record.offset)).toEqual([3, 4]);
+    const rows = decisions.toRows(items[3] as (typeof items)[0])?.map(({ fields }) => JSON.parse(`{${fields}}`) as object);
+    expect(rows).toMatchObject([
+      { version: 12, run_id: 'r', deleted: false, params: {}, tags: { 'mlflow%2Euser': 'u' } },
+      { version: 5, experiment_id: '', run_id: `${DECISIONS}/0` },
+    ]);
   });
 
-  test('batches of several partitions in hand at once do not mix', async () => {
-    const waits: (() => void)[] = [];
-    const states = projection(waits);
-    const one = [item(record(0, 1, 'run/a', 1))];
-    const other = [item(record(1, 2, 'run/b', 1))];
-    const prepared = [one, other].map((items, partition) => states.prepare({ topic: TOPIC, partition, items, nextOffset: 3, end: 3 }));
-    waits.forEach((resolve) => resolve());
-    await Promise.all(prepared);
-    expect([one, other].map(([only]) => states.toRows(only as Item<LoggedDecision>) !== undefined)).toEqual([true, true]);
+  test('metric points make the same row; each metric is written with one type', async () => {
+    const { metricPoints } = projection;
+    const items = itemsOf(metricPoints, [points(1, 6, 'a'.repeat(32))]);
+    await metricPoints.prepare({ topic: POINTS, partition: 1, items, nextOffset: 7, end: 9 });
+    const [row] = metricPoints.toRows(items[0] as (typeof items)[0]) ?? [];
+    expect(row?.fields).toContain('"metrics":{"loss":1.0,"a/b%2Ec":0.5,"nan":"NaN","low":"-Infinity","large":1e+300}');
+  });
+
+  test('at the end of the log it waits for more, until somebody waits for it', async () => {
+    const { decisions } = projection;
+    const batch = { topic: DECISIONS, partition: 2, items: itemsOf(decisions, [decision(2, 1, 'run/a', 1)]), nextOffset: 2, end: 2 };
+    let done = false;
+    const prepared = decisions.prepare(batch).then(() => (done = true));
+    await Promise.resolve();
+    expect(done).toBe(false);
+    await linger.hurry(() => prepared);
+    await linger.hurry(() => decisions.prepare(batch));
+    const gathering = decisions.prepare(batch);
+    pauses.at(-1)?.();
+    await gathering;
+  });
+
+  test('leaves what cannot be read to the projections that put it aside', () => {
+    const bad = { ...decision(0, 1, 'run/a', 1), value: Buffer.from('{') };
+    expect(projection.decisions.decode(bad)).toMatchObject({ ok: 'skip' });
+    expect(projection.metricPoints.decode(bad)).toMatchObject({ ok: 'skip' });
   });
 });

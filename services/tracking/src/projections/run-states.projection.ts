@@ -1,43 +1,95 @@
-import type { Item, ItemBatch } from '@millrace/event-log';
-import { aggregateOf, type LoggedDecision, type Position } from '@millrace/kernel';
+import type { Decoded, Item, ItemBatch, LogRecord } from '@millrace/event-log';
+import { aggregateOf, type LoggedDecision } from '@millrace/kernel';
+import { RowText } from '@millrace/offline-store';
+import { decisionReader } from '@millrace/service';
+import type { MetricPoint, MetricPointsLogged } from '../domain/metric-points/metric-points.js';
 import type { RunState } from '../domain/run/run.decider.js';
+import { decodeMetricPoints } from './latest-metrics.projection.js';
+import type { Linger } from './linger.js';
+import { runKeyPath } from './run-key-path.js';
 
 export const RUN_STATES_TABLE = 'millrace.run_states';
+const readDecision = decisionReader('tracking');
 const CONTEXT_TAG = 'mlflow.data.context';
 
-/** What the projection needs of the domain's replica. */
-export interface RunReplica {
-  waitFor(position: Position): Promise<void>;
-  run(subject: string): { readonly sequence: number; readonly state: RunState };
+/** What the projection needs of this process's folds. */
+export interface RunFolds {
+  /** Resolves when decisions and metric points are folded as far as the log went at the call. */
+  upToDate(): Promise<void>;
+  run(runId: string): { readonly sequence: number; readonly state: RunState };
+  metrics(runId: string): { readonly next: number; readonly points: readonly MetricPoint[] };
+}
+
+/** How one topic becomes rows; the parts a table projection is made of. */
+export interface RunStatesSource<T> {
+  readonly decode: (record: LogRecord) => Decoded<T>;
+  readonly prepare: (batch: ItemBatch<T>) => Promise<void>;
+  readonly toRows: (item: Item<T>) => RowText[] | undefined;
 }
 
 /**
- * A run's whole state as a row of `millrace.run_states`, once for each batch of the log that changed it: the row of the highest
- * sequence is the run. The state is the replica's, which may be further than the batch; a later row then says the same again.
+ * A run's whole state, with its latest metrics, as a row of `millrace.run_states`: one for each batch of decisions or of metric points
+ * that changed it. The row of the highest version is the run.
+ *
+ * Two topics feed the table, and several processes may. A version is the run's sequence plus the offset after its last metric record:
+ * both grow, so their sum does. Before a row is made the folds are brought to the ends of both topics, asked for after the batch
+ * was read. So a row of a higher version, whoever wrote it, holds all that was in the log before the record that made it higher:
+ * it never takes back what an acknowledged write had put in.
+ *
+ * A row is replaced by the run's next one, so rows alone would not keep `max(_offset)`. Beside each goes a mark, a row of no experiment
+ * that only the next mark of its partition replaces.
  */
 export class RunStatesProjection {
-  /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make a row. */
-  readonly #emitting = new Map<number, ReadonlySet<number>>();
+  readonly decisions: RunStatesSource<LoggedDecision>;
+  readonly metricPoints: RunStatesSource<MetricPointsLogged>;
 
-  constructor(private readonly replica: RunReplica) {}
+  constructor(
+    private readonly folds: RunFolds,
+    private readonly linger: Linger,
+  ) {
+    this.decisions = this.#source(
+      (record) => passedOver(readDecision(record)),
+      ({ subject }) => (aggregateOf(subject) === 'run' ? subject.slice('run/'.length) : undefined),
+    );
+    this.metricPoints = this.#source(
+      (record) => passedOver(decodeMetricPoints(record)),
+      ({ runId }) => runId,
+    );
+  }
 
-  /** Picks the last record of each run in the batch and waits until the replica has folded the batch. */
-  readonly prepare = async (batch: ItemBatch<LoggedDecision>): Promise<void> => {
-    const lastOf = new Map<string, Position>();
-    for (const { value } of batch.items) if (aggregateOf(value.subject) === 'run') lastOf.set(value.subject, value.position);
-    this.#emitting.set(batch.partition, new Set([...lastOf.values()].map((position) => position.offset)));
-    const last = batch.items.at(-1);
-    if (last) await this.replica.waitFor(last.value.position);
-  };
-
-  readonly toRows = ({ value }: Item<LoggedDecision>): object | undefined => {
-    if (!this.#emitting.get(value.position.partition)?.has(value.position.offset)) return undefined;
-    const { sequence, state } = this.replica.run(value.subject);
-    if (!state) return undefined;
+  #source<T>(decode: RunStatesSource<T>['decode'], runOf: (value: T) => string | undefined): RunStatesSource<T> {
+    /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make rows. */
+    const emitting = new Map<number, ReadonlySet<number>>();
     return {
+      decode,
+      prepare: async ({ partition, items, nextOffset, end }) => {
+        const lastOf = new Map<string, number>();
+        for (const { record, value } of items) {
+          const runId = runOf(value);
+          if (runId !== undefined) lastOf.set(runId, record.offset);
+        }
+        emitting.set(partition, new Set(lastOf.values()));
+        if (lastOf.size === 0) return;
+        if (nextOffset >= end) await this.linger.pause();
+        await this.folds.upToDate();
+      },
+      toRows: ({ record, value }) => {
+        if (!emitting.get(record.partition)?.has(record.offset)) return undefined;
+        const row = this.#row(runOf(value) as string);
+        return row ? [row, mark(record)] : undefined;
+      },
+    };
+  }
+
+  #row(runId: string): RowText | undefined {
+    const { sequence, state } = this.folds.run(runId);
+    if (!state) return undefined;
+    const { next, points } = this.folds.metrics(runId);
+    const row = JSON.stringify({
+      version: sequence + next,
+      sequence,
       experiment_id: state.experimentId,
       run_id: state.runId,
-      sequence,
       name: state.name,
       status: state.status,
       user_id: state.userId,
@@ -46,11 +98,32 @@ export class RunStatesProjection {
       artifact_uri: state.artifactUri,
       deleted: state.deleted,
       purged: state.purged ?? false,
-      params: Object.fromEntries(state.params),
-      tags: Object.fromEntries(state.tags),
+      params: byPath(state.params),
+      tags: byPath(state.tags),
       'datasets.name': state.datasets.map((input) => input.name),
       'datasets.digest': state.datasets.map((input) => input.digest),
       'datasets.context': state.datasets.map((input) => input.tags[CONTEXT_TAG] ?? ''),
-    };
-  };
+    });
+    return new RowText(`${row.slice(1, -1)},"metrics":{${points.map(metricJson).join(',')}}`);
+  }
+}
+
+/** What cannot be read is put aside by the topic's own projection; one letter of it is enough. */
+function passedOver<T>(decoded: Decoded<T>): Decoded<T> {
+  return decoded.ok === false ? { ok: 'skip', reason: decoded.reason } : decoded;
+}
+
+function mark({ topic, partition, offset }: LogRecord): RowText {
+  return new RowText(`"version":${offset + 1},"experiment_id":"","run_id":"${topic}/${partition}","start_time":0`);
+}
+
+function byPath(pairs: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries(Array.from(pairs, ([key, value]) => [runKeyPath(key), value]));
+}
+
+/** The column takes the type a number is written with, and a metric has to have one type in every run. */
+function metricJson({ key, value }: MetricPoint): string {
+  const text = String(value);
+  const number = Number.isFinite(value) ? (/[.e]/.test(text) ? text : `${text}.0`) : `"${text}"`;
+  return `${JSON.stringify(runKeyPath(key))}:${number}`;
 }

@@ -15,10 +15,8 @@ export async function datasetSummaries(store: OfflineStore, experimentIds: reado
      FROM
      (
          SELECT experiment_id, \`datasets.name\` AS names, \`datasets.digest\` AS digests, \`datasets.context\` AS contexts, deleted
-         FROM millrace.run_states
+         FROM millrace.run_states FINAL
          WHERE experiment_id IN {experimentIds:Array(String)}
-         ORDER BY sequence DESC
-         LIMIT 1 BY run_id
      )
      ARRAY JOIN arrayZip(names, digests, contexts) AS dataset
      WHERE NOT deleted

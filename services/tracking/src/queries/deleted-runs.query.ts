@@ -19,10 +19,8 @@ export async function deletedRuns(
      FROM
      (
          SELECT run_id, experiment_id, deleted, purged
-         FROM millrace.run_states
-         WHERE run_id > {after:String}
-         ORDER BY sequence DESC
-         LIMIT 1 BY run_id
+         FROM millrace.run_states FINAL
+         WHERE experiment_id != '' AND run_id > {after:String}
      ) AS runs
      LEFT JOIN
      (

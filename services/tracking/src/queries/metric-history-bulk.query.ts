@@ -1,6 +1,6 @@
 import type { OfflineStore } from '@millrace/offline-store';
 import type { MetricPoint } from '../domain/metric-points/metric-points.js';
-import { doubleOf } from './metric-history.query.js';
+import { doubleOf } from './double-text.js';
 
 export interface BulkHistoryRequest {
   /** Experiments of the runs: points are sorted by them. */

@@ -1,5 +1,6 @@
 import type { OfflineStore } from '@millrace/offline-store';
 import type { MetricPoint } from '../domain/metric-points/metric-points.js';
+import { doubleOf } from './double-text.js';
 
 export interface HistoryRequest {
   readonly experimentId: string;
@@ -23,11 +24,4 @@ export async function metricHistory(store: OfflineStore, request: HistoryRequest
     { experimentId, runId, key, limit: limit + 1, offset },
   );
   return rows.map(({ step, timestamp, text }) => ({ key, value: doubleOf(text), timestamp: Number(timestamp), step: Number(step) }));
-}
-
-const NAMED: Readonly<Record<string, number>> = { nan: NaN, '-nan': NaN, inf: Infinity, '+inf': Infinity, '-inf': -Infinity };
-
-/** A double as ClickHouse writes it as text. */
-export function doubleOf(text: string): number {
-  return NAMED[text] ?? Number(text);
 }

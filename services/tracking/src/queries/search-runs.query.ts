@@ -1,4 +1,5 @@
-import type { OfflineStore, SqlParameters } from '@millrace/offline-store';
+import { quoteIdentifier, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
+import { runKeyPath } from '../projections/run-key-path.js';
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
 
@@ -36,72 +37,48 @@ export interface RunSearch {
   readonly criteria: readonly RunCriterion[];
   readonly orders: readonly RunOrder[];
   readonly limit: number;
-  /** The run after which the page begins; where it is no longer found, the page begins at `offset`. */
-  readonly after?: string | undefined;
-  readonly offset: number;
+  /** The cursor of the run the page begins after; of a search with the same orders. */
+  readonly after?: RunCursor | undefined;
 }
 
-/** Ids of the runs that match, in order; one more than `limit` when there are more. */
-export async function searchRuns(store: OfflineStore, search: RunSearch): Promise<string[]> {
-  let { offset } = search;
-  if (search.after !== undefined) {
-    const { sql, parameters } = runRankSql(search, search.after);
-    const [found] = await store.query<{ rank: string }>(sql, parameters);
-    offset = found ? Number(found.rank) : offset;
-  }
-  const { sql, parameters } = searchRunsSql({ ...search, offset });
-  const rows = await store.query<{ id: string }>(sql, parameters);
-  return rows.map((row) => row.id);
+/** Where a run stands in an order: its sort keys as text, one for each {@link sortKeys} of the search. Runs that come or go move nothing. */
+export type RunCursor = readonly string[];
+
+export interface FoundRun {
+  readonly id: string;
+  readonly cursor: RunCursor;
 }
 
-/** True when the answer rests on metric points, so that the caller knows what to wait for. */
-export function readsMetrics(search: Pick<RunSearch, 'criteria' | 'orders'>): boolean {
-  return search.criteria.some(({ on }) => on === 'metric') || search.orders.some(({ by }) => by === 'metric');
+/** The runs that match, in order; one more than `limit` when there are more. */
+export async function searchRuns(store: OfflineStore, search: RunSearch): Promise<FoundRun[]> {
+  const { sql, parameters } = searchRunsSql(search);
+  const rows = await store.query<Record<string, string>>(sql, parameters);
+  return rows.map(({ id, ...keys }) => ({ id: id as string, cursor: Object.values(keys) }));
 }
 
-/** The statement. Names of runs come from the client only as bound parameters. */
+/** The statement. What comes from the client is a bound parameter, or the quoted name of a column inside a JSON column. */
 export function searchRunsSql(search: RunSearch): { sql: string; parameters: SqlParameters } {
   const binder = new Binder();
-  const { matching, ordering } = clauses(search, binder);
-  const sql = `SELECT run_id AS id
-${matching}
-ORDER BY ${ordering}
-LIMIT ${binder.bind('UInt64', search.limit + 1)} OFFSET ${binder.bind('UInt64', search.offset)}`;
-  return { sql, parameters: binder.parameters };
-}
-
-/** How many runs come before a run in the order of a search, itself included. */
-export function runRankSql(search: RunSearch, runId: string): { sql: string; parameters: SqlParameters } {
-  const binder = new Binder();
-  const { matching, ordering } = clauses(search, binder);
-  const ranked = `SELECT run_id AS id, row_number() OVER (ORDER BY ${ordering}) AS rank\n${matching}`;
-  return { sql: `SELECT rank FROM (\n${ranked}\n) WHERE id = ${binder.bind('String', runId)}`, parameters: binder.parameters };
-}
-
-function clauses(search: RunSearch, binder: Binder): { matching: string; ordering: string } {
   const { activeIn, deletedIn, allIn } = search;
-  const experiments = binder.bind('Array(String)', [...activeIn, ...deletedIn, ...allIn]);
+  const keys = sortKeys(search.orders);
   const where = [
     'NOT purged',
+    `experiment_id IN ${binder.bind('Array(String)', [...activeIn, ...deletedIn, ...allIn])}`,
     `(experiment_id IN ${binder.bind('Array(String)', allIn)}` +
       ` OR (experiment_id IN ${binder.bind('Array(String)', activeIn)} AND NOT deleted)` +
       ` OR (experiment_id IN ${binder.bind('Array(String)', deletedIn)} AND deleted))`,
-    ...search.criteria.map((criterion) => condition(criterion, binder, experiments)),
+    ...search.criteria.map((criterion) => condition(criterion, binder)),
+    ...(search.after ? [isAfter(keys, search.after, binder)] : []),
   ];
-  const joins: string[] = [];
-  const ordering = search.orders.flatMap((order, index) => orderTerms(order, index, binder, experiments, joins));
-  if (!search.orders.some(({ by, key }) => by === 'attribute' && key === 'start_time')) ordering.push('start_time DESC');
-  if (!search.orders.some(({ by, key }) => by === 'attribute' && key === 'run_id')) ordering.push('run_id');
-  // The narrow columns say which row of a run is the last; only those rows' wide columns are read.
-  const matching = `FROM (
-  SELECT * FROM millrace.run_states
-  WHERE experiment_id IN ${experiments} AND (run_id, sequence) IN (
-    SELECT run_id, max(sequence) FROM millrace.run_states WHERE experiment_id IN ${experiments} GROUP BY run_id)
-  LIMIT 1 BY run_id
-) AS runs
-${joins.join('\n')}
-WHERE ${where.join('\n  AND ')}`;
-  return { matching, ordering: ordering.join(', ') };
+  const cursor = keys.map(({ expression, type }, index) => {
+    return `toString(${type === 'Float64' ? `reinterpretAsUInt64(${expression})` : expression}) AS c${index}`;
+  });
+  const sql = `SELECT run_id AS id, ${cursor.join(', ')}
+FROM millrace.run_states FINAL
+WHERE ${where.join('\n  AND ')}
+ORDER BY ${keys.map(({ expression, ascending }) => `${expression} ${ascending ? 'ASC' : 'DESC'}`).join(', ')}
+LIMIT ${binder.bind('UInt64', search.limit + 1)}`;
+  return { sql, parameters: binder.parameters };
 }
 
 class Binder {
@@ -120,49 +97,88 @@ class Binder {
   }
 }
 
-function condition(criterion: RunCriterion, binder: Binder, experiments: string): string {
-  const { operator, key } = criterion;
+function condition(criterion: RunCriterion, binder: Binder): string {
+  const { operator } = criterion;
   switch (criterion.on) {
     case 'attribute': {
       const { column, isNumber } = RUN_ATTRIBUTES[criterion.key];
       return `${column} ${operator} ${binder.value(criterion.value, isNumber)}`;
     }
     case 'param':
-    case 'tag': {
-      const name = binder.bind('String', key);
-      const map = `${criterion.on}s`;
-      return `(mapContains(${map}, ${name}) AND ${map}[${name}] ${operator} ${binder.value(criterion.value, false)})`;
-    }
+    case 'tag':
+      return `${textOf(criterion.on, criterion.key)} ${operator} ${binder.value(criterion.value, false)}`;
     case 'metric':
-      return `run_id IN (SELECT run_id FROM (${latestOf(key, binder, experiments)}) WHERE latest ${operator} ${binder.value(criterion.value, true)})`;
+      return `${metricOf(criterion.key)} ${operator} ${binder.value(criterion.value, true)}`;
     case 'dataset':
       return `arrayExists(one -> one ${operator} ${binder.value(criterion.value, false)}, \`datasets.${criterion.key}\`)`;
   }
 }
 
-/** Each run's latest value of one metric. */
-function latestOf(key: string, binder: Binder, experiments: string): string {
-  return `SELECT run_id, argMax(value, (step, timestamp, if(isNaN(value), 0, value))) AS latest FROM millrace.metric_points
-    WHERE experiment_id IN ${experiments} AND key = ${binder.bind('String', key)} GROUP BY run_id`;
+/** NULL where the run has no such param or tag. */
+function textOf(on: 'param' | 'tag', key: string): string {
+  return `${on}s.${quoteIdentifier(runKeyPath(key))}.:String`;
 }
 
-function orderTerms(order: RunOrder, index: number, binder: Binder, experiments: string, joins: string[]): string[] {
-  const direction = order.ascending ? 'ASC' : 'DESC';
+/** NULL where the run has no such metric. */
+function metricOf(key: string): string {
+  const path = `metrics.${quoteIdentifier(runKeyPath(key))}`;
+  return `ifNull(${path}.:Float64, toFloat64OrNull(${path}.:String))`;
+}
+
+/** One term of an order, never NULL or NaN, so that it compares with itself. */
+interface SortKey {
+  readonly expression: string;
+  readonly ascending: boolean;
+  readonly type: 'Int64' | 'Float64' | 'String';
+}
+
+function sortKeys(orders: readonly RunOrder[]): SortKey[] {
+  return withTieBreaks(orders).flatMap(keysOf);
+}
+
+/** An order to its end: what was asked, then the newest first, then by id, so that no two runs stand at one place. */
+export function withTieBreaks(orders: readonly RunOrder[]): RunOrder[] {
+  const isNamed = (name: RunAttribute) => orders.some(({ by, key }) => by === 'attribute' && key === name);
+  return [
+    ...orders,
+    ...(isNamed('start_time') ? [] : [{ by: 'attribute', key: 'start_time', ascending: false } as const]),
+    ...(isNamed('run_id') ? [] : [{ by: 'attribute', key: 'run_id', ascending: true } as const]),
+  ];
+}
+
+function keysOf(order: RunOrder): SortKey[] {
+  const { ascending } = order;
+  const rank = (expression: string): SortKey => ({ expression, ascending: true, type: 'Int64' });
   switch (order.by) {
     case 'attribute': {
-      const { column } = RUN_ATTRIBUTES[order.key];
-      return order.key === 'end_time' ? [`isNull(${column})`, `${column} ${direction}`] : [`${column} ${direction}`];
+      const { column, isNumber } = RUN_ATTRIBUTES[order.key];
+      if (order.key !== 'end_time') return [{ expression: column, ascending, type: isNumber ? 'Int64' : 'String' }];
+      return [rank(`isNull(${column})`), { expression: `ifNull(${column}, 0)`, ascending, type: 'Int64' }];
     }
     case 'param':
     case 'tag': {
-      const name = binder.bind('String', order.key);
-      return [`NOT mapContains(${order.by}s, ${name})`, `${order.by}s[${name}] ${direction}`];
+      const text = textOf(order.by, order.key);
+      return [rank(`isNull(${text})`), { expression: `ifNull(${text}, '')`, ascending, type: 'String' }];
     }
     case 'metric': {
-      const alias = `metric${index}`;
-      const latest = `SELECT run_id AS run_id_${index}, latest AS ${alias}, 1 AS has_${alias} FROM (${latestOf(order.key, binder, experiments)})`;
-      joins.push(`LEFT JOIN (${latest}) AS joined${index} ON runs.run_id = joined${index}.run_id_${index}`);
-      return [`multiIf(has_${alias} = 0, 2, isNaN(${alias}), 1, 0)`, `${alias} ${direction}`];
+      const metric = metricOf(order.key);
+      const number = { expression: `if(isNaN(ifNull(${metric}, nan)), 0., assumeNotNull(${metric}))`, ascending, type: 'Float64' } as const;
+      return [rank(`multiIf(isNull(${metric}), 2, isNaN(${metric}), 1, 0)`), number];
     }
   }
+}
+
+/** The rows behind a cursor: greater by the first key in which they differ from it. */
+function isAfter(keys: readonly SortKey[], cursor: RunCursor, binder: Binder): string {
+  return keys.reduceRight((rest, { expression, ascending, type }, index) => {
+    const text = cursor[index] ?? '';
+    const bound = type === 'Float64' ? `reinterpretAsFloat64(${binder.bind('UInt64', text)})` : binder.bind(type, text);
+    const beyond = `${expression} ${ascending ? '>' : '<'} ${bound}`;
+    return rest === '' ? beyond : `(${beyond} OR (${expression} = ${bound} AND ${rest}))`;
+  }, '');
+}
+
+/** How many texts a cursor of these orders has. */
+export function cursorLength(orders: readonly RunOrder[]): number {
+  return sortKeys(orders).length;
 }

@@ -4,6 +4,7 @@ import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
 import { importRoutes } from './import-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
+import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
 import { loggedModelRoutes } from './models/logged-model-routes.js';
 import { registerOtlp } from '../otlp/otlp-routes.js';
@@ -21,6 +22,7 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...experimentRoutes(api),
     ...runRoutes(api),
     ...loggingRoutes(api),
+    ...intervalRoutes(api),
     ...runArtifactRoutes(api),
     ...uiRoutes(api),
     ...promptlabRoutes(api),

@@ -1,4 +1,4 @@
-import { checkLength, cursorOf, cursorToken, invalid, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, invalid, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { Position } from '@millrace/kernel';
 import type { RunCommand } from '../../domain/run/run.decider.js';
 import type { DatasetInput } from '../../domain/run/run.events.js';
@@ -7,6 +7,7 @@ import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
+import { cursorOf, runPageToken } from './run-page-token.js';
 import { criteriaOf, ordersOf } from './run-search.js';
 import { runInfoJson, runJson } from './wire.js';
 
@@ -113,9 +114,9 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   const { view } = api;
   const viewType = viewTypeOf(fields, 'run_view_type');
   const limit = maxResultsOf(fields, LIMITS.runsByDefault, LIMITS.runsPerPage);
-  const cursor = cursorOf(fields.string('page_token'));
   const criteria = criteriaOf(fields.string('filter') ?? '');
   const orders = ordersOf(fields.strings('order_by'));
+  const after = cursorOf(fields.string('page_token'), orders);
   await view.upToDateWithMetrics();
   const wanted = fields
     .strings('experiment_ids')
@@ -129,14 +130,11 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
     DELETED_ONLY: { allIn: ids(true), activeIn: [], deletedIn: ids(false) },
   }[viewType];
   if (scope.allIn.length + scope.activeIn.length + scope.deletedIn.length === 0) return {};
-  const found = await api.searchRuns({ ...scope, criteria, orders, limit, ...cursor });
-  const runs = found
-    .slice(0, limit)
-    .map((runId) => view.show(runId))
-    .filter((shown) => shown !== undefined);
-  const last = found[limit - 1];
-  const isMore = found.length > limit && last !== undefined;
-  return { runs: runs.map(runJson), ...(isMore ? { next_page_token: cursorToken(last, cursor.offset + limit) } : {}) };
+  const found = await api.searchRuns({ ...scope, criteria, orders, limit, after });
+  const page = found.slice(0, limit);
+  const runs = page.map(({ id }) => view.show(id)).filter((shown) => shown !== undefined);
+  const last = found.length > limit ? page.at(-1) : undefined;
+  return { runs: runs.map(runJson), ...(last ? { next_page_token: runPageToken(last.cursor) } : {}) };
 }
 
 export function datasetInputOf(fields: Fields): DatasetInput {

@@ -1,0 +1,31 @@
+import { invalid } from '@millrace/mlflow-protocol';
+import { cursorLength, type RunCursor, type RunOrder } from '../../queries/search-runs.query.js';
+
+/**
+ * Where a page of runs ended: the sort keys of its last run, so that runs created or deleted meanwhile neither repeat nor hide another.
+ * Clients hand it back as it is.
+ */
+export function runPageToken(cursor: RunCursor): string {
+  return Buffer.from(JSON.stringify({ after: cursor })).toString('base64');
+}
+
+/** The cursor a page token stands for. A token of another search is refused: its keys would be compared with the wrong columns. */
+export function cursorOf(token: string | undefined, orders: readonly RunOrder[]): RunCursor | undefined {
+  if (!token) return undefined;
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(token)) throw invalid('Invalid page token, could not base64-decode');
+  const text = Buffer.from(token, 'base64').toString('utf8');
+  const cursor = afterOf(text);
+  if (!cursor || cursor.length !== cursorLength(orders)) {
+    throw invalid(`Invalid page token, decoded value=${text.slice(0, 250)}. Send the token of the page before, with the same order_by.`);
+  }
+  return cursor;
+}
+
+function afterOf(text: string): RunCursor | undefined {
+  try {
+    const { after } = JSON.parse(text) as { after?: unknown };
+    return Array.isArray(after) && after.every((key) => typeof key === 'string') ? after : undefined;
+  } catch {
+    return undefined;
+  }
+}
