@@ -57,6 +57,7 @@ describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
       ],
       cwd: directory.path,
       env: { PATH: `${venv.path}/bin:${process.env['PATH'] ?? ''}`, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
+      withChildren: true,
       readyTimeoutMs: 420_000,
       readyWhen: async () => (await fetch(`${from}/health`, { signal: AbortSignal.timeout(5_000) })).ok,
     });

@@ -13,6 +13,8 @@ export interface ProcessOptions {
   /** The process is ready when a line of its output matches, or when the function answers true. Without it: as soon as it runs. */
   readonly readyWhen?: string | RegExp | ((process: RunningProcess) => boolean | Promise<boolean>);
   readonly readyTimeoutMs?: number;
+  /** The program starts others and does not end them: it gets a process group of its own, and signals go to the whole group. */
+  readonly withChildren?: boolean;
   /** Told each line of output as it comes. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
@@ -59,7 +61,12 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.withChildren ?? false,
   });
+  const send = (signal: NodeJS.Signals): void => {
+    if (!options.withChildren || child.pid === undefined) child.kill(signal);
+    else signalGroup(child.pid, signal);
+  };
   let output = '';
   let settled: ProcessExit | undefined;
   const lineListeners = new Set<(line: string) => void>();
@@ -85,7 +92,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
       }
     });
   }
-  const stopNow = () => void child.kill('SIGKILL');
+  const stopNow = () => send('SIGKILL');
   process.once('exit', stopNow);
   void exited.then(() => process.removeListener('exit', stopNow));
 
@@ -96,10 +103,10 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
       return settled === undefined;
     },
     output: () => output,
-    kill: (signal = 'SIGKILL') => void child.kill(signal),
+    kill: (signal = 'SIGKILL') => send(signal),
     stop: async (graceMs = 10_000) => {
-      child.kill('SIGTERM');
-      const late = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      send('SIGTERM');
+      const late = setTimeout(() => send('SIGKILL'), graceMs);
       const exit = await exited;
       clearTimeout(late);
       return exit;
@@ -117,7 +124,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   clearTimeout(timer);
   lineListeners.clear();
   if (failure === undefined) return running;
-  child.kill('SIGKILL');
+  send('SIGKILL');
   await exited;
   throw new ProcessNotReady(failure, output);
 }
@@ -147,6 +154,15 @@ async function becomesReady(
     });
   });
   return undefined;
+}
+
+/** A group that has ended already is no error. */
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
