@@ -12,6 +12,7 @@ millrace.features.decisions 4
 millrace.inference.decisions 4
 millrace.experimentation.decisions 4
 millrace.tracking.metric-points 4
+millrace.tracking.artifacts 4
 millrace.inference.predictions 4
 millrace.inference.labels 4
 millrace.experimentation.exposures 4

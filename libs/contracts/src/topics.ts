@@ -60,6 +60,7 @@ export const TOPICS = {
   inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
+  artifacts: facts('tracking', 'artifacts', 'the path', ['ArtifactUploaded'], 'files written to the artifact store, with their digests'),
   predictions: facts(
     'inference',
     'predictions',

@@ -4,6 +4,7 @@ import type { EventLog } from '@millrace/event-log';
 import { isFault, type Clock, type Ids, type Scheduler, type StateStore } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
+  ArtifactRecords,
   commandMetadata,
   decisionReader,
   sendPosition,
@@ -73,6 +74,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run } });
   const metrics = await followMetrics(host);
   const tables = await projectTables(host, domain);
+  const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
   openDefaultExperiment(host, domain);
   const append = (data: MetricPointsLogged, id: string, traceparent: string | undefined) =>
@@ -94,7 +96,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     commands,
     view,
     garbage,
-    artifacts: host.artifacts,
+    artifacts: records.recording(host.artifacts),
+    recorded: (root) => records.of(root),
     searchRuns: async (search) => {
       await Promise.all([
         tables.runs.barrier(config.queryDeadlineMs),
