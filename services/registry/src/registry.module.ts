@@ -9,6 +9,7 @@ import {
   CONFIG,
   DomainLogs,
   EVENT_LOG,
+  Facts,
   IDS,
   Lifecycle,
   LOGGER,
@@ -17,6 +18,7 @@ import {
   Resources,
   SCHEDULER,
   sendPosition,
+  TableProjections,
   type Config,
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
@@ -30,6 +32,7 @@ import { runArtifactUris, runFacts } from './commands/run-artifacts.js';
 import { SourceResolver } from './commands/source-resolver.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
+import { openIntegrity, openSigner } from './integrity.runtime.js';
 import { openGovernance } from './governance.runtime.js';
 import { RegistryView } from './queries/registry-view.js';
 
@@ -42,6 +45,8 @@ export class RegistryModule implements OnModuleInit {
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
     @Inject(Resources) private readonly resources: Resources,
+    @Inject(TableProjections) private readonly tables: TableProjections,
+    @Inject(Facts) private readonly facts: Facts,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
@@ -54,16 +59,18 @@ export class RegistryModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
+    const { domainLogs, resources, tables, facts, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
     const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel } });
     const tracking = await domainLogs.follow({ domain: 'tracking', aggregates: { run: runFacts }, as: DOMAIN });
     const view = new RegistryView(domain);
     const runArtifactUri = runArtifactUris(tracking);
-    const sources = new SourceResolver(artifacts, view, runArtifactUri);
+    const signer = await openSigner({ tables, facts, offline, artifacts, config });
+    const sources = new SourceResolver(signer, view, runArtifactUri);
     const policies = new Policies(resources);
+    const commands = new RegistryCommands(domain, view, sources, ids, policies);
     registerRegistryApi(this.http.httpAdapter.getInstance<FastifyInstance>(), {
-      commands: new RegistryCommands(domain, view, sources, ids, policies),
+      commands,
       view,
       artifacts,
       runArtifactUri,
@@ -74,8 +81,9 @@ export class RegistryModule implements OnModuleInit {
     const governance = openGovernance({
       ...{ domain, tracking, resources, policies, view, log, offline, artifacts, clock, ids, scheduler, logger, lifecycle },
       queryDeadlineMs: config.queryDeadlineMs,
-      signedBy: () => null,
+      signedBy: ({ version }) => version.signature?.keyId ?? null,
     });
     rawRoutes(this.http, { body: 'json' }, governance);
+    rawRoutes(this.http, { body: 'json' }, openIntegrity({ artifacts, config, clock, ids }, signer, { domain, view, commands }));
   }
 }

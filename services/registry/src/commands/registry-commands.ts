@@ -7,7 +7,7 @@ import type { ModelCommand, ModelRejection } from '../domain/model/model.decider
 import type { ImportedVersion, ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';
 import type { Policies } from './policies.js';
-import type { SourceResolver } from './source-resolver.js';
+import type { ArtifactChanged, SourceResolver } from './source-resolver.js';
 
 /** The domain's write path. */
 export interface DecisionWriter {
@@ -18,7 +18,8 @@ export interface DecisionWriter {
   ): Promise<CommandOutcome<E, R>>;
 }
 
-export type RegistryRejection = ModelsRejection | ModelRejection | GovernanceRejection;
+export type RegistryRejection =
+  ModelsRejection | ModelRejection | GovernanceRejection | ArtifactChanged | Rejection<'MR_REGISTRY_SIGNING_REFUSED'>;
 
 /** How a write ended. `position` is what a later read may pass as `at-least`. */
 export type Written<T> =
@@ -61,7 +62,8 @@ export class RegistryCommands {
   async registerVersion(name: string, version: NewVersion, metadata: CommandMetadata): Promise<Written<VersionRegistered>> {
     const modelId = await this.#modelId(name);
     if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
-    const artifact = await this.sources.resolve(version.source, version.runId);
+    const artifact = await this.sources.resolve(name, version.source, version.runId);
+    if ('code' in artifact) return { kind: 'rejected', rejection: artifact };
     const command: ModelCommand = { type: 'RegisterVersion', name, ...version, ...artifact };
     const outcome = await this.log.handle<ModelEvent, ModelRejection>(`model/${modelId}`, command, metadata);
     if (outcome.kind === 'accepted' && outcome.event.type === 'VersionRegistered') {
@@ -78,7 +80,8 @@ export class RegistryCommands {
     version: NewVersion & { readonly version: number; readonly imported: ImportedVersion },
     metadata: CommandMetadata,
   ): Promise<Written<ModelEvent | undefined>> {
-    const artifact = await this.sources.resolve(version.source, version.runId);
+    const artifact = await this.sources.resolve(name, version.source, version.runId);
+    if ('code' in artifact) return { kind: 'rejected', rejection: artifact };
     return this.version(name, { type: 'ImportVersion', name, ...version, ...artifact }, metadata);
   }
 

@@ -1,7 +1,10 @@
-import { artifactDigest, artifactSegments, joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
-import { isFault } from '@millrace/kernel';
+import { artifactSegments, joinArtifactPath } from '@millrace/artifact-store';
+import { isFault, type Rejection } from '@millrace/kernel';
 import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
+import { directoryDigest } from '@millrace/model-signing';
+import type { VersionSignature } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';
+import type { VersionSigner } from './version-signer.js';
 
 /** Where a run keeps its artifacts; `undefined` for a run that is not known. */
 export type RunArtifactUri = (runId: string) => Promise<string | undefined>;
@@ -10,23 +13,38 @@ export type RunArtifactUri = (runId: string) => Promise<string | undefined>;
 export interface ResolvedSource {
   readonly artifactPath: string | null;
   readonly digest: string | null;
+  /** Of the files, where there are any and the registry has a key. */
+  readonly signature?: VersionSignature;
 }
+
+export type ArtifactChanged = Rejection<'MR_REGISTRY_ARTIFACT_CHANGED'>;
 
 const ELSEWHERE: ResolvedSource = { artifactPath: null, digest: null };
 
-/** Follows `mlflow-artifacts:`, `runs:` and `models:` sources to a path of the artifact store, and digests what is there. */
+/** Follows `mlflow-artifacts:`, `runs:` and `models:` sources to a path of the artifact store, digests what is there, and has it signed. */
 export class SourceResolver {
   constructor(
-    private readonly store: ArtifactStore,
+    private readonly signer: VersionSigner,
     private readonly view: RegistryView,
     private readonly runArtifactUri: RunArtifactUri,
   ) {}
 
-  async resolve(source: string, runId: string | null): Promise<ResolvedSource> {
+  /** A file that is another than was uploaded is refused: a signature would say that all is well with it. */
+  async resolve(model: string, source: string, runId: string | null): Promise<ResolvedSource | ArtifactChanged> {
     const path = await this.#path(source, runId);
     if (path === undefined || !isArtifactPath(path)) return ELSEWHERE;
-    const digest = await artifactDigest(this.store, path);
-    return { artifactPath: path, digest: digest?.sha256 ?? null };
+    const files = await this.signer.files(path);
+    if (files.length === 0) return { artifactPath: path, digest: null };
+    const [changed] = await this.signer.changed(path, files);
+    if (changed) {
+      const { file, uploaded, actual } = changed;
+      const message =
+        `${file === '.' ? path : `${path}/${file}`} is not what was uploaded: its SHA-256 is ${actual}, at the upload it was ${uploaded}. ` +
+        'Find out who changed it, then upload it again and register it.';
+      return { code: 'MR_REGISTRY_ARTIFACT_CHANGED', message, details: { ...changed } };
+    }
+    const signature = await this.signer.sign(model, files);
+    return { artifactPath: path, digest: directoryDigest(files), ...(signature ? { signature } : {}) };
   }
 
   async #path(source: string, runId: string | null): Promise<string | undefined> {
