@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
+import type { OnlineStore } from '@millrace/online-store';
 import {
   ARTIFACT_STORE,
   CLOCK,
@@ -12,8 +13,10 @@ import {
   Facts,
   IDS,
   Lifecycle,
+  LogConsumers,
   LOGGER,
   OFFLINE_STORE,
+  ONLINE_STORE,
   rawRoutes,
   Resources,
   SCHEDULER,
@@ -34,6 +37,7 @@ import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
 import { openIntegrity, openSigner } from './integrity.runtime.js';
 import { openGovernance } from './governance.runtime.js';
+import { openOpenLineage } from './open-lineage.runtime.js';
 import { RegistryView } from './queries/registry-view.js';
 
 const DOMAIN = 'registry';
@@ -47,6 +51,8 @@ export class RegistryModule implements OnModuleInit {
     @Inject(Resources) private readonly resources: Resources,
     @Inject(TableProjections) private readonly tables: TableProjections,
     @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
+    @Inject(ONLINE_STORE) private readonly online: OnlineStore,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
@@ -59,7 +65,23 @@ export class RegistryModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, tables, facts, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
+    const {
+      domainLogs,
+      resources,
+      tables,
+      facts,
+      consumers,
+      online,
+      lifecycle,
+      log,
+      offline,
+      artifacts,
+      clock,
+      ids,
+      scheduler,
+      config,
+      logger,
+    } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
     const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel } });
     const tracking = await domainLogs.follow({ domain: 'tracking', aggregates: { run: runFacts }, as: DOMAIN });
@@ -84,6 +106,8 @@ export class RegistryModule implements OnModuleInit {
       signedBy: ({ version }) => version.signature?.keyId ?? null,
     });
     rawRoutes(this.http, { body: 'json' }, governance);
+    const host = { domain, log, online, offline, consumers, lifecycle, clock, scheduler, config, logger };
+    rawRoutes(this.http, { body: 'json' }, await openOpenLineage(host));
     rawRoutes(this.http, { body: 'json' }, openIntegrity({ artifacts, config, clock, ids }, signer, { domain, view, commands }));
   }
 }
