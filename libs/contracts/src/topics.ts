@@ -81,6 +81,7 @@ export const TOPICS = {
     ['TraceLogged', 'SpansLogged', 'TraceTagged', 'TraceAssessed', 'TraceLinked', 'TraceDeleted'],
     'what is told of traces: their spans, tags, assessments and ends',
   ),
+  artifacts: facts('tracking', 'artifacts', 'the path', ['ArtifactUploaded'], 'files written to the artifact store, with their digests'),
   predictions: facts(
     'inference',
     'predictions',

@@ -50,6 +50,7 @@ const SAME: readonly true[] = [
 
 /** Events nobody decides. */
 const FACTS = [
+  'ArtifactUploaded',
   'MetricPointsLogged',
   'ModelMetricsLogged',
   'TraceLogged',

@@ -15,6 +15,13 @@ const hosts = text
     error: () => 'is not a list of host:port, separated by commas',
   });
 
+const paths = text.transform((value) =>
+  value
+    .split(',')
+    .map((path) => path.trim())
+    .filter((path) => path !== ''),
+);
+
 /** The variables every process of Millrace understands. */
 const variables = {
   dataDir: variable(
@@ -118,6 +125,22 @@ const variables = {
     'Bucket in the path rather than in the host name; what most S3-compatible servers need.',
   ),
 
+  signingKey: variable(
+    'MILLRACE_SIGNING_KEY',
+    optional,
+    'PEM file of the private key that signs model versions: EC P-256, P-384 or P-521, or Ed25519. Not set: an embedded process makes one in its data folder; others do not sign.',
+  ),
+  trustedKeys: variable(
+    'MILLRACE_TRUSTED_KEYS',
+    paths.optional(),
+    'PEM files of the public keys whose signatures the inference gateway believes, separated by commas. Not set: that of the signing key.',
+  ),
+  signatures: variable(
+    'MILLRACE_SIGNATURES',
+    z.enum(['verify', 'required'], { error: () => 'is not one of verify, required' }).default('verify'),
+    'What the inference gateway asks of a model version: `verify`: what is signed has to be rightly signed; `required`: nothing is served unsigned.',
+  ),
+
   testing: variable(
     'MILLRACE_TESTING',
     z
@@ -204,6 +227,10 @@ function check(values: ValuesOf<typeof variables>): readonly string[] {
   }
   if ((values.s3AccessKeyId === undefined) !== (values.s3SecretAccessKey === undefined)) {
     problems.push('MILLRACE_S3_ACCESS_KEY_ID and MILLRACE_S3_SECRET_ACCESS_KEY go together');
+  }
+  const isKeyless = values.trustedKeys === undefined && values.signingKey === undefined && values.kafkaBrokers !== undefined;
+  if (values.signatures === 'required' && isKeyless) {
+    problems.push('MILLRACE_SIGNATURES is required, so MILLRACE_TRUSTED_KEYS has to name the keys that are believed');
   }
   const oidc = [values.oidcIssuer, values.oidcAudience, values.oidcJwksUrl];
   if (oidc.some((value) => value === undefined) && oidc.some((value) => value !== undefined)) {

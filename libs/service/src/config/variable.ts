@@ -50,6 +50,11 @@ export function groupPrefix(group: string): string {
   return `MILLRACE_${group.toUpperCase()}_`;
 }
 
+/** Any text that is not empty. */
+export function text(): z.ZodType<string> {
+  return z.string().min(1);
+}
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
