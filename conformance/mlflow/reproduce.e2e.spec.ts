@@ -9,8 +9,10 @@ import {
   type Topology,
   type Venv,
 } from '@millrace/testing';
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 const CLIENT = '3.17.2';
 
@@ -36,10 +38,12 @@ async function train(...args: string[]): Promise<string> {
   return (JSON.parse(output.split('\n').find((line) => line.startsWith('{"run_id"')) ?? output) as { run_id: string }).run_id;
 }
 
-function millrace(...args: string[]): { code: number | null; out: string; err: string } {
+/** Not `spawnSync`: while it waits, kept connections are closed by the other side and nobody sees it. */
+async function millrace(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
   const command = [join(repositoryRoot, 'cli/dist/main.js'), '--server', platform.url, 'runs', 'reproduce', ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
-  return { code: status, out: stdout, err: stderr };
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>]);
+  return { code, out, err };
 }
 
 interface Reproduced {
@@ -55,8 +59,8 @@ describe('a run that logged its code, command and environment', () => {
     runId = await train('--alpha', '0.25');
   }, 120_000);
 
-  test('says what it takes to run it again', () => {
-    const { code, out } = millrace(runId);
+  test('says what it takes to run it again', async () => {
+    const { code, out } = await millrace(runId);
     expect(out).toMatch(/command +python reproduced_training.py --alpha 0.25 +\(tag millrace.entryPoint\)/);
     expect(out).toMatch(new RegExp(`environment +code/requirements.txt[^]*mlflow-skinny==${CLIENT}`));
     expect(out).toMatch(/dataset +march@a1b2c3 for training, http/);
@@ -65,7 +69,7 @@ describe('a run that logged its code, command and environment', () => {
   });
 
   test('is run again in an environment of its own, and is the same', async () => {
-    const { code, out, err } = millrace(runId, '--run', '-o', 'json');
+    const { code, out, err } = await millrace(runId, '--run', '-o', 'json');
     expect([code, code === 0 ? '' : err]).toEqual([0, '']);
     const { reproducedBy, reproduced } = JSON.parse(out) as Reproduced;
     expect(reproduced).toBe(true);
@@ -78,10 +82,10 @@ describe('a run that logged its code, command and environment', () => {
 
 test('a run that is another every time is told apart, unless the tolerance lets it pass', async () => {
   const runId = await train('--noise');
-  const { code, out, err } = millrace(runId, '--run', '--python', mlflow.python, '-o', 'json');
+  const { code, out, err } = await millrace(runId, '--run', '--python', mlflow.python, '-o', 'json');
   expect([code, err]).toEqual([1, expect.any(String)]);
   expect(JSON.parse(out)).toMatchObject({ reproduced: false, differences: [{ kind: 'metric', name: 'loss' }] });
-  expect(millrace(runId, '--run', '--python', mlflow.python, '--tolerance', '0.9').out).toMatch(/reproduces .* within 0.9/);
+  expect((await millrace(runId, '--run', '--python', mlflow.python, '--tolerance', '0.9')).out).toMatch(/reproduces .* within 0.9/);
 }, 600_000);
 
 test('a run that logged nothing of it cannot be run again, and the mends are named', async () => {
@@ -90,7 +94,7 @@ test('a run that logged nothing of it cannot be run again, and the mends are nam
     body: JSON.stringify({ experiment_id: '0' }),
   });
   const { run } = (await created.json()) as { run: { info: { run_id: string } } };
-  const { code, out } = millrace(run.info.run_id, '--run');
+  const { code, out } = await millrace(run.info.run_id, '--run');
   expect(code).toBe(1);
   expect(out).toMatch(/MISSING +the code was not logged: mlflow.log_artifact/);
   expect(out).toMatch(/MISSING +nothing says what to start: set the tag millrace.entryPoint/);

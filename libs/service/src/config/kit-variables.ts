@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, flag, integer, port, size, url, variable, type ConfigGroup, type ValuesOf } from './variable.js';
+import { duration, flag, integer, port, size, url, urls, variable, type ConfigGroup, type ValuesOf } from './variable.js';
 
 const text = z.string();
 const optional = text.optional();
@@ -173,14 +173,30 @@ const variables = {
     'Share of new traces that are recorded; a request that comes with a trace keeps its own choice.',
   ),
 
-  trackingUrl: variable('MILLRACE_TRACKING_URL', url('http:').optional(), 'Where the router finds the tracking service.'),
-  registryUrl: variable('MILLRACE_REGISTRY_URL', url('http:').optional(), 'Where the router finds the registry.'),
-  featuresUrl: variable('MILLRACE_FEATURES_URL', url('http:').optional(), 'Where the router finds the features service.'),
-  inferenceUrl: variable('MILLRACE_INFERENCE_URL', url('http:').optional(), 'Where the router finds the inference gateway.'),
+  trackingUrl: variable(
+    'MILLRACE_TRACKING_URL',
+    urls('http:').optional(),
+    'Where the router finds the tracking service; several replicas separated by commas take turns.',
+  ),
+  registryUrl: variable(
+    'MILLRACE_REGISTRY_URL',
+    urls('http:').optional(),
+    'Where the router finds the registry; several replicas separated by commas take turns.',
+  ),
+  featuresUrl: variable(
+    'MILLRACE_FEATURES_URL',
+    urls('http:').optional(),
+    'Where the router finds the features service; several replicas separated by commas take turns.',
+  ),
+  inferenceUrl: variable(
+    'MILLRACE_INFERENCE_URL',
+    urls('http:').optional(),
+    'Where the router finds the inference gateway; several replicas separated by commas take turns.',
+  ),
   experimentationUrl: variable(
     'MILLRACE_EXPERIMENTATION_URL',
-    url('http:').optional(),
-    'Where the router finds the experimentation service.',
+    urls('http:').optional(),
+    'Where the router finds the experimentation service; several replicas separated by commas take turns.',
   ),
 
   maxBodyBytes: variable('MILLRACE_MAX_BODY', size('32MiB'), 'Largest request body; files are streamed and not bound by it. Beyond: 413.'),

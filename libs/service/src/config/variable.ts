@@ -97,6 +97,18 @@ export function url(...schemes: readonly string[]): z.ZodType<string> {
   });
 }
 
+/** URLs separated by commas, none of them twice. */
+export function urls(...schemes: readonly string[]): z.ZodType<readonly string[]> {
+  const one = url(...schemes);
+  return z.string().transform((text, context) => {
+    const all = [...new Set(text.split(',').map((part) => part.trim()))];
+    for (const { error } of all.map((part) => one.safeParse(part))) {
+      if (error) context.addIssue({ code: 'custom', message: error.issues[0]?.message ?? 'is not a list of URLs' });
+    }
+    return all;
+  });
+}
+
 function measure(what: string, units: Readonly<Record<string, number>>) {
   return (text: string, context: z.RefinementCtx<string>): number => {
     const match = /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(text);
