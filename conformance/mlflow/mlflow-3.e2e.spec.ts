@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { embeddedTopology, tempDir, type TempDir, type Topology } from '@millrace/testing';
 import { CLIENT_VERSIONS, playSession, type ClientVersion } from './mlflow-sessions.js';
 

@@ -64,7 +64,10 @@ export async function startMlflow(directory: string): Promise<Server> {
   const readyWhen = async () => (await fetch(`${url}/health`)).ok;
   const command = onServerCore(venv.bin('mlflow'), [...args, ...where]);
   const env = { PATH: `${join(venv.path, 'bin')}:${process.env['PATH'] ?? ''}`, MLFLOW_DISABLE_TELEMETRY: 'true', DO_NOT_TRACK: 'true' };
-  return serverOf(url, await startProcess({ name: 'mlflow', ...command, cwd: directory, env, withChildren: true, readyWhen, readyTimeoutMs: 300_000 }));
+  return serverOf(
+    url,
+    await startProcess({ name: 'mlflow', ...command, cwd: directory, env, withChildren: true, readyWhen, readyTimeoutMs: 300_000 }),
+  );
 }
 
 /** The runs of {@link fillLog} in the database of an MLflow server that has made its tables. */

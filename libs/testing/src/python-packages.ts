@@ -15,7 +15,7 @@ export async function makeVenv(target: string, requirements: readonly string[]):
     await runCommand(uv, ['venv', '--quiet', '--seed', '--clear', '--python', 'python3', target], { env });
     await runCommand(uv, ['pip', 'install', '--quiet', '--python', join(target, 'bin', 'python'), ...requirements], { env });
   } catch (error) {
-    console.warn(`uv could not make ${target}, pip does: ${error instanceof Error ? error.message : String(error)}`);
+    process.emitWarning(`uv could not make ${target}, pip does: ${error instanceof Error ? error.message : String(error)}`);
     await runCommand('python3', ['-m', 'venv', '--clear', target]);
     await runCommand(join(target, 'bin', 'pip'), ['install', ...PIP, ...requirements]);
   }

@@ -157,7 +157,7 @@ describe('webhooks', () => {
     await call('POST', 'model-versions/create', { name, source: 's3://bucket/model' });
     await call('POST', 'registered-models/alias', { name, alias: 'champion', version: '1' });
     await waitFor(() => of(name).length === 2);
-    const bodies = of(name).map(({ body }) => body);
+    const bodies = of(name).map(({ body }) => body as unknown);
     expect(bodies).toContainEqual({
       entity: 'registered_model',
       action: 'created',

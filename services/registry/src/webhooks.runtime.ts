@@ -126,7 +126,7 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
 
   const settle = settlement(host);
   const sender = new WebhookSender({
-    ...{ clock, scheduler: host.scheduler, upToDate: api.upToDate, webhook: api.webhook },
+    ...{ clock, scheduler: host.scheduler, upToDate: () => api.upToDate(), webhook: (webhookId: string) => api.webhook(webhookId) },
     retry: { attempts: options.webhookAttempts, firstPauseMs: options.webhookFirstPauseMs },
     secretOf: ({ sealedSecret }) => {
       if (sealedSecret === null) return { secret: undefined };

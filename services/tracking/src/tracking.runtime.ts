@@ -6,7 +6,6 @@ import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
   ArtifactRecords,
   commandMetadata,
-  decisionReader,
   sendPosition,
   type Config,
   type DomainLog,

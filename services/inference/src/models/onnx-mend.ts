@@ -26,7 +26,7 @@ export function onnxMend(flavors: Flavors): string {
     return `has no ONNX graph, which is what the gateway serves, but only the flavours ${names}; log it with mlflow.onnx.log_model (${HOW_TO})`;
   }
   const { pickled_model, data, model_path } = flavors[flavor] ?? {};
-  const file = [pickled_model, data, model_path].find((name) => typeof name === 'string') as string | undefined;
+  const file = [pickled_model, data, model_path].find((name): name is string => typeof name === 'string');
   const held = file === undefined ? '' : ` (${file})`;
   return (
     `is a ${conversion.name} model in Python's own form${held} and has no ONNX graph, which is what the gateway serves. ` +

@@ -1,5 +1,6 @@
-import { decodeDecision, type BatchResult, type Decoded, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import type { BatchResult, Decoded, ItemBatch, LogRecord } from '@millrace/event-log';
 import { isFault, type LoggedDecision, type Position } from '@millrace/kernel';
+import { decisionReader } from '@millrace/service';
 import type { WebhookDeliveryQueued } from '../domain/webhooks/deliveries.js';
 import { notificationOf, type NotifiedModel } from '../domain/webhooks/notification.js';
 import type { Webhook } from '../domain/webhooks/webhooks.decider.js';
@@ -35,12 +36,16 @@ const HEARD =
  * whether one was accepted. A record that comes again queues the same deliveries, by the same ids.
  */
 export class WebhookQueue {
-  constructor(private readonly options: WebhookQueueOptions) {}
+  readonly #read: ReturnType<typeof decisionReader>;
+
+  constructor(private readonly options: WebhookQueueOptions) {
+    this.#read = decisionReader(options.log.domain);
+  }
 
   readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
     const type = record.headers['ce_type'];
     if (type === undefined || !HEARD.test(type.toString())) return { ok: 'skip', reason: 'nothing webhooks are told of' };
-    const decoded = decodeDecision(this.options.log.domain, record);
+    const decoded = this.#read(record);
     // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
     return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
   };
