@@ -5,7 +5,6 @@ import { aggregateOf, isFault, type Clock, type Ids, type Scheduler, type StateS
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
   commandMetadata,
-  decisionReader,
   sendPosition,
   type Config,
   type DomainLog,
@@ -42,6 +41,7 @@ import { pointsSince } from './queries/points-since.query.js';
 import { RunFeed } from './queries/run-feed.js';
 import { RunIndex } from './queries/run-index/run-index.js';
 import { searchRuns } from './queries/search-runs.query.js';
+import { followRegistry } from './registered-versions.runtime.js';
 import { openTraces } from './traces.runtime.js';
 import { TrackingView } from './queries/tracking-view.js';
 
@@ -119,6 +119,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       [{ key: data.runId, type: 'MetricPointsLogged', domain: DOMAIN, subject: `run/${data.runId}`, id, data }],
       traceparent,
     );
+  const registered = await followRegistry(host);
   const commands = new TrackingCommands(domain, view, append, ids);
   const garbage = new GarbageCollection({
     ...{ commands, view, ids, artifacts: host.artifacts },
@@ -133,7 +134,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     view,
     garbage,
     artifacts: host.artifacts,
-    loggedModels: await openLoggedModels(host, domain, view, loggedModels),
+    registered,
+    loggedModels: await openLoggedModels(host, domain, view, loggedModels, registered),
     traces: await openTraces(host, view),
     searchRuns: async (search) => {
       if (index.isReady) return index.search(search);

@@ -6,11 +6,13 @@ import { importRoutes } from './import-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
+import { registerLoggedModelFiles } from './models/logged-model-files.js';
 import { loggedModelRoutes } from './models/logged-model-routes.js';
 import { registerOtlp } from '../otlp/otlp-routes.js';
 import { promptlabRoutes } from './promptlab-routes.js';
 import { serverInfoRoutes } from './server-info-routes.js';
 import { assessmentRoutes } from './traces/assessment-routes.js';
+import { traceAnalysisRoutes } from './traces/trace-analysis-routes.js';
 import { traceRoutes } from './traces/trace-routes.js';
 import { mlflowVersionFor } from './version.js';
 import { runRoutes } from './run-routes.js';
@@ -30,6 +32,7 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...loggedModelRoutes(api.loggedModels),
     ...serverInfoRoutes(),
     ...traceRoutes(api.traces),
+    ...traceAnalysisRoutes(api.traces),
     ...assessmentRoutes(api.traces),
   ];
 }
@@ -38,6 +41,7 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
   registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
+  registerLoggedModelFiles(server, api);
   registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));
