@@ -8,6 +8,7 @@ import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
 import { registerLoggedModelFiles } from './models/logged-model-files.js';
 import { loggedModelRoutes } from './models/logged-model-routes.js';
+import { registerGraphql } from '../graphql/graphql-routes.js';
 import { registerOtlp } from '../otlp/otlp-routes.js';
 import { promptlabRoutes } from './promptlab-routes.js';
 import { serverInfoRoutes } from './server-info-routes.js';
@@ -39,9 +40,11 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
 
 /** Registers the MLflow endpoints on Fastify itself: they are hot, and speak MLflow's errors. */
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
-  registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
+  const routes = trackingRoutes(api);
+  registerMlflowRoutes(server, routes, { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
   registerLoggedModelFiles(server, api);
+  registerGraphql(server, api, routes);
   registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));
