@@ -26,6 +26,7 @@ import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/expe
 import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
 import { fromWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
+import { EVALUATION_AGGREGATES, openEvaluation, viewEvaluation } from './evaluation.runtime.js';
 import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics, type LatestMetricsHooks } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
@@ -87,8 +88,12 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const { topics, facts, log, offline, clock, ids, config, logger } = host;
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel } });
+  const domain = await host.domainLogs.open({
+    domain: DOMAIN,
+    aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel, ...EVALUATION_AGGREGATES },
+  });
   const loggedModels = new LoggedModelsView(domain);
+  const evaluation = viewEvaluation(domain);
   const feed = new RunFeed((milliseconds, done) => host.scheduler.after(milliseconds, done));
   const index = new RunIndex({
     run: (runId) => (domain.replica.subject(`run/${runId}`).state as RunState) ?? undefined,
@@ -120,6 +125,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       traceparent,
     );
   const registered = await followRegistry(host);
+  const traces = await openTraces(host, view);
   const commands = new TrackingCommands(domain, view, append, ids);
   const garbage = new GarbageCollection({
     ...{ commands, view, ids, artifacts: host.artifacts },
@@ -136,7 +142,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     artifacts: host.artifacts,
     registered,
     loggedModels: await openLoggedModels(host, domain, view, loggedModels, registered),
-    traces: await openTraces(host, view),
+    traces,
+    evaluation: await openEvaluation(host, domain, evaluation, (experimentId) => traces.experiment(experimentId)),
     searchRuns: async (search) => {
       if (index.isReady) return index.search(search);
       await tables.runs(config.queryDeadlineMs);

@@ -15,6 +15,7 @@ import type { PlacedPoint, PointsSince } from '../../queries/points-since.query.
 import type { RunFeed } from '../../queries/run-feed.js';
 import type { RegisteredVersionsView } from '../../queries/registered-versions-view.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import type { EvaluationApi } from './evaluation/context.js';
 import type { LoggedModelsApi } from './models/context.js';
 import type { TracesApi } from './traces/context.js';
 
@@ -32,6 +33,7 @@ export interface TrackingApi {
   readonly registered: RegisteredVersionsView;
   readonly loggedModels: LoggedModelsApi;
   readonly traces: TracesApi;
+  readonly evaluation: EvaluationApi;
   /** These answer from a projection that has passed all that was acknowledged before the call. */
   searchRuns(search: RunSearch): Promise<FoundRun[]>;
   metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;

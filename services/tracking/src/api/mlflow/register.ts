@@ -3,6 +3,9 @@ import type { FastifyInstance } from 'fastify';
 import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
 import { importRoutes } from './import-routes.js';
+import { datasetRoutes } from './evaluation/dataset-routes.js';
+import { issueRoutes } from './evaluation/issue-routes.js';
+import { scorerRoutes } from './evaluation/scorer-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
@@ -35,6 +38,9 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...traceRoutes(api.traces),
     ...traceAnalysisRoutes(api.traces),
     ...assessmentRoutes(api.traces),
+    ...datasetRoutes(api.evaluation),
+    ...scorerRoutes(api.evaluation),
+    ...issueRoutes(api.evaluation),
   ];
 }
 
