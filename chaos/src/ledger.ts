@@ -1,8 +1,11 @@
 /** A run the platform said it has. */
-export interface AcknowledgedRun {
+export interface LoggedRun {
   readonly runId: string;
   readonly param: string;
-  readonly points: number;
+  /** Points it said it has. */
+  points: number;
+  /** Points of the batch that got no reply. */
+  unknownPoints: number;
 }
 
 /**
@@ -10,8 +13,10 @@ export interface AcknowledgedRun {
  * and is never sent again.
  */
 export class Ledger {
-  readonly runs: AcknowledgedRun[] = [];
+  readonly runs: LoggedRun[] = [];
   readonly events = new Map<string, { entity: string; value: number }>();
+  /** Calls of log-batch that were acknowledged. */
+  batches = 0;
   unknownRuns = 0;
   unknownEvents = 0;
   #nextEvent = 0;

@@ -1,11 +1,12 @@
-import type { Ledger } from './ledger.js';
+import type { Ledger, LoggedRun } from './ledger.js';
 import type { SeededRandom } from './random.js';
 
 /** The event time of the chaos stream: fixed, so that windows do not depend on when the test runs. */
 export const STREAM_START = Date.UTC(2026, 0, 1);
 export const ENTITIES = Array.from({ length: 16 }, (_, index) => `e${index}`);
 const EVENTS_PER_REQUEST = 50;
-const POINTS_PER_RUN = 5;
+const POINTS_PER_BATCH = 5;
+const BATCHES_PER_RUN = 10;
 
 export const RESOURCES = `
 apiVersion: millrace.dev/v1
@@ -65,24 +66,29 @@ export class Load {
     }
   }
 
-  /** One run with a param and some points: three commands and a fact, acknowledged only if all of them are. */
+  /** One run with a param, and points in several batches; each batch is acknowledged by itself. */
   async #logRun(): Promise<boolean> {
     const number = this.ledger.runNumber();
     const param = `p${number}`;
+    let run: LoggedRun | undefined;
     try {
       const created = await this.#post('/api/2.0/mlflow/runs/create', { experiment_id: this.experimentId, start_time: STREAM_START });
       const runId = (created as { run: { info: { run_id: string } } }).run.info.run_id;
-      const metrics = Array.from({ length: POINTS_PER_RUN }, (_, step) => ({
-        key: 'm',
-        value: step,
-        timestamp: STREAM_START + step,
-        step,
-      }));
-      await this.#post('/api/2.0/mlflow/runs/log-batch', { run_id: runId, params: [{ key: 'p', value: param }], metrics, tags: [] });
-      this.ledger.runs.push({ runId, param, points: POINTS_PER_RUN });
+      for (let batch = 0; batch < BATCHES_PER_RUN; batch++) {
+        const metrics = Array.from({ length: POINTS_PER_BATCH }, (_, index) => {
+          const step = batch * POINTS_PER_BATCH + index;
+          return { key: 'm', value: step, timestamp: STREAM_START + step, step };
+        });
+        const params = batch === 0 ? [{ key: 'p', value: param }] : [];
+        await this.#post('/api/2.0/mlflow/runs/log-batch', { run_id: runId, params, metrics, tags: [] });
+        this.ledger.batches++;
+        if (run) run.points += metrics.length;
+        else this.ledger.runs.push((run = { runId, param, points: metrics.length, unknownPoints: 0 }));
+      }
       return true;
     } catch {
-      this.ledger.unknownRuns++;
+      if (run) run.unknownPoints = POINTS_PER_BATCH;
+      else this.ledger.unknownRuns++;
       return false;
     }
   }

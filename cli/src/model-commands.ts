@@ -13,6 +13,7 @@ import {
   type CheckOptions,
   type TargetOptions,
 } from './commands/models.js';
+import { verifyModel, type VerifyModelOptions } from './commands/verify-model.js';
 import type { Io } from './io.js';
 
 /** `millrace models ...` and `millrace audit`. */
@@ -106,6 +107,16 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     .argument('<version>', 'its version')
     .addOption(output('markdown', 'json'))
     .action((name: string, version: string, options: { output: string }) => card(client(), io, name, version, options));
+  models
+    .command('verify')
+    .description('check here that a version’s files are those that were signed; exit code 1 when they are not')
+    .argument('<name>', 'the registered model')
+    .argument('<version>', 'its version')
+    .option('--key <file>', 'the PEM of the public key you trust (default: the keys the server trusts)')
+    .addOption(output('text', 'json'))
+    .action(async (name: string, version: string, options: VerifyModelOptions) => {
+      if (!(await verifyModel(client(), io, name, version, options))) finish(EXIT.found);
+    });
   program
     .command('audit')
     .description('export the decisions, one a line as JSON: who, what, when and why')

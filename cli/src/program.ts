@@ -13,6 +13,7 @@ import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
 import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
+import { addRuns } from './run-commands.js';
 
 const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment or Policy, in any case, also in the plural';
 
@@ -51,6 +52,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addGc(program, io, client);
   addModels(program, io, client, finish);
   addArtifacts(program, io, client);
+  addRuns(program, io, client, finish);
   program
     .command('status')
     .description('show whether a process is ready, what is on its log, and what was put aside')

@@ -60,7 +60,11 @@ export async function rate(clients: number, seconds: number, each: (client: numb
   let done = 0;
   await Promise.all(
     Array.from({ length: clients }, async (_, client) => {
-      while (performance.now() - started < seconds * 1000) done += await each(client);
+      // Not `done += await …`: that reads the sum before the wait, and what others add meanwhile is lost.
+      while (performance.now() - started < seconds * 1000) {
+        const some = await each(client);
+        done += some;
+      }
     }),
   );
   return (done * 1000) / (performance.now() - started);

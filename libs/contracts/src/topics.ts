@@ -88,6 +88,7 @@ export const TOPICS = {
     ['DatasetRecordsMerged', 'DatasetRecordsDeleted'],
     'what is told of the records of evaluation datasets',
   ),
+  artifacts: facts('tracking', 'artifacts', 'the path', ['ArtifactUploaded'], 'files written to the artifact store, with their digests'),
   predictions: facts(
     'inference',
     'predictions',

@@ -24,6 +24,8 @@ export interface ApplyContext {
   /** Checks a spec against its kind's JSON Schema. */
   readonly checkShape: (kind: string, spec: unknown) => readonly { field: string; message: string }[];
   readonly sha256: (text: string) => string;
+  /** Told of every document that would change something, before anything is applied; throws when the caller may not. */
+  readonly admit?: (document: AppliedDocument) => void;
   readonly handle: (subject: string, command: ResourceCommand, metadata: CommandMetadata) => Promise<CommandOutcome>;
 }
 
@@ -36,6 +38,10 @@ export async function applyDocuments(text: string, metadata: CommandMetadata, co
   const { documents, problems } = checkDocuments(text, context);
   if (problems.length > 0) return { ok: false, problems };
   const ordered = [...documents].sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || a.index - b.index);
+  if (!dryRun && context.admit) {
+    for (const foreseen of ordered.map((document) => foresee(document, context)))
+      if (foreseen.outcome !== 'unchanged') context.admit(foreseen);
+  }
   const applied: AppliedDocument[] = [];
   for (const document of ordered) {
     applied.push(dryRun ? foresee(document, context) : await applyOne(document, metadata, context));

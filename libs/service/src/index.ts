@@ -12,6 +12,7 @@ export {
   integer,
   port,
   size,
+  text,
   url,
   variable,
   type ConfigGroup,
@@ -19,6 +20,7 @@ export {
   type Variable,
   type Variables,
 } from './config/variable.js';
+export { ArtifactRecords, type RecordedFile } from './artifacts/artifact-records.js';
 export { configuredAdapters, type AdapterContext, type Adapters } from './host/adapters.js';
 export { systemClock, systemScheduler } from './host/clock.js';
 export { Health, type Check, type Liveness, type Readiness } from './host/health.js';
@@ -45,6 +47,7 @@ export { Resources } from './log/resources.js';
 export { Reset, type ResetPhase } from './reset/reset.js';
 export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
+export { signingKeyOf, trustedKeysOf } from './signing/signing-keys.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
 export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { cachedDirectory } from './cached-directory.js';
+import { makeVenv } from './python-packages.js';
 import { findCommand, need, repositoryRoot, runCommand } from './toolchain.js';
 
 export interface Venv {
@@ -23,8 +24,7 @@ export async function ensureVenv(name: string, requirements: readonly string[]):
     .slice(0, 12);
   const path = await cachedDirectory(join(repositoryRoot, '.venvs', `${name}-${digest}`), async (target) => {
     await need({ what: 'Python 3 with its venv module', isPresent: hasVenv, packages: ['python3-venv'] });
-    await runCommand('python3', ['-m', 'venv', target]);
-    await runCommand(join(target, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', '--no-input', ...requirements]);
+    await makeVenv(target, requirements);
   });
   return { path, python: join(path, 'bin', 'python'), bin: (program) => join(path, 'bin', program) };
 }

@@ -4,7 +4,18 @@ import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
-import type { Config, DomainLogs, Facts, Health, Lifecycle, NewFact, Resources, TableProjections, Topics } from '@millrace/service';
+import {
+  trustedKeysOf,
+  type Config,
+  type DomainLogs,
+  type Facts,
+  type Health,
+  type Lifecycle,
+  type NewFact,
+  type Resources,
+  type TableProjections,
+  type Topics,
+} from '@millrace/service';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { inferenceConfig } from './config.js';
@@ -18,6 +29,7 @@ import { followDefinitions } from './models/follow-definitions.js';
 import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost, type ModelHostObserver } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
+import type { SignatureRules } from './models/verify-signature.js';
 import { ServingDirectory } from './models/serving-directory.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
@@ -67,9 +79,11 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const stateOf = (subject: string): unknown => registry.replica.subject(subject).state;
   const limits = { maxModelBytes: config.maxModelBytes, maxFiles: MAX_MODEL_FILES };
   const batching = { maxBatchRows: config.maxBatchRows, maxQueuedRows: config.maxQueuedRows, now: () => performance.now() };
+  const signatures = signatureRules(host.config, logger);
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
-    load: async (version) => ServedModel.load(version, await readModelArtifact(host.artifacts, version, limits), openRunner, batching),
+    load: async (version) =>
+      ServedModel.load(version, await readModelArtifact(host.artifacts, version, limits, signatures), openRunner, batching),
     scheduler,
     observer: hostObserver(logger, metrics),
   });
@@ -130,6 +144,14 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ids,
   );
   return { gateway, status, recorder };
+}
+
+/** Which signatures are believed; the keys' ids are told once, for whoever wonders. */
+function signatureRules(config: Config, logger: Logger): SignatureRules {
+  const rules = { required: config.signatures === 'required', trusted: trustedKeysOf(config) };
+  if (rules.trusted.length > 0) logger.info({ trusted: rules.trusted.map(({ keyId }) => keyId) }, 'signatures of these keys are believed');
+  else logger.warn('no key is believed (MILLRACE_TRUSTED_KEYS): files are held to their manifests, but who signed them is not checked');
+  return rules;
 }
 
 const openRunner: RunnerFactory = (bytes, inputs, outputs) => InLoopRunner.open(bytes, inputs, outputs);

@@ -26,6 +26,7 @@ const SAME: readonly true[] = [
   true satisfies Same<registry.ModelUntagged, modelsEvents.ModelUntagged>,
   true satisfies Same<registry.ModelDeleted, modelsEvents.ModelDeleted>,
   true satisfies Same<registry.VersionRegistered, modelEvents.VersionRegistered>,
+  true satisfies Same<registry.VersionSigned, modelEvents.VersionSigned>,
   true satisfies Same<registry.VersionDescribed, modelEvents.VersionDescribed>,
   true satisfies Same<registry.VersionTagged, modelEvents.VersionTagged>,
   true satisfies Same<registry.VersionUntagged, modelEvents.VersionUntagged>,
@@ -151,8 +152,8 @@ describe('old histories fold to what they always did', () => {
   test('model', () => {
     const { state, digests } = foldHistory(model, 'model/00112233445566778899aabbccddeeff', history('model'));
     expect(state).toEqual({
-      lastVersion: 3,
-      updatedAt: 16,
+      lastVersion: 4,
+      updatedAt: 17,
       versions: new Map([
         [
           1,
@@ -180,6 +181,7 @@ describe('old histories fold to what they always did', () => {
             digest: null,
             runId: null,
             runLink: 'https://ci.example/17',
+            signature: { keyId: 'd4'.repeat(32), manifestPath: `manifests/${'b2'.repeat(32)}.json`, manifestDigest: 'b2'.repeat(32) },
             description: 'retrained',
             stage: 'Production',
             createdAt: 5,
@@ -189,6 +191,24 @@ describe('old histories fold to what they always did', () => {
               ['by', 'ci'],
               ['validated', 'true'],
             ]),
+          },
+        ],
+        [
+          4,
+          {
+            version: 4,
+            source: 'runs:/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/model',
+            artifactPath: '0/4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f/artifacts/model',
+            digest: 'c3'.repeat(32),
+            runId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+            runLink: null,
+            description: null,
+            signature: { keyId: 'a1'.repeat(32), manifestPath: `manifests/${'b2'.repeat(32)}.json`, manifestDigest: 'b2'.repeat(32) },
+            stage: 'None',
+            createdAt: 17,
+            updatedAt: 17,
+            actor: 'ann',
+            tags: new Map(),
           },
         ],
       ]),
@@ -214,6 +234,8 @@ describe('old histories fold to what they always did', () => {
       '0cfdae8200bc',
       '44c2e24b0b2c',
       '10158ea1e96e',
+      '0810d4059dbc',
+      '6f630db9eac6',
     ]);
   });
 

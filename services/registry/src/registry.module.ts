@@ -36,7 +36,9 @@ import { loggedModelArtifacts, runFacts, trackedArtifacts } from './commands/run
 import { SourceResolver } from './commands/source-resolver.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
+import { openIntegrity, openSigner } from './integrity.runtime.js';
 import { openGovernance } from './governance.runtime.js';
+import { openOpenLineage } from './open-lineage.runtime.js';
 import { webhooks } from './domain/webhooks/webhooks.decider.js';
 import { RegistryView } from './queries/registry-view.js';
 import { openWebhooks } from './webhooks.runtime.js';
@@ -50,15 +52,15 @@ export class RegistryModule implements OnModuleInit {
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
     @Inject(Resources) private readonly resources: Resources,
+    @Inject(TableProjections) private readonly tables: TableProjections,
+    @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
+    @Inject(ONLINE_STORE) private readonly online: OnlineStore,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(OFFLINE_STORE) private readonly offline: OfflineStore,
     @Inject(ARTIFACT_STORE) private readonly artifacts: ArtifactStore,
     @Inject(Topics) private readonly topics: Topics,
-    @Inject(Facts) private readonly facts: Facts,
-    @Inject(LogConsumers) private readonly consumers: LogConsumers,
-    @Inject(TableProjections) private readonly tables: TableProjections,
-    @Inject(ONLINE_STORE) private readonly online: OnlineStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(IDS) private readonly ids: Ids,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
@@ -67,7 +69,8 @@ export class RegistryModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, lifecycle, log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
+    const { domainLogs, resources, topics, tables, facts, consumers, online, lifecycle } = this;
+    const { log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
     const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel, webhooks } });
     const tracking = await domainLogs.follow({
@@ -77,14 +80,16 @@ export class RegistryModule implements OnModuleInit {
     });
     const view = new RegistryView(domain);
     const tracked = trackedArtifacts(tracking);
-    const sources = new SourceResolver(artifacts, view, tracked);
+    const signer = await openSigner({ tables, facts, offline, artifacts, config });
+    const sources = new SourceResolver(signer, view, tracked);
     const policies = new Policies(resources);
+    const commands = new RegistryCommands(domain, view, sources, ids, policies);
     await openWebhooks(this.http, {
-      ...{ domain, tracking, view, lifecycle, offline, clock, ids, scheduler, config, logger },
-      ...{ topics: this.topics, facts: this.facts, consumers: this.consumers, tables: this.tables, online: this.online },
+      ...{ domain, tracking, view, topics, facts, consumers, tables, online, lifecycle },
+      ...{ offline, clock, ids, scheduler, config, logger },
     });
     registerRegistryApi(this.http.httpAdapter.getInstance<FastifyInstance>(), {
-      commands: new RegistryCommands(domain, view, sources, ids, policies),
+      commands,
       view,
       artifacts,
       runArtifactUri: (runId) => tracked.ofRun(runId),
@@ -95,8 +100,11 @@ export class RegistryModule implements OnModuleInit {
     const governance = openGovernance({
       ...{ domain, tracking, resources, policies, view, log, offline, artifacts, clock, ids, scheduler, logger, lifecycle },
       queryDeadlineMs: config.queryDeadlineMs,
-      signedBy: () => null,
+      signedBy: ({ version }) => version.signature?.keyId ?? null,
     });
     rawRoutes(this.http, { body: 'json' }, governance);
+    const host = { domain, log, online, offline, consumers, lifecycle, clock, scheduler, config, logger };
+    rawRoutes(this.http, { body: 'json' }, await openOpenLineage(host));
+    rawRoutes(this.http, { body: 'json' }, openIntegrity({ artifacts, config, clock, ids }, signer, { domain, view, commands }));
   }
 }

@@ -68,6 +68,7 @@ const SAME: readonly true[] = [
 
 /** Events nobody decides. */
 const FACTS = [
+  'ArtifactUploaded',
   'MetricPointsLogged',
   'ModelMetricsLogged',
   'TraceLogged',

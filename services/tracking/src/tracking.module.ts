@@ -29,6 +29,7 @@ import type { FastifyInstance } from 'fastify';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { registerTrackingApi } from './api/mlflow/register.js';
+import { artifactDigestRoutes } from './api/rest/artifact-digest-routes.js';
 import { gcRoutes } from './api/rest/gc-routes.js';
 import { runRestRoutes } from './api/rest/runs.routes.js';
 import { LATEST_METRICS_VERSION } from './projections/latest-metrics.projection.js';
@@ -73,6 +74,7 @@ export class TrackingModule implements OnModuleInit, OnModuleDestroy {
     registerTrackingApi(this.http.httpAdapter.getInstance<FastifyInstance>(), api);
     rawRoutes(this.http, { body: 'json' }, (scope) => {
       gcRoutes(scope, api);
+      artifactDigestRoutes(scope, api);
       runRestRoutes(scope, api, this.#stopping.signal);
     });
   }

@@ -4,6 +4,7 @@ import type { EventLog } from '@millrace/event-log';
 import { aggregateOf, isFault, type Clock, type Ids, type Scheduler, type StateStore } from '@millrace/kernel';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import {
+  ArtifactRecords,
   commandMetadata,
   sendPosition,
   type Config,
@@ -116,6 +117,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   loadIndex(host, domain, index);
   host.reset.add('state', 'tracking.run-index', () => index.clear());
   const tables = await projectTables(host, domain, metrics);
+  const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
   openDefaultExperiment(host, domain);
   const append = (data: MetricPointsLogged, id: string, traceparent: string | undefined) =>
@@ -139,7 +141,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     commands,
     view,
     garbage,
-    artifacts: host.artifacts,
+    artifacts: records.recording(host.artifacts),
+    recorded: (root) => records.of(root),
     registered,
     loggedModels: await openLoggedModels(host, domain, view, loggedModels, registered),
     traces,

@@ -48,6 +48,7 @@ export interface TableProjectionOptions<T> {
   /** An insert is cut at so many rows, bytes, or milliseconds after its first row, whatever comes first; at once when somebody waits. */
   readonly maxRows?: number;
   readonly maxBytes?: number;
+  /** Default: a second, and longer where inserts have become slow. */
   readonly maxAgeMs?: number;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
@@ -59,6 +60,10 @@ export interface TableProjectionOptions<T> {
 const POLL_MS = 50;
 const SAME_TABLE_MS = 1000;
 const DEFAULT_DEADLINE_MS = 10_000;
+/** A partition is gathered for this many times what an insert takes, so that inserting takes a few hundredths of the time. */
+const AGE_MS = 1000;
+const GATHERING_PER_INSERT = 50;
+const LONGEST_GATHERING_MS = 5000;
 
 /**
  * A topic as a table, each record counted once, through kill -9. The table is its own checkpoint: the reader goes on after its
@@ -74,20 +79,22 @@ export class TableProjection<T> {
   readonly #partitions = new Map<number, ProjectedPartition>();
   readonly #waiters: PositionWaiters;
   readonly #port: PartitionPort;
-  readonly #limits: { rows: number; bytes: number; ageMs: number };
+  readonly #limits: { rows: number; bytes: number };
   /** Demands made of partitions that are not assigned yet. */
   readonly #early = new Map<number, number>();
   /** The age timers, by block. */
   readonly #timers = new Map<object, () => void>();
   #table = { uuid: '', asked: Number.NEGATIVE_INFINITY };
   #consumer: LogConsumer<T> | undefined;
+  /** What the last insert took. */
+  #insertMs = 0;
   #stopping = false;
   #restarting: Promise<void> | undefined;
 
   constructor(options: TableProjectionOptions<T>) {
     this.#options = options;
     this.#waiters = new PositionWaiters(options.scheduler);
-    this.#limits = { rows: options.maxRows ?? 50_000, bytes: options.maxBytes ?? 32 * 1024 * 1024, ageMs: options.maxAgeMs ?? 1000 };
+    this.#limits = { rows: options.maxRows ?? 50_000, bytes: options.maxBytes ?? 32 * 1024 * 1024 };
     this.#port = {
       topic: options.topic,
       insert: (range, partition) => this.#insert(range, partition),
@@ -257,11 +264,17 @@ export class TableProjection<T> {
   #cutLater(state: ProjectedPartition): void {
     const block = state.block;
     if (this.#timers.has(block)) return;
-    const cancel = this.#options.scheduler.after(this.#limits.ageMs, () => {
+    const cancel = this.#options.scheduler.after(this.#ageMs(), () => {
       this.#timers.delete(block);
       void state.cut(block);
     });
     this.#timers.set(block, cancel);
+  }
+
+  /** Small inserts cost nearly what large ones do: where they have become slow, rows are gathered for longer. */
+  #ageMs(): number {
+    const { maxAgeMs } = this.#options;
+    return maxAgeMs ?? Math.max(AGE_MS, Math.min(LONGEST_GATHERING_MS, GATHERING_PER_INSERT * this.#insertMs));
   }
 
   #cancelTimers(): void {
@@ -274,7 +287,8 @@ export class TableProjection<T> {
     await this.#checkSameTable();
     const started = now();
     await store.insert(table, range.bytes, range.token);
-    observer?.inserted?.(name, partition, range.rows, range.bytes.length, now() - started);
+    this.#insertMs = now() - started;
+    observer?.inserted?.(name, partition, range.rows, range.bytes.length, this.#insertMs);
   }
 
   /**

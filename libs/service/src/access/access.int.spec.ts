@@ -77,6 +77,27 @@ describe('a service that asks who comes', () => {
     return (await response.json()) as CreatedKey;
   };
 
+  test('a policy is defined, changed and deleted by an admin; an editor may apply one that changes nothing', async () => {
+    const { key } = await createKey({ name: 'policy-editor', role: 'editor' });
+    const policy = (approvals: number, more = '') =>
+      `apiVersion: millrace.dev/v1\nkind: Policy\nmetadata: {name: guarded}\nspec: {models: [delay], stages: [Production], approvals: ${approvals}}\n${more}`;
+    const entity = '---\napiVersion: millrace.dev/v1\nkind: Entity\nmetadata: {name: guarded}\nspec: {joinKeys: {guarded: String}}\n';
+    const apply = async (secret: string, text: string) => {
+      const response = await fetch(`${service.url}/api/v1/apply`, { method: 'POST', headers: bearer(secret), body: text });
+      const answer = (await response.json()) as { code?: string; documents?: { outcome: string }[] };
+      return [response.status, answer.code ?? answer.documents?.map(({ outcome }) => outcome)];
+    };
+    const forbidden = [403, 'MR_ACCESS_FORBIDDEN'];
+    expect(await apply(key, policy(1, entity))).toEqual(forbidden);
+    expect(await status('GET', '/api/v1/resources/Entity/guarded', bearer(key))).toBe(404);
+    expect(await apply(key, entity)).toEqual([200, ['created']]);
+    expect(await apply(ADMIN_KEY, policy(1))).toEqual([200, ['created']]);
+    expect(await apply(key, policy(1, entity))).toEqual([200, ['unchanged', 'unchanged']]);
+    expect(await apply(key, policy(0, entity))).toEqual(forbidden);
+    expect(await status('DELETE', '/api/v1/resources/policies/guarded', bearer(key))).toBe(403);
+    expect(await status('DELETE', '/api/v1/resources/policy/guarded', bearer(ADMIN_KEY))).toBe(200);
+  });
+
   test('probes get in, nobody else does, and is told how', async () => {
     for (const path of ['/healthz', '/readyz']) expect(await status('GET', path)).toBe(200);
     for (const path of ['/metrics', '/api/v1/status', '/api/v1/tallies/x', '/nowhere', '/json', '/api/v1/access/whoami']) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, flag, integer, port, size, url, variable, type ConfigGroup, type ValuesOf } from './variable.js';
+import { duration, flag, integer, port, size, url, urls, variable, type ConfigGroup, type ValuesOf } from './variable.js';
 
 const text = z.string();
 const optional = text.optional();
@@ -14,6 +14,13 @@ const hosts = text
   .refine((list) => list.length > 0 && list.every((host) => /^[^\s:]+:\d+$/.test(host) || /^\[[0-9a-fA-F:]+\]:\d+$/.test(host)), {
     error: () => 'is not a list of host:port, separated by commas',
   });
+
+const paths = text.transform((value) =>
+  value
+    .split(',')
+    .map((path) => path.trim())
+    .filter((path) => path !== ''),
+);
 
 /** The variables every process of Millrace understands. */
 const variables = {
@@ -118,6 +125,22 @@ const variables = {
     'Bucket in the path rather than in the host name; what most S3-compatible servers need.',
   ),
 
+  signingKey: variable(
+    'MILLRACE_SIGNING_KEY',
+    optional,
+    'PEM file of the private key that signs model versions: EC P-256, P-384 or P-521, or Ed25519. Not set: an embedded process makes one in its data folder; others do not sign.',
+  ),
+  trustedKeys: variable(
+    'MILLRACE_TRUSTED_KEYS',
+    paths.optional(),
+    'PEM files of the public keys whose signatures the inference gateway believes, separated by commas. Not set: that of the signing key.',
+  ),
+  signatures: variable(
+    'MILLRACE_SIGNATURES',
+    z.enum(['verify', 'required'], { error: () => 'is not one of verify, required' }).default('verify'),
+    'What the inference gateway asks of a model version: `verify`: what is signed has to be rightly signed; `required`: nothing is served unsigned.',
+  ),
+
   testing: variable(
     'MILLRACE_TESTING',
     z
@@ -150,14 +173,30 @@ const variables = {
     'Share of new traces that are recorded; a request that comes with a trace keeps its own choice.',
   ),
 
-  trackingUrl: variable('MILLRACE_TRACKING_URL', url('http:').optional(), 'Where the router finds the tracking service.'),
-  registryUrl: variable('MILLRACE_REGISTRY_URL', url('http:').optional(), 'Where the router finds the registry.'),
-  featuresUrl: variable('MILLRACE_FEATURES_URL', url('http:').optional(), 'Where the router finds the features service.'),
-  inferenceUrl: variable('MILLRACE_INFERENCE_URL', url('http:').optional(), 'Where the router finds the inference gateway.'),
+  trackingUrl: variable(
+    'MILLRACE_TRACKING_URL',
+    urls('http:').optional(),
+    'Where the router finds the tracking service; several replicas separated by commas take turns.',
+  ),
+  registryUrl: variable(
+    'MILLRACE_REGISTRY_URL',
+    urls('http:').optional(),
+    'Where the router finds the registry; several replicas separated by commas take turns.',
+  ),
+  featuresUrl: variable(
+    'MILLRACE_FEATURES_URL',
+    urls('http:').optional(),
+    'Where the router finds the features service; several replicas separated by commas take turns.',
+  ),
+  inferenceUrl: variable(
+    'MILLRACE_INFERENCE_URL',
+    urls('http:').optional(),
+    'Where the router finds the inference gateway; several replicas separated by commas take turns.',
+  ),
   experimentationUrl: variable(
     'MILLRACE_EXPERIMENTATION_URL',
-    url('http:').optional(),
-    'Where the router finds the experimentation service.',
+    urls('http:').optional(),
+    'Where the router finds the experimentation service; several replicas separated by commas take turns.',
   ),
 
   maxBodyBytes: variable('MILLRACE_MAX_BODY', size('32MiB'), 'Largest request body; files are streamed and not bound by it. Beyond: 413.'),
@@ -204,6 +243,10 @@ function check(values: ValuesOf<typeof variables>): readonly string[] {
   }
   if ((values.s3AccessKeyId === undefined) !== (values.s3SecretAccessKey === undefined)) {
     problems.push('MILLRACE_S3_ACCESS_KEY_ID and MILLRACE_S3_SECRET_ACCESS_KEY go together');
+  }
+  const isKeyless = values.trustedKeys === undefined && values.signingKey === undefined && values.kafkaBrokers !== undefined;
+  if (values.signatures === 'required' && isKeyless) {
+    problems.push('MILLRACE_SIGNATURES is required, so MILLRACE_TRUSTED_KEYS has to name the keys that are believed');
   }
   const oidc = [values.oidcIssuer, values.oidcAudience, values.oidcJwksUrl];
   if (oidc.some((value) => value === undefined) && oidc.some((value) => value !== undefined)) {

@@ -50,6 +50,11 @@ export function groupPrefix(group: string): string {
   return `MILLRACE_${group.toUpperCase()}_`;
 }
 
+/** Any text that is not empty. */
+export function text(): z.ZodType<string> {
+  return z.string().min(1);
+}
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
@@ -89,6 +94,18 @@ export function flag(fallback: boolean): z.ZodType<boolean> {
 export function url(...schemes: readonly string[]): z.ZodType<string> {
   return z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
     error: () => `is not a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+  });
+}
+
+/** URLs separated by commas, none of them twice. */
+export function urls(...schemes: readonly string[]): z.ZodType<readonly string[]> {
+  const one = url(...schemes);
+  return z.string().transform((text, context) => {
+    const all = [...new Set(text.split(',').map((part) => part.trim()))];
+    for (const { error } of all.map((part) => one.safeParse(part))) {
+      if (error) context.addIssue({ code: 'custom', message: error.issues[0]?.message ?? 'is not a list of URLs' });
+    }
+    return all;
   });
 }
 

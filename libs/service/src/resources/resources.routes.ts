@@ -14,6 +14,7 @@ import {
 } from '@millrace/resources';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
+import { requireRole } from '../access/access-hook.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import type { Resources } from '../log/resources.js';
@@ -54,7 +55,8 @@ async function apply(context: ResourceRoutesContext, request: FastifyRequest, re
   const handle: ApplyContext['handle'] = (subject, command, metadata) => resources.log.handle(subject, command, metadata);
   const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex');
   const metadata = commandMetadata(request, context.clock, context.ids);
-  const result = await applyDocuments(text, metadata, { catalog: resources.catalog, checkShape, sha256, handle }, dryRun === 'true');
+  const admit: ApplyContext['admit'] = ({ kind }) => requireRole(request, roleOf(kind));
+  const result = await applyDocuments(text, metadata, { catalog: resources.catalog, checkShape, sha256, handle, admit }, dryRun === 'true');
   if (!result.ok) {
     const first = result.problems[0];
     const summary = `${result.problems.length} problem${result.problems.length === 1 ? '' : 's'}, nothing was applied: ${first?.resource} ${first?.field} ${first?.message}`;
@@ -86,6 +88,7 @@ function list(context: ResourceRoutesContext, query: Record<string, string | und
 async function remove(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { kind: asked, name } = request.params as { kind: string; name: string };
   const kind = kindOf(asked);
+  requireRole(request, roleOf(kind));
   const subject = resourceSubject(kind, name);
   const metadata = commandMetadata(request, context.clock, context.ids);
   const outcome = await context.resources.log.handle<ResourceEvent, ResourceRejection>(subject, { type: 'DeleteResource' }, metadata);
@@ -121,12 +124,16 @@ function tokenOf(resource: Resource): string {
   return Buffer.from(`${resource.kind}/${resource.name}`).toString('base64url');
 }
 
+/** Who may define a policy may allow themselves whatever it governs, so that is an admin's. */
+function roleOf(kind: string): 'admin' | 'editor' {
+  return kind === 'Policy' ? 'admin' : 'editor';
+}
+
 /** Kinds are also found in lower case and plural, as people type them. */
 function kindOf(text: string): Kind {
   const wanted = text.toLowerCase();
-  const kind =
-    KINDS.find((one) => one.toLowerCase() === wanted || `${one.toLowerCase()}s` === wanted) ??
-    (wanted === 'entities' ? 'Entity' : undefined);
+  const singular = wanted.replace(/ies$/, 'y');
+  const kind = KINDS.find((one) => [wanted, singular, wanted.replace(/s$/, '')].includes(one.toLowerCase()));
   if (kind === undefined || !isKind(kind))
     throw new ProblemError(400, 'MR_RESOURCES_KIND_INVALID', `kind ${text} is not one of ${KINDS.join(', ')}`);
   return kind;

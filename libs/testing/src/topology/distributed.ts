@@ -12,11 +12,13 @@ export interface DistributedOptions {
   readonly kafkaBrokers: string;
   readonly redisUrl: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Processes of each service, which the router asks in turn. */
+  readonly replicas?: number;
 }
 
 /** The five services as processes on real Kafka and Redis, chdb behind ClickHouse's HTTP interface, and a router that gives them one address. */
 export async function distributedTopology(options: DistributedOptions): Promise<Topology> {
-  const { directory, kafkaBrokers, redisUrl } = options;
+  const { directory, kafkaBrokers, redisUrl, replicas = 1 } = options;
   const clickhousePort = await freePort();
   const clickhouseUrl = `http://127.0.0.1:${clickhousePort}`;
   const clickhouse = new ServiceProcess({
@@ -25,16 +27,17 @@ export async function distributedTopology(options: DistributedOptions): Promise<
     args: ['--path', join(directory, 'clickhouse'), '--port', String(clickhousePort)],
     readyUrl: `${clickhouseUrl}/ping`,
   });
-  const addresses = new Map<string, string>();
+  const addresses = new Map<string, string[]>();
   const services: ServiceProcess[] = [];
-  for (const name of SERVICES) {
+  for (const [service, replica] of SERVICES.flatMap((name) => Array.from({ length: replicas }, (_, index) => [name, index] as const))) {
+    const name = replica === 0 ? service : `${service}-${replica + 1}`;
     const port = await freePort();
-    addresses.set(name, `http://127.0.0.1:${port}`);
+    addresses.set(service, [...(addresses.get(service) ?? []), `http://127.0.0.1:${port}`]);
     mkdirSync(join(directory, name), { recursive: true });
     services.push(
       new ServiceProcess({
         name,
-        script: `services/${name}/dist/main.js`,
+        script: `services/${service}/dist/main.js`,
         env: {
           MILLRACE_DATA_DIR: join(directory, name),
           MILLRACE_PORT: String(port),
@@ -57,7 +60,7 @@ export async function distributedTopology(options: DistributedOptions): Promise<
     script: 'services/platform/dist/router.js',
     env: {
       MILLRACE_PORT: String(routerPort),
-      ...Object.fromEntries([...addresses].map(([name, address]) => [`MILLRACE_${name.toUpperCase()}_URL`, address])),
+      ...Object.fromEntries([...addresses].map(([name, address]) => [`MILLRACE_${name.toUpperCase()}_URL`, address.join(',')])),
     },
     readyUrl: `${url}/readyz`,
   });

@@ -1,9 +1,11 @@
 import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
+import { directoryDigest, SINGLE_FILE, type SignedFile } from '@millrace/model-signing';
 import { createHash } from 'node:crypto';
 import { parse } from 'yaml';
 import { Refusal } from '../domain/refusal.js';
 import { onnxMend, type Flavors } from './onnx-mend.js';
 import type { ModelVersion } from '../domain/registry/model-reference.js';
+import { verifySignature, type SignatureRules } from './verify-signature.js';
 
 export interface ArtifactLimits {
   readonly maxModelBytes: number;
@@ -13,9 +15,14 @@ export interface ArtifactLimits {
 
 /**
  * Reads a version's ONNX bytes: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file).
- * Every byte is checked against the digest taken at registration, so what was approved is what is served.
+ * Every byte is checked against the signed manifest and the digest taken at registration, so what was approved is what is served.
  */
-export async function readModelArtifact(store: ArtifactStore, version: ModelVersion, limits: ArtifactLimits): Promise<Buffer> {
+export async function readModelArtifact(
+  store: ArtifactStore,
+  version: ModelVersion,
+  limits: ArtifactLimits,
+  signatures: SignatureRules,
+): Promise<Buffer> {
   const label = `${version.name} version ${version.version}`;
   const path = version.artifactPath;
   if (path === null) throw unservable(`${label}: its source ${version.source} does not lie in the artifact store`);
@@ -26,7 +33,12 @@ export async function readModelArtifact(store: ArtifactStore, version: ModelVers
   if (total > limits.maxModelBytes) throw unservable(`${label}: ${total} bytes are more than the ${limits.maxModelBytes} a model may have`);
   const contents = new Map<string, Buffer>();
   for (const file of files) contents.set(file.path, await readAll(store, file.path));
-  verifyDigest(version, info.isDirectory, path, contents, label);
+  const digests = [...contents].map(([file, bytes]) => ({
+    name: info.isDirectory ? file.slice(path.length + 1) : SINGLE_FILE,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
+  await verifySignature(store, version, digests, signatures);
+  verifyDigest(version, digests, label);
   const model = info.isDirectory ? modelFileOf(path, contents, label) : path;
   return contents.get(model) as Buffer;
 }
@@ -50,25 +62,10 @@ async function readAll(store: ArtifactStore, path: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** As the registry takes it: a file's SHA-256; of a directory that of the lines `<sha256>  <path>` in the order of the paths' UTF-8 bytes. */
-function verifyDigest(
-  version: ModelVersion,
-  isDirectory: boolean,
-  root: string,
-  contents: ReadonlyMap<string, Buffer>,
-  label: string,
-): void {
+/** Also of what is signed: the log says which version this is, the signature only that the files are rightly those of some version. */
+function verifyDigest(version: ModelVersion, digests: readonly SignedFile[], label: string): void {
   if (version.digest === null) return;
-  const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
-  const lines = [...contents].map(([path, bytes]) => [path.slice(root.length + 1), sha256(bytes)] as const);
-  const actual = isDirectory
-    ? sha256(
-        lines
-          .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-          .map(([path, hash]) => `${hash}  ${path}\n`)
-          .join(''),
-      )
-    : sha256([...contents.values()][0] as Buffer);
+  const actual = directoryDigest(digests);
   if (actual !== version.digest)
     throw unservable(`${label}: its artifact has changed since it was registered (SHA-256 ${actual}, registered ${version.digest})`);
 }

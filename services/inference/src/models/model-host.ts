@@ -182,8 +182,9 @@ export class ModelHost {
   }
 }
 
+/** With its manifest: a version that is signed anew is looked at anew. */
 function keyOf(version: ModelVersion): string {
-  return `${version.modelId}/${version.version}`;
+  return `${version.modelId}/${version.version}/${version.signature?.manifestDigest ?? ''}`;
 }
 
 /** The slot's model, or why there is none: 503 while loading, and with the reason when it cannot be loaded. */

@@ -1,5 +1,6 @@
 import { decisionsTopic } from '@millrace/contracts';
 import { encodeDecision } from '@millrace/event-log';
+import { signFiles, type SigningKey } from '@millrace/model-signing';
 import type { Host } from '@millrace/service';
 import { createHash } from 'node:crypto';
 
@@ -25,6 +26,16 @@ export class PublishedModels {
       ...{ runId: null, runLink: null, description: null, tags: {} },
     });
     return version;
+  }
+
+  /** Signs a version's only file, under the name given, which is the model's unless a test wants a wrong one. */
+  async sign(name: string, version: number, sha256: string, key: SigningKey, signedAs = name): Promise<void> {
+    const manifest = Buffer.from(signFiles(signedAs, [{ name: '.', sha256 }], key));
+    const manifestDigest = createHash('sha256').update(manifest).digest('hex');
+    const manifestPath = `manifests/${manifestDigest}.json`;
+    await this.host.artifacts.put(manifestPath, manifest);
+    const signature = { keyId: key.public.keyId, manifestPath, manifestDigest };
+    await this.#decide(`model/${this.#modelId(name)}`, 'VersionSigned', { version, signature });
   }
 
   async alias(name: string, alias: string, version: number): Promise<void> {

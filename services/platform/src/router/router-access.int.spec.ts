@@ -22,7 +22,7 @@ describe('a router that can be reached from beyond this machine', () => {
     await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok);
     router = new Router({
       ...config,
-      upstreams: Object.fromEntries(SERVICES.map((name) => [name, service.url])) as Record<ServiceName, string>,
+      upstreams: Object.fromEntries(SERVICES.map((name) => [name, [service.url]])) as unknown as Record<ServiceName, string[]>,
       isAuthRequired: true,
       metricsAuth: true,
       logger: createLogger({ level: 'silent', service: 'router' }),

@@ -4,17 +4,19 @@ import { waitFor } from '@millrace/testing';
 import { once } from 'node:events';
 import { createServer, request as ask, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Router } from './router.js';
+import { Router, type RouterOptions } from './router.js';
 import { SERVICES, type ServiceName } from './routes.js';
 
 describe('the router', () => {
   const servers = new Map<ServiceName, Server>();
   const handlers = new Map<ServiceName, RequestListener>();
+  let upstreams: Record<ServiceName, string[]>;
+  let options: RouterOptions;
   let router: Router;
 
   beforeEach(async () => {
     handlers.clear();
-    const upstreams = {} as Record<ServiceName, string>;
+    upstreams = {} as Record<ServiceName, string[]>;
     for (const service of SERVICES) {
       const server = createServer((request, response) => {
         const handler = handlers.get(service);
@@ -25,9 +27,9 @@ describe('the router', () => {
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       servers.set(service, server);
-      upstreams[service] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      upstreams[service] = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`];
     }
-    router = new Router({
+    options = {
       upstreams,
       logger: createLogger({ level: 'silent', service: 'router' }),
       metrics: new Metrics('router'),
@@ -35,7 +37,8 @@ describe('the router', () => {
       headersTimeoutMs: 20_000,
       requestTimeoutMs: 300_000,
       keepAliveTimeoutMs: 75_000,
-    });
+    };
+    router = new Router(options);
     await router.listen(0, '127.0.0.1');
   });
 
@@ -50,6 +53,25 @@ describe('the router', () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
+
+  test('replicas take turns, and one that is gone is passed over', async () => {
+    const replica = createServer((_, response) => response.end('the other'));
+    replica.listen(0, '127.0.0.1');
+    await once(replica, 'listening');
+    const other = `http://127.0.0.1:${(replica.address() as AddressInfo).port}`;
+    const two = new Router({ ...options, upstreams: { ...upstreams, tracking: [...upstreams.tracking, other] } });
+    await two.listen(0, '127.0.0.1');
+    try {
+      const ask = async () => (await fetch(`${two.url}/api/2.0/mlflow/runs/get`)).text();
+      expect([await ask(), await ask(), await ask()]).toEqual(['tracking', 'the other', 'tracking']);
+      replica.closeAllConnections();
+      await new Promise((resolve) => replica.close(resolve));
+      expect([await ask(), await ask(), await ask()]).toEqual(['tracking', 'tracking', 'tracking']);
+      expect(await (await fetch(`${two.url}/readyz`)).json()).toMatchObject({ missing: [{ name: `tracking at ${other}` }] });
+    } finally {
+      await two.close();
+    }
+  });
 
   test('sends each path to its service', async () => {
     const answered = async (path: string) => (await fetch(`${router.url}${path}`)).text();

@@ -5,8 +5,8 @@ import { landingPage } from '../landing-page.js';
 import { SERVICES, serviceOf, type ServiceName } from './routes.js';
 
 export interface RouterOptions {
-  /** Where each service listens, `http://host:port`. */
-  readonly upstreams: Readonly<Record<ServiceName, string>>;
+  /** Where the replicas of each service listen, `http://host:port`. They take turns, request by request. */
+  readonly upstreams: Readonly<Record<ServiceName, readonly string[]>>;
   readonly logger: Host['logger'];
   readonly metrics: Metrics;
   /** Have the services ask who comes, also those that would ask nobody because only this machine reaches them. */
@@ -43,6 +43,7 @@ export class Router {
   readonly server: Server;
   readonly #options: RouterOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  readonly #turns = new Map<ServiceName, number>();
   #isStopping = false;
 
   constructor(options: RouterOptions) {
@@ -124,9 +125,13 @@ export class Router {
         response.destroy();
         return;
       }
-      // A kept connection may be closed by the other side just as it is used again. Without a body, asking once more is safe.
+      // A kept connection may be closed by the other side just as it is used again, and a replica may be gone. Without a body, asking
+      // once more, which asks the next replica, is safe.
       const isBodyless = request.method === 'GET' || request.method === 'HEAD';
-      if (upstream.reusedSocket && isBodyless && !isSecondTry && error.code === 'ECONNRESET') {
+      const isWorthIt = upstream.reusedSocket
+        ? error.code === 'ECONNRESET'
+        : error.code === 'ECONNREFUSED' && this.#options.upstreams[service].length > 1;
+      if (isWorthIt && isBodyless && !isSecondTry) {
         this.#forward(service, request, response, true);
         return;
       }
@@ -143,7 +148,7 @@ export class Router {
   }
 
   #ask(service: ServiceName, request: IncomingMessage, onAnswer: (answer: IncomingMessage) => void): ClientRequest {
-    const { hostname, port } = new URL(this.#options.upstreams[service]);
+    const { hostname, port } = new URL(this.#next(service));
     const headers = headersOf(request.rawHeaders);
     const forwarded = [request.headers['x-forwarded-for'], request.socket.remoteAddress].filter(Boolean).join(', ');
     headers.push('x-forwarded-for', forwarded);
@@ -153,13 +158,20 @@ export class Router {
     return ask({ hostname, port, method: request.method, path: request.url, headers, agent: this.#agent }, onAnswer);
   }
 
+  #next(service: ServiceName): string {
+    const replicas = this.#options.upstreams[service];
+    const turn = this.#turns.get(service) ?? 0;
+    this.#turns.set(service, (turn + 1) % replicas.length);
+    return replicas[turn] as string;
+  }
+
   /** The router holds no keys: it asks a service whether these credentials open anything. */
   async #metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { metrics, metricsAuth, upstreams } = this.#options;
+    const { metrics, metricsAuth } = this.#options;
     try {
       if (metricsAuth) {
         const { authorization } = request.headers;
-        const asked = await fetch(`${upstreams.registry}/api/v1/access/whoami`, {
+        const asked = await fetch(`${this.#next('registry')}/api/v1/access/whoami`, {
           headers: { [ASK_HEADER]: 'required', ...(authorization === undefined ? {} : { authorization }) },
           signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
         });
@@ -177,18 +189,22 @@ export class Router {
     }
   }
 
-  /** Ready when every service is; says which is not and what it misses. */
+  /** Ready when every replica of every service is; says which is not and what it misses. */
   async #readiness(response: ServerResponse): Promise<void> {
-    const checks = await Promise.all(SERVICES.map(async (service) => ({ name: service, ...(await this.#probe(service)) })));
-    if (this.#isStopping) checks.push({ name: 'router' as ServiceName, ok: false, detail: 'is stopping' });
+    const { upstreams } = this.#options;
+    const replicas = SERVICES.flatMap((service) =>
+      upstreams[service].map((address) => ({ name: upstreams[service].length > 1 ? `${service} at ${address}` : service, address })),
+    );
+    const checks = await Promise.all(replicas.map(async ({ name, address }) => ({ name, ...(await this.#probe(address)) })));
+    if (this.#isStopping) checks.push({ name: 'router', ok: false, detail: 'is stopping' });
     const ready = checks.every((check) => check.ok);
     const body = { status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks };
     respond(response, ready ? 200 : 503, 'application/json', JSON.stringify(body));
   }
 
-  async #probe(service: ServiceName): Promise<{ ok: boolean; detail?: unknown }> {
+  async #probe(address: string): Promise<{ ok: boolean; detail?: unknown }> {
     try {
-      const answer = await fetch(`${this.#options.upstreams[service]}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+      const answer = await fetch(`${address}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       const body = (await answer.json()) as { missing?: unknown };
       return answer.ok ? { ok: true } : { ok: false, detail: body.missing };
     } catch (error) {

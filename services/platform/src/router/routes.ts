@@ -46,7 +46,8 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/api/v1/models/**', 'registry'],
   ['/api/v1/promotions', 'registry'],
   ['/api/v1/audit', 'registry'],
-  ['/api/v1/lineage', 'registry'],
+  ['/api/v1/lineage/**', 'registry'],
+  ['/api/v1/signing-keys/**', 'registry'],
   ['/api/v1/webhooks/**', 'registry'],
   // Every service takes commands on resources and can look at the log; one of them has to be asked.
   ['/api/v1/apply', 'registry'],

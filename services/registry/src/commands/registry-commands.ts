@@ -7,7 +7,7 @@ import type { ModelCommand, ModelRejection } from '../domain/model/model.decider
 import type { ImportedVersion, ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';
 import type { Policies } from './policies.js';
-import type { SourceResolver } from './source-resolver.js';
+import type { ArtifactChanged, SourceResolver } from './source-resolver.js';
 
 /** The domain's write path. */
 export interface DecisionWriter {
@@ -18,7 +18,12 @@ export interface DecisionWriter {
   ): Promise<CommandOutcome<E, R>>;
 }
 
-export type RegistryRejection = ModelsRejection | ModelRejection | GovernanceRejection | Rejection<'MR_REGISTRY_LOGGED_MODEL_NOT_FOUND'>;
+export type RegistryRejection =
+  | ModelsRejection
+  | ModelRejection
+  | GovernanceRejection
+  | ArtifactChanged
+  | Rejection<'MR_REGISTRY_LOGGED_MODEL_NOT_FOUND' | 'MR_REGISTRY_SIGNING_REFUSED'>;
 
 /** How a write ended. `position` is what a later read may pass as `at-least`. */
 export type Written<T> =
@@ -70,7 +75,8 @@ export class RegistryCommands {
       return { kind: 'rejected', rejection: { code: 'MR_REGISTRY_LOGGED_MODEL_NOT_FOUND', message } };
     }
     const runId = version.runId ?? logged?.sourceRunId ?? null;
-    const artifact = await this.sources.resolve(version.source, runId);
+    const artifact = await this.sources.resolve(name, version.source, runId);
+    if ('code' in artifact) return { kind: 'rejected', rejection: artifact };
     const command: ModelCommand = {
       ...{ type: 'RegisterVersion', name, ...rest, runId, ...artifact },
       ...(logged ? { modelId: logged.modelId } : {}),
@@ -90,7 +96,8 @@ export class RegistryCommands {
     version: Omit<NewVersion, 'modelId'> & { readonly version: number; readonly imported: ImportedVersion },
     metadata: CommandMetadata,
   ): Promise<Written<ModelEvent | undefined>> {
-    const artifact = await this.sources.resolve(version.source, version.runId);
+    const artifact = await this.sources.resolve(name, version.source, version.runId);
+    if ('code' in artifact) return { kind: 'rejected', rejection: artifact };
     return this.version(name, { type: 'ImportVersion', name, ...version, ...artifact }, metadata);
   }
 

@@ -1,8 +1,11 @@
-import { artifactDigest, artifactSegments, joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
-import { isFault } from '@millrace/kernel';
+import { artifactSegments, joinArtifactPath } from '@millrace/artifact-store';
+import { isFault, type Rejection } from '@millrace/kernel';
 import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
+import { directoryDigest } from '@millrace/model-signing';
+import type { VersionSignature } from '../domain/model/model.events.js';
 import { isLoggedModelId } from './run-artifacts.js';
 import type { RegistryView } from '../queries/registry-view.js';
+import type { VersionSigner } from './version-signer.js';
 
 /** Where a logged model keeps its files, and the run that made it. */
 export interface LoggedModelArtifacts {
@@ -20,23 +23,38 @@ export interface TrackedArtifacts {
 export interface ResolvedSource {
   readonly artifactPath: string | null;
   readonly digest: string | null;
+  /** Of the files, where there are any and the registry has a key. */
+  readonly signature?: VersionSignature;
 }
+
+export type ArtifactChanged = Rejection<'MR_REGISTRY_ARTIFACT_CHANGED'>;
 
 const ELSEWHERE: ResolvedSource = { artifactPath: null, digest: null };
 
-/** Follows `mlflow-artifacts:`, `runs:` and `models:` sources to a path of the artifact store, and digests what is there. */
+/** Follows `mlflow-artifacts:`, `runs:` and `models:` sources to a path of the artifact store, digests what is there, and has it signed. */
 export class SourceResolver {
   constructor(
-    private readonly store: ArtifactStore,
+    private readonly signer: VersionSigner,
     private readonly view: RegistryView,
     private readonly tracked: TrackedArtifacts,
   ) {}
 
-  async resolve(source: string, runId: string | null): Promise<ResolvedSource> {
+  /** A file that is another than was uploaded is refused: a signature would say that all is well with it. */
+  async resolve(model: string, source: string, runId: string | null): Promise<ResolvedSource | ArtifactChanged> {
     const path = await this.#path(source, runId);
     if (path === undefined || !isArtifactPath(path)) return ELSEWHERE;
-    const digest = await artifactDigest(this.store, path);
-    return { artifactPath: path, digest: digest?.sha256 ?? null };
+    const files = await this.signer.files(path);
+    if (files.length === 0) return { artifactPath: path, digest: null };
+    const [changed] = await this.signer.changed(path, files);
+    if (changed) {
+      const { file, uploaded, actual } = changed;
+      const message =
+        `${file === '.' ? path : `${path}/${file}`} is not what was uploaded: its SHA-256 is ${actual}, at the upload it was ${uploaded}. ` +
+        'Find out who changed it, then upload it again and register it.';
+      return { code: 'MR_REGISTRY_ARTIFACT_CHANGED', message, details: { ...changed } };
+    }
+    const signature = await this.signer.sign(model, files);
+    return { artifactPath: path, digest: directoryDigest(files), ...(signature ? { signature } : {}) };
   }
 
   /** The logged model a source is of; `undefined` when it is of none, `null` when it names one that is not there. */

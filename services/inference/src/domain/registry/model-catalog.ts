@@ -18,6 +18,15 @@ export interface VersionSource {
   readonly artifactPath: string | null;
   readonly source: string;
   readonly digest: string | null;
+  /** The model's name when the version was registered; its manifest was signed under it. */
+  readonly registeredAs: string;
+  readonly signature?: VersionSignature;
+}
+
+export interface VersionSignature {
+  readonly keyId: string;
+  readonly manifestPath: string;
+  readonly manifestDigest: string;
 }
 
 type CatalogEvent =
@@ -27,7 +36,8 @@ type CatalogEvent =
   | Event<'ModelDescribed' | 'ModelTagged' | 'ModelUntagged'>;
 
 type ModelEvent =
-  | Event<'VersionRegistered', VersionSource & { readonly version: number }>
+  | Event<'VersionRegistered', Omit<VersionSource, 'registeredAs'> & { readonly version: number; readonly name: string }>
+  | Event<'VersionSigned', { readonly version: number; readonly signature: VersionSignature }>
   | Event<'VersionDeleted', { readonly version: number; readonly aliases: readonly string[] }>
   | Event<'AliasAssigned', { readonly alias: string; readonly version: number }>
   | Event<'AliasRemoved', { readonly alias: string; readonly version: number }>
@@ -59,8 +69,13 @@ export function evolveCatalog(state: CatalogState, event: CatalogEvent): Catalog
 export function evolveModel(state: ModelState, event: ModelEvent): ModelState {
   switch (event.type) {
     case 'VersionRegistered': {
-      const { version, artifactPath, source, digest } = event.data;
-      state.versions.set(version, { artifactPath, source, digest });
+      const { version, name, artifactPath, source, digest, signature } = event.data;
+      state.versions.set(version, { artifactPath, source, digest, registeredAs: name, ...(signature ? { signature } : {}) });
+      return state;
+    }
+    case 'VersionSigned': {
+      const version = state.versions.get(event.data.version);
+      if (version) state.versions.set(event.data.version, { ...version, signature: event.data.signature });
       return state;
     }
     case 'VersionDeleted':

@@ -1,7 +1,8 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
-import type { ImportedVersion, ModelEvent, Stage, VersionRegistered } from './model.events.js';
+import type { ImportedVersion, ModelEvent, Stage, VersionRegistered, VersionSignature } from './model.events.js';
 
-export interface ModelVersion extends Omit<VersionRegistered, 'name' | 'tags' | 'description'> {
+export interface ModelVersion extends Omit<VersionRegistered, 'name' | 'tags' | 'description' | 'signature'> {
+  signature?: VersionSignature;
   description: string | null;
   stage: Stage;
   /** Milliseconds since the epoch. */
@@ -25,6 +26,7 @@ export type ModelCommand =
   | (Command<'RegisterVersion'> & Omit<VersionRegistered, 'version' | 'imported'>)
   /** A version of another server, under the number it has there. */
   | (Command<'ImportVersion'> & Omit<VersionRegistered, 'imported'> & { readonly imported: ImportedVersion })
+  | (Command<'SignVersion'> & { readonly version: number; readonly signature: VersionSignature })
   | (Command<'DescribeVersion'> & { readonly version: number; readonly description: string })
   | (Command<'TagVersion'> & { readonly version: number; readonly key: string; readonly value: string })
   | (Command<'UntagVersion'> & { readonly version: number; readonly key: string })
@@ -62,6 +64,9 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
     // Cannot be: the decider names only versions that exist. An unknown one must not stop the fold.
     if (!version) return state;
     switch (event.type) {
+      case 'VersionSigned':
+        version.signature = event.data.signature;
+        return state;
       case 'VersionDescribed':
         version.description = event.data.description;
         version.updatedAt = time;
@@ -110,6 +115,10 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
       return reject('MR_REGISTRY_VERSION_NOT_FOUND', `Model Version (version=${command.version}) not found`, { version: command.version });
     }
     switch (command.type) {
+      case 'SignVersion':
+        // The same key has nothing new to say about the same files.
+        if (command.signature.keyId === version.signature?.keyId) return unchanged;
+        return accept('VersionSigned', { version: version.version, signature: command.signature });
       case 'DescribeVersion':
         if (command.description === version.description) return unchanged;
         return accept('VersionDescribed', { version: version.version, description: command.description });

@@ -6,6 +6,7 @@ import type { Event } from '@millrace/kernel';
  */
 export type ModelEvent =
   | Event<'VersionRegistered', VersionRegistered>
+  | Event<'VersionSigned', VersionSigned>
   | Event<'VersionDescribed', VersionDescribed>
   | Event<'VersionTagged', VersionTagged>
   | Event<'VersionUntagged', VersionUntagged>
@@ -38,8 +39,26 @@ export interface VersionRegistered {
   readonly runLink: string | null;
   readonly description: string | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** Absent when the registry had no key, or could not read the files. */
+  readonly signature?: VersionSignature;
   /** Of one that was brought from another server. */
   readonly imported?: ImportedVersion;
+}
+
+/** Which key has signed a version's files, and where the signed manifest is. */
+export interface VersionSignature {
+  /** SHA-256 of the public key's PEM. */
+  readonly keyId: string;
+  /** Path of the manifest below the artifact store's root. */
+  readonly manifestPath: string;
+  /** SHA-256 of the manifest's bytes: the log says which one it was. */
+  readonly manifestDigest: string;
+}
+
+/** A version that had no signature got one, or one of another key. */
+export interface VersionSigned {
+  readonly version: number;
+  readonly signature: VersionSignature;
 }
 
 /** Where and when a version was made that was brought here. Times are milliseconds since the epoch. */

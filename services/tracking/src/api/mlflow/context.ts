@@ -1,5 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { CommandMetadata } from '@millrace/kernel';
+import type { RecordedFile } from '@millrace/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Position } from '@millrace/kernel';
 import type { GarbageCollection } from '../../commands/garbage-collection.js';
@@ -34,6 +35,8 @@ export interface TrackingApi {
   readonly loggedModels: LoggedModelsApi;
   readonly traces: TracesApi;
   readonly evaluation: EvaluationApi;
+  /** What was recorded of the files below a path when they were uploaded. */
+  recorded(root: string): Promise<RecordedFile[]>;
   /** These answer from a projection that has passed all that was acknowledged before the call. */
   searchRuns(search: RunSearch): Promise<FoundRun[]>;
   metricHistory(request: HistoryRequest): Promise<MetricPoint[]>;

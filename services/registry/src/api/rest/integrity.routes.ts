@@ -1,0 +1,99 @@
+import { joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
+import type { CommandMetadata, Position } from '@millrace/kernel';
+import { safeArtifactPath, sendArtifactFile } from '@millrace/mlflow-protocol';
+import { filesOf, SINGLE_FILE, type PublicSigningKey } from '@millrace/model-signing';
+import { ProblemError, rejectionToProblem } from '@millrace/service';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Written } from '../../commands/registry-commands.js';
+import { manifestOf, type Integrity } from '../../queries/integrity.query.js';
+import type { RegistryView, VersionView } from '../../queries/registry-view.js';
+import { numberIn } from './fields.js';
+
+export interface IntegrityApi {
+  readonly view: RegistryView;
+  readonly store: ArtifactStore;
+  /** Public keys whose signatures are believed here. */
+  readonly keys: readonly PublicSigningKey[];
+  readonly verify: (version: VersionView) => Promise<Integrity>;
+  readonly sign: (version: VersionView, metadata: CommandMetadata) => Promise<Written<unknown>>;
+  readonly upToDate: (request: FastifyRequest) => Promise<void>;
+  metadata(request: FastifyRequest): CommandMetadata;
+  sendPosition(reply: FastifyReply, position: Position): void;
+}
+
+const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+const PEM = 'application/x-pem-file';
+
+/** Manifests, files and verification of versions under `/api/v1/models/{name}/versions/{version}`, and the public keys under `/api/v1/signing-keys`. */
+export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void {
+  const base = '/api/v1/models/:name/versions/:version';
+
+  scope.get('/api/v1/signing-keys', async () => ({ keys: api.keys.map(({ keyId, algorithm, pem }) => ({ keyId, algorithm, pem })) }));
+  scope.get('/api/v1/signing-keys/:keyId', async (request, reply) => {
+    const { keyId } = request.params as { keyId: string };
+    const key = api.keys.find((one) => one.keyId === keyId);
+    if (!key)
+      throw new ProblemError(
+        404,
+        'MR_REGISTRY_SIGNING_KEY_NOT_FOUND',
+        `no key ${keyId} is believed here; MILLRACE_TRUSTED_KEYS names those that are`,
+      );
+    return reply.type(PEM).send(key.pem);
+  });
+
+  scope.get(`${base}/manifest`, async (request, reply) => {
+    const view = await versionIn(api, request);
+    const manifest = await manifestOf(api.store, view);
+    if (!manifest) throw unsigned(view);
+    return reply.type(BUNDLE).send(manifest);
+  });
+  scope.get(`${base}/verification`, async (request) => api.verify(await versionIn(api, request)));
+  scope.get(`${base}/files`, async (request) => {
+    const view = await versionIn(api, request);
+    const files = await filesOf(api.store, rootOf(view));
+    return {
+      model: view.registered.name,
+      version: view.version.version,
+      files: files.map(({ name, info }) => ({ path: name, size: info.size })),
+    };
+  });
+  scope.get(`${base}/files/*`, async (request, reply) => {
+    const root = rootOf(await versionIn(api, request));
+    const path = (request.params as { '*': string })['*'];
+    if (path === '') throw new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', 'the path of a file is missing', { field: 'path' });
+    return sendArtifactFile(api.store, path === SINGLE_FILE ? root : joinArtifactPath(root, safeArtifactPath(path)), reply);
+  });
+  scope.post(`${base}/sign`, { config: { access: 'admin' } }, async (request, reply) => {
+    const view = await versionIn(api, request);
+    const written = await api.sign(view, api.metadata(request));
+    if (written.kind === 'rejected') throw rejectionToProblem(written.rejection);
+    api.sendPosition(reply, written.position);
+    const { signature } = (await versionIn(api, request)).version;
+    return { model: view.registered.name, version: view.version.version, keyId: signature?.keyId ?? null };
+  });
+}
+
+async function versionIn(api: IntegrityApi, request: FastifyRequest): Promise<VersionView> {
+  const { name, version } = request.params as { name: string; version: string };
+  const number = numberIn(version, 'version');
+  await api.upToDate(request);
+  if (!api.view.model(name)) throw new ProblemError(404, 'MR_REGISTRY_MODEL_NOT_FOUND', `there is no registered model ${name}`);
+  const found = api.view.version(name, number);
+  if (!found) throw new ProblemError(404, 'MR_REGISTRY_VERSION_NOT_FOUND', `model ${name} has no version ${number}`);
+  return found;
+}
+
+function rootOf({ registered, version }: VersionView): string {
+  if (version.artifactPath !== null) return version.artifactPath;
+  const message = `the files of version ${version.version} of ${registered.name} are at ${version.source}, outside this server's artifact store; read them there`;
+  throw new ProblemError(409, 'MR_REGISTRY_ARTIFACTS_ELSEWHERE', message);
+}
+
+function unsigned({ registered, version }: VersionView): ProblemError {
+  const { signature } = version;
+  const label = `version ${version.version} of ${registered.name}`;
+  if (signature)
+    return new ProblemError(404, 'MR_REGISTRY_MANIFEST_NOT_FOUND', `the manifest of ${label} is gone from ${signature.manifestPath}`);
+  const message = `${label} is not signed; an admin signs it with POST /api/v1/models/${encodeURIComponent(registered.name)}/versions/${version.version}/sign, where the registry has a key (MILLRACE_SIGNING_KEY)`;
+  return new ProblemError(404, 'MR_REGISTRY_VERSION_UNSIGNED', message);
+}

@@ -1,0 +1,32 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { placeOf } from '../../queries/audit.query.js';
+import type { DeliveryStatus, LineageEventsPage } from '../../queries/open-lineage.query.js';
+import { invalid, RequestFields } from './fields.js';
+
+export interface OpenLineageApi {
+  readonly page: (limit: number, pageToken: string | undefined) => Promise<LineageEventsPage>;
+  /** `undefined` when nothing is sent anywhere. */
+  readonly delivery: () => DeliveryStatus | undefined;
+  readonly upToDate: (request: FastifyRequest) => Promise<void>;
+}
+
+const DEFAULT_LIMIT = 100;
+const HIGHEST_LIMIT = 1000;
+
+/** `GET /api/v1/lineage/events`: what happened, as OpenLineage events, oldest first; `GET /api/v1/lineage/delivery`: how sending them goes. */
+export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): void {
+  scope.get('/api/v1/lineage/events', async (request) => {
+    const fields = new RequestFields(request.query, ['limit', 'pageToken', 'at-least']);
+    const limit = fields.number('limit') ?? DEFAULT_LIMIT;
+    if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}`);
+    const token = fields.text('pageToken');
+    if (token !== undefined && !placeOf(token)) throw invalid('pageToken', 'is not one this list gave');
+    await api.upToDate(request);
+    const { events, ...rest } = await api.page(limit, token);
+    return { events: events.map(({ body }) => body), ...rest };
+  });
+  scope.get('/api/v1/lineage/delivery', async () => {
+    const status = api.delivery();
+    return status ? { isOn: true, ...status } : { isOn: false };
+  });
+}

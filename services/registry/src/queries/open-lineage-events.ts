@@ -1,0 +1,272 @@
+import { createHash } from 'node:crypto';
+
+/** An accepted decision, as far as it says something of lineage. */
+export interface LineageDecision {
+  readonly time: string;
+  readonly actor: string;
+  readonly domain: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly sequence: number;
+  readonly data: unknown;
+  /** Where it is in the log. */
+  readonly position: string;
+}
+
+/** Decisions that came before on a subject; by them an event can say what its own decision does not repeat. */
+export type EarlierDecisions = (
+  domain: string,
+  subject: string,
+  before: number,
+) => readonly Pick<LineageDecision, 'type' | 'sequence' | 'data'>[];
+
+/** An event of the OpenLineage spec, with an id that is the same whenever it is made again. */
+export interface LineageEvent {
+  readonly id: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** The decisions there is something to tell of. */
+export const LINEAGE_TYPES = [
+  'RunCreated',
+  'RunUpdated',
+  'RunFinished',
+  'RunAnnotated',
+  'DatasetsLogged',
+  'VersionRegistered',
+  'AliasAssigned',
+  'TrainingSetRequested',
+  'TrainingSetBuilt',
+  'TrainingSetFailed',
+  'ResourceApplied',
+];
+
+/** Decisions that later ones on the same subject, or of a version's run, look back to. */
+export const LOOKED_BACK_TO = ['RunCreated', 'RunAnnotated', 'DatasetsLogged', 'VersionRegistered', 'TrainingSetRequested'];
+
+const PRODUCER = 'https://millrace.dev';
+const SPEC = 'https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs';
+const FACETS = 'https://openlineage.io/spec/facets';
+const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet', 'millrace.training_set'];
+const ENDS: Readonly<Record<string, string>> = { FINISHED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', RUNNING: 'RUNNING' };
+
+type Values = Readonly<Record<string, unknown>>;
+
+/**
+ * What a decision says of lineage: runs of experiments and training sets as runs, their data as inputs, versions and training sets as outputs,
+ * aliases and deployments as what they point to. A pure function of the log, so that the same event can be made again.
+ */
+export function lineageEvents(decision: LineageDecision, earlier: EarlierDecisions, namespace: string): LineageEvent[] {
+  const make = new Maker(decision, namespace);
+  const data = decision.data as Values;
+  const before = (): ReturnType<EarlierDecisions> => earlier(decision.domain, decision.subject, decision.sequence);
+  switch (decision.type) {
+    case 'RunCreated':
+      return make.run(data, 'START', { inputs: make.trainingSets([data]) });
+    case 'RunUpdated':
+      return data['status'] === 'RUNNING' ? make.runOf(before(), 'RUNNING', {}) : [];
+    case 'RunFinished': {
+      const told = before();
+      const end = ENDS[String(data['status'])] ?? 'OTHER';
+      return make.runOf(told, end, { inputs: [...make.datasets(told), ...make.trainingSets(told.map((one) => one.data as Values))] });
+    }
+    case 'DatasetsLogged':
+      return make.runOf(before(), 'RUNNING', { inputs: make.datasets([decision]) });
+    case 'RunAnnotated': {
+      const inputs = make.trainingSets([data]);
+      return inputs.length === 0 ? [] : make.runOf(before(), 'RUNNING', { inputs });
+    }
+    case 'VersionRegistered': {
+      const version = make.version(String(data['name']), Number(data['version']), data);
+      const run = typeof data['runId'] === 'string' ? earlier('tracking', `run/${data['runId']}`, Infinity) : [];
+      const told = make.runOf(run, 'OTHER', { outputs: [version] });
+      return told.length > 0 ? told : make.dataset(version);
+    }
+    case 'AliasAssigned': {
+      const registered = before().find((one) => one.type === 'VersionRegistered' && (one.data as Values)['version'] === data['version']);
+      const name = (registered?.data as Values | undefined)?.['name'];
+      return typeof name === 'string' ? make.dataset(make.alias(name, String(data['alias']), Number(data['version']))) : [];
+    }
+    case 'TrainingSetRequested':
+      return make.trainingSetRun(data, 'START', { inputs: make.sources(data) });
+    case 'TrainingSetBuilt':
+    case 'TrainingSetFailed': {
+      const requested = before().find((one) => one.type === 'TrainingSetRequested')?.data as Values | undefined;
+      if (!requested) return [];
+      const isBuilt = decision.type === 'TrainingSetBuilt';
+      return make.trainingSetRun(requested, isBuilt ? 'COMPLETE' : 'FAIL', {
+        inputs: make.sources(requested),
+        ...(isBuilt
+          ? { outputs: [make.trainingSet(String(requested['trainingSetId']), String(data['sha256']))] }
+          : { error: String(data['message']) }),
+      });
+    }
+    case 'ResourceApplied':
+      return data['kind'] === 'Deployment' ? make.deployment(String(data['name']), data['spec'] as Values) : [];
+    default:
+      return [];
+  }
+}
+
+interface Involved {
+  readonly inputs?: readonly Values[];
+  readonly outputs?: readonly Values[];
+  readonly error?: string;
+}
+
+class Maker {
+  readonly #id: string;
+
+  constructor(
+    private readonly decision: LineageDecision,
+    private readonly namespace: string,
+  ) {
+    this.#id = uuidOf(`${decision.domain} ${decision.subject} ${decision.sequence}`);
+  }
+
+  run(created: Values, eventType: string, involved: Involved): LineageEvent[] {
+    const runId = String(created['runId']);
+    if (!/^[0-9a-f]{32}$/.test(runId)) return [];
+    const run = { runId: dashed(runId), facets: { ...this.#about('RunFacet'), ...failed(involved.error) } };
+    const job = { namespace: this.namespace, name: `experiments/${String(created['experimentId'])}`, facets: jobType('EXPERIMENT') };
+    return this.#event('RunEvent', { eventType, run, job, inputs: involved.inputs ?? [], outputs: involved.outputs ?? [] });
+  }
+
+  runOf(earlier: ReturnType<EarlierDecisions>, eventType: string, involved: Involved): LineageEvent[] {
+    const created = earlier.find(({ type }) => type === 'RunCreated');
+    return created ? this.run(created.data as Values, eventType, involved) : [];
+  }
+
+  trainingSetRun(requested: Values, eventType: string, involved: Involved): LineageEvent[] {
+    const id = String(requested['trainingSetId']);
+    const run = { runId: uuidOf(`training-set ${id}`), facets: { ...this.#about('RunFacet'), ...failed(involved.error) } };
+    const job = {
+      namespace: this.namespace,
+      name: `feature-services/${String(requested['featureService'])}/training-set`,
+      facets: jobType('TRAINING_SET'),
+    };
+    return this.#event('RunEvent', { eventType, run, job, inputs: involved.inputs ?? [], outputs: involved.outputs ?? [] });
+  }
+
+  deployment(name: string, spec: Values): LineageEvent[] {
+    const model = /^models:\/([^/@]+)(?:@([^/@]+)|\/(\d+))$/.exec(String(spec['model']));
+    const inputs = model
+      ? [{ namespace: this.namespace, name: `models/${model[1]}${model[2] === undefined ? `/${model[3]}` : `@${model[2]}`}` }]
+      : [];
+    const job = {
+      namespace: this.namespace,
+      name: `deployments/${name}`,
+      facets: { ...jobType('DEPLOYMENT'), ...this.#about('JobFacet') },
+    };
+    return this.#event('JobEvent', { job, inputs, outputs: [] });
+  }
+
+  dataset(dataset: Values): LineageEvent[] {
+    return this.#event('DatasetEvent', {
+      dataset: { ...dataset, facets: { ...(dataset['facets'] as Values), ...this.#about('DatasetFacet') } },
+    });
+  }
+
+  version(name: string, version: number, { digest }: Values): Values {
+    const facets = {
+      version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: typeof digest === 'string' ? digest : String(version) }),
+    };
+    return { namespace: this.namespace, name: `models/${name}/${version}`, facets };
+  }
+
+  alias(name: string, alias: string, version: number): Values {
+    const identifiers = [{ namespace: this.namespace, name: `models/${name}/${version}`, type: 'MODEL_VERSION' }];
+    return {
+      namespace: this.namespace,
+      name: `models/${name}@${alias}`,
+      facets: { symlinks: facet('1-0-1/SymlinksDatasetFacet', { identifiers }) },
+    };
+  }
+
+  trainingSet(id: string, sha256: string): Values {
+    return {
+      namespace: this.namespace,
+      name: `training-sets/${id}`,
+      facets: sha256 === '' ? {} : { version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: sha256 }) },
+    };
+  }
+
+  /** Training sets a run names in its params or tags. */
+  trainingSets(told: readonly Values[]): Values[] {
+    const ids = told.flatMap(({ params, tags }) =>
+      TRAINING_SET_KEYS.flatMap((key) => [(params as Values | undefined)?.[key], (tags as Values | undefined)?.[key]]),
+    );
+    return [...new Set(ids.filter((id): id is string => typeof id === 'string' && id !== ''))].map((id) => this.trainingSet(id, ''));
+  }
+
+  datasets(told: readonly Pick<LineageDecision, 'type' | 'data'>[]): Values[] {
+    const inputs = told
+      .filter(({ type }) => type === 'DatasetsLogged')
+      .flatMap(({ data }) => (data as { inputs: readonly Values[] }).inputs);
+    return inputs.map(({ name, digest, sourceType, source }) => ({
+      namespace: this.namespace,
+      name: `datasets/${String(name)}`,
+      facets: {
+        version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: String(digest) }),
+        dataSource: facet('1-0-1/DatasourceDatasetFacet', { name: String(sourceType), ...uriOf(source) }),
+      },
+    }));
+  }
+
+  /** The topics a training set's features were computed from, with how far they were read. */
+  sources({ positions }: Values): Values[] {
+    return Object.entries((positions ?? {}) as Readonly<Record<string, readonly number[]>>).map(([name, offsets]) => ({
+      namespace: this.namespace,
+      name: `sources/${name}`,
+      facets: { version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: offsets.join(',') }) },
+    }));
+  }
+
+  #event(kind: 'RunEvent' | 'JobEvent' | 'DatasetEvent', body: Values): LineageEvent[] {
+    return [{ id: this.#id, body: { eventTime: this.decision.time, producer: PRODUCER, schemaURL: `${SPEC}/${kind}`, ...body } }];
+  }
+
+  /** The decision it is made of: OpenLineage's events have no id of their own. */
+  #about(base: 'RunFacet' | 'JobFacet' | 'DatasetFacet'): Values {
+    const { position, actor, subject, type } = this.decision;
+    return {
+      millrace: { _producer: PRODUCER, _schemaURL: `${SPEC}/${base}`, eventId: this.#id, position, actor, subject, decision: type },
+    };
+  }
+}
+
+function facet(schema: string, values: Values): Values {
+  const name = schema.slice(schema.indexOf('/') + 1);
+  return { _producer: PRODUCER, _schemaURL: `${FACETS}/${schema}.json#/$defs/${name}`, ...values };
+}
+
+function jobType(type: string): Values {
+  return { jobType: facet('2-0-4/JobTypeJobFacet', { processingType: 'BATCH', integration: 'MILLRACE', jobType: type }) };
+}
+
+function failed(message: string | undefined): Values {
+  return message === undefined ? {} : { errorMessage: facet('1-0-1/ErrorMessageRunFacet', { message, programmingLanguage: 'SQL' }) };
+}
+
+/** MLflow's source is a JSON text with a `url`, `uri` or `path` in it, by its type. */
+function uriOf(source: unknown): { uri?: string } {
+  try {
+    const values = JSON.parse(String(source)) as Values;
+    const uri = ['url', 'uri', 'path'].map((key) => values[key]).find((one) => typeof one === 'string');
+    return typeof uri === 'string' && /^[a-z][a-z0-9+.-]*:/i.test(uri) ? { uri } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The same text gives the same UUID (version 8 of RFC 9562: from a hash of our own). */
+export function uuidOf(text: string): string {
+  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return dashed(bytes.toString('hex'));
+}
+
+function dashed(hex: string): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
