@@ -28,4 +28,10 @@ describe('MLflow’s own client with the frameworks people use', () => {
   test('3.17.2 keeps logged models, prompts and webhooks', () => session('3.17.2', 'logged_models_session.py'), 600_000);
 
   test('3.17.2 and OpenTelemetry’s exporters keep traces', () => session('3.17.2', 'traces_session.py'), 600_000);
+
+  test(
+    '3.17.2 keeps evaluation datasets, scorers and issues, and its UI asks in GraphQL',
+    () => session('3.17.2', 'evaluation_session.py'),
+    600_000,
+  );
 });

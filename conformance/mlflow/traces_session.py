@@ -115,6 +115,8 @@ mlflow.update_assessment(first, feedback.assessment_id, mlflow.entities.Feedback
 check("an assessment is changed", mlflow.get_assessment(first, feedback.assessment_id).value is False)
 later = mlflow.override_feedback(trace_id=first, assessment_id=feedback.assessment_id, value=True, source=source)
 check("and overridden", (mlflow.get_assessment(first, feedback.assessment_id).valid, later.overrides) == (False, feedback.assessment_id))
+mlflow.delete_assessment(first, later.assessment_id)
+check("and valid again without the other", mlflow.get_assessment(first, feedback.assessment_id).valid)
 mlflow.delete_assessment(first, expectation.assessment_id)
 check("and deleted", "expected" not in [a.name for a in client.get_trace(first).info.assessments])
 
@@ -163,6 +165,40 @@ for what, wrong in [
 ]:
     answered = requests.post(f"{URI}/v1/traces", timeout=10, **wrong)
     check(f"spans {what} are refused in words ({answered.json()['message'][:60]})", answered.status_code in (400, 404))
+
+# What people look for in spans, and figures of many traces
+check("a trace is found by the text of its spans", search("trace.text LIKE '%share: 0.25%'") == [f"tr-{trace_id}"])
+check("whatever the case", search("trace.text ILIKE '%get /FLIGHTS%'") == [f"tr-{trace_id}"])
+check("the words of the format are not in it", search("trace.text LIKE '%stringValue%'") == [])
+error = refused("the text of a trace by equality", "INVALID_PARAMETER_VALUE", lambda: search("trace.text = 'x'"))
+from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricViewType  # noqa: E402
+from mlflow.tracing.client import TracingClient  # noqa: E402
+
+tracing = TracingClient(URI)
+found = tracing.calculate_trace_filter_correlation([experiment], "name = 'GET /flights'", "trace.text LIKE '%share: 0.25%'")
+check(
+    "two properties are correlated",
+    (found.filter1_count, found.filter2_count, found.joint_count, found.total_count, round(found.npmi, 9)) == (1, 1, 1, len(search()), 1.0),
+)
+
+
+def figures(view, metric, kind, at=None, **more):
+    asked = [MetricAggregation(aggregation_type=kind, **({} if at is None else {"percentile_value": at}))]
+    return tracing.store.query_trace_metrics([experiment], view, metric, asked, **more)
+
+
+counted = figures(MetricViewType.TRACES, "trace_count", AggregationType.COUNT, dimensions=["trace_status"])
+check("traces are counted by their status", sum(point.values["COUNT"] for point in counted) == len(search()))
+[latency] = figures(MetricViewType.TRACES, "latency", AggregationType.PERCENTILE, 50, filters=["trace.text LIKE '%share: 0.25%'"])
+check("their latency has percentiles", latency.values == {"P50.0": 5.0})
+spans = figures(MetricViewType.SPANS, "latency", AggregationType.MAX, dimensions=["span_name"])
+check("and that of their spans", {p.dimensions["span_name"]: p.values["MAX"] for p in spans}["SELECT"] == 2.0)
+by_day = figures(MetricViewType.TRACES, "trace_count", AggregationType.COUNT, time_interval_seconds=86400)
+check("by time too", by_day[0].dimensions["time_bucket"].endswith("T00:00:00+00:00"))
+refused("a measure nobody takes", "INVALID_PARAMETER_VALUE", lambda: figures(MetricViewType.SPANS, "total_cost", AggregationType.MAX))
+kept = requests.get(f"{URI}/ajax-api/2.0/mlflow/get-trace-artifact", params={"request_id": first}, timeout=10)
+data = mlflow.entities.TraceData.from_dict(kept.json())
+check("a trace's file is read as the client writes it", [s.to_dict() for s in data.spans] == [s.to_dict() for s in client.get_trace(first).data.spans])
 
 # Deleting
 check("a trace is deleted", client.delete_traces(experiment, trace_ids=[failed]) == 1 and failed not in search())

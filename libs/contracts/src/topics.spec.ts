@@ -15,6 +15,7 @@ millrace.tracking.metric-points 4
 millrace.tracking.model-metrics 4
 millrace.registry.webhook-deliveries 4
 millrace.tracking.traces 4
+millrace.tracking.dataset-records 4
 millrace.tracking.artifacts 4
 millrace.inference.predictions 4
 millrace.inference.labels 4

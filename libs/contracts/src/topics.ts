@@ -81,6 +81,13 @@ export const TOPICS = {
     ['TraceLogged', 'SpansLogged', 'TraceTagged', 'TraceAssessed', 'TraceLinked', 'TraceDeleted'],
     'what is told of traces: their spans, tags, assessments and ends',
   ),
+  datasetRecords: facts(
+    'tracking',
+    'dataset-records',
+    'the evaluation dataset id',
+    ['DatasetRecordsMerged', 'DatasetRecordsDeleted'],
+    'what is told of the records of evaluation datasets',
+  ),
   artifacts: facts('tracking', 'artifacts', 'the path', ['ArtifactUploaded'], 'files written to the artifact store, with their digests'),
   predictions: facts(
     'inference',

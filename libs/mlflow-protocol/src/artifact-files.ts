@@ -41,12 +41,18 @@ export async function sendArtifactFile(store: ArtifactStore, path: string, reply
   const type = CONTENT_TYPES[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream';
   // The plain name is for clients that know no other form; the encoded one is the name.
   const plain = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
+  const encoded = `; filename*=UTF-8''${encodeURIComponent(name)}`;
   return reply
     .header('content-type', type)
     .header('content-length', info.size)
-    .header('content-disposition', `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(name)}`)
+    .header('content-disposition', `attachment; filename=${quotedIfNeeded(plain)}${plain === name ? '' : encoded}`)
     .header('x-content-type-options', 'nosniff')
     .send(await store.get(path));
+}
+
+/** A parameter of a header is quoted only where it is no token: some who read it compare it letter by letter. */
+function quotedIfNeeded(name: string): string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(name) ? name : `"${name}"`;
 }
 
 function decodedSafely(text: string): string {

@@ -165,9 +165,13 @@ function missing(name: string): Error {
 function wrongValue(name: string, value: unknown, source?: string): Error {
   const written = typeof value === 'number' && source !== undefined ? numberAsWritten(name, source) : undefined;
   const type = written !== undefined && /[.eE]/.test(written) ? 'float' : typeName(value);
-  return invalid(
-    `Invalid value ${written ?? shown(value)} for parameter '${name}' supplied. Hint: Value was of type '${type}'. ${SEE_DOCS}`,
-  );
+  const refusal = (as: string) => `Invalid value ${as} for parameter '${name}' supplied`;
+  // MLflow 3 shows text in quotes and 2 does not; people and scripts look for either.
+  const said =
+    typeof value === 'string'
+      ? `${refusal(JSON.stringify(shown(value)))} (as MLflow 2 says it: ${refusal(shown(value))}).`
+      : `${refusal(written ?? shown(value))}.`;
+  return invalid(`${said} Hint: Value was of type '${type}'. ${SEE_DOCS}`);
 }
 
 /** A number the way the client wrote it: 9.0 is not 9 to who looks for the mistake. */

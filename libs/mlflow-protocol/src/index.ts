@@ -1,11 +1,13 @@
 export { safeArtifactPath, sendArtifactFile } from './artifact-files.js';
 export { proxiedArtifactPath } from './artifact-uri.js';
+export { isOldClient } from './client-line.js';
 export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';
 export { matchesNumber, matchesText, parseFilter, type Comparator, type FilterClause, type FilterValue } from './filter.js';
 export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';
 export { checkEntityName, checkLength } from './names.js';
 export { parseOrderBy, type OrderClause } from './order-by.js';
 export { cursorOf, cursorToken, offsetOf, pageAfter, pageOf, pageToken, type Cursor, type Page } from './page-token.js';
+export { pythonJson } from './python-json.js';
 export {
   registerMlflowRoutes,
   registerUnknownMlflowPaths,

@@ -16,6 +16,8 @@ export interface MlflowRoute {
   readonly path: string;
   /** The version in the path; what MLflow 3 added is partly below `3.0`. Default: `2.0`. */
   readonly api?: '2.0' | '3.0';
+  /** Of a question that is asked with POST: who may only read may ask it. Otherwise the table of `access-rules.ts` says who may call. */
+  readonly access?: 'viewer';
   readonly handle: (call: MlflowCall) => Promise<object | undefined>;
 }
 
@@ -49,6 +51,7 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
         scope.route({
           method: route.method,
           url: `${prefix}/${route.api ?? '2.0'}/mlflow/${route.path}`,
+          ...(route.access === undefined ? {} : { config: { access: route.access } }),
           handler: async (request, reply) => {
             const body = request.body as FieldValues | undefined;
             const fields =

@@ -1,17 +1,24 @@
 import { checkEvent, readEvent, type tracking } from '@millrace/contracts';
-import { canonical } from '@millrace/kernel';
+import { canonical, type AnyDecider } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as datasetRecords from './domain/evaluation-dataset/dataset-records.js';
+import { EVALUATION_DATASET, evaluationDataset } from './domain/evaluation-dataset/evaluation-dataset.decider.js';
+import type * as evaluationDatasetEvents from './domain/evaluation-dataset/evaluation-dataset.events.js';
 import { experiments, EXPERIMENTS, type Experiments } from './domain/experiments/experiments.decider.js';
 import type * as experimentEvents from './domain/experiments/experiments.events.js';
 import { fromWire, toWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
+import { ISSUE, issue } from './domain/issue/issue.decider.js';
+import type * as issueEvents from './domain/issue/issue.events.js';
 import { LOGGED_MODEL, loggedModel, type LoggedModelState } from './domain/logged-model/logged-model.decider.js';
 import type * as loggedModelEvents from './domain/logged-model/logged-model.events.js';
 import type { ModelMetricsLogged } from './domain/logged-model/model-metrics.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import type * as runEvents from './domain/run/run.events.js';
+import { SCORERS, scorers } from './domain/scorers/scorers.decider.js';
+import type * as scorersEvents from './domain/scorers/scorers.events.js';
 import type * as traceFacts from './domain/trace/trace-facts.js';
 
 /** Compiles only when each of the two can stand for the other. */
@@ -46,6 +53,17 @@ const SAME: readonly true[] = [
   true satisfies Same<tracking.LoggedModelUntagged, loggedModelEvents.LoggedModelUntagged>,
   true satisfies Same<tracking.LoggedModelParamsLogged, loggedModelEvents.LoggedModelParamsLogged>,
   true satisfies Same<tracking.ModelMetricsLogged, ModelMetricsLogged>,
+  true satisfies Same<tracking.EvaluationDatasetCreated, evaluationDatasetEvents.EvaluationDatasetCreated>,
+  true satisfies Same<tracking.EvaluationDatasetTagged, evaluationDatasetEvents.EvaluationDatasetTagged>,
+  true satisfies Same<tracking.EvaluationDatasetUntagged, evaluationDatasetEvents.EvaluationDatasetUntagged>,
+  true satisfies Same<tracking.EvaluationDatasetLinked, evaluationDatasetEvents.EvaluationDatasetLinked>,
+  true satisfies Same<tracking.EvaluationDatasetUnlinked, evaluationDatasetEvents.EvaluationDatasetUnlinked>,
+  true satisfies Same<tracking.DatasetRecordsMerged, datasetRecords.DatasetRecordsMerged>,
+  true satisfies Same<tracking.DatasetRecordsDeleted, datasetRecords.DatasetRecordsDeleted>,
+  true satisfies Same<tracking.ScorerRegistered, scorersEvents.ScorerRegistered>,
+  true satisfies Same<tracking.ScorerDeleted, scorersEvents.ScorerDeleted>,
+  true satisfies Same<tracking.IssueCreated, issueEvents.IssueCreated>,
+  true satisfies Same<tracking.IssueUpdated, issueEvents.IssueUpdated>,
 ];
 
 /** Events nobody decides. */
@@ -59,7 +77,29 @@ const FACTS = [
   'TraceAssessed',
   'TraceLinked',
   'TraceDeleted',
+  'DatasetRecordsMerged',
+  'DatasetRecordsDeleted',
 ];
+
+interface SmallAggregate {
+  readonly decider: AnyDecider;
+  readonly subject: string;
+  /** The event that begins it. */
+  readonly created: string;
+}
+
+function ofAggregate(types: readonly string[], aggregate: SmallAggregate): [string, SmallAggregate][] {
+  return types.map((type) => [type, aggregate]);
+}
+
+const SMALL_AGGREGATES: Readonly<Record<string, SmallAggregate>> = Object.fromEntries([
+  ...ofAggregate(
+    ['Created', 'Tagged', 'Untagged', 'Linked', 'Unlinked', 'Deleted'].map((what) => `EvaluationDataset${what}`),
+    { decider: evaluationDataset, subject: `${EVALUATION_DATASET}/d`, created: 'EvaluationDatasetCreated' },
+  ),
+  ...ofAggregate(['ScorerRegistered', 'ScorerDeleted'], { decider: scorers, subject: `${SCORERS}/0`, created: 'ScorerRegistered' }),
+  ...ofAggregate(['IssueCreated', 'IssueUpdated'], { decider: issue, subject: `${ISSUE}/i`, created: 'IssueCreated' }),
+]);
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/tracking');
 
@@ -105,6 +145,12 @@ describe('the tracking events and their schemas', () => {
       const at = { ...context, subject: `${LOGGED_MODEL}/m` };
       const base = (): LoggedModelState => loggedModel.evolve(loggedModel.initial(), created as never, at);
       const fold = (): LoggedModelState => loggedModel.evolve(base(), { type, data } as never, { ...at, sequence: 2 });
+      expect(canonical(fold())).toBe(canonical(fold()));
+    } else if (type in SMALL_AGGREGATES) {
+      const { decider, subject, created } = SMALL_AGGREGATES[type] as SmallAggregate;
+      const at = { ...context, subject };
+      const first = samples.find((sample) => sample.type === created);
+      const fold = (): unknown => decider.evolve(decider.evolve(decider.initial(), first, at), { type, data }, { ...at, sequence: 2 });
       expect(canonical(fold())).toBe(canonical(fold()));
     } else if (type.startsWith('Experiment')) {
       const fold = (): Experiments =>
@@ -264,8 +310,67 @@ describe('old histories fold to what they always did', () => {
     ]);
   });
 
+  test('evaluation dataset', () => {
+    const { state, digests } = foldHistory(
+      evaluationDataset,
+      'evaluation-dataset/d-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      history('evaluation-dataset'),
+    );
+    expect(state).toEqual({
+      datasetId: 'd-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      name: 'fragen ✈',
+      experimentIds: new Set(['7', '8']),
+      tags: new Map([['größe', '']]),
+      createdAt: 1,
+      updatedAt: 6,
+      createdBy: 'ann',
+      updatedBy: 'ann',
+      deleted: true,
+    });
+    expect(digests).toEqual(['5af84d2d556e', '0b146cb55e15', '5c50927f1630', 'e0c546694ccb', 'f3f819ae7f1a', '75fd1e3bf846']);
+  });
+
+  test('scorers', () => {
+    const { state, digests } = foldHistory(scorers, 'scorers/0', history('scorers'));
+    expect(state).toEqual(
+      new Map([
+        [
+          'höflich',
+          {
+            scorerId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+            versions: new Map([
+              [2, { serialized: '{"name": "höflich"}', createdAt: 2 }],
+              [3, { serialized: '{"name": "höflich"}', createdAt: 4 }],
+            ]),
+            lastVersion: 3,
+          },
+        ],
+      ]),
+    );
+    expect(digests).toEqual(['fd8e9047bbab', 'ea33cd944806', '3a4d679eb47e', 'e72603225083', '963a75e898f4', 'e72603225083']);
+  });
+
+  test('issue', () => {
+    const { state, digests } = foldHistory(issue, 'issue/iss-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f', history('issue'));
+    expect(state).toEqual({
+      issueId: 'iss-4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      experimentId: '0',
+      name: 'slower',
+      description: 'two minutes',
+      status: 'resolved',
+      severity: 'low',
+      rootCauses: ['the index is gone'],
+      categories: ['latency'],
+      sourceRunId: '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f',
+      createdBy: 'ann',
+      createdAt: 1,
+      updatedAt: 3,
+    });
+    expect(digests).toEqual(['8f92c1d4ab5d', '09e6cbf4e4b7', '7f00c20b62d9']);
+  });
+
   test('every decision is in one of them, and every one of them is folded here', () => {
-    const folded = ['experiments', 'logged-model', 'run'];
+    const folded = ['evaluation-dataset', 'experiments', 'issue', 'logged-model', 'run', 'scorers'];
     expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
     const decisions = samples.map(({ type }) => type).filter((type) => !FACTS.includes(type));
     const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);

@@ -6,6 +6,7 @@ import { LoggedModelCommands } from './commands/logged-model-commands.js';
 import type { ModelMetricsLogged } from './domain/logged-model/model-metrics.js';
 import { decodeModelMetrics, MODEL_METRICS_TABLE, modelMetricRows } from './projections/model-metrics.projection.js';
 import type { LoggedModelsView } from './queries/logged-models-view.js';
+import type { RegisteredVersionsView } from './queries/registered-versions-view.js';
 import { modelMetrics } from './queries/model-metrics.query.js';
 import { searchLoggedModels } from './queries/search-logged-models.query.js';
 import type { TrackingView } from './queries/tracking-view.js';
@@ -19,6 +20,7 @@ export async function openLoggedModels(
   domain: DomainLog,
   view: TrackingView,
   models: LoggedModelsView,
+  registered: RegisteredVersionsView,
 ): Promise<LoggedModelsApi> {
   const { topics, facts, tables, offline, clock, ids, config } = host;
   await topics.ensure(TOPICS.modelMetrics);
@@ -49,6 +51,11 @@ export async function openLoggedModels(
         experimentIds,
         found.map((model) => model.modelId),
       );
+    },
+    versionsOf: async (found) => {
+      if (found.length === 0) return new Map();
+      await registered.upToDate();
+      return new Map(found.map(({ modelId }) => [modelId, registered.ofLoggedModel(modelId)]));
     },
     logMetrics: async (runId, points, metadata) => {
       const experimentId = view.run(runId)?.experimentId ?? '';

@@ -4,6 +4,8 @@ import { migrate } from '@millrace/offline-store';
 import { commandMetadata } from '@millrace/service';
 import type { TracesApi } from './api/mlflow/traces/context.js';
 import { decodeTraceFact, traceRows, TRACES_TABLE } from './projections/traces.projection.js';
+import { countTraces } from './queries/trace-counts.query.js';
+import { traceMetrics } from './queries/trace-metrics.query.js';
 import { searchTraces, tracesById } from './queries/traces.query.js';
 import type { TrackingView } from './queries/tracking-view.js';
 import type { TrackingHost } from './tracking.runtime.js';
@@ -45,6 +47,14 @@ export async function openTraces(host: TrackingHost, view: TrackingView): Promis
     search: async (search) => {
       await table.barrier(config.queryDeadlineMs);
       return searchTraces(offline, search);
+    },
+    count: async (request) => {
+      await table.barrier(config.queryDeadlineMs);
+      return countTraces(offline, request);
+    },
+    metrics: async (request) => {
+      await table.barrier(config.queryDeadlineMs);
+      return traceMetrics(offline, request);
     },
     newId: ({ commandId }, purpose) => ids.derived(commandId, purpose),
     metadata: (request) => commandMetadata(request, clock, ids),

@@ -27,6 +27,7 @@ import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/expe
 import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
 import { fromWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
+import { EVALUATION_AGGREGATES, openEvaluation, viewEvaluation } from './evaluation.runtime.js';
 import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics, type LatestMetricsHooks } from './projections/latest-metrics.projection.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
@@ -42,6 +43,7 @@ import { pointsSince } from './queries/points-since.query.js';
 import { RunFeed } from './queries/run-feed.js';
 import { RunIndex } from './queries/run-index/run-index.js';
 import { searchRuns } from './queries/search-runs.query.js';
+import { followRegistry } from './registered-versions.runtime.js';
 import { openTraces } from './traces.runtime.js';
 import { TrackingView } from './queries/tracking-view.js';
 
@@ -87,8 +89,12 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const { topics, facts, log, offline, clock, ids, config, logger } = host;
   await topics.ensure(TOPICS.metricPoints);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel } });
+  const domain = await host.domainLogs.open({
+    domain: DOMAIN,
+    aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel, ...EVALUATION_AGGREGATES },
+  });
   const loggedModels = new LoggedModelsView(domain);
+  const evaluation = viewEvaluation(domain);
   const feed = new RunFeed((milliseconds, done) => host.scheduler.after(milliseconds, done));
   const index = new RunIndex({
     run: (runId) => (domain.replica.subject(`run/${runId}`).state as RunState) ?? undefined,
@@ -120,6 +126,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
       [{ key: data.runId, type: 'MetricPointsLogged', domain: DOMAIN, subject: `run/${data.runId}`, id, data }],
       traceparent,
     );
+  const registered = await followRegistry(host);
+  const traces = await openTraces(host, view);
   const commands = new TrackingCommands(domain, view, append, ids);
   const garbage = new GarbageCollection({
     ...{ commands, view, ids, artifacts: host.artifacts },
@@ -135,8 +143,10 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     garbage,
     artifacts: records.recording(host.artifacts),
     recorded: (root) => records.of(root),
-    loggedModels: await openLoggedModels(host, domain, view, loggedModels),
-    traces: await openTraces(host, view),
+    registered,
+    loggedModels: await openLoggedModels(host, domain, view, loggedModels, registered),
+    traces,
+    evaluation: await openEvaluation(host, domain, evaluation, (experimentId) => traces.experiment(experimentId)),
     searchRuns: async (search) => {
       if (index.isReady) return index.search(search);
       await tables.runs(config.queryDeadlineMs);

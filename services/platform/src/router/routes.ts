@@ -19,6 +19,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/ajax-api/*/mlflow-artifacts/**', 'tracking'],
   ['/model-versions/get-artifact', 'registry'],
   ['/v1/traces', 'tracking'],
+  ['/graphql', 'tracking'],
   ['/get-artifact', 'tracking'],
   ['/health', 'tracking'],
   ['/version', 'tracking'],

@@ -63,6 +63,8 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
   };
   const { run_id, artifact_uri } = run.run.info;
   await publishModel(url, mlflow, artifact_uri);
+  const made = await post('/api/3.0/mlflow/datasets/create', { name: 'cases', experiment_ids: ['0'] });
+  const { dataset_id } = (made as { dataset: { dataset_id: string } }).dataset;
   const input = { inputs: [{ name: 'input', datatype: 'FP32', shape: [1, 1], data: [1] }] };
   // The model is loaded when it is first asked for.
   await waitFor(() => post('/v2/models/poison/infer', input), { what: 'the model to be served', timeoutMs: 60_000 });
@@ -100,6 +102,10 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
     [TOPICS.metricPoints.name]: {
       ...facts('tracking', 'metric-points', 'metric_points'),
       write: (n) => mlflow('runs/log-metric', { run_id, key: 'loss', value: n, timestamp: start + n, step: n }),
+    },
+    [TOPICS.datasetRecords.name]: {
+      ...facts('tracking', 'dataset-records', 'dataset_record_facts'),
+      write: (n) => post(`/api/3.0/mlflow/datasets/${dataset_id}/records`, { records: JSON.stringify([{ inputs: { n } }]) }),
     },
     [TOPICS.predictions.name]: {
       ...facts('inference', 'predictions', 'predictions'),

@@ -1,5 +1,6 @@
 import { readEvent } from '@millrace/contracts';
 import { decodeFact, parseEventType, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
+import { spanText } from '../domain/trace/span-text.js';
 import { rootSummary, SOURCE_RUN } from '../domain/trace/trace.js';
 import type { TraceFact } from '../domain/trace/trace-facts.js';
 
@@ -41,10 +42,10 @@ function found({ type, data }: TraceFact): object[] {
     }
     case 'SpansLogged': {
       const root = data.spans.find((span) => span.parentSpanId === null);
-      const spans = { kind: 'spans' };
-      if (!root) return [spans];
+      const spans = [{ kind: 'spans' }, ...data.spans.map((span) => ({ kind: 'text', key: span.spanId, value: spanText(span) }))];
+      if (!root) return spans;
       const { requestTime: request_time, executionMs: execution_ms, state } = rootSummary(root);
-      return [spans, { kind: 'root', value: root.name, request_time, execution_ms, state }];
+      return [...spans, { kind: 'root', value: root.name, request_time, execution_ms, state }];
     }
     case 'TraceTagged':
       return [{ kind: 'tag', key: data.key, value: data.value ?? '', present: data.value !== null }];

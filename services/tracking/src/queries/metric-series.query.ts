@@ -37,6 +37,8 @@ export interface MetricSeries {
 
 interface BucketRow {
   readonly run: string;
+  /** Which of the equal parts of the axis it is. */
+  readonly bucket: string;
   readonly low: string;
   readonly high: string;
   readonly points: string;
@@ -77,8 +79,9 @@ export interface IntervalRequest {
 }
 
 /**
- * The points of several runs over one range of steps, at most `limit` of each: all of them when there are no more, else the first, the extremes and the
- * last of equal parts of the steps. Every one was logged as it is shown; none is an average. By run, then step.
+ * The points of several runs over one range of steps: all of a run that has no more than `limit`. Of the others the steps are cut in `limit` equal parts,
+ * and what any of them logged at the first step of a part, or at its own last step, is shown of all of them, as MLflow does; beside them the
+ * extremes of every four parts, so that a spike survives. Every one was logged as it is shown; none is an average. By run, then step.
  */
 export async function metricInterval(store: OfflineStore, request: IntervalRequest): Promise<RunPoint[]> {
   const { runs, key, from, to, limit } = request;
@@ -89,19 +92,54 @@ export async function metricInterval(store: OfflineStore, request: IntervalReque
   const few = runIds.filter((runId) => (counted.get(runId) ?? 0) <= limit);
   const many = runIds.filter((runId) => (counted.get(runId) ?? 0) > limit);
   const whole = few.length === 0 ? [] : await everyPoint(store, { experimentIds, runIds: few, key, from, to });
-  const buckets = Math.max(1, Math.floor(limit / 4));
-  const rows = many.length === 0 ? [] : await bucketRows(store, { experimentIds, runIds: many, key, from, to, axis: 'step', buckets });
-  const kept = rows.flatMap(({ run, numbers, first, least, most, last }) => {
-    const different = new Map((numbers === '0' ? [first, last] : [first, least, most, last]).map((row) => [row.join(' '), row]));
-    return Array.from(different.values(), (row): RunPoint => ({ runId: run, key, ...point(row) }));
-  });
+  const query = { experimentIds, runIds: many, key, from, to };
+  const rows = many.length === 0 ? [] : await bucketRows(store, { ...query, axis: 'step', buckets: limit });
+  const shared = rows.length === 0 ? [] : await everyPoint(store, { ...query, steps: sharedSteps(rows, many) });
+  const seen = new Set(shared.map(placeOf));
+  const kept = [...shared, ...extremes(rows, key).filter((extreme) => !seen.has(placeOf(extreme)))];
   const place = new Map(runIds.map((runId, index) => [runId, index]));
   return [...whole, ...kept].sort(
     (a, b) => (place.get(a.runId) ?? 0) - (place.get(b.runId) ?? 0) || a.step - b.step || a.timestamp - b.timestamp,
   );
 }
 
+/** The first step of each part of the axis and the last of each run. */
+function sharedSteps(rows: readonly BucketRow[], runIds: readonly string[]): number[] {
+  const firsts = new Map<string, number>();
+  const lasts = new Map<string, number>();
+  for (const { run, bucket, first, last } of rows) {
+    firsts.set(bucket, Math.min(firsts.get(bucket) ?? Infinity, point(first).step));
+    lasts.set(run, Math.max(lasts.get(run) ?? -Infinity, point(last).step));
+  }
+  return [...new Set([...firsts.values(), ...runIds.map((runId) => lasts.get(runId)).filter((step) => step !== undefined)])];
+}
+
+/** Of every four parts of each run the least and the greatest value, where the parts' first points do not show them. */
+function extremes(rows: readonly BucketRow[], key: string): RunPoint[] {
+  const groups = new Map<string, BucketRow[]>();
+  for (const row of rows) {
+    const group = `${row.run} ${Math.floor(Number(row.bucket) / PARTS_PER_EXTREME)}`;
+    groups.set(group, [...(groups.get(group) ?? []), row]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const numbers = group.filter((row) => row.numbers !== '0');
+    const shown = new Set(group.map(({ first }) => point(first).value));
+    const least = numbers.map(({ run, least: row }) => ({ runId: run, key, ...point(row) })).sort((a, b) => a.value - b.value)[0];
+    const most = numbers.map(({ run, most: row }) => ({ runId: run, key, ...point(row) })).sort((a, b) => b.value - a.value)[0];
+    return [least, ...(most && most.value !== least?.value ? [most] : [])].filter(
+      (extreme) => extreme !== undefined && !shown.has(extreme.value),
+    ) as RunPoint[];
+  });
+}
+
+function placeOf({ runId, step, timestamp, value }: RunPoint): string {
+  return [runId, step, timestamp, value].join(' ');
+}
+
 export type RunPoint = MetricPoint & { readonly runId: string };
+
+/** Parts of the axis of which one least and one greatest value are shown: with their first points at most half as many again. */
+const PARTS_PER_EXTREME = 4;
 
 interface PointsQuery {
   readonly experimentIds: readonly string[];
@@ -110,15 +148,28 @@ interface PointsQuery {
   readonly axis?: SeriesAxis;
   readonly from?: number | undefined;
   readonly to?: number | undefined;
+  readonly steps?: readonly number[];
 }
 
 /** `FROM … WHERE …` of the points asked for. */
-function pointsSql({ experimentIds, runIds, key, axis = 'step', from, to }: PointsQuery): { sql: string; parameters: SqlParameters } {
-  const range = [from === undefined ? '' : ` AND ${axis} >= {from:Int64}`, to === undefined ? '' : ` AND ${axis} <= {to:Int64}`].join('');
+function pointsSql({ experimentIds, runIds, key, axis = 'step', from, to, steps }: PointsQuery): {
+  sql: string;
+  parameters: SqlParameters;
+} {
+  const range = [
+    from === undefined ? '' : ` AND ${axis} >= {from:Int64}`,
+    to === undefined ? '' : ` AND ${axis} <= {to:Int64}`,
+    steps === undefined ? '' : ' AND step IN arrayMap(one -> toInt64(one), {steps:Array(String)})',
+  ].join('');
   return {
     sql: `FROM millrace.metric_points
   WHERE experiment_id IN {experimentIds:Array(String)} AND run_id IN {runIds:Array(String)} AND key = {key:String}${range}`,
-    parameters: { experimentIds, runIds, key, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) },
+    parameters: {
+      ...{ experimentIds, runIds, key },
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+      ...(steps === undefined ? {} : { steps: steps.map(String) }),
+    },
   };
 }
 
@@ -172,15 +223,15 @@ async function bucketRows(store: OfflineStore, query: PointsQuery & { axis: Seri
   const run = query.runIds.length > 1 ? 'run_id' : 'any(run_id)';
   const bucket = `least({buckets:UInt32} - 1, toUInt32(toFloat64(${axis} - {start:Int64}) * {buckets:UInt32} / {span:Float64}))`;
   return store.query<BucketRow>(
-    `SELECT run, ${axis === 'step' ? `${stepOf('first_at')} AS low, ${stepOf('last_at')} AS high` : 'low, high'}, points, numbers,
+    `SELECT run, bucket, ${axis === 'step' ? `${stepOf('first_at')} AS low, ${stepOf('last_at')} AS high` : 'low, high'}, points, numbers,
   ${['first', 'least', 'most', 'last'].map(pointAt).join(', ')}
 FROM (
-  SELECT ${run} AS run, ${axis === 'step' ? '' : 'min(timestamp) AS low, max(timestamp) AS high, '}count() AS points, countIf(NOT isNaN(value)) AS numbers,
+  SELECT ${run} AS run, ${bucket} AS bucket, ${axis === 'step' ? '' : 'min(timestamp) AS low, max(timestamp) AS high, '}count() AS points, countIf(NOT isNaN(value)) AS numbers,
     min(at) AS first_at, argMin(value, at) AS first_value, max(at) AS last_at, argMax(value, at) AS last_value,
     minIf(value, NOT isNaN(value)) AS least_value, argMinIf(at, value, NOT isNaN(value)) AS least_at,
     maxIf(value, NOT isNaN(value)) AS most_value, argMaxIf(at, value, NOT isNaN(value)) AS most_at
   FROM (SELECT run_id, step, timestamp, value, to${place}(step - {firstStep:Int64}) * {timeSpan:UInt64} + (timestamp - {firstTime:Int64}) AS at ${sql})
-  GROUP BY ${query.runIds.length > 1 ? 'run_id, ' : ''}${bucket}
+  GROUP BY ${query.runIds.length > 1 ? 'run_id, ' : ''}bucket
 )
 ORDER BY run, low`,
     {

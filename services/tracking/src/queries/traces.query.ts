@@ -1,28 +1,7 @@
 import type { OfflineStore, SqlParameters } from '@millrace/offline-store';
-import { foldTrace, TRACE_NAME, type Trace } from '../domain/trace/trace.js';
+import { foldTrace, type Trace } from '../domain/trace/trace.js';
 import type { TraceFact } from '../domain/trace/trace-facts.js';
-
-export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
-
-/** What a search may ask of a trace itself, with the column that has it. */
-export const TRACE_ATTRIBUTES = {
-  timestamp_ms: { column: 'request_time', isNumber: true },
-  execution_time_ms: { column: 'execution_ms', isNumber: true },
-  status: { column: 'state', isNumber: false },
-  trace_id: { column: 'trace_id', isNumber: false },
-  client_request_id: { column: 'client_request_id', isNumber: false },
-} as const;
-
-export type TraceAttribute = keyof typeof TRACE_ATTRIBUTES;
-
-export type TraceCriterion = {
-  readonly operator: TraceOperator;
-  readonly value: string | number | readonly string[];
-} & (
-  | { readonly on: 'attribute'; readonly key: TraceAttribute }
-  | { readonly on: 'tag' | 'metadata'; readonly key: string }
-  | { readonly on: 'name' | 'run' }
-);
+import { TRACE_ATTRIBUTES, TraceSql, type TraceAttribute, type TraceCriterion } from './trace-sql.js';
 
 export interface TraceSearch {
   readonly experimentIds: readonly string[];
@@ -68,41 +47,8 @@ export async function searchTraces(store: OfflineStore, search: TraceSearch): Pr
 }
 
 export function searchTracesSql(search: TraceSearch): { sql: string; parameters: SqlParameters } {
-  const parameters: Record<string, string | number | readonly string[]> = { experimentIds: search.experimentIds };
-  let count = 0;
-  const bind = (type: string, value: string | number | readonly string[]): string => {
-    const name = `p${count++}`;
-    parameters[name] = value;
-    return `{${name}:${type}}`;
-  };
-  const bound = (value: TraceCriterion['value'], isNumber: boolean): string => {
-    if (typeof value !== 'string' && typeof value !== 'number') return bind('Array(String)', value);
-    return isNumber ? bind('Float64', Number(value)) : bind('String', String(value));
-  };
-  /** Traces that have a pair whose last value holds. */
-  const having = (kind: string, key: string, test: string): string =>
-    `trace_id IN (SELECT trace_id FROM millrace.trace_facts
-      WHERE experiment_id IN {experimentIds:Array(String)} AND kind = '${kind}' AND key = ${bind('String', key)}
-      GROUP BY trace_id HAVING argMax(present, (_offset, _row)) AND argMax(value, (_offset, _row)) ${test})`;
-  const where = search.criteria.map((criterion) => {
-    const { operator, value } = criterion;
-    switch (criterion.on) {
-      case 'attribute': {
-        const { column, isNumber } = TRACE_ATTRIBUTES[criterion.key];
-        return `${column} ${operator} ${bound(value, isNumber)}`;
-      }
-      case 'tag':
-      case 'metadata':
-        return having(criterion.on, criterion.key, `${operator} ${bound(value, false)}`);
-      case 'name': {
-        const test = `${operator} ${bound(value, false)}`;
-        return `(${having('tag', TRACE_NAME, test)} OR (isToldByRoot AND root_name ${test}))`;
-      }
-      case 'run':
-        return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
-          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND key ${operator} ${bound(value, false)})`;
-    }
-  });
+  const traces = new TraceSql(search.experimentIds);
+  const where = traces.where(search.criteria);
   const orders = search.orders.map(({ key, ascending }) => {
     const { column } = TRACE_ATTRIBUTES[key];
     return `${key === 'execution_time_ms' ? `isNull(${column}), ` : ''}${column} ${ascending ? 'ASC' : 'DESC'}`;
@@ -110,21 +56,9 @@ export function searchTracesSql(search: TraceSearch): { sql: string; parameters:
   if (!search.orders.some(({ key }) => key === 'timestamp_ms')) orders.push('request_time DESC');
   orders.push('trace_id');
   const sql = `SELECT trace_id AS id
-FROM (
-  SELECT trace_id,
-    argMax(request_time, (kind = 'info', _offset)) AS request_time,
-    tupleElement(argMax((execution_ms,), (kind = 'info', _offset)), 1) AS execution_ms,
-    argMax(state, (kind = 'info', _offset)) AS state,
-    argMax(client_request_id, (kind = 'info', _offset)) AS client_request_id,
-    argMaxIf(value, _offset, kind = 'root') AS root_name,
-    countIf(kind = 'info') = 0 AS isToldByRoot
-  FROM millrace.trace_facts
-  WHERE experiment_id IN {experimentIds:Array(String)} AND kind IN ('info', 'root')
-    AND trace_id NOT IN (SELECT trace_id FROM millrace.trace_facts WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'deleted')
-  GROUP BY trace_id
-) AS traces
-${where.length === 0 ? '' : `WHERE ${where.join('\n  AND ')}`}
+FROM ${traces.from}
+WHERE ${where}
 ORDER BY ${orders.join(', ')}
-LIMIT ${bind('UInt64', search.limit + 1)} OFFSET ${bind('UInt64', search.offset)}`;
-  return { sql, parameters };
+LIMIT ${traces.bind('UInt64', search.limit + 1)} OFFSET ${traces.bind('UInt64', search.offset)}`;
+  return { sql, parameters: traces.parameters };
 }

@@ -1,4 +1,4 @@
-import { checkEntityName, checkLength, invalid, type Fields } from '@millrace/mlflow-protocol';
+import { checkEntityName, checkLength, invalid, isOldClient, type Fields } from '@millrace/mlflow-protocol';
 import { STAGES, type Stage } from '../../domain/model/model.events.js';
 import { LIMITS } from './limits.js';
 
@@ -15,11 +15,13 @@ export function newNameOf(fields: Fields, field = 'name'): string {
   return name;
 }
 
-/** A version comes as text. */
-export function versionOf(fields: Fields): number {
+/** A version comes as text. `userAgent`: a client that looks for the words of its own line gets them. */
+export function versionOf(fields: Fields, userAgent = ''): number {
   const value = fields.values['version'];
   const text = typeof value === 'number' ? String(value) : fields.requiredString('version');
-  if (!/^\d{1,15}$/.test(text)) throw invalid(`Model version must be an integer, got '${text}'`);
+  if (!/^\d{1,15}$/.test(text)) {
+    throw invalid(`${isOldClient(userAgent) ? 'Model version' : "Parameter 'version'"} must be an integer, got '${text}'.`);
+  }
   return Number(text);
 }
 

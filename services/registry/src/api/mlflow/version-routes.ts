@@ -1,4 +1,4 @@
-import { cursorOf, invalid, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { cursorOf, invalid, pageAfter, type Fields, type MlflowCall, type MlflowRoute } from '@millrace/mlflow-protocol';
 import { isLoggedModelId } from '../../commands/run-artifacts.js';
 import type { ModelCommand } from '../../domain/model/model.decider.js';
 import type { VersionView } from '../../queries/registry-view.js';
@@ -20,8 +20,8 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
     if (!found) throw versionNotFound(name, version);
     return found;
   };
-  const read = async (fields: Fields): Promise<VersionView> => {
-    const [name, version] = [nameOf(fields), versionOf(fields)];
+  const read = async ({ fields, request }: MlflowCall): Promise<VersionView> => {
+    const [name, version] = [nameOf(fields), versionOf(fields, request.headers['user-agent'])];
     await view.upToDate();
     return shown(name, version);
   };
@@ -34,7 +34,7 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
     method,
     path,
     handle: async ({ fields, request, reply }) => {
-      const [name, version] = [nameOf(fields), versionOf(fields)];
+      const [name, version] = [nameOf(fields), versionOf(fields, request.headers['user-agent'])];
       const written = await commands.version(name, parse(fields, version), api.metadata(request));
       // The decider knows the model by its id only; the client is told the name it used.
       if (written.kind === 'rejected' && written.rejection.code === 'MR_REGISTRY_VERSION_NOT_FOUND') throw versionNotFound(name, version);
@@ -59,11 +59,11 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
         return { model_version: versionJson(shown(name, value.version)) };
       },
     },
-    { method: 'GET', path: 'model-versions/get', handle: async ({ fields }) => ({ model_version: versionJson(await read(fields)) }) },
+    { method: 'GET', path: 'model-versions/get', handle: async (call) => ({ model_version: versionJson(await read(call)) }) },
     {
       method: 'GET',
       path: 'model-versions/get-download-uri',
-      handle: async ({ fields }) => ({ artifact_uri: downloadUriOf(view, await read(fields)) }),
+      handle: async (call) => ({ artifact_uri: downloadUriOf(view, await read(call)) }),
     },
     {
       method: 'GET',

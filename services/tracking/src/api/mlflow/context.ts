@@ -14,7 +14,9 @@ import type { FoundRun, RunSearch } from '../../queries/search-runs.query.js';
 import type { IntervalRequest, MetricSeries, RunPoint, SeriesRequest } from '../../queries/metric-series.query.js';
 import type { PlacedPoint, PointsSince } from '../../queries/points-since.query.js';
 import type { RunFeed } from '../../queries/run-feed.js';
+import type { RegisteredVersionsView } from '../../queries/registered-versions-view.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import type { EvaluationApi } from './evaluation/context.js';
 import type { LoggedModelsApi } from './models/context.js';
 import type { TracesApi } from './traces/context.js';
 
@@ -28,8 +30,11 @@ export interface TrackingApi {
   readonly view: TrackingView;
   readonly garbage: GarbageCollection;
   readonly artifacts: ArtifactStore;
+  /** What the registry holds of runs and logged models. */
+  readonly registered: RegisteredVersionsView;
   readonly loggedModels: LoggedModelsApi;
   readonly traces: TracesApi;
+  readonly evaluation: EvaluationApi;
   /** What was recorded of the files below a path when they were uploaded. */
   recorded(root: string): Promise<RecordedFile[]>;
   /** These answer from a projection that has passed all that was acknowledged before the call. */

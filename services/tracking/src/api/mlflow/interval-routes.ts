@@ -1,6 +1,5 @@
-import { invalid, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { invalid, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { TrackingApi } from './context.js';
-import { maxResultsOf } from './fields.js';
 import { runNotFound } from './errors.js';
 import { metricJson } from './wire.js';
 
@@ -15,10 +14,10 @@ export function intervalRoutes(api: TrackingApi): MlflowRoute[] {
       method: 'GET',
       path: 'metrics/get-history-bulk-interval',
       handle: async ({ fields }) => {
-        const [ids, key] = [[...new Set(fields.strings('run_ids'))], fields.requiredString('metric_key')];
+        const ids = [...new Set(fields.strings('run_ids'))];
         const [from, to] = [fields.integer('start_step'), fields.integer('end_step')];
-        const limit = maxResultsOf(fields, DEFAULT_POINTS, MOST_POINTS);
         if (ids.length === 0) throw fields.missing('run_ids');
+        const [limit, key] = [limitOf(fields), fields.requiredString('metric_key')];
         if (ids.length > MOST_RUNS) {
           throw invalid(`GetMetricHistoryBulkInterval request must specify at most ${MOST_RUNS} run_ids. Received ${ids.length} run_ids.`);
         }
@@ -39,4 +38,12 @@ export function intervalRoutes(api: TrackingApi): MlflowRoute[] {
       },
     },
   ];
+}
+
+function limitOf(fields: Fields): number {
+  const limit = fields.integer('max_results') ?? DEFAULT_POINTS;
+  if (limit < 1 || limit > MOST_POINTS) {
+    throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied: max_results must be between 1 and ${MOST_POINTS}.`);
+  }
+  return limit;
 }

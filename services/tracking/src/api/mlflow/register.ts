@@ -3,14 +3,20 @@ import type { FastifyInstance } from 'fastify';
 import { registerArtifactProxy, runArtifactRoutes } from './artifact-routes.js';
 import type { TrackingApi } from './context.js';
 import { importRoutes } from './import-routes.js';
+import { datasetRoutes } from './evaluation/dataset-routes.js';
+import { issueRoutes } from './evaluation/issue-routes.js';
+import { scorerRoutes } from './evaluation/scorer-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
 import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
+import { registerLoggedModelFiles } from './models/logged-model-files.js';
 import { loggedModelRoutes } from './models/logged-model-routes.js';
+import { registerGraphql } from '../graphql/graphql-routes.js';
 import { registerOtlp } from '../otlp/otlp-routes.js';
 import { promptlabRoutes } from './promptlab-routes.js';
 import { serverInfoRoutes } from './server-info-routes.js';
 import { assessmentRoutes } from './traces/assessment-routes.js';
+import { traceAnalysisRoutes } from './traces/trace-analysis-routes.js';
 import { traceRoutes } from './traces/trace-routes.js';
 import { mlflowVersionFor } from './version.js';
 import { runRoutes } from './run-routes.js';
@@ -30,14 +36,21 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...loggedModelRoutes(api.loggedModels),
     ...serverInfoRoutes(),
     ...traceRoutes(api.traces),
+    ...traceAnalysisRoutes(api.traces),
     ...assessmentRoutes(api.traces),
+    ...datasetRoutes(api.evaluation),
+    ...scorerRoutes(api.evaluation),
+    ...issueRoutes(api.evaluation),
   ];
 }
 
 /** Registers the MLflow endpoints on Fastify itself: they are hot, and speak MLflow's errors. */
 export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): void {
-  registerMlflowRoutes(server, trackingRoutes(api), { onDefect: (error, request) => api.onDefect(error, request) });
+  const routes = trackingRoutes(api);
+  registerMlflowRoutes(server, routes, { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
+  registerLoggedModelFiles(server, api);
+  registerGraphql(server, api, routes);
   registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);
   server.get('/health', (_request, reply) => reply.type('text/plain').send('OK'));

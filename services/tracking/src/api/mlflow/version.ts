@@ -1,3 +1,5 @@
+import { isOldClient } from '@millrace/mlflow-protocol';
+
 /** The MLflow versions whose REST API this is: what clients of each line expect a server they know to be. */
 const OLD_LINE = '2.9.2';
 const NEW_LINE = '3.17.2';
@@ -7,5 +9,5 @@ const NEW_LINE = '3.17.2';
  * version it was made for.
  */
 export function mlflowVersionFor(userAgent: string | undefined): string {
-  return userAgent !== undefined && /^mlflow-python-client\/[0-2]\./.test(userAgent) ? OLD_LINE : NEW_LINE;
+  return isOldClient(userAgent) ? OLD_LINE : NEW_LINE;
 }

@@ -37,7 +37,7 @@ export function textOf(value: OtlpValue | undefined): string | undefined {
   return plain === undefined || typeof plain === 'string' ? plain : JSON.stringify(plain);
 }
 
-function plainOf(value: OtlpValue | undefined): unknown {
+export function plainOf(value: OtlpValue | undefined): unknown {
   if (!value) return undefined;
   const { stringValue, boolValue, intValue, doubleValue, bytesValue, arrayValue, kvlistValue } = value;
   if (arrayValue) return (arrayValue.values ?? []).map((item) => plainOf(item) ?? null);

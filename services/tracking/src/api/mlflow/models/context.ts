@@ -6,6 +6,7 @@ import type { LoggedModel } from '../../../domain/logged-model/logged-model.deci
 import type { ModelPoint } from '../../../domain/logged-model/model-metrics.js';
 import type { LoggedModelsView } from '../../../queries/logged-models-view.js';
 import type { ModelMetric } from '../../../queries/model-metrics.query.js';
+import type { NamedVersion } from '../../../queries/registered-versions-view.js';
 import type { LoggedModelSearch } from '../../../queries/search-logged-models.query.js';
 
 /** What the endpoints of logged models are made of. */
@@ -13,9 +14,11 @@ export interface LoggedModelsApi {
   readonly commands: LoggedModelCommands;
   readonly view: LoggedModelsView;
   readonly artifacts: ArtifactStore;
-  /** Both answer from a projection that has passed all that was acknowledged before the call. */
+  /** All three answer from a projection that has passed all that was acknowledged before the call. */
   search(search: LoggedModelSearch): Promise<LoggedModel[]>;
   metricsOf(models: readonly LoggedModel[]): Promise<Map<string, ModelMetric[]>>;
+  /** Versions of registered models that were made of these, by model id. */
+  versionsOf(models: readonly LoggedModel[]): Promise<ReadonlyMap<string, readonly NamedVersion[]>>;
   /** Appends what a run measured of logged models, by model id; resolves when it is durable. */
   logMetrics(runId: string, points: ReadonlyMap<string, readonly ModelPoint[]>, metadata: CommandMetadata): Promise<readonly Position[]>;
   metadata(request: FastifyRequest): CommandMetadata;

@@ -44,13 +44,10 @@ const OUTCOMES: Readonly<Record<string, LoggedModelOutcome>> = {
 /** Logged models, as clients from MLflow 3.0 on keep every model they log. */
 export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
   const { view, commands } = api;
-  const existing = async (modelId: string, includeDeleted = false): Promise<LoggedModel> => {
-    await view.upToDate();
-    const model = includeDeleted ? view.anyModel(modelId) : view.model(modelId);
-    if (!model) throw notFound(modelId);
-    return model;
+  const shown = async (model: LoggedModel) => {
+    const [metrics, versions] = await Promise.all([api.metricsOf([model]), api.versionsOf([model])]);
+    return loggedModelJson(model, metrics.get(model.modelId), versions.get(model.modelId));
   };
-  const shown = async (model: LoggedModel) => loggedModelJson(model, (await api.metricsOf([model])).get(model.modelId));
   /** An endpoint that gives one command about one model. */
   const change = (
     method: 'POST' | 'PATCH' | 'DELETE',
@@ -63,7 +60,7 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
     handle: async ({ fields, request, reply }) => {
       const modelId = modelIdOf(request);
       api.sendPosition(reply, writtenOf(await commands.change(modelId, parse(fields, request), api.metadata(request))).positions);
-      return isShown ? { model: await shown(await existing(modelId)) } : undefined;
+      return isShown ? { model: await shown(await existingLoggedModel(api, request)) } : undefined;
     },
   });
   return [
@@ -98,9 +95,9 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
         const limit = maxResultsOf(fields, LIMITS.modelsByDefault, LIMITS.modelsPerPage);
         const offset = offsetOf(fields.string('page_token'));
         const page = pageOf(await api.search(loggedModelSearchOf(fields)), offset, limit);
-        const metrics = await api.metricsOf(page.items);
+        const [metrics, versions] = await Promise.all([api.metricsOf(page.items), api.versionsOf(page.items)]);
         return {
-          models: page.items.map((model) => loggedModelJson(model, metrics.get(model.modelId))),
+          models: page.items.map((model) => loggedModelJson(model, metrics.get(model.modelId), versions.get(model.modelId))),
           ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
         };
       },
@@ -109,7 +106,7 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
       method: 'GET',
       path: 'logged-models/:modelId',
       handle: async ({ fields, request }) => ({
-        model: await shown(await existing(modelIdOf(request), fields.boolean('allow_deleted'))),
+        model: await shown(await existingLoggedModel(api, request, fields.boolean('allow_deleted'))),
       }),
     },
     change('PATCH', 'logged-models/:modelId', (fields) => ({ type: 'FinalizeLoggedModel', status: outcomeOf(fields) }), true),
@@ -130,7 +127,7 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
       method: 'GET',
       path: 'logged-models/:modelId/artifacts/directories',
       handle: async ({ fields, request }) => {
-        const model = await existing(modelIdOf(request));
+        const model = await existingLoggedModel(api, request);
         const root = proxiedArtifactPath(model.artifactUri);
         if (root === undefined) {
           throw invalid(
@@ -143,6 +140,19 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
       },
     },
   ];
+}
+
+/** The model a path names. */
+export async function existingLoggedModel(
+  { view }: Pick<LoggedModelsApi, 'view'>,
+  request: FastifyRequest,
+  includeDeleted = false,
+): Promise<LoggedModel> {
+  const modelId = modelIdOf(request);
+  await view.upToDate();
+  const model = includeDeleted ? view.anyModel(modelId) : view.model(modelId);
+  if (!model) throw notFound(modelId);
+  return model;
 }
 
 function modelIdOf(request: FastifyRequest): string {

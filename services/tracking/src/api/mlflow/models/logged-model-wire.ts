@@ -1,7 +1,11 @@
-import { jsonDouble } from '@millrace/mlflow-protocol';
+import { jsonDouble, pythonJson } from '@millrace/mlflow-protocol';
 import type { LoggedModel } from '../../../domain/logged-model/logged-model.decider.js';
 import type { LoggedModelStatus } from '../../../domain/logged-model/logged-model.events.js';
 import type { ModelMetric } from '../../../queries/model-metrics.query.js';
+import type { NamedVersion } from '../../../queries/registered-versions-view.js';
+
+/** Where MLflow says which registered versions were made of a model. */
+const VERSIONS_TAG = 'mlflow.modelVersions';
 
 const STATUSES: Readonly<Record<LoggedModelStatus, string>> = {
   PENDING: 'LOGGED_MODEL_PENDING',
@@ -9,7 +13,11 @@ const STATUSES: Readonly<Record<LoggedModelStatus, string>> = {
   FAILED: 'LOGGED_MODEL_UPLOAD_FAILED',
 };
 
-export function loggedModelJson(model: LoggedModel, metrics: readonly ModelMetric[] = []): object {
+export function loggedModelJson(model: LoggedModel, metrics: readonly ModelMetric[] = [], versions: readonly NamedVersion[] = []): object {
+  const tags =
+    versions.length === 0
+      ? model.tags
+      : new Map([...model.tags, [VERSIONS_TAG, pythonJson(versions.map(({ name, version }) => ({ name, version })))]]);
   return {
     info: {
       model_id: model.modelId,
@@ -21,7 +29,7 @@ export function loggedModelJson(model: LoggedModel, metrics: readonly ModelMetri
       status: STATUSES[model.status],
       ...(model.modelType === null ? {} : { model_type: model.modelType }),
       ...(model.sourceRunId === null ? {} : { source_run_id: model.sourceRunId }),
-      tags: pairs(model.tags),
+      tags: pairs(tags),
     },
     data: { params: pairs(model.params), metrics: metrics.map(metricJson) },
   };

@@ -1,4 +1,4 @@
-import { invalid, MlflowError, type FieldValues, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { invalid, MlflowError, pythonJson, type FieldValues, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Trace } from '../../../domain/trace/trace.js';
 import type { TracesApi } from './context.js';
@@ -80,12 +80,22 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
       path: 'traces/:traceId/assessments/:assessmentId',
       api: '3.0',
       handle: async ({ request }) => {
-        const { trace, id } = await existing(request);
+        const { trace, id, assessment } = await existing(request);
         await record(trace, id, null, request);
+        await reinstate(trace, id, assessment['overrides'], request);
         return undefined;
       },
     },
   ];
+
+  /** What an assessment has overridden is valid again when that is gone, unless another one overrides it too. */
+  async function reinstate({ assessments, ...trace }: Trace, id: string, overridden: unknown, request: FastifyRequest): Promise<void> {
+    const text = typeof overridden === 'string' ? assessments.get(overridden) : undefined;
+    if (text === undefined) return;
+    const others = [...assessments].filter(([other]) => other !== id).map(([, other]) => JSON.parse(other) as FieldValues);
+    if (others.some((other) => other['overrides'] === overridden)) return;
+    await record({ assessments, ...trace }, overridden as string, { ...(JSON.parse(text) as object), valid: true }, request);
+  }
 
   /** The one that is overridden stays, and is not valid any more. */
   async function overrule(trace: Trace, overridden: unknown, request: FastifyRequest): Promise<void> {
@@ -97,9 +107,16 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
 function assessmentOf(fields: Fields, isNew = true): FieldValues {
   const assessment = fields.message('assessment');
   if (!assessment) throw fields.missing('assessment');
-  if (!isNew) return assessment.values;
+  if (!isNew) return serialized(assessment.values);
   assessment.requiredString('assessment_name');
   const kinds = ['feedback', 'expectation', 'issue'].filter((kind) => assessment.has(kind));
   if (kinds.length !== 1) throw invalid(`An assessment is one of feedback, expectation and issue; this has ${kinds.length} of them.`);
-  return assessment.values;
+  return serialized(assessment.values);
+}
+
+/** What is expected is kept as text when it is more than one value, as MLflow's clients write and read it. */
+function serialized(assessment: FieldValues): FieldValues {
+  const { value } = (assessment['expectation'] ?? {}) as { value?: unknown };
+  if (typeof value !== 'object' || value === null) return assessment;
+  return { ...assessment, expectation: { serialized_value: { value: pythonJson(value), serialization_format: 'JSON_FORMAT' } } };
 }

@@ -3,6 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import type { Experiment } from '../../../domain/experiments/experiments.decider.js';
 import type { Trace } from '../../../domain/trace/trace.js';
 import type { TraceFact } from '../../../domain/trace/trace-facts.js';
+import type { TraceCounts, TraceCountsRequest } from '../../../queries/trace-counts.query.js';
+import type { TraceMetricRow, TraceMetricsRequest } from '../../../queries/trace-metrics.query.js';
 import type { TraceSearch } from '../../../queries/traces.query.js';
 
 /** What the endpoints of traces are made of. */
@@ -11,9 +13,11 @@ export interface TracesApi {
   experiment(experimentId: string): Promise<Experiment>;
   /** Resolves when the facts are durable. */
   append(facts: readonly TraceFact[], traceparent: string | undefined): Promise<void>;
-  /** All three answer from a projection that has passed all that was acknowledged before the call. */
+  /** These answer from a projection that has passed all that was acknowledged before the call. */
   traces(traceIds: readonly string[], withSpans: boolean): Promise<Trace[]>;
   search(search: TraceSearch): Promise<string[]>;
+  count(request: TraceCountsRequest): Promise<TraceCounts>;
+  metrics(request: TraceMetricsRequest): Promise<TraceMetricRow[]>;
   newId(metadata: CommandMetadata, purpose: string): string;
   metadata(request: FastifyRequest): CommandMetadata;
   onDefect(error: unknown, request: FastifyRequest): void;

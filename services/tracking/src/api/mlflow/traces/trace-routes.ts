@@ -5,6 +5,7 @@ import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain
 import { maxResultsOf } from '../fields.js';
 import type { TracesApi } from './context.js';
 import { traceCriteriaOf, traceOrdersOf } from './trace-search.js';
+import { traceFileJson } from './span-wire.js';
 import { traceInfoJson, traceInfoV2Json, traceJson } from './trace-wire.js';
 
 const LIMITS = {
@@ -88,6 +89,7 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
       method: 'POST',
       path: 'traces/batchGetInfos',
       api: '3.0',
+      access: 'viewer',
       handle: async ({ fields }) => ({ trace_infos: (await api.traces(traceIdsOf(fields), false)).map(traceInfoJson) }),
     },
     {
@@ -164,6 +166,16 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
         return undefined;
       },
     }),
+    {
+      method: 'GET',
+      path: 'get-trace-artifact',
+      handle: async ({ fields, reply }) => {
+        if (fields.string('path')) throw new MlflowError('NOT_IMPLEMENTED', 'Attachments of traces are not kept by this server.');
+        const { spans } = await existing(fields.requiredString('request_id'), true);
+        void reply.header('content-disposition', 'attachment; filename=traces.json');
+        return traceFileJson(spans.values());
+      },
+    },
     ...olderRoutes(api, existing, find),
   ];
 }

@@ -1,5 +1,6 @@
 import { invalid, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
-import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion, type TraceSearch } from '../../../queries/traces.query.js';
+import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion } from '../../../queries/trace-sql.js';
+import type { TraceSearch } from '../../../queries/traces.query.js';
 
 /** What clients call the attributes. */
 const ALIASES: Readonly<Record<string, TraceAttribute>> = {
@@ -53,11 +54,20 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCri
   if (!isAttribute(entity)) {
     throw invalid(`Invalid entity type '${entity}': traces are searched by attributes, tags and metadata here, not by ${entity}.`);
   }
+  const pair = entity === null ? null : /^(tags?|metadata)\.(.+)$/s.exec(key);
+  if (pair) return { on: pair[1] === 'metadata' ? 'metadata' : 'tag', key: pair[2] as string, ...text() };
+  if (key === 'text') {
+    if (comparator !== 'LIKE' && comparator !== 'ILIKE')
+      throw invalid(`The text of a trace is searched with LIKE or ILIKE, not with ${comparator}.`);
+    return { on: 'text', ...text() };
+  }
   if (key === 'name') return { on: 'name', ...text() };
   if (key === 'run_id') return { on: 'run', ...text() };
   const attribute = Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
   if (!attribute)
-    throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(ALIASES), 'name', 'run_id'].join(', ')}'`);
+    throw invalid(
+      `Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(ALIASES), 'name', 'run_id', 'text'].join(', ')}'`,
+    );
   if (!TRACE_ATTRIBUTES[attribute].isNumber) return { on: 'attribute', key: attribute, ...text() };
   if (!NUMERIC.includes(comparator)) throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${NUMERIC.join(', ')}.`);
   if (value.kind !== 'number') throw invalid(`Expected a number to compare ${key} with.`);

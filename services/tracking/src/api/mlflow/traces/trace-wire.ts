@@ -1,4 +1,5 @@
 import type { Trace } from '../../../domain/trace/trace.js';
+import { spanJson } from './span-wire.js';
 
 /** A trace's account as MLflow 3 has it. */
 export function traceInfoJson(trace: Trace): object {
@@ -19,7 +20,7 @@ export function traceInfoJson(trace: Trace): object {
 
 /** The same with its spans, each in the JSON of OpenTelemetry's protocol buffers. */
 export function traceJson(trace: Trace): object {
-  return { trace_info: traceInfoJson(trace), spans: [...trace.spans.values()].map(({ span }) => JSON.parse(span) as object) };
+  return { trace_info: traceInfoJson(trace), spans: Array.from(trace.spans.values(), spanJson) };
 }
 
 /** A trace's account as MLflow 2 has it. */

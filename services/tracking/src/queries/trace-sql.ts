@@ -1,0 +1,108 @@
+import type { SqlParameters } from '@millrace/offline-store';
+import { TRACE_NAME } from '../domain/trace/trace.js';
+
+export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
+
+/** What a search may ask of a trace itself, with the column that has it. */
+export const TRACE_ATTRIBUTES = {
+  timestamp_ms: { column: 'request_time', isNumber: true },
+  execution_time_ms: { column: 'execution_ms', isNumber: true },
+  status: { column: 'state', isNumber: false },
+  trace_id: { column: 'trace_id', isNumber: false },
+  client_request_id: { column: 'client_request_id', isNumber: false },
+} as const;
+
+export type TraceAttribute = keyof typeof TRACE_ATTRIBUTES;
+
+export type TraceCriterion = {
+  readonly operator: TraceOperator;
+  readonly value: string | number | readonly string[];
+} & (
+  | { readonly on: 'attribute'; readonly key: TraceAttribute }
+  | { readonly on: 'tag' | 'metadata'; readonly key: string }
+  | { readonly on: 'name' | 'run' | 'text' }
+);
+
+type Value = string | number | readonly string[];
+
+/** The traces of some experiments as SQL, with what is asked of them; values are bound, never written into the text. */
+export class TraceSql {
+  readonly #parameters: Record<string, Value>;
+  #count = 0;
+
+  constructor(experimentIds: readonly string[]) {
+    this.#parameters = { experimentIds };
+  }
+
+  get parameters(): SqlParameters {
+    return this.#parameters;
+  }
+
+  bind(type: string, value: Value): string {
+    const name = `p${this.#count++}`;
+    this.#parameters[name] = value;
+    return `{${name}:${type}}`;
+  }
+
+  /** A row for each trace that is there, as its client or else its root span tells of it. */
+  get from(): string {
+    return `(
+  SELECT trace_id,
+    argMax(request_time, (kind = 'info', _offset)) AS request_time,
+    tupleElement(argMax((execution_ms,), (kind = 'info', _offset)), 1) AS execution_ms,
+    argMax(state, (kind = 'info', _offset)) AS state,
+    argMax(client_request_id, (kind = 'info', _offset)) AS client_request_id,
+    argMaxIf(value, _offset, kind = 'root') AS root_name,
+    countIf(kind = 'info') = 0 AS isToldByRoot
+  FROM millrace.trace_facts
+  WHERE experiment_id IN {experimentIds:Array(String)} AND kind IN ('info', 'root')
+    AND trace_id NOT IN (SELECT trace_id FROM millrace.trace_facts WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'deleted')
+  GROUP BY trace_id
+) AS traces`;
+  }
+
+  /** What has to hold of a row of {@link from}. */
+  where(criteria: readonly TraceCriterion[]): string {
+    return criteria.length === 0 ? 'true' : criteria.map((criterion) => `(${this.#test(criterion)})`).join('\n  AND ');
+  }
+
+  /** Last values of a pair, by trace. */
+  pairs(kind: 'tag' | 'metadata', key: string): string {
+    return `SELECT trace_id, argMax(value, (_offset, _row)) AS value FROM millrace.trace_facts
+      WHERE experiment_id IN {experimentIds:Array(String)} AND kind = '${kind}' AND key = ${this.bind('String', key)}
+      GROUP BY trace_id HAVING argMax(present, (_offset, _row))`;
+  }
+
+  #test(criterion: TraceCriterion): string {
+    const { operator, value } = criterion;
+    switch (criterion.on) {
+      case 'attribute': {
+        const { column, isNumber } = TRACE_ATTRIBUTES[criterion.key];
+        return `${column} ${operator} ${this.#bound(value, isNumber)}`;
+      }
+      case 'tag':
+      case 'metadata':
+        return this.#having(criterion.on, criterion.key, `${operator} ${this.#bound(value, false)}`);
+      case 'name': {
+        const test = `${operator} ${this.#bound(value, false)}`;
+        return `${this.#having('tag', TRACE_NAME, test)} OR (isToldByRoot AND root_name ${test})`;
+      }
+      case 'run':
+        return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
+          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND key ${operator} ${this.#bound(value, false)})`;
+      case 'text':
+        return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
+          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'text' AND value ${operator} ${this.#bound(value, false)})`;
+    }
+  }
+
+  /** Traces that have a pair whose last value holds. */
+  #having(kind: 'tag' | 'metadata', key: string, test: string): string {
+    return `trace_id IN (SELECT trace_id FROM (${this.pairs(kind, key)}) WHERE value ${test})`;
+  }
+
+  #bound(value: TraceCriterion['value'], isNumber: boolean): string {
+    if (typeof value !== 'string' && typeof value !== 'number') return this.bind('Array(String)', value);
+    return isNumber ? this.bind('Float64', Number(value)) : this.bind('String', String(value));
+  }
+}
