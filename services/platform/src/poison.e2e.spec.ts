@@ -42,7 +42,11 @@ beforeAll(async () => {
     startRedis(),
     tempDir('poison'),
   ]);
-  topology = await distributedTopology({ directory: join(temp.path, 'platform'), kafkaBrokers: kafka.brokers, redisUrl: redis.url });
+  topology = await distributedTopology({
+    ...{ directory: join(temp.path, 'platform'), kafkaBrokers: kafka.brokers, redisUrl: redis.url },
+    // Webhooks are told of what is decided, and their receiver is this machine.
+    env: { MILLRACE_REGISTRY_WEBHOOK_PRIVATE: 'true' },
+  });
   await topology.start();
   log = await KafkaEventLog.connect({ brokers: [kafka.brokers], clientId: 'poison-test' });
   store = await openOfflineStore({ url: topology.clickhouseUrl });

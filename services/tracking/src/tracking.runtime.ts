@@ -241,7 +241,8 @@ async function projectTables(host: TrackingHost, domain: DomainLog, metrics: Lat
   );
   // Not shared: a reader of the table has to know when it holds what the log holds, and some records leave no row in it. That several
   // processes write the same states does no harm.
-  const into = { table: RUN_STATES_TABLE, maxAgeMs: GATHER_MS, maxBytes: MOST_STATE_BYTES };
+  // The projections of all decisions and of all points put aside what cannot be read; one letter of it is enough.
+  const into = { table: RUN_STATES_TABLE, writesDeadLetters: false, maxAgeMs: GATHER_MS, maxBytes: MOST_STATE_BYTES };
   const ofDecisions = await tables.add({ name: 'tracking.run-states', topic: TOPIC, ...into, ...states.decisions });
   const ofPoints = await tables.add({ name: 'tracking.run-metrics', topic: METRIC_POINTS, ...into, ...states.metricPoints });
   const metricPoints = await tables.add({

@@ -63,6 +63,15 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
   };
   const { run_id, artifact_uri } = run.run.info;
   await publishModel(url, mlflow, artifact_uri);
+  // Its receiver is an endpoint that answers 200 to any body.
+  const hook = {
+    name: 'poison',
+    url: `${url}/api/2.0/mlflow/experiments/search`,
+    events: [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }],
+  };
+  await mlflow('webhooks', hook);
+  const logged = await mlflow('logged-models', { experiment_id: '0', name: 'poison' });
+  const { model_id } = (logged as { model: { info: { model_id: string } } }).model.info;
   const made = await post('/api/3.0/mlflow/datasets/create', { name: 'cases', experiment_ids: ['0'] });
   const { dataset_id } = (made as { dataset: { dataset_id: string } }).dataset;
   const input = { inputs: [{ name: 'input', datatype: 'FP32', shape: [1, 1], data: [1] }] };
@@ -89,6 +98,11 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
           spec: { joinKeys: { probe: 'String' } },
         }),
     },
+    [TOPICS.accessDecisions.name]: {
+      ...decisions('access'),
+      owner: undefined,
+      write: (n) => post('/api/v1/access/keys', { name: `key-${n}`, role: 'viewer' }),
+    },
     [TOPICS.featuresDecisions.name]: {
       ...decisions('features'),
       write: async (n) => {
@@ -102,6 +116,24 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
     [TOPICS.metricPoints.name]: {
       ...facts('tracking', 'metric-points', 'metric_points'),
       write: (n) => mlflow('runs/log-metric', { run_id, key: 'loss', value: n, timestamp: start + n, step: n }),
+    },
+    [TOPICS.modelMetrics.name]: {
+      ...facts('tracking', 'model-metrics', 'logged_model_metrics'),
+      write: (n) => mlflow('runs/log-metric', { run_id, model_id, key: 'loss', value: n, timestamp: start + n, step: n }),
+    },
+    [TOPICS.traces.name]: {
+      ...facts('tracking', 'traces', 'trace_facts'),
+      write: (n) => post('/api/3.0/mlflow/traces', { trace: { trace_info: traceInfo(n, start) } }),
+    },
+    [TOPICS.artifacts.name]: {
+      ...facts('tracking', 'artifacts', 'artifact_uploads'),
+      // Every process that writes files or registers them shares it.
+      owner: undefined,
+      write: (n) => send(url, 'PUT', `/api/2.0/mlflow-artifacts/artifacts/poison/${n}.txt`, `file ${n}`, 'text/plain'),
+    },
+    [TOPICS.webhookDeliveries.name]: {
+      ...facts('registry', 'webhook-deliveries', 'webhook_delivery_facts'),
+      write: (n) => mlflow('registered-models/create', { name: `announced ${n}` }),
     },
     [TOPICS.datasetRecords.name]: {
       ...facts('tracking', 'dataset-records', 'dataset_record_facts'),
@@ -134,6 +166,13 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
   };
   const read = ALL_TOPICS.filter(({ name }) => !UNREAD.includes(name));
   return [...read.map(({ name, kind }) => ({ name, kind, ...(writers[name] as Omit<TopicUnderTest, 'name' | 'kind'>) })), source];
+}
+
+function traceInfo(n: number, start: number): object {
+  return {
+    ...{ trace_id: `tr-${String(n).padStart(32, '0')}`, request_time: new Date(start).toISOString(), state: 'OK' },
+    trace_location: { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: '0' } },
+  };
 }
 
 function decisions(domain: string): Pick<TopicUnderTest, 'keeper' | 'owner' | 'table'> {
