@@ -44,6 +44,9 @@ const SENDER = 'registry.webhook-sender';
 const PROMPT_TAG = 'mlflow.prompt.is_prompt';
 const LISTED_DELIVERIES = 100;
 const MOST_LISTED_DELIVERIES = 1000;
+/** Decisions gather for so long before they are looked at. */
+const LINGER_MS = 50;
+const CHECKPOINT_EVERY_MS = 1000;
 
 /** What webhooks stand on. */
 export interface WebhooksHost {
@@ -150,7 +153,7 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
 
 /** Queues deliveries for what is decided in a domain; the processes of the service share the partitions. */
 async function react(
-  { domain, view, consumers, online, ids }: WebhooksHost,
+  { domain, view, consumers, online, ids, clock }: WebhooksHost,
   log: DomainLog,
   webhooks: () => Iterable<Webhooks['byId'] extends Map<string, infer W> ? W : never>,
   append: (deliveries: readonly WebhookDeliveryQueued[]) => Promise<unknown>,
@@ -167,12 +170,17 @@ async function react(
     derivedId: (event, webhookId) => ids.derived(event, webhookId),
     append,
   });
+  const savedAt = new Map<number, number>();
   await consumers.add<LoggedDecision>({
-    ...{ name, topic, shared: true, writesDeadLetters: false, mustCatchUp: false, decode: queue.decode },
+    ...{ name, topic, shared: true, writesDeadLetters: false, mustCatchUp: false, lingerMs: LINGER_MS, decode: queue.decode },
     from: (partition) => checkpoints.next(name, topic, partition),
     handle: async (batch) => {
       const result = await queue.handle(batch);
-      if (result.kind === 'ok') await checkpoints.save(name, topic, batch.partition, batch.nextOffset);
+      // What is read again queues the same deliveries by the same ids, so the place need not be kept after every batch.
+      if (result.kind === 'ok' && clock.now() - (savedAt.get(batch.partition) ?? 0) >= CHECKPOINT_EVERY_MS) {
+        await checkpoints.save(name, topic, batch.partition, batch.nextOffset);
+        savedAt.set(batch.partition, clock.now());
+      }
       return result;
     },
   });

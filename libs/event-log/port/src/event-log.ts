@@ -66,6 +66,11 @@ export interface SubscribeOptions {
   readonly onUnreadable?: (unreadable: UnreadableRecord) => Promise<void>;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
+  /**
+   * How long a reader that is at the end may let new records gather before they are handed over, unless it is hurried: what each batch
+   * costs is then paid less often. A log whose fetches gather anyway need not heed it. Default: 0.
+   */
+  readonly lingerMs?: number;
 }
 
 export interface UnreadableRecord {
@@ -83,6 +88,8 @@ export interface Subscription {
   assigned(): readonly number[];
   /** Records between this reader and the end, over its partitions, as last seen. */
   lag(): number;
+  /** Hands over what is gathering at once: somebody waits for it. */
+  hurry(): void;
   /** Stops fetching, waits for running batches, leaves the group. */
   stop(): Promise<void>;
 }

@@ -58,6 +58,8 @@ export interface LogConsumerOptions<T> {
   readonly writesDeadLetters?: boolean;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
+  /** How long records may gather before they are handled, unless {@link LogConsumer.hurry} is called. Default: 0. */
+  readonly lingerMs?: number;
   readonly observer?: ConsumerObserver;
   readonly scheduler: Scheduler;
   readonly now: () => number;
@@ -85,7 +87,7 @@ export class LogConsumer<T> {
   }
 
   async start(): Promise<void> {
-    const { log, topic, name, shared, from, onRevoked, maxBatchRecords, maxBatchBytes } = this.#options;
+    const { log, topic, name, shared, from, onRevoked, maxBatchRecords, maxBatchBytes, lingerMs } = this.#options;
     this.#subscription = await log.subscribe({
       topic,
       from,
@@ -104,7 +106,13 @@ export class LogConsumer<T> {
       ...(onRevoked ? { onRevoked } : {}),
       ...(maxBatchRecords === undefined ? {} : { maxBatchRecords }),
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
+      ...(lingerMs === undefined ? {} : { lingerMs }),
     });
+  }
+
+  /** Somebody waits for what is on the log now. */
+  hurry(): void {
+    this.#subscription?.hurry();
   }
 
   /** Records between this reader and the end of the log. */

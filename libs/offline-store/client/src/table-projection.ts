@@ -52,6 +52,8 @@ export interface TableProjectionOptions<T> {
   readonly maxAgeMs?: number;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
+  /** How long records may gather before they are read, unless somebody waits for them. Default: 0. */
+  readonly lingerMs?: number;
   readonly observer?: ProjectionObserver;
   readonly scheduler: Scheduler;
   readonly now: () => number;
@@ -173,6 +175,7 @@ export class TableProjection<T> {
     if (!state && this.assigned().length > 0 && this.#options.shared) return this.#pollFor(position, deadlineMs);
     if (state && state.stored > position.offset) return;
     const waiting = this.#waiters.wait(position, deadlineMs);
+    this.#consumer?.hurry();
     if (state) {
       state.demanded = Math.max(state.demanded, position.offset);
       void state.cut();
@@ -197,7 +200,8 @@ export class TableProjection<T> {
   }
 
   #newConsumer(): LogConsumer<T> {
-    const { log, name, topic, shared, writesDeadLetters, decode, observer, scheduler, now, maxBatchRecords, maxBatchBytes } = this.#options;
+    const { log, name, topic, shared, writesDeadLetters, decode, observer, scheduler, now } = this.#options;
+    const { maxBatchRecords, maxBatchBytes, lingerMs } = this.#options;
     return new LogConsumer<T>({
       log,
       name,
@@ -213,6 +217,7 @@ export class TableProjection<T> {
       ...(observer ? { observer: fullObserver(observer) } : {}),
       ...(maxBatchRecords === undefined ? {} : { maxBatchRecords }),
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
+      ...(lingerMs === undefined ? {} : { lingerMs }),
     });
   }
 

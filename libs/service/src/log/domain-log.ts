@@ -67,6 +67,7 @@ export interface FollowedDomainOptions {
 export class FollowedDomain implements DomainLog {
   readonly #options: FollowedDomainOptions;
   readonly #listeners = new Set<(record: LoggedDecision) => void>();
+  #hurry: (() => void) | undefined;
 
   constructor(options: FollowedDomainOptions) {
     this.#options = options;
@@ -124,6 +125,7 @@ export class FollowedDomain implements DomainLog {
   async barrier(deadlineMs = this.#options.queryDeadlineMs): Promise<void> {
     const deadline = this.#options.now() + deadlineMs;
     const ends = await this.#options.ends.now();
+    this.#hurry?.();
     await Promise.all(
       ends.map(async (end, partition) => {
         if (end === 0) return;
@@ -137,7 +139,13 @@ export class FollowedDomain implements DomainLog {
     if (position.topic !== this.topic || position.partition >= this.replica.partitions) {
       throw new Fault('MR_POSITION_FOREIGN', `${formatPosition(position)} is not a position of ${this.topic}`, false);
     }
+    this.#hurry?.();
     await this.replica.waitFor(position, deadlineMs);
+  }
+
+  /** How to have what gathers on the log read at once. */
+  hurriedBy(hurry: () => void): void {
+    this.#hurry = hurry;
   }
 
   onAccepted(listener: (record: LoggedDecision) => void): () => void {

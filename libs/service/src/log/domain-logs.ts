@@ -68,6 +68,8 @@ export interface DomainLogsOptions {
   readonly reset: Reset;
 }
 
+const FOLLOWER_LINGER_MS = 50;
+
 /** The decisions this process folds: its own domains, with commands, and those of others, to look at. */
 export class DomainLogs {
   readonly #options: DomainLogsOptions;
@@ -149,6 +151,8 @@ export class DomainLogs {
           decode: decisionReader(domain),
           // Every process folds every decision; what cannot be read is put aside by the projection that shares the topic.
           writesDeadLetters: false,
+          // Commands wait for the owner's fold; a follower is asked now and then, and is hurried when it is.
+          lingerMs: isOwner ? 0 : FOLLOWER_LINGER_MS,
           handle: async (batch) => {
             const records = batch.items.map((item) => item.value);
             let accepted: readonly LoggedDecision[];
@@ -163,6 +167,7 @@ export class DomainLogs {
             return { kind: 'ok' };
           },
         })
+        .then((consumer) => followed.hurriedBy(() => consumer.hurry()))
         .catch((error: unknown) => {
           logger.fatal({ err: error, domain }, 'the decisions cannot be followed');
           health.fatal(name, error instanceof Error ? error.message : String(error));

@@ -78,7 +78,10 @@ export class LogConsumers {
   /** Resolves once every consumer has handled what its topic holds, also what they appended for one another meanwhile. */
   async settled(): Promise<void> {
     const lagging = () => [...this.#running.values()].some((consumer) => ((consumer as { lag(): number } | undefined)?.lag() ?? 0) > 0);
-    while (lagging()) await new Promise<void>((resolve) => void this.#options.scheduler.after(SETTLING_MS, resolve));
+    while (lagging()) {
+      for (const consumer of this.#running.values()) (consumer as { hurry(): void } | undefined)?.hurry();
+      await new Promise<void>((resolve) => void this.#options.scheduler.after(SETTLING_MS, resolve));
+    }
   }
 
   /** Stops one consumer before the process ends, e.g. because its resource was deleted; its name is free again. */

@@ -28,6 +28,8 @@ export interface RunnableProjection {
   positions(): ReadonlyMap<number, number>;
 }
 
+/** A table is read by queries that hurry it; nobody else sees it later for this. */
+const LINGER_MS = 50;
 /** How often it is looked whether a projection has come to rest. */
 const SETTLING_MS = 5;
 
@@ -61,7 +63,12 @@ export class TableProjections {
     const running = this.#running.get(options.name);
     if (running instanceof TableProjection && running.topic === options.topic && running.table === options.table)
       return running as TableProjection<T>;
-    return this.run(options.name, options.topic, (common) => new TableProjection<T>({ ...rest, ...common }), mustCatchUp);
+    return this.run(
+      options.name,
+      options.topic,
+      (common) => new TableProjection<T>({ lingerMs: LINGER_MS, ...rest, ...common }),
+      mustCatchUp,
+    );
   }
 
   /** Runs a projection made by `make`, which gets what the kit gives every projection. */

@@ -51,6 +51,9 @@ export class KafkaSubscription implements Subscription {
     return [...this.#feeds.keys()].sort((a, b) => a - b);
   }
 
+  /** A fetch of Kafka's gathers by itself and waits for nobody. */
+  hurry(): void {}
+
   lag(): number {
     let lag = 0;
     for (const feed of this.#feeds.values()) lag += feed.lag();

@@ -96,6 +96,10 @@ class LocalSubscription implements Subscription {
     this.#readers.get(partition)?.wake();
   }
 
+  hurry(): void {
+    for (const reader of this.#readers.values()) reader.hurry();
+  }
+
   assigned(): readonly number[] {
     return [...this.#readers.keys()].sort((a, b) => a - b);
   }

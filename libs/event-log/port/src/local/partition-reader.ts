@@ -39,6 +39,8 @@ export class PartitionReader {
   #stopping = false;
   #woken = false;
   #wake: (() => void) | undefined;
+  #hurried = false;
+  #endLinger: (() => void) | undefined;
   readonly #done: Promise<void>;
 
   constructor(
@@ -60,10 +62,17 @@ export class PartitionReader {
     this.#wake?.();
   }
 
+  /** Somebody waits for what is there: it is read without gathering. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#endLinger?.();
+  }
+
   /** Resolves when the running batch has settled; no batch comes after it. */
   stop(): Promise<void> {
     this.#stopping = true;
     this.wake();
+    this.hurry();
     return this.#done;
   }
 
@@ -112,11 +121,22 @@ export class PartitionReader {
     return false;
   }
 
-  /** Until woken; returns at once when woken since the last fetch began. */
+  /** Until woken, or not at all when woken since the last fetch began; then for as long as records may gather. */
   async #sleep(): Promise<void> {
-    if (this.#woken) return;
-    await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#wake = undefined;
+    if (!this.#woken) {
+      this.#hurried = false;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = undefined;
+    }
+    const { lingerMs = 0 } = this.options;
+    if (lingerMs <= 0 || this.#hurried) return;
+    let cancel: (() => void) | undefined;
+    await new Promise<void>((resolve) => {
+      this.#endLinger = resolve;
+      cancel = this.scheduler.after(lingerMs, resolve);
+    });
+    this.#endLinger = undefined;
+    cancel?.();
   }
 
   /** For `milliseconds`, or until the reader is stopped. */
