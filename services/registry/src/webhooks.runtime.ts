@@ -176,8 +176,9 @@ async function react(
     from: (partition) => checkpoints.next(name, topic, partition),
     handle: async (batch) => {
       const result = await queue.handle(batch);
-      // What is read again queues the same deliveries by the same ids, so the place need not be kept after every batch.
-      if (result.kind === 'ok' && clock.now() - (savedAt.get(batch.partition) ?? 0) >= CHECKPOINT_EVERY_MS) {
+      if (result.kind !== 'ok') return result;
+      // What is read again queues the same deliveries by the same ids, so on the way to the end not every place need be kept.
+      if (batch.nextOffset >= batch.end || clock.now() - (savedAt.get(batch.partition) ?? 0) >= CHECKPOINT_EVERY_MS) {
         await checkpoints.save(name, topic, batch.partition, batch.nextOffset);
         savedAt.set(batch.partition, clock.now());
       }
