@@ -5,6 +5,7 @@ import os
 import sys
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+# Its telemetry reaches outside, and its thread has been seen to fail a session.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["GIT_PYTHON_REFRESH"] = "quiet"
 # What a model needs installed is guessed by importing it in another process; the sessions do not ask for the guess.

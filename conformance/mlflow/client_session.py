@@ -3,7 +3,6 @@
 Run as: client_session.py <tracking uri>. Prints one line per check and fails at the first that does not hold.
 """
 
-import json
 import math
 import os
 import sys
@@ -12,38 +11,14 @@ import threading
 import time
 import uuid
 
-os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-os.environ["GIT_PYTHON_REFRESH"] = "quiet"
-# Its telemetry reaches outside, and its thread has been seen to fail the session.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+from checks import check, done, refused  # before mlflow: it sets what mlflow reads
 
 import mlflow  # noqa: E402
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType  # noqa: E402
-from mlflow.exceptions import MlflowException, RestException  # noqa: E402
 
 URI = sys.argv[1]
 NAME = f"conformance-{uuid.uuid4().hex[:8]}"
 MAJOR = int(mlflow.__version__.split(".")[0])
-checks = 0
-
-
-def check(what, holds):
-    global checks
-    checks += 1
-    print(("ok   " if holds else "FAIL ") + what, flush=True)
-    if not holds:
-        sys.exit(1)
-
-
-def refused(what, code, call):
-    try:
-        call()
-    except (RestException, MlflowException) as error:
-        check(f"{what} is refused with {code} ({error.error_code})", error.error_code == code)
-        return
-    check(f"{what} is refused with {code}", False)
-
-
 mlflow.set_tracking_uri(URI)
 client = mlflow.MlflowClient()
 
@@ -247,4 +222,4 @@ for thread in threads:
 busy = client.get_run(busy_id)
 check("what eight threads logged is all there", len(busy.data.params) == 200 and all(busy.data.metrics[f"m{w}"] == 24 for w in range(8)))
 
-print(json.dumps({"client": mlflow.__version__, "checks": checks}))
+done()

@@ -1,5 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { FastifyReply } from 'fastify';
+import { decodedSafely } from './decoded.js';
 import { invalid, MlflowError } from './mlflow-error.js';
 
 /** Types a browser may show are still sent as attachments: an artifact must not run as a page of this server. */
@@ -53,12 +54,4 @@ export async function sendArtifactFile(store: ArtifactStore, path: string, reply
 /** A parameter of a header is quoted only where it is no token: some who read it compare it letter by letter. */
 function quotedIfNeeded(name: string): string {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(name) ? name : `"${name}"`;
-}
-
-function decodedSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

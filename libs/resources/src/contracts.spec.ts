@@ -1,15 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { checkEvent, readEvent, type resources } from '@millrace/contracts';
+import { checkEvent, type resources } from '@millrace/contracts';
+import { goldenSamples, historyOf, type Same } from '@millrace/contracts/testing';
 import { canonical } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resource, resourceSubject } from './domain/resource/resource.decider.js';
 import type { ResourceApplied, ResourceDeleted, ResourceEvent } from './domain/resource/resource.events.js';
-
-/** Compiles only when each of the two can stand for the other. */
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
@@ -20,30 +18,16 @@ const SAME: readonly true[] = [
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/resources');
 const TYPES = ['ResourceApplied', 'ResourceDeleted'] as const;
 
-function lines(path: string): unknown[] {
-  return readFileSync(join(SCHEMAS, path), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as unknown);
-}
-
-const samples = TYPES.flatMap((type) => lines(`${type}/v1.golden.jsonl`).map((data) => ({ type, data })));
-
-/** The events of one resource in order, each checked and lifted to its newest version. */
-const history = lines('histories/resource.jsonl').map((line) => {
-  const { type, version, data } = line as { type: string; version: number; data: unknown };
-  const read = readEvent('resources', type, version, data);
-  if (!read.ok) throw new Error(read.reason);
-  return { type, data: read.value } as ResourceEvent;
-});
+const samples = goldenSamples('resources');
+const history = historyOf('resources', 'resource') as ResourceEvent[];
 
 describe('the events of resources and their schemas', () => {
   test('are the same types', () => {
     expect(SAME).not.toContain(false);
   });
 
-  test.each(samples)('$type $data keeps to its schema and folds', ({ type, data }) => {
-    expect(checkEvent('resources', type, 1, data)).toBeUndefined();
+  test.each(samples)('$type $data keeps to its schema and folds', ({ type, version, data }) => {
+    expect(checkEvent('resources', type, version, data)).toBeUndefined();
     const fold = (): unknown => foldHistory(resource, 'resource/Entity/origin', [{ type, data } as ResourceEvent]).state;
     expect(canonical(fold())).toBe(canonical(fold()));
   });

@@ -1,13 +1,11 @@
 import { checkEvent, type features } from '@millrace/contracts';
+import { historyLines, historyOf, type Same } from '@millrace/contracts/testing';
 import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { trainingSet } from './domain/training-set/training-set.decider.js';
 import type * as events from './domain/training-set/training-set.events.js';
-
-/** Compiles only when each of the two can stand for the other. */
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
@@ -18,16 +16,7 @@ const SAME: readonly true[] = [
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/features');
 
-interface Line {
-  readonly type: string;
-  readonly version: number;
-  readonly data: unknown;
-}
-
-const history = readFileSync(join(SCHEMAS, 'histories', 'training-set.jsonl'), 'utf8')
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line) as Line);
+const history = historyLines('features', 'training-set');
 
 describe('the events of features and their schemas', () => {
   test('are the same types', () => {
@@ -41,7 +30,7 @@ describe('the events of features and their schemas', () => {
 
   test('an old history folds to what it always did', () => {
     for (const { type, version, data } of history) expect(checkEvent('features', type, version, data)).toBeUndefined();
-    const { state, digests } = foldHistory(trainingSet, 'training-set/0b8f', history as never);
+    const { state, digests } = foldHistory(trainingSet, 'training-set/0b8f', historyOf('features', 'training-set') as never);
     expect(state).toEqual({
       status: 'built',
       request: history[0]?.data,

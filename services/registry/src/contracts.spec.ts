@@ -1,8 +1,9 @@
-import { checkEvent, readEvent, type registry } from '@millrace/contracts';
+import { checkEvent, type registry } from '@millrace/contracts';
+import { goldenSamples, historyOf, type Same } from '@millrace/contracts/testing';
 import { canonical } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as governanceEvents from './domain/governance/governance.events.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
@@ -13,9 +14,6 @@ import type * as modelsEvents from './domain/models/models.events.js';
 import type { WebhookDeliveryAttempted, WebhookDeliveryQueued } from './domain/webhooks/deliveries.js';
 import { webhooks, WEBHOOKS, type Webhooks } from './domain/webhooks/webhooks.decider.js';
 import type * as webhookEvents from './domain/webhooks/webhooks.events.js';
-
-/** Compiles only when each of the two can stand for the other. */
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
@@ -52,29 +50,8 @@ const FACTS = ['WebhookDeliveryQueued', 'WebhookDeliveryAttempted'];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/registry');
 
-/** Every golden sample of the domain: one line each of `<Event>/v<N>.golden.jsonl`. */
-const samples = readdirSync(SCHEMAS, { recursive: true, encoding: 'utf8' })
-  .map((path) => /^([A-Za-z]+)\/v(\d+)\.golden\.jsonl$/.exec(path))
-  .filter((match) => match !== null)
-  .flatMap(([file, type, version]) =>
-    readFileSync(join(SCHEMAS, file), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => ({ type: type as string, version: Number(version), data: JSON.parse(line) as never })),
-  );
-
-/** The events of one subject in order, `{type, version, data}` a line, each checked and lifted to its newest version. */
-function history(aggregate: string): never[] {
-  const lines = readFileSync(join(SCHEMAS, 'histories', `${aggregate}.jsonl`), 'utf8')
-    .trim()
-    .split('\n');
-  return lines.map((line) => {
-    const { type, version, data } = JSON.parse(line) as { type: string; version: number; data: unknown };
-    const read = readEvent('registry', type, version, data);
-    if (!read.ok) throw new Error(read.reason);
-    return { type, data: read.value } as never;
-  });
-}
+const samples = goldenSamples('registry');
+const history = (aggregate: string): never[] => historyOf('registry', aggregate) as never[];
 
 describe('the registry events and their schemas', () => {
   test('are the same types', () => {

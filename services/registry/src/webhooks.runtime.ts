@@ -27,6 +27,7 @@ import type { Logger } from 'pino';
 import { webhookRoutes, type WebhooksApi } from './api/mlflow/webhook-routes.js';
 import { SecretBox } from './commands/secret-box.js';
 import { registryConfig } from './config.js';
+import { PROMPT_TAG } from './domain/models/prompt-tag.js';
 import type { DeliveryFact, WebhookDeliveryAttempted, WebhookDeliveryQueued } from './domain/webhooks/deliveries.js';
 import { WEBHOOKS, type Webhooks, type WebhooksRejection } from './domain/webhooks/webhooks.decider.js';
 import type { WebhooksEvent } from './domain/webhooks/webhooks.events.js';
@@ -41,7 +42,6 @@ const DOMAIN = 'registry';
 const DELIVERIES = TOPICS.webhookDeliveries.name;
 const QUEUE = 'registry.webhook-queue';
 const SENDER = 'registry.webhook-sender';
-const PROMPT_TAG = 'mlflow.prompt.is_prompt';
 const LISTED_DELIVERIES = 100;
 const MOST_LISTED_DELIVERIES = 1000;
 /** Decisions gather for so long before they are looked at. */

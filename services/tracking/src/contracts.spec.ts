@@ -1,8 +1,9 @@
-import { checkEvent, readEvent, type tracking } from '@millrace/contracts';
+import { checkEvent, type tracking } from '@millrace/contracts';
+import { goldenSamples, historyOf, type Same } from '@millrace/contracts/testing';
 import { canonical, type AnyDecider } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as datasetRecords from './domain/evaluation-dataset/dataset-records.js';
 import { EVALUATION_DATASET, evaluationDataset } from './domain/evaluation-dataset/evaluation-dataset.decider.js';
@@ -20,9 +21,6 @@ import type * as runEvents from './domain/run/run.events.js';
 import { SCORERS, scorers } from './domain/scorers/scorers.decider.js';
 import type * as scorersEvents from './domain/scorers/scorers.events.js';
 import type * as traceFacts from './domain/trace/trace-facts.js';
-
-/** Compiles only when each of the two can stand for the other. */
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
@@ -103,29 +101,8 @@ const SMALL_AGGREGATES: Readonly<Record<string, SmallAggregate>> = Object.fromEn
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/tracking');
 
-/** Every golden sample of the domain: one line each of `<Event>/v<N>.golden.jsonl`. */
-const samples = readdirSync(SCHEMAS, { recursive: true, encoding: 'utf8' })
-  .map((path) => /^([A-Za-z]+)\/v(\d+)\.golden\.jsonl$/.exec(path))
-  .filter((match) => match !== null)
-  .flatMap(([file, type, version]) =>
-    readFileSync(join(SCHEMAS, file), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => ({ type: type as string, version: Number(version), data: JSON.parse(line) as never })),
-  );
-
-/** The events of one subject in order, `{type, version, data}` a line, each checked and lifted to its newest version. */
-function history(aggregate: string): never[] {
-  const lines = readFileSync(join(SCHEMAS, 'histories', `${aggregate}.jsonl`), 'utf8')
-    .trim()
-    .split('\n');
-  return lines.map((line) => {
-    const { type, version, data } = JSON.parse(line) as { type: string; version: number; data: unknown };
-    const read = readEvent('tracking', type, version, data);
-    if (!read.ok) throw new Error(read.reason);
-    return { type, data: read.value } as never;
-  });
-}
+const samples = goldenSamples('tracking');
+const history = (aggregate: string): never[] => historyOf('tracking', aggregate) as never[];
 
 describe('the tracking events and their schemas', () => {
   test('are the same types', () => {

@@ -62,8 +62,8 @@ export interface TableProjectionOptions<T> {
 const POLL_MS = 50;
 const SAME_TABLE_MS = 1000;
 const DEFAULT_DEADLINE_MS = 10_000;
-/** A partition is gathered for this many times what an insert takes, so that inserting takes a few hundredths of the time. */
 const AGE_MS = 1000;
+/** A partition is gathered for this many times what an insert takes, so that inserting takes a few hundredths of the time. */
 const GATHERING_PER_INSERT = 50;
 const LONGEST_GATHERING_MS = 5000;
 

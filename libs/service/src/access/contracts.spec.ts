@@ -1,14 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { checkEvent, readEvent, type access } from '@millrace/contracts';
+import { checkEvent, type access } from '@millrace/contracts';
+import { goldenSamples, historyOf, type Same } from '@millrace/contracts/testing';
 import { canonical } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { keys, KEYS } from './domain/keys/keys.decider.js';
 import type { ApiKeyCreated, ApiKeyRevoked, KeysEvent } from './domain/keys/keys.events.js';
-
-/** Compiles only when each of the two can stand for the other. */
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
 const SAME: readonly true[] = [
   true satisfies Same<access.ApiKeyCreated, ApiKeyCreated>,
@@ -18,29 +16,16 @@ const SAME: readonly true[] = [
 const SCHEMAS = join(import.meta.dirname, '../../../../schemas/access');
 const TYPES = ['ApiKeyCreated', 'ApiKeyRevoked'] as const;
 
-function lines(path: string): unknown[] {
-  return readFileSync(join(SCHEMAS, path), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as unknown);
-}
-
-const samples = TYPES.flatMap((type) => lines(`${type}/v1.golden.jsonl`).map((data) => ({ type, data })));
-
-const history = lines('histories/keys.jsonl').map((line) => {
-  const { type, version, data } = line as { type: string; version: number; data: unknown };
-  const read = readEvent('access', type, version, data);
-  if (!read.ok) throw new Error(read.reason);
-  return { type, data: read.value } as KeysEvent;
-});
+const samples = goldenSamples('access');
+const history = historyOf('access', 'keys') as KeysEvent[];
 
 describe('the events of access and their schemas', () => {
   test('are the same types', () => {
     expect(SAME).not.toContain(false);
   });
 
-  test.each(samples)('$type $data keeps to its schema and folds', ({ type, data }) => {
-    expect(checkEvent('access', type, 1, data)).toBeUndefined();
+  test.each(samples)('$type $data keeps to its schema and folds', ({ type, version, data }) => {
+    expect(checkEvent('access', type, version, data)).toBeUndefined();
     const fold = (): unknown => foldHistory(keys, KEYS, [{ type, data } as KeysEvent]).state;
     expect(canonical(fold())).toBe(canonical(fold()));
   });

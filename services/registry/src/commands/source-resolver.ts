@@ -1,6 +1,6 @@
 import { artifactSegments, joinArtifactPath } from '@millrace/artifact-store';
 import { isFault, type Rejection } from '@millrace/kernel';
-import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
+import { decodedSafely, proxiedArtifactPath } from '@millrace/mlflow-protocol';
 import { directoryDigest } from '@millrace/model-signing';
 import type { VersionSignature } from '../domain/model/model.events.js';
 import { isLoggedModelId } from './run-artifacts.js';
@@ -93,7 +93,7 @@ export class SourceResolver {
   async #pathOfModel(first: string, below: readonly string[]): Promise<string | undefined> {
     await this.view.upToDate();
     const at = first.lastIndexOf('@');
-    const name = decodeSafely(at > 0 ? first.slice(0, at) : first);
+    const name = decodedSafely(at > 0 ? first.slice(0, at) : first);
     const version = at > 0 ? this.view.model(name)?.model.aliases.get(first.slice(at + 1)) : Number(below[0]);
     if (version === undefined) return undefined;
     return this.view.version(name, version)?.version.artifactPath ?? undefined;
@@ -111,13 +111,5 @@ function isArtifactPath(path: string): boolean {
   } catch (error) {
     if (isFault(error)) return false;
     throw error;
-  }
-}
-
-function decodeSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
   }
 }

@@ -34,7 +34,8 @@ export interface AuditPage {
   readonly nextPageToken?: string;
 }
 
-interface Row {
+/** An accepted decision as {@link AUDIT_COLUMNS} of `millrace.decisions` give it. */
+export interface AuditRow {
   readonly ms: string;
   readonly actor: string;
   readonly domain: string;
@@ -48,6 +49,9 @@ interface Row {
   readonly offset: string;
 }
 
+export const AUDIT_COLUMNS = `toUnixTimestamp64Milli(time) AS ms, actor, domain, type, subject, sequence, command_id, data,
+       _topic AS topic, _partition AS partition, _offset AS offset`;
+
 /** A page of the trail, by time and then by place in the log; a token goes on exactly after the last entry, whatever came since. */
 export async function auditPage(
   offline: OfflineStore,
@@ -56,16 +60,16 @@ export async function auditPage(
   pageToken: string | undefined,
 ): Promise<AuditPage> {
   const { sql, parameters } = select(filter, pageToken);
-  const rows = await offline.query<Row>(`${sql} LIMIT {limit:UInt32}`, { ...parameters, limit: limit + 1 });
+  const rows = await offline.query<AuditRow>(`${sql} LIMIT {limit:UInt32}`, { ...parameters, limit: limit + 1 });
   const last = rows.length > limit ? rows[limit - 1] : undefined;
-  const entries = rows.slice(0, limit).map(entryOf);
+  const entries = rows.slice(0, limit).map(auditEntryOf);
   return last ? { entries, nextPageToken: tokenOf(last) } : { entries };
 }
 
 /** The whole trail, entry by entry. */
 export async function* auditTrail(offline: OfflineStore, filter: AuditFilter): AsyncGenerator<AuditEntry> {
   const { sql, parameters } = select(filter, undefined);
-  for await (const row of offline.stream<Row>(sql, parameters)) yield entryOf(row);
+  for await (const row of offline.stream<AuditRow>(sql, parameters)) yield auditEntryOf(row);
 }
 
 function select(filter: AuditFilter, pageToken: string | undefined): { sql: string; parameters: SqlParameters } {
@@ -102,13 +106,12 @@ function select(filter: AuditFilter, pageToken: string | undefined): { sql: stri
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   const direction = isDescending ? 'DESC' : 'ASC';
   const order = ['time', '_topic', '_partition', '_offset'].map((column) => `${column} ${direction}`).join(', ');
-  const sql = `SELECT toUnixTimestamp64Milli(time) AS ms, actor, domain, type, subject, sequence, command_id, data,
-       _topic AS topic, _partition AS partition, _offset AS offset
+  const sql = `SELECT ${AUDIT_COLUMNS}
      FROM millrace.decisions ${where} ORDER BY ${order} LIMIT 1 BY _topic, _partition, _offset`;
   return { sql, parameters };
 }
 
-function entryOf(row: Row): AuditEntry {
+export function auditEntryOf(row: AuditRow): AuditEntry {
   const data = JSON.parse(row.data) as { reason?: unknown; comment?: unknown };
   const reason = [data.reason, data.comment].find((one) => typeof one === 'string' && one !== '');
   return {
@@ -125,7 +128,7 @@ function entryOf(row: Row): AuditEntry {
   };
 }
 
-function tokenOf({ ms, topic, partition, offset }: Row): string {
+function tokenOf({ ms, topic, partition, offset }: AuditRow): string {
   return Buffer.from(JSON.stringify([Number(ms), topic, partition, Number(offset)])).toString('base64url');
 }
 

@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { AuditEntry } from './audit.query.js';
 
 /** An accepted decision, as far as it says something of lineage. */
-export interface LineageDecision {
-  readonly time: string;
-  readonly actor: string;
-  readonly domain: string;
-  readonly type: string;
-  readonly subject: string;
-  readonly sequence: number;
-  readonly data: unknown;
-  /** Where it is in the log. */
-  readonly position: string;
-}
+export type LineageDecision = Omit<AuditEntry, 'reason' | 'commandId'>;
 
 /** Decisions that came before on a subject; by them an event can say what its own decision does not repeat. */
 export type EarlierDecisions = (

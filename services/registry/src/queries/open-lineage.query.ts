@@ -1,5 +1,5 @@
 import type { OfflineStore } from '@millrace/offline-store';
-import { auditPage } from './audit.query.js';
+import { auditEntryOf, auditPage, AUDIT_COLUMNS, type AuditRow } from './audit.query.js';
 import {
   lineageEvents,
   LINEAGE_TYPES,
@@ -19,17 +19,6 @@ export interface DeliveryStatus {
   readonly delivered: number;
   readonly refused: readonly { readonly eventId: string; readonly reason: string; readonly at: string }[];
   readonly failure: { readonly reason: string; readonly since: string; readonly retries: number } | null;
-}
-
-interface Row {
-  readonly ms: string;
-  readonly actor: string;
-  readonly domain: string;
-  readonly type: string;
-  readonly subject: string;
-  readonly sequence: string;
-  readonly data: string;
-  readonly offset: string;
 }
 
 /** Events of a page of decisions, by time. A page may hold fewer than `limit`: not every decision tells of lineage. */
@@ -53,23 +42,20 @@ export async function lineageAfter(
   from: number,
   limit: number,
 ): Promise<{ events: readonly (LineageEvent & { readonly next: number })[]; next: number }> {
-  const rows = await offline.query<Row>(
-    `SELECT toUnixTimestamp64Milli(time) AS ms, actor, domain, type, subject, sequence, data, _offset AS offset
+  const rows = await offline.query<AuditRow>(
+    `SELECT ${AUDIT_COLUMNS}
      FROM millrace.decisions
      WHERE _topic = {topic:String} AND _partition = {partition:UInt32} AND _offset >= {from:UInt64} AND type IN {types:Array(String)}
      ORDER BY _offset LIMIT 1 BY _offset LIMIT {limit:UInt32}`,
     { topic, partition, from, types: LINEAGE_TYPES, limit },
   );
-  const decisions = rows.map((row) => ({
-    ...{ time: new Date(Number(row.ms)).toISOString(), actor: row.actor, domain: row.domain, type: row.type, subject: row.subject },
-    ...{ sequence: Number(row.sequence), data: JSON.parse(row.data) as unknown, position: `${topic}/${partition}@${row.offset}` },
-  }));
+  const decisions = rows.map(auditEntryOf);
   const earlier = await earlierOf(offline, decisions);
   const events = decisions.flatMap((decision, index) => {
-    const next = Number((rows[index] as Row).offset) + 1;
+    const next = Number((rows[index] as AuditRow).offset) + 1;
     return lineageEvents(decision, earlier, namespace).map((event) => ({ ...event, next }));
   });
-  return { events, next: rows.length === 0 ? from : Number((rows.at(-1) as Row).offset) + 1 };
+  return { events, next: rows.length === 0 ? from : Number((rows.at(-1) as AuditRow).offset) + 1 };
 }
 
 async function eventsOf(offline: OfflineStore, decisions: readonly LineageDecision[], namespace: string): Promise<LineageEvent[]> {
@@ -87,7 +73,7 @@ async function earlierOf(offline: OfflineStore, decisions: readonly LineageDecis
   const wanted = [...subjects, ...runs];
   const bySubject = new Map<string, { type: string; sequence: number; data: unknown }[]>();
   if (wanted.length > 0) {
-    const rows = await offline.query<Pick<Row, 'domain' | 'subject' | 'sequence' | 'type' | 'data'>>(
+    const rows = await offline.query<Pick<AuditRow, 'domain' | 'subject' | 'sequence' | 'type' | 'data'>>(
       `SELECT domain, subject, sequence, type, data FROM millrace.decisions
        WHERE _topic IN {topics:Array(String)} AND subject IN {subjects:Array(String)} AND type IN {types:Array(String)}
        ORDER BY _topic, subject, sequence LIMIT 1 BY _topic, subject, sequence`,

@@ -1,3 +1,4 @@
+import { decodedSafely } from '@millrace/mlflow-protocol';
 import type { RegistryView, VersionView } from '../../queries/registry-view.js';
 
 /** A copy of a copy of a copy …; a longer chain is given up, and its last source is told. */
@@ -16,12 +17,4 @@ export function downloadUriOf(view: RegistryView, { version }: VersionView): str
     ({ source, artifactPath } = original.version);
   }
   return /^models:/i.test(source) && artifactPath !== null ? `mlflow-artifacts:/${artifactPath}` : source;
-}
-
-function decodedSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -1,7 +1,5 @@
 import { invalid, type Fields } from '@millrace/mlflow-protocol';
-
-/** MLflow 3 keeps prompts among the registered models, marked by this tag on the model and on each version. */
-export const PROMPT_TAG = 'mlflow.prompt.is_prompt';
+import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
 
 /** A version has to have a source; that of a prompt, which has no files, is one of these words. */
 const PLACEHOLDERS = ['dummy-source', 'prompt-template'];

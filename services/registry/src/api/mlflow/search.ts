@@ -1,5 +1,5 @@
 import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
-import { PROMPT_TAG } from './prompts.js';
+import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
 
 type Test<T> = (one: T) => boolean;

@@ -1,3 +1,4 @@
+import { PROMPT_TAG } from '../models/prompt-tag.js';
 /** What a webhook can be told: MLflow's own events first, then those that are only here. */
 export const MLFLOW_NOTIFICATIONS = [
   'registered_model.created',
@@ -51,7 +52,6 @@ type Data = Readonly<Record<string, unknown>>;
 type Tags = Readonly<Record<string, string>>;
 
 /** Tags that carry what a prompt is; a notification has their content in its own fields or not at all. */
-const PROMPT_TAG = 'mlflow.prompt.is_prompt';
 const TEMPLATE_TAG = 'mlflow.prompt.text';
 const INNER_TAGS = [PROMPT_TAG, TEMPLATE_TAG, '_mlflow_prompt_type'];
 

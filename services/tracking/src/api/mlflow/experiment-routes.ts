@@ -1,4 +1,5 @@
 import {
+  decodedSafely,
   invalid,
   matchesNumber,
   matchesText,
@@ -113,18 +114,10 @@ function artifactLocationOf(fields: Fields): string | null {
   if (location !== null && /[?#]/.test(location)) {
     throw invalid(`Invalid artifact_location '${location}': it cannot hold a query or a fragment.`);
   }
-  if (location !== null && /(^|\/)\.\.(\/|$)/.test(decodeURIComponentSafely(location))) {
+  if (location !== null && /(^|\/)\.\.(\/|$)/.test(decodedSafely(location))) {
     throw invalid(`Invalid artifact_location '${location}': it cannot hold '..'.`);
   }
   return location;
-}
-
-function decodeURIComponentSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 const ORDER_KEYS: readonly ExperimentOrderKey[] = ['name', 'experiment_id', 'creation_time', 'last_update_time'];
