@@ -12,7 +12,8 @@ export interface PartitionPort {
   failed(partition: number, reason: string, attempt: number): void;
   /** The table holds less than this process has put into it. */
   regressed(partition: number, from: number): void;
-  stored(partition: number, next: number): void;
+  /** Everything before `next` is in the table; after `inTable` nothing had a row. */
+  stored(partition: number, next: number, inTable: number): void;
   pause(milliseconds: number): Promise<void>;
   isStopping(): boolean;
 }
@@ -94,7 +95,7 @@ export class ProjectedPartition {
 
   #reached(next: number): void {
     this.stored = next;
-    this.port.stored(this.partition, next);
+    this.port.stored(this.partition, next, this.#inTable);
   }
 
   /** False: given up. Ranges go in one after the other, in offset order, or the table's max(_offset) would be no checkpoint. */

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { parseJson, readDeadLetter, type LogRecord } from '@millrace/event-log';
+import { parseJson, readDeadLetter, type LogRecord, type Subscription } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digest, openOfflineStore, TableProjection, type OfflineStore, type TableProjectionOptions } from './index.js';
+import { digest, migrate, offlineStoreMigrations, openOfflineStore, TableProjection, type OfflineStore, type TableProjectionOptions } from './index.js';
 import { READINGS, readings, type Reading } from './projection.fixture.js';
 
 let directory: string;
@@ -39,6 +39,17 @@ async function project<T = Reading>(changes: Partial<TableProjectionOptions<T>> 
   await projection.start();
   return projection;
 }
+
+const NOTHING: Subscription = { assigned: () => [], lag: () => 0, hurry: () => {}, stop: () => Promise.resolve() };
+
+function bound<T extends object>(target: T, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name, target);
+  return typeof value === 'function' ? value.bind(target) : value;
+}
+
+/** The same store, as one that other processes write to as well. */
+const sharedStore = (target: OfflineStore) =>
+  new Proxy(target, { get: (_, name) => (name === 'kind' ? 'server' : bound(target, name)) });
 
 const append = (from: number, to: number, value = (n: number): unknown => ({ n, text: `reading ${n}` })) =>
   log.append(
@@ -121,6 +132,27 @@ describe('TableProjection', () => {
       { _partition: 0, _offset: '3', _row: 1, n: 100 },
     ]);
     expect([...projection.positions().values()]).toEqual([10, 10, 10]);
+  });
+
+  test('tells processes that only wait how far it is when the last records gave no rows', async () => {
+    await migrate(store, offlineStoreMigrations);
+    const server = sharedStore(store);
+    // A group gives each partition to one process; here the second one gets none, as the log is all the first one's.
+    const owner = await project({ store: server, shared: true, toRows: ({ value }) => (value.n < 30 ? value : undefined) });
+    const bystander = await project({
+      store: server,
+      shared: true,
+      log: new Proxy(log, { get: (target, name) => (name === 'subscribe' ? () => Promise.resolve(NOTHING) : bound(target, name)) }),
+    });
+    const positions = await append(0, 60);
+    await Promise.all([owner.barrier(), bystander.barrier()]);
+    expect((await counted()).rows).toBe(30);
+    expect(bystander.positions().size).toBe(0);
+    await append(60, 63);
+    await bystander.barrier();
+    // A table that lost its rows is not taken for one that holds them.
+    await store.command('TRUNCATE TABLE millrace.readings');
+    await expect(bystander.waitFor(positions[59]!, 300)).rejects.toMatchObject({ code: 'MR_DEADLINE_EXCEEDED' });
   });
 
   test('puts aside what cannot be decoded, projected or inserted, and goes on', async () => {

@@ -13,9 +13,9 @@ import {
 import { Fault, PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
 import type { ProjectedRows } from './block.js';
 import { messageOf } from './clickhouse-fault.js';
-import { quoteTable } from './clickhouse-text.js';
 import type { OfflineStore } from './offline-store.js';
 import { ProjectedPartition, type PartitionPort } from './projected-partition.js';
+import { RowlessTails } from './rowless-tail.js';
 import { checkTableShape } from './table-shape.js';
 
 /** What a projection reports beside its consumer's own reports. */
@@ -81,6 +81,9 @@ export class TableProjection<T> {
   readonly #partitions = new Map<number, ProjectedPartition>();
   readonly #waiters: PositionWaiters;
   readonly #port: PartitionPort;
+  readonly #tails: RowlessTails;
+  /** Other processes may wait for rows that this one puts in, and this one for theirs. */
+  readonly #hasOthers: boolean;
   readonly #limits: { rows: number; bytes: number };
   /** Demands made of partitions that are not assigned yet. */
   readonly #early = new Map<number, number>();
@@ -96,16 +99,19 @@ export class TableProjection<T> {
   constructor(options: TableProjectionOptions<T>) {
     this.#options = options;
     this.#waiters = new PositionWaiters(options.scheduler);
+    this.#tails = new RowlessTails(options);
+    this.#hasOthers = options.shared === true && options.store.kind === 'server';
     this.#limits = { rows: options.maxRows ?? 50_000, bytes: options.maxBytes ?? 32 * 1024 * 1024 };
     this.#port = {
       topic: options.topic,
       insert: (range, partition) => this.#insert(range, partition),
-      checkpoint: (partition) => this.#checkpoint(partition),
+      checkpoint: (partition) => this.#tails.checkpoint(partition),
       refuse: (partition, offset, reason) => this.#refuse(partition, offset, reason),
       failed: (partition, reason, attempt) => options.observer?.insertFailed?.(options.name, partition, reason, attempt),
       regressed: () => void this.restart().catch(() => undefined),
-      stored: (partition, next) => {
+      stored: (partition, next, inTable) => {
         options.onStored?.(partition, next);
+        if (this.#hasOthers) this.#tails.passed(partition, inTable, next);
         this.#waiters.passed(partition, next);
       },
       pause: (milliseconds) => new Promise((resolve) => void options.scheduler.after(milliseconds, resolve)),
@@ -138,6 +144,7 @@ export class TableProjection<T> {
     this.#stopping = true;
     await this.#consumer?.stop();
     await Promise.all([...this.#partitions.values()].map((partition) => partition.settle()));
+    this.#tails.stop();
     this.#partitions.clear();
     this.#cancelTimers();
   }
@@ -170,11 +177,9 @@ export class TableProjection<T> {
 
   /** Resolves once the table holds `position`; what is buffered goes in at once. */
   async waitFor(position: Position, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
-    const known = this.#partitions.get(position.partition);
-    const state = known?.isAbandoned ? undefined : known;
-    if (!state && this.assigned().length > 0 && this.#options.shared) return this.#pollFor(position, deadlineMs);
+    const state = this.#owned(position.partition);
     if (state && state.stored > position.offset) return;
-    const waiting = this.#waiters.wait(position, deadlineMs);
+    const waiting = this.#hasOthers ? this.#waitPolling(position, deadlineMs) : this.#waiters.wait(position, deadlineMs);
     this.#consumer?.hurry();
     if (state) {
       state.demanded = Math.max(state.demanded, position.offset);
@@ -224,7 +229,7 @@ export class TableProjection<T> {
   async #assign(partition: number): Promise<number> {
     const before = this.#partitions.get(partition);
     await before?.abandon();
-    const next = await this.#checkpoint(partition);
+    const next = await this.#tails.checkpoint(partition);
     const state = new ProjectedPartition(partition, next, this.#port);
     state.demanded = Math.max(before?.demanded ?? -1, this.#early.get(partition) ?? -1);
     this.#early.delete(partition);
@@ -320,15 +325,6 @@ export class TableProjection<T> {
     return found?.uuid ?? '';
   }
 
-  async #checkpoint(partition: number): Promise<number> {
-    const { store, table, topic } = this.#options;
-    const [row] = await store.query<{ next: string }>(
-      `SELECT if(count() = 0, 0, max(_offset) + 1) AS next FROM ${quoteTable(table)} WHERE _topic = {topic:String} AND _partition = {partition:UInt32}`,
-      { topic, partition },
-    );
-    return Number(row?.next ?? 0);
-  }
-
   /** The letter carries the record as the log has it. */
   async #refuse(partition: number, offset: number, reason: string): Promise<void> {
     const { log, topic, name, now, observer } = this.#options;
@@ -341,15 +337,20 @@ export class TableProjection<T> {
     observer?.deadLettered?.(name, record, `REFUSED: ${reason}`);
   }
 
-  /** A partition another process owns: its rows come into the same table. */
-  async #pollFor(position: Position, deadlineMs: number): Promise<void> {
-    const deadline = this.#options.now() + deadlineMs;
+  #owned(partition: number): ProjectedPartition | undefined {
+    const state = this.#partitions.get(partition);
+    return state?.isAbandoned ? undefined : state;
+  }
+
+  /** For as long as another process owns the partition, its rows come into the same table: the table is asked. */
+  async #waitPolling(position: Position, deadlineMs: number): Promise<void> {
+    const { partition } = position;
     const waiting = this.#waiters.wait(position, deadlineMs);
     let over = false;
     const done = waiting.finally(() => (over = true));
     void (async () => {
-      while (!over && this.#options.now() < deadline) {
-        this.#waiters.passed(position.partition, await this.#checkpoint(position.partition).catch(() => 0));
+      while (!over) {
+        if (!this.#owned(partition)) this.#waiters.passed(partition, await this.#tails.reached(partition).catch(() => 0));
         if (!over) await this.#port.pause(POLL_MS);
       }
     })();
