@@ -51,6 +51,6 @@ export { signingKeyOf, trustedKeysOf } from './signing/signing-keys.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
 export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';
-export { StoredCheckpoints, type Checkpoint } from './transport/checkpoints.js';
+export { LazyCheckpoints, StoredCheckpoints, type Checkpoint } from './transport/checkpoints.js';
 export { LOG_TRANSPORT, Projects, Reacts, type HandlerOptions } from './transport/decorators.js';
 export { LogTransport } from './transport/log-transport.js';

@@ -9,6 +9,7 @@ import {
   rawRoutes,
   sendPosition,
   sendProblem,
+  LazyCheckpoints,
   StoredCheckpoints,
   type Config,
   type DomainLog,
@@ -46,7 +47,6 @@ const LISTED_DELIVERIES = 100;
 const MOST_LISTED_DELIVERIES = 1000;
 /** Decisions gather for so long before they are looked at. */
 const LINGER_MS = 50;
-const CHECKPOINT_EVERY_MS = 1000;
 
 /** What webhooks stand on. */
 export interface WebhooksHost {
@@ -153,12 +153,15 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
 
 /** Queues deliveries for what is decided in a domain; the processes of the service share the partitions. */
 async function react(
-  { domain, view, consumers, online, ids, clock }: WebhooksHost,
+  { domain, view, consumers, online, ids, scheduler, lifecycle }: WebhooksHost,
   log: DomainLog,
   webhooks: () => Iterable<Webhooks['byId'] extends Map<string, infer W> ? W : never>,
   append: (deliveries: readonly WebhookDeliveryQueued[]) => Promise<unknown>,
 ): Promise<void> {
-  const [topic, name, checkpoints] = [decisionsTopic(log.domain), `${QUEUE}.${log.domain}`, new StoredCheckpoints(online)];
+  const [topic, name] = [decisionsTopic(log.domain), `${QUEUE}.${log.domain}`];
+  const checkpoints = new LazyCheckpoints(new StoredCheckpoints(online), scheduler, name, topic);
+  // Behind the consumers, which have handled their last batch by then.
+  lifecycle.add('replicas', `${name} checkpoints`, () => checkpoints.flush());
   const queue = new WebhookQueue({
     log,
     upToDate: () => domain.barrier(),
@@ -170,18 +173,13 @@ async function react(
     derivedId: (event, webhookId) => ids.derived(event, webhookId),
     append,
   });
-  const savedAt = new Map<number, number>();
   await consumers.add<LoggedDecision>({
     ...{ name, topic, shared: true, writesDeadLetters: false, mustCatchUp: false, lingerMs: LINGER_MS, decode: queue.decode },
-    from: (partition) => checkpoints.next(name, topic, partition),
+    from: (partition) => checkpoints.next(partition),
     handle: async (batch) => {
       const result = await queue.handle(batch);
-      if (result.kind !== 'ok') return result;
-      // What is read again queues the same deliveries by the same ids, so on the way to the end not every place need be kept.
-      if (batch.nextOffset >= batch.end || clock.now() - (savedAt.get(batch.partition) ?? 0) >= CHECKPOINT_EVERY_MS) {
-        await checkpoints.save(name, topic, batch.partition, batch.nextOffset);
-        savedAt.set(batch.partition, clock.now());
-      }
+      // What is read again queues the same deliveries by the same ids, so the place need not be stored at once.
+      if (result.kind === 'ok') checkpoints.passed(batch.partition, batch.nextOffset);
       return result;
     },
   });

@@ -12,6 +12,7 @@ export {
   type EventType,
   type Parsed,
 } from './cloud-events.js';
+export { decodeOnce } from './decode-once.js';
 export {
   deadLetterOf,
   deadLetterTopic,

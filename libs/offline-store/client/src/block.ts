@@ -1,51 +1,33 @@
-import { jsonObjectBounds } from './json-object-bounds.js';
-
-/**
- * One source record's rows: an object, ready JSON bytes (one object, spliced in without parsing) or a {@link RowText}, several of them, or
- * `undefined` for a record that has none. Several rows get their place as `_row`.
- */
-export type ProjectedRows = object | Buffer | RowText | readonly (object | Buffer | RowText)[] | undefined;
-
-/**
- * A row that the projection has written itself: the fields of one object as `JSON.stringify` would write them, without its braces. They are taken
- * as they are, so text from outside must not come this way. A class, because what a record holds may be a string and must not pass for one.
- */
-export class RowText {
-  constructor(readonly fields: string) {}
-}
-
-const INITIAL_BYTES = 64 * 1024;
-const NEWLINE = 0x0a;
-const SPACE = 0x20;
-
 /** Part of a block, still in offset order: what one insert carries. */
 export interface BlockRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Rows of consecutive records of one partition, as JSONEachRow bytes that grow in place. */
-export class Block {
+/** Rows of consecutive records of one partition, as the bytes of an insert. `R` is what a record's rows are made of. */
+export abstract class Block<R> {
   /** Offsets of the records that have rows here. The records themselves are not kept: a block lives long enough to make them costly garbage. */
   readonly offsets: number[] = [];
   rows = 0;
-  #bytes = Buffer.allocUnsafe(INITIAL_BYTES);
-  #length = 0;
   /** Byte and row counts after each record. */
   readonly #ends: number[] = [];
   readonly #rowEnds: number[] = [];
-  readonly #head: string;
 
   constructor(
-    private readonly topic: string,
-    private readonly partition: number,
-  ) {
-    this.#head = `{"_topic":${JSON.stringify(topic)},"_partition":${partition},"_offset":`;
-  }
+    protected readonly topic: string,
+    protected readonly partition: number,
+  ) {}
 
-  get size(): number {
-    return this.#length;
-  }
+  /** Bytes so far. */
+  abstract get size(): number;
+
+  /** Writes a record's rows behind what is there and returns their count. */
+  protected abstract write(offset: number, rows: R): number;
+
+  /** Takes back what was written after `size`. */
+  protected abstract cutAt(size: number): void;
+
+  protected abstract slice(from: number, to: number): Buffer;
 
   get isEmpty(): boolean {
     return this.offsets.length === 0;
@@ -55,26 +37,28 @@ export class Block {
     return { from: 0, to: this.offsets.length };
   }
 
-  add(offset: number, rows: Exclude<ProjectedRows, undefined>): void {
-    const head = `${this.#head}${offset}`;
-    const [length, count] = [this.#length, this.rows];
+  add(offset: number, rows: R): void {
+    const size = this.size;
+    let count: number;
     try {
-      if (!Array.isArray(rows)) this.#row(head, rows);
-      else for (const [index, row] of (rows as readonly (object | Buffer | RowText)[]).entries()) this.#row(`${head},"_row":${index}`, row);
+      count = this.write(offset, rows);
     } catch (error) {
       // All rows of a record or none.
-      this.#length = length;
-      this.rows = count;
+      this.cutAt(size);
       throw error;
     }
-    if (this.rows === count) return;
+    if (count === 0) {
+      this.cutAt(size);
+      return;
+    }
+    this.rows += count;
     this.offsets.push(offset);
-    this.#ends.push(this.#length);
+    this.#ends.push(this.size);
     this.#rowEnds.push(this.rows);
   }
 
   bytes(range: BlockRange): Buffer {
-    return this.#bytes.subarray(range.from === 0 ? 0 : this.#ends[range.from - 1], this.#ends[range.to - 1]);
+    return this.slice(range.from === 0 ? 0 : (this.#ends[range.from - 1] as number), this.#ends[range.to - 1] as number);
   }
 
   rowCount(range: BlockRange): number {
@@ -106,42 +90,5 @@ export class Block {
     const wanted = row + (range.from === 0 ? 0 : (this.#rowEnds[range.from - 1] as number));
     for (let index = range.from; index < range.to; index++) if ((this.#rowEnds[index] as number) >= wanted) return index;
     return undefined;
-  }
-
-  #row(head: string, row: object | Buffer | RowText): void {
-    if (row instanceof RowText) this.#line(`${head},${row.fields}}\n`);
-    else if (Buffer.isBuffer(row)) this.#spliced(head, row);
-    else {
-      const text = JSON.stringify(row);
-      this.#line(text === '{}' ? `${head}}\n` : `${head},${text.slice(1)}\n`);
-    }
-    this.rows++;
-  }
-
-  #line(line: string): void {
-    this.#reserve(line.length * 3);
-    this.#length += this.#bytes.write(line, this.#length);
-  }
-
-  #spliced(head: string, row: Buffer): void {
-    const { start, end } = jsonObjectBounds(row);
-    const empty = end - start < 16 && row.toString('latin1', start + 1, end - 1).trim() === '';
-    this.#reserve(head.length * 3 + row.length + 2);
-    this.#length += this.#bytes.write(empty ? head : `${head},`, this.#length);
-    const from = this.#length;
-    this.#length += row.copy(this.#bytes, from, start + 1, end);
-    // A line break in JSON is only a blank; two of them would end the insert's data. The row is searched and not the block, whose unused
-    // part has none and may be long.
-    for (let at = row.indexOf(NEWLINE, start + 1); at >= 0 && at < end; at = row.indexOf(NEWLINE, at + 1))
-      this.#bytes[from + at - start - 1] = SPACE;
-    this.#bytes[this.#length++] = NEWLINE;
-  }
-
-  #reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
-    this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
   }
 }

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { ChdbSession, type ChdbSessionOptions } from './chdb-session.js';
 import { clickHouseFault } from './clickhouse-fault.js';
-import { parameterTexts, quoteString, quoteTable } from './clickhouse-text.js';
+import { parameterTexts, quoteIdentifier, quoteString, quoteTable } from './clickhouse-text.js';
 import { jsonLines, parseLines, splitLines } from './json-lines.js';
-import type { OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+import type { InsertLayout, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
 /** ClickHouse in this process. */
 export class ChdbOfflineStore implements OfflineStore {
@@ -41,11 +41,11 @@ export class ChdbOfflineStore implements OfflineStore {
     }
   }
 
-  async insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void> {
+  async insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void> {
     const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
     if (data.length === 0) return;
     try {
-      await this.session.insert({ ...insertParts(table, token), data });
+      await this.session.insert({ ...insertParts(table, token, layout), data });
     } catch (error) {
       throw clickHouseFault(error, `inserting ${token} into ${table}`);
     }
@@ -70,7 +70,7 @@ export class ChdbOfflineStore implements OfflineStore {
 }
 
 /** One statement for both ways to ClickHouse, so that a row is read alike. */
-export function insertParts(table: string, token: string): { into: string; settings: string; format: string } {
+export function insertParts(table: string, token: string, layout?: InsertLayout): { into: string; settings: string; format: string } {
   const settings = [
     `insert_deduplication_token = ${quoteString(token)}`,
     'async_insert = 0',
@@ -81,8 +81,15 @@ export function insertParts(table: string, token: string): { into: string; setti
     // Text in a JSON column stays text, also where it looks like a day.
     'input_format_try_infer_dates = 0',
     'input_format_try_infer_datetimes = 0',
+    // Rows have positions, so there is nothing to replace among those of one insert, and looking for it costs a third of the insert.
+    ...(layout ? ['optimize_on_insert = 0'] : []),
   ];
-  return { into: `INSERT INTO ${quoteTable(table)}`, settings: `SETTINGS ${settings.join(', ')}`, format: 'JSONEachRow' };
+  const columns = layout ? ` (${layout.columns.map(quoteIdentifier).join(', ')})` : '';
+  return {
+    into: `INSERT INTO ${quoteTable(table)}${columns}`,
+    settings: `SETTINGS ${settings.join(', ')}`,
+    format: layout?.format ?? 'JSONEachRow',
+  };
 }
 
 export function about(sql: string): string {

@@ -18,10 +18,19 @@ export {
 } from './clickhouse-fault.js';
 export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
 export { digest, type TableDigest } from './digest.js';
-export { MAX_BLOCK_BYTES, MAX_BLOCK_ROWS, type OfflineStore, type QueryOptions, type SqlParameters } from './offline-store.js';
+export {
+  MAX_BLOCK_BYTES,
+  MAX_BLOCK_ROWS,
+  type InsertLayout,
+  type OfflineStore,
+  type QueryOptions,
+  type SqlParameters,
+} from './offline-store.js';
 export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
 export type { ServerOptions } from './server-offline-store.js';
-export { RowText, type ProjectedRows } from './block.js';
+export type { BinaryRows } from './binary-block.js';
+export { RowText, type ProjectedRows } from './json-block.js';
+export type { RowBinary } from './row-binary.js';
 export { DECISIONS_TABLE, decisionsProjection, type DecisionsProjection, type DecisionsProjectionOptions } from './decisions-projection.js';
 export { migrate, type Migrations } from './migrations.js';
 export { offlineStoreMigrations } from './offline-store-migrations.js';

@@ -7,6 +7,13 @@ export interface QueryOptions {
   readonly deadlineMs?: number;
 }
 
+/** What the bytes of an insert are, when they are not JSONEachRow. */
+export interface InsertLayout {
+  readonly format: 'RowBinary';
+  /** In the order of the values. */
+  readonly columns: readonly string[];
+}
+
 /**
  * ClickHouse, whichever way it runs: a server behind a URL, or chdb in this process. Queries bind parameters the ClickHouse way
  * (`{name:Type}`); nothing is ever pasted into SQL. Both ways answer alike: 64-bit integers as strings, times in UTC,
@@ -25,9 +32,10 @@ export interface OfflineStore {
   /**
    * Inserts one block, atomically, while it stays under {@link MAX_BLOCK_ROWS} and {@link MAX_BLOCK_BYTES}. `token` names exactly
    * these rows (`topic:partition:first-last`): an insert repeated with the same token is taken once, if the table keeps a
-   * deduplication window. Rows are objects, or `Buffer` of ready JSONEachRow lines. Fields without a column are not stored.
+   * deduplication window. Rows are objects, or `Buffer` of ready JSONEachRow lines, or of what `layout` says. Fields without a column are
+   * not stored.
    */
-  insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void>;
+  insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

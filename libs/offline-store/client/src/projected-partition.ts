@@ -1,9 +1,9 @@
-import { Block, type BlockRange, type ProjectedRows } from './block.js';
+import type { Block, BlockRange } from './block.js';
 import { isRowTrouble, messageOf } from './clickhouse-fault.js';
 
 /** What a partition needs of its projection. */
 export interface PartitionPort {
-  readonly topic: string;
+  newBlock(partition: number): Block<unknown>;
   insert(range: { bytes: Buffer; token: string; rows: number }, partition: number): Promise<void>;
   /** Next offset by the table's own word. */
   checkpoint(partition: number): Promise<number>;
@@ -32,7 +32,7 @@ export class ProjectedPartition {
   stored: number;
   /** The highest offset somebody waits for. */
   demanded = -1;
-  #block: Block;
+  #block: Block<unknown>;
   #inserting: Promise<void> | undefined;
   #abandoned = false;
   /** After the last offset that is known to have left a row in the table. */
@@ -46,18 +46,19 @@ export class ProjectedPartition {
     this.read = next;
     this.stored = next;
     this.#inTable = next;
-    this.#block = new Block(port.topic, partition);
+    this.#block = port.newBlock(partition);
   }
 
   get isAbandoned(): boolean {
     return this.#abandoned;
   }
 
-  get block(): Block {
+  get block(): Block<unknown> {
     return this.#block;
   }
 
-  add(offset: number, rows: ProjectedRows): void {
+  /** `rows` is what the block takes; `undefined` when the record has none. */
+  add(offset: number, rows: unknown): void {
     if (rows !== undefined) this.#block.add(offset, rows);
     this.read = offset + 1;
   }
@@ -69,10 +70,10 @@ export class ProjectedPartition {
   }
 
   /** Starts inserting `block` once the insert before it is done; resolves when it has started (or somebody else has started it). */
-  async cut(block = this.#block): Promise<void> {
+  async cut(block: Block<unknown> = this.#block): Promise<void> {
     while (this.#inserting) await this.#inserting;
     if (this.#block !== block || block.isEmpty || this.#abandoned) return;
-    this.#block = new Block(this.port.topic, this.partition);
+    this.#block = this.port.newBlock(this.partition);
     const after = this.read;
     this.#inserting = this.#insertAll(block).then((done) => {
       this.#inserting = undefined;
@@ -99,7 +100,7 @@ export class ProjectedPartition {
   }
 
   /** False: given up. Ranges go in one after the other, in offset order, or the table's max(_offset) would be no checkpoint. */
-  async #insertAll(block: Block): Promise<boolean> {
+  async #insertAll(block: Block<unknown>): Promise<boolean> {
     const ranges: BlockRange[] = [block.all];
     for (let attempt = 1; ranges.length > 0;) {
       const range = ranges[0] as BlockRange;
@@ -128,7 +129,7 @@ export class ProjectedPartition {
   }
 
   /** After an indefinite error: the rows may be in the table, all or none of them. The table says. */
-  async #resume(block: Block, range: BlockRange, attempt: number): Promise<BlockRange | undefined | 'given up'> {
+  async #resume(block: Block<unknown>, range: BlockRange, attempt: number): Promise<BlockRange | undefined | 'given up'> {
     for (let again = attempt; ; again++) {
       if (this.port.isStopping() || this.#abandoned) return this.#giveUp();
       await this.port.pause(Math.min(FIRST_PAUSE_MS * 2 ** (again - 1), LONGEST_PAUSE_MS));
@@ -167,7 +168,7 @@ export class ProjectedPartition {
 }
 
 /** Around the row ClickHouse names, or in halves. Only a record that is refused alone is put aside. */
-export function split(block: Block, range: BlockRange, reason: string): BlockRange[] {
+export function split(block: Block<unknown>, range: BlockRange, reason: string): BlockRange[] {
   const row = /\(at row (\d+)\)/.exec(reason);
   const bad = row ? block.recordOfRow(range, Number(row[1])) : undefined;
   const cuts = bad === undefined ? [range.from + Math.ceil((range.to - range.from) / 2)] : [bad, bad + 1];

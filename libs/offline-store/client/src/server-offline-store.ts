@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { clickHouseFault } from './clickhouse-fault.js';
 import { about, insertParts } from './chdb-offline-store.js';
 import { jsonLines, splitLines } from './json-lines.js';
-import type { OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+import type { InsertLayout, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
 export interface ServerOptions {
   readonly url: string;
@@ -72,12 +72,12 @@ export class ServerOfflineStore implements OfflineStore {
     await this.#try(about(sql), () => this.client.command({ query: sql, query_params: { ...parameters }, ...limits(options) }));
   }
 
-  async insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void> {
+  async insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void> {
     const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
     if (data.length === 0) return;
     await this.#try(`inserting ${token} into ${table}`, async () => {
       const values = Readable.from([data], { objectMode: false });
-      const { into, settings, format } = insertParts(table, token);
+      const { into, settings, format } = insertParts(table, token, layout);
       const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
       for await (const _ of stream);
     });

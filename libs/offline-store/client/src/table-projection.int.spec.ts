@@ -1,10 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { parseJson, readDeadLetter, type LogRecord, type Subscription } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digest, migrate, offlineStoreMigrations, openOfflineStore, TableProjection, type OfflineStore, type TableProjectionOptions } from './index.js';
+import {
+  digest,
+  migrate,
+  offlineStoreMigrations,
+  openOfflineStore,
+  TableProjection,
+  type OfflineStore,
+  type TableProjectionOptions,
+} from './index.js';
 import { READINGS, readings, type Reading } from './projection.fixture.js';
 
 let directory: string;
@@ -48,8 +56,7 @@ function bound<T extends object>(target: T, name: string | symbol): unknown {
 }
 
 /** The same store, as one that other processes write to as well. */
-const sharedStore = (target: OfflineStore) =>
-  new Proxy(target, { get: (_, name) => (name === 'kind' ? 'server' : bound(target, name)) });
+const sharedStore = (target: OfflineStore) => new Proxy(target, { get: (_, name) => (name === 'kind' ? 'server' : bound(target, name)) });
 
 const append = (from: number, to: number, value = (n: number): unknown => ({ n, text: `reading ${n}` })) =>
   log.append(
@@ -132,6 +139,51 @@ describe('TableProjection', () => {
       { _partition: 0, _offset: '3', _row: 1, n: 100 },
     ]);
     expect([...projection.positions().values()]).toEqual([10, 10, 10]);
+  });
+
+  test('takes rows that a layout writes, whatever bytes are in them, and splits an insert whose outcome it does not know', async () => {
+    await store.command(`CREATE TABLE millrace.points
+      (_topic LowCardinality(String), _partition UInt32, _offset UInt64, _row UInt32, name LowCardinality(String), n Int64, x Float64)
+      ENGINE = ReplacingMergeTree ORDER BY (name, _partition, _offset, _row) SETTINGS non_replicated_deduplication_window = 100`);
+    const insert = store.insert.bind(store);
+    let inserts = 0;
+    // Every other insert is done and then fails, as one whose answer is lost.
+    jest.spyOn(store, 'insert').mockImplementation(async (...args) => {
+      await insert(...args);
+      if (++inserts % 2 === 1) throw new Error('the answer was lost');
+    });
+    const numbers = [0x0a0a, -0x0a0a, 0x3b0a0a3b, 1, Number.MIN_SAFE_INTEGER];
+    const projection = await project<Reading>({
+      name: 'test.points',
+      table: 'millrace.points',
+      maxRows: 64,
+      toRows: {
+        recordColumns: ['name'],
+        rowColumns: ['n', 'x'],
+        count: ({ value }) => value.n % 6,
+        writeRecord: ({ value }, out) => out.text(`${value.text}\n\n; DROP TABLE millrace.points;`),
+        writeRow: (_, index, out) => {
+          out.int64(numbers[index]!);
+          out.float64([0, NaN, -Infinity, 1e-320, 0.1][index]!);
+        },
+      },
+    });
+    await append(0, 600);
+    await projection.barrier();
+    const [found] = await store.query(
+      `SELECT toUInt32(count()) AS rows, toUInt32(uniqExact(_partition, _offset, _row)) AS distinct, toString(sum(n)) AS n,
+         toUInt32(countIf(isNaN(x))) AS nan, toUInt32(countIf(x = 0.1)) AS tenths, max(_offset) AS last FROM millrace.points`,
+    );
+    expect(found).toEqual({
+      rows: 1500,
+      distinct: 1500,
+      n: String(
+        BigInt(100) * (BigInt(0x3b0a0a3b) * 3n + 2n) + BigInt(100) * BigInt(0x0a0a) + BigInt(100) * BigInt(Number.MIN_SAFE_INTEGER),
+      ),
+      nan: 400,
+      tenths: 100,
+      last: '199',
+    });
   });
 
   test('tells processes that only wait how far it is when the last records gave no rows', async () => {

@@ -11,9 +11,11 @@ import {
   type LogRecord,
 } from '@millrace/event-log';
 import { Fault, PositionWaiters, type Position, type Scheduler } from '@millrace/kernel';
-import type { ProjectedRows } from './block.js';
+import { BinaryBlock, binaryColumns, type BinaryRows } from './binary-block.js';
+import type { Block } from './block.js';
 import { messageOf } from './clickhouse-fault.js';
-import type { OfflineStore } from './offline-store.js';
+import { JsonBlock, type ProjectedRows } from './json-block.js';
+import type { InsertLayout, OfflineStore } from './offline-store.js';
 import { ProjectedPartition, type PartitionPort } from './projected-partition.js';
 import { RowlessTails } from './rowless-tail.js';
 import { checkTableShape } from './table-shape.js';
@@ -33,8 +35,8 @@ export interface TableProjectionOptions<T> {
   /** `millrace.<table>`. Its own columns, and `_topic`, `_partition`, `_offset` (and `_row` where a record gives several rows). */
   readonly table: string;
   readonly decode: (record: LogRecord) => Decoded<T>;
-  /** A record's rows, without the position columns. Pure; a throw puts the record into the dead letters. */
-  readonly toRows: (item: Item<T>) => ProjectedRows;
+  /** A record's rows, without the position columns: made, or written by a layout. Pure; a throw puts the record into the dead letters. */
+  readonly toRows: ((item: Item<T>) => ProjectedRows) | BinaryRows<T>;
   /** Called once per batch before its `toRows` calls, for what they need from a store. */
   readonly prepare?: (batch: ItemBatch<T>) => Promise<void>;
   /** Told where a partition starts, each time it is (re)assigned: nothing buffered before counts any more. */
@@ -81,6 +83,9 @@ export class TableProjection<T> {
   readonly #partitions = new Map<number, ProjectedPartition>();
   readonly #waiters: PositionWaiters;
   readonly #port: PartitionPort;
+  /** What a block is given of a record: its rows, or the record itself for a layout that writes them. */
+  readonly #rowsOf: (item: Item<T>) => unknown;
+  readonly #layout: InsertLayout | undefined;
   readonly #tails: RowlessTails;
   /** Other processes may wait for rows that this one puts in, and this one for theirs. */
   readonly #hasOthers: boolean;
@@ -102,8 +107,11 @@ export class TableProjection<T> {
     this.#tails = new RowlessTails(options);
     this.#hasOthers = options.shared === true && options.store.kind === 'server';
     this.#limits = { rows: options.maxRows ?? 50_000, bytes: options.maxBytes ?? 32 * 1024 * 1024 };
+    const { topic, toRows } = options;
+    this.#rowsOf = typeof toRows === 'function' ? toRows : (item) => item;
+    this.#layout = typeof toRows === 'function' ? undefined : { format: 'RowBinary', columns: binaryColumns(toRows) };
     this.#port = {
-      topic: options.topic,
+      newBlock: (partition) => newBlock(topic, partition, toRows),
       insert: (range, partition) => this.#insert(range, partition),
       checkpoint: (partition) => this.#tails.checkpoint(partition),
       refuse: (partition, offset, reason) => this.#refuse(partition, offset, reason),
@@ -254,7 +262,7 @@ export class TableProjection<T> {
     for (const item of batch.items) {
       if (item.record.offset < state.read) continue;
       try {
-        state.add(item.record.offset, this.#options.toRows(item));
+        state.add(item.record.offset, this.#rowsOf(item));
       } catch (error) {
         return { kind: 'dead-letter', record: item.record, reason: messageOf(error) };
       }
@@ -296,7 +304,7 @@ export class TableProjection<T> {
     const { store, table, name, now, observer } = this.#options;
     await this.#checkSameTable();
     const started = now();
-    await store.insert(table, range.bytes, range.token);
+    await store.insert(table, range.bytes, range.token, this.#layout);
     this.#insertMs = now() - started;
     observer?.inserted?.(name, partition, range.rows, range.bytes.length, this.#insertMs);
   }
@@ -356,6 +364,10 @@ export class TableProjection<T> {
     })();
     await done;
   }
+}
+
+function newBlock<T>(topic: string, partition: number, toRows: TableProjectionOptions<T>['toRows']): Block<unknown> {
+  return typeof toRows === 'function' ? new JsonBlock(topic, partition) : new BinaryBlock(topic, partition, toRows);
 }
 
 function fullObserver(observer: ProjectionObserver): ConsumerObserver {

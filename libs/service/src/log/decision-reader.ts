@@ -1,13 +1,21 @@
 import { checkEvent, EVENTS, readEvent } from '@millrace/contracts';
-import { decodeDecision, type LogRecord, type Parsed } from '@millrace/event-log';
+import { decodeDecision, decodeOnce, type LogRecord, type Parsed } from '@millrace/event-log';
 import { Fault, type DecisionRecord, type Journal, type LoggedDecision } from '@millrace/kernel';
 
 /**
  * How every fold and projection of a domain reads its decisions: well-formed, of a type this build knows, data that fits its schema. Anything
  * else is no decision (ADR 0009): it takes no sequence and goes to the dead letters. All readers have to agree on that, so there
- * is no other way to read one.
+ * is no other way to read one, and those of one process share what was read.
  */
 export function decisionReader(domain: string): (record: LogRecord) => Parsed<LoggedDecision> {
+  let reader = readers.get(domain);
+  if (!reader) readers.set(domain, (reader = decodeOnce(newReader(domain))));
+  return reader;
+}
+
+const readers = new Map<string, (record: LogRecord) => Parsed<LoggedDecision>>();
+
+function newReader(domain: string): (record: LogRecord) => Parsed<LoggedDecision> {
   if (!isDescribed(domain)) return (record) => decodeDecision(domain, record);
   return (record) => {
     const decoded = decodeDecision(domain, record);

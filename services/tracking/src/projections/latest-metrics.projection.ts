@@ -1,5 +1,5 @@
 import { factReader } from '@millrace/contracts';
-import { decodeFact, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { decodeFact, decodeOnce, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
 import { PositionWaiters, type NextOffsets, type Scheduler, type StateCommit, type StateStore, type SubjectState } from '@millrace/kernel';
 import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
 
@@ -192,10 +192,10 @@ export class LatestMetrics {
 const read = factReader<MetricPointsLogged>('tracking', 'MetricPointsLogged');
 
 /** Reads a metric points fact; one that does not fit its schema goes to the dead letters with the reason, one of another type is skipped. */
-export function decodeMetricPoints(record: LogRecord): Decoded<MetricPointsLogged> {
+export const decodeMetricPoints = decodeOnce((record: LogRecord): Decoded<MetricPointsLogged> => {
   const fact = decodeFact(record);
   return fact.ok ? read(fact.value) : fact;
-}
+});
 
 function toPoint(key: string, [value, timestamp, step]: StoredPoint): MetricPoint {
   return { key, value, timestamp, step };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Block, RowText } from './block.js';
+import { JsonBlock, RowText } from './json-block.js';
 import { split } from './projected-partition.js';
 
 const rowsOf = (bytes: Buffer): unknown[] =>
@@ -9,9 +9,9 @@ const rowsOf = (bytes: Buffer): unknown[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as unknown);
 
-describe('Block', () => {
+describe('JsonBlock', () => {
   test('puts the position in front of objects and of ready bytes', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     block.add(5, { a: 1 });
     block.add(6, {});
     block.add(7, Buffer.from('  { "a": "é" }\n'));
@@ -33,14 +33,14 @@ describe('Block', () => {
   test.each(['[1]', '{"a":1}{"a":2}', '{"a":1},{"a":2}', '{"a":1} x', '{"a":"}', '', '"{}"', '{"a":1]} {"a":2}', '{"a":"\\\\"}}'])(
     'refuses ready bytes that are not one object: %s',
     (text) => {
-      const block = new Block('t', 2);
+      const block = new JsonBlock('t', 2);
       expect(() => block.add(1, Buffer.from(text))).toThrow('not one JSON object');
       expect(block.isEmpty && block.size === 0).toBe(true);
     },
   );
 
   test('takes all rows of a record or none', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     expect(() => block.add(1, [{ a: 1 }, Buffer.from('bad')])).toThrow();
     block.add(2, { a: 2 });
     expect(block.rows).toBe(1);
@@ -48,14 +48,14 @@ describe('Block', () => {
   });
 
   test('makes one line of ready bytes', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     block.add(1, Buffer.from('\n{"a":\n\n1,"b":{"c":["}","\\"{"]}}\n\n'));
     block.add(2, { a: 'two\n\nlines' });
     expect(rowsOf(block.bytes(block.all))).toMatchObject([{ a: 1, b: { c: ['}', '"{'] } }, { a: 'two\n\nlines' }]);
   });
 
   test('takes text that the projection has written as it is, and a string as what it is: no row', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     block.add(1, new RowText('"a":"é"'));
     block.add(2, [new RowText('"a":1'), { a: 2 }]);
     expect(rowsOf(block.bytes(block.all))).toMatchObject([
@@ -68,7 +68,7 @@ describe('Block', () => {
   });
 
   test('cuts ranges at records and tells what is left after an offset', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     for (let offset = 10; offset < 20; offset++) block.add(offset, [{ offset }, { offset }]);
     expect(rowsOf(block.bytes({ from: 3, to: 4 }))).toMatchObject([{ offset: 13 }, { offset: 13 }]);
     expect(block.rowCount({ from: 3, to: 6 })).toBe(6);
@@ -78,13 +78,13 @@ describe('Block', () => {
   });
 
   test('grows far beyond its first bytes', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     for (let offset = 0; offset < 3000; offset++) block.add(offset, { text: '€'.repeat(100) });
     expect(rowsOf(block.bytes(block.all))).toHaveLength(3000);
   });
 
   test('splits around the row ClickHouse names, or in halves', () => {
-    const block = new Block('t', 2);
+    const block = new JsonBlock('t', 2);
     for (let offset = 0; offset < 10; offset++) block.add(offset, { offset });
     expect(split(block, block.all, 'Cannot parse (at row 4)')).toEqual([
       { from: 0, to: 3 },
