@@ -10,8 +10,20 @@ export interface DecisionsProjectionOptions {
   readonly domain: string;
   /** The domain's decisions topic. */
   readonly topic: string;
+  /** What a fold of the same topic in this process has found; what it does not know is asked of the table. */
+  readonly verdicts?: DecisionVerdicts;
   /** Subjects whose last sequence is kept in memory; the others are asked of the table, once a batch. */
   readonly maxCachedSubjects?: number;
+}
+
+/** Which decisions the rule accepts, by somebody who has applied it to all of them. */
+export interface DecisionVerdicts {
+  /** Resolves when everything before `nextOffset` is judged. */
+  upTo(partition: number, nextOffset: number): Promise<void>;
+  /** `undefined`: not known here. */
+  isAccepted(partition: number, offset: number, subject: string): boolean | undefined;
+  /** The table holds everything before `next`. */
+  forget(partition: number, next: number): void;
 }
 
 /** The part of a {@link TableProjection}'s options that makes it the decisions' one. */
@@ -30,25 +42,31 @@ const SUBJECTS_A_QUERY = 500;
 
 /**
  * A domain's accepted decisions as rows of `millrace.decisions`. The rule is the fold's: a record is accepted iff its sequence is
- * its subject's last accepted sequence + 1. The last sequences are the table's own rows, so a restart goes on where the table ends.
+ * its subject's last accepted sequence + 1. Who folds the topic beside the projection says which these are (`verdicts`); else the last sequences
+ * are the table's own rows, so a restart goes on where the table ends.
  *
  * ```ts
  * new TableProjection({ ...decisionsProjection({ store, domain: 'tracking', topic }), store, log, name: 'tracking.decisions', scheduler, now });
  * ```
  */
 export function decisionsProjection(options: DecisionsProjectionOptions): DecisionsProjection {
-  const { store, domain, topic } = options;
+  const { store, domain, topic, verdicts } = options;
   const last = new LastSequences(options.maxCachedSubjects ?? 50_000);
   return {
     topic,
     table: DECISIONS_TABLE,
     decode: (record) => decodeDecision(domain, record),
     onAssigned: (partition, next) => last.assigned(partition, next),
-    onStored: (partition, next) => last.stored(partition, next),
-    prepare: async ({ partition, items }) => {
+    onStored: (partition, next) => {
+      last.stored(partition, next);
+      verdicts?.forget(partition, next);
+    },
+    prepare: async ({ partition, items, nextOffset }) => {
+      await verdicts?.upTo(partition, nextOffset);
+      const unjudged = items.filter(({ record, value }) => verdicts?.isAccepted(partition, record.offset, value.subject) === undefined);
       const missing = last.missing(
         partition,
-        items.map((item) => item.value.subject),
+        unjudged.map((item) => item.value.subject),
       );
       for (let from = 0; from < missing.length; from += SUBJECTS_A_QUERY) {
         const subjects = missing.slice(from, from + SUBJECTS_A_QUERY);
@@ -63,7 +81,8 @@ export function decisionsProjection(options: DecisionsProjectionOptions): Decisi
     },
     toRows: ({ record, value }) => {
       const { subject, sequence } = value;
-      if (sequence !== last.of(subject) + 1) return undefined;
+      const accepted = verdicts?.isAccepted(record.partition, record.offset, subject) ?? sequence === last.of(subject) + 1;
+      if (!accepted) return undefined;
       last.accepted(subject, { sequence, partition: record.partition, offset: record.offset });
       const { type, version, commandId: command_id, actor, time } = value;
       const data = record.value.toString('utf8');

@@ -31,7 +31,13 @@ export type { ServerOptions } from './server-offline-store.js';
 export type { BinaryRows } from './binary-block.js';
 export { RowText, type ProjectedRows } from './json-block.js';
 export type { RowBinary } from './row-binary.js';
-export { DECISIONS_TABLE, decisionsProjection, type DecisionsProjection, type DecisionsProjectionOptions } from './decisions-projection.js';
+export {
+  DECISIONS_TABLE,
+  decisionsProjection,
+  type DecisionsProjection,
+  type DecisionsProjectionOptions,
+  type DecisionVerdicts,
+} from './decisions-projection.js';
 export { migrate, type Migrations } from './migrations.js';
 export { offlineStoreMigrations } from './offline-store-migrations.js';
 export { TableProjection, type ProjectionObserver, type TableProjectionOptions } from './table-projection.js';

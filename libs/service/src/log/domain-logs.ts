@@ -20,6 +20,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { checkedJournal, decisionReader } from './decision-reader.js';
 import { FollowedDomain, type DomainLog } from './domain-log.js';
+import { FoldVerdicts } from './fold-verdicts.js';
 import type { LogConsumers } from './log-consumers.js';
 import type { TableProjections } from './table-projections.js';
 import type { Reset } from '../reset/reset.js';
@@ -121,7 +122,9 @@ export class DomainLogs {
           ...(versions ? { versions } : {}),
         })
       : undefined;
-    const table = isOwner ? await this.#project(domain, topic) : undefined;
+    const verdicts = new FoldVerdicts(replica, scheduler);
+    lifecycle.add('consumers', `${name} verdicts`, () => verdicts.close());
+    const table = isOwner ? await this.#project(domain, topic, verdicts) : undefined;
     const followed = new FollowedDomain({
       ...this.#options,
       domain,
@@ -147,7 +150,11 @@ export class DomainLogs {
         .add<LoggedDecision>({
           name,
           topic,
-          from: (partition) => replica.positions()[partition] ?? 0,
+          from: (partition) => {
+            const next = replica.positions()[partition] ?? 0;
+            if (table) verdicts.began(partition, next);
+            return next;
+          },
           decode: decisionReader(domain),
           // Every process folds every decision; what cannot be read is put aside by the projection that shares the topic.
           writesDeadLetters: false,
@@ -162,6 +169,7 @@ export class DomainLogs {
               health.fatal(name, replica.defect?.message ?? String(error));
               throw error;
             }
+            if (table) verdicts.folded(batch.partition, records, accepted, batch.nextOffset);
             followed.accepted(accepted);
             await flusher.changed();
             return { kind: 'ok' };
@@ -178,10 +186,10 @@ export class DomainLogs {
   }
 
   /** Owners of a domain share its projection into the analysts' table; it also keeps the letters of what cannot be read. */
-  #project(domain: string, topic: string): Promise<TableProjection<LoggedDecision>> {
+  #project(domain: string, topic: string, verdicts: FoldVerdicts): Promise<TableProjection<LoggedDecision>> {
     const { tables, offline } = this.#options;
     return tables.add<LoggedDecision>({
-      ...decisionsProjection({ store: offline, domain, topic }),
+      ...decisionsProjection({ store: offline, domain, topic, verdicts }),
       decode: decisionReader(domain),
       name: `${domain}.decisions`,
       shared: true,

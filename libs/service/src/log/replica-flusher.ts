@@ -2,7 +2,8 @@ import type { DecisionReplica, Scheduler } from '@millrace/kernel';
 
 /** Changed subjects that may wait in memory; beyond, folding waits for the store. */
 const MOST_UNFLUSHED = 5000;
-const FLUSH_AFTER_MS = 200;
+/** What a commit of the store costs grows with the store, and nobody waits for it. */
+const FLUSH_AFTER_MS = 2000;
 
 /**
  * Hands a replica's changes to its store: a moment after they came, or at once when there are many. The log holds them all the while,
