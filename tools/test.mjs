@@ -114,8 +114,8 @@ try {
   }
   const withEngines = { ...environment, ...engines.env };
   if (wanted('int')) await jest('int', withEngines, 2);
-  if (wanted('e2e')) await jest('e2e', withEngines, 1);
-  if (wanted('chaos')) await check('chaos, a quarter of it', 'node', ['chaos/dist/main.js', '--share', '0.25'], { env: withEngines });
+  if (wanted('e2e')) await jest('e2e', withEngines, 2);
+  if (wanted('chaos')) await check('chaos, a tenth of it', 'node', ['chaos/dist/main.js', '--share', '0.1'], { env: withEngines });
 } catch (error) {
   failed++;
   failures.push(`the run itself: ${error.stack}`);
