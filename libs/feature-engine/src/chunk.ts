@@ -1,7 +1,7 @@
 import type { Value } from './column-type.js';
 import type { SourceEvent } from './source-event.js';
 import { EMPTY_TILES, tileTable, type TileTable } from './tile-table.js';
-import type { PlanColumn, ViewPlan } from './view-plan.js';
+import type { PlanColumn, PlanFilter, ViewPlan } from './view-plan.js';
 
 /** One column of a chunk. Numbers hold null as NaN, which no event can carry. */
 export type ChunkColumn =
@@ -32,6 +32,8 @@ export class Chunk {
   #filter = NO_WORDS;
   #filtered = 0;
   #tiles: TileTable | undefined;
+  /** By filter. */
+  #passing: Chunk[] = [];
 
   constructor(
     readonly plan: ViewPlan,
@@ -70,6 +72,28 @@ export class Chunk {
     return kind === 'number' && value !== value ? null : value;
   }
 
+  /** The events that pass a filter, as a chunk of its own; made once after a change. It is for reading only and carries no ids. */
+  where(filter: number): Chunk {
+    return (this.#passing[filter] ??= this.#select(filter));
+  }
+
+  #select(filter: number): Chunk {
+    const { passes } = this.plan.filters[filter] as PlanFilter;
+    const rows: number[] = [];
+    let at = 0;
+    const row = { value: (column: number) => this.value(column, at) };
+    for (; at < this.count; at++) if (passes(row) === true) rows.push(at);
+    const chunk = new Chunk(this.plan, this.index);
+    chunk.count = rows.length;
+    chunk.times = Uint32Array.from(rows, (from) => this.times[from] as number);
+    for (const [index, { kind, values }] of this.columns.entries()) {
+      const column = chunk.columns[index] as ChunkColumn;
+      if (kind === 'number') column.values = Float64Array.from(rows, (from) => values[from] as number);
+      else column.values = rows.map((from) => values[from]) as never;
+    }
+    return chunk;
+  }
+
   /** First event at or after `time` (which may lie outside the chunk). */
   lowerBound(time: number): number {
     const delta = time - this.start;
@@ -100,6 +124,7 @@ export class Chunk {
     }
     this.count += sorted.length;
     this.#tiles = undefined;
+    if (this.#passing.length > 0) this.#passing = [];
   }
 
   /** Takes the events of another partition's chunk of the same span; partitions come in ascending order. */

@@ -2,7 +2,7 @@ import { chunkIndexOf, type Chunk } from './chunk.js';
 import type { Value } from './column-type.js';
 import { Status } from './status.js';
 import type { PlanFeature, ViewPlan } from './view-plan.js';
-import { foldWindow, windowValue } from './window.js';
+import { foldWindow, windowStart, windowValue } from './window.js';
 
 /** What is known of one entity when a value is asked for, its partitions merged. */
 export interface EntityState {
@@ -33,7 +33,7 @@ export interface ViewRow {
 }
 
 /**
- * A view's values at `at`: windows over [at - window, at), latest values at or before `at` and, with a ttl, at or after `at - ttl`. The only function
+ * A view's values at `at`: windows over [at - window, at) (see {@link windowStart} for other kinds), latest values at or before `at` and, with a ttl, at or after `at - ttl`. The only function
  * that gives values, online and offline. Returns the chunks it would need and does not have, or `undefined` when `row` is filled.
  */
 export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: ViewRow): number[] | undefined {
@@ -48,12 +48,16 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
   }
   for (const index of plan.latest) latestFeature(plan, at, plan.features[index] as PlanFeature, index, found, firstKept, row);
   for (const group of plan.groups) {
-    const from = at - group.windowMs;
-    if (chunkIndexOf(plan, from) <= entity.horizon) {
+    const reach = at - group.windowMs;
+    if (entity.horizon > -Infinity && chunkIndexOf(plan, reach) <= entity.horizon) {
       for (const index of group.features) set(row, index, null, Status.INVALID, 0);
       continue;
     }
-    const totals = foldWindow(plan, chunksBetween(plan, entity, from, at - 1), from, at, group.column);
+    // Times are whole milliseconds, so [from, at] is [from, at + 1).
+    const to = group.includeCurrent ? at + 1 : at;
+    let chunks = chunksBetween(plan, entity, reach, to - 1);
+    if (group.filter >= 0) chunks = chunks.map((chunk) => chunk.where(group.filter));
+    const totals = foldWindow(plan, chunks, windowStart(group, chunks, at, to), to, group);
     for (const index of group.features) {
       const value = windowValue(plan, plan.features[index] as PlanFeature, totals);
       set(row, index, value, value === null ? Status.NULL_VALUE : Status.PRESENT, totals.lastTime);
@@ -86,7 +90,8 @@ function latestFeature(
 function missingChunks(plan: ViewPlan, at: number, entity: EntityState): number[] {
   const missing: number[] = [];
   const newest = chunkIndexOf(plan, at);
-  const oldest = plan.longestWindowMs === 0 ? newest : chunkIndexOf(plan, at - plan.longestWindowMs);
+  const reach = plan.hasLifetime ? Infinity : plan.longestWindowMs;
+  const oldest = reach === 0 ? newest : chunkIndexOf(plan, at - reach);
   let searching = !(entity.latest && entity.latest.time <= at);
   for (let place = entity.indexes.length - 1; place >= 0; place--) {
     const index = entity.indexes[place] as number;

@@ -16,9 +16,29 @@ export interface EntitySpec {
 
 export interface FeatureSpec {
   readonly name: string;
-  readonly aggregate: 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
+  readonly aggregate:
+    | 'count'
+    | 'sum'
+    | 'mean'
+    | 'min'
+    | 'max'
+    | 'first'
+    | 'last'
+    | 'var_pop'
+    | 'var_samp'
+    | 'stddev_pop'
+    | 'stddev_samp'
+    | 'count_distinct'
+    | 'top_k'
+    | 'quantile';
   readonly column?: string;
   readonly window?: string;
+  readonly windowKind?: 'sliding' | 'tumbling' | 'session' | 'lifetime';
+  readonly gap?: string;
+  readonly includeCurrent?: boolean;
+  readonly filter?: string;
+  readonly k?: number;
+  readonly quantile?: number;
 }
 
 export interface FeatureViewSpec {
