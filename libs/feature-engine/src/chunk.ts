@@ -127,6 +127,25 @@ export class Chunk {
     if (this.#passing.length > 0) this.#passing = [];
   }
 
+  /** Takes out the event of this id; false when there is none. */
+  withdraw(idHigh: number, idLow: number): boolean {
+    if (this.count >= FILTER_FROM) {
+      this.#growFilter(0);
+      if (!this.#mayHold(idLow)) return false;
+    }
+    const at = this.#find(idHigh, idLow);
+    if (at < 0) return false;
+    // What was decoded shares its memory with the stored bytes.
+    this.times = this.times.slice();
+    this.idHigh = this.idHigh.slice();
+    this.idLow = this.idLow.slice();
+    for (const column of this.columns) if (column.kind === 'number') column.values = column.values.slice();
+    this.#remove(new Set([at]));
+    this.#tiles = undefined;
+    this.#passing = [];
+    return true;
+  }
+
   /** Takes the events of another partition's chunk of the same span; partitions come in ascending order. */
   mergeChunk(other: Chunk): void {
     const { columns } = this.plan;
@@ -175,6 +194,15 @@ export class Chunk {
     this.#filter = new Uint32Array(size);
     this.#filtered = 0;
     for (let at = 0; at < this.count; at++) this.#addToFilter(this.idLow[at] as number);
+  }
+
+  #mayHold(word: number): boolean {
+    const filter = this.#filter;
+    const mask = filter.length - 1;
+    const mark = word === 0 ? 1 : word;
+    let slot = Math.imul(word, 0x9e3779b1) & mask;
+    while (filter[slot] !== 0 && filter[slot] !== mark) slot = (slot + 1) & mask;
+    return filter[slot] === mark;
   }
 
   /** True when the word was there already, so its id may be known. */

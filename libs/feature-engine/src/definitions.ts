@@ -8,6 +8,8 @@ export interface SourceDefinition {
   readonly eventTime: string;
   /** The column that names the event; events with the same id are one, and the later in the log stands. */
   readonly eventId?: string | undefined;
+  /** What a later event of the same id may change: `values` (the default), or its event time as well, however far: `times`. */
+  readonly corrections?: 'values' | 'times' | undefined;
   /** Columns whose values make the record's key, in this order. Without it an entity's events may be in any partition. */
   readonly key?: readonly string[] | undefined;
 }

@@ -144,6 +144,12 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
   if (keep > 10_000 && !hasLifetime) throw invalidDefinition(`${where}: windows and history of ${keep} chunks; give it a longer span`);
   const hasId = source.eventId >= 0;
   const partitionBy = partitioning(source, joinKeys);
+  if (source.movesEvents && !partitionBy) {
+    throw invalidDefinition(
+      `${where}: source ${source.name} corrects times, so its key must be there and be made of join keys of entity ${entity.name}: ` +
+        'an event and its correction have to be in one partition',
+    );
+  }
   const state = {
     format: 1,
     topic: source.topic,
@@ -154,6 +160,7 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     latest: latestColumns(features),
     spanMs,
     keep: hasLifetime ? 'all' : keep,
+    ...(source.movesEvents ? { movesEvents: true } : {}),
   };
   return {
     name: view.name,

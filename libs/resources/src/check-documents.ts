@@ -49,6 +49,7 @@ function checkSource(spec: SourceSpec, say: Say): void {
   if (type === undefined) say('spec.eventTime', noColumn(spec.eventTime, columns));
   else if (type !== 'DateTime64(3)') say('spec.eventTime', `column ${spec.eventTime} is ${type}; an event time is DateTime64(3)`);
   if (spec.eventId !== undefined && spec.schema[spec.eventId] === undefined) say('spec.eventId', noColumn(spec.eventId, columns));
+  if (spec.corrections === 'times' && spec.eventId === undefined) say('spec.corrections', 'needs an eventId, which says what is corrected');
   for (const key of keyColumns(spec)) if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
   for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
 }
@@ -97,10 +98,15 @@ function checkFeatureView(spec: FeatureViewSpec, sayTo: Say, lookup: Lookup, nam
   });
   if (!isSound || !source || !entity) return;
   // What is said above names the field; whatever else keeps the view from being computed is found by whoever computes it.
-  const { topic, schema, eventTime, eventId } = source;
+  const { topic, schema, eventTime, eventId, corrections } = source;
   const key = keyColumns(source);
   refusal(
-    () => compileView({ name, ...spec }, { name: spec.entity, ...entity }, { name: spec.source, topic, schema, eventTime, eventId, key }),
+    () =>
+      compileView(
+        { name, ...spec },
+        { name: spec.entity, ...entity },
+        { name: spec.source, topic, schema, eventTime, eventId, corrections, key },
+      ),
     (message) => say('spec', message),
   );
 }

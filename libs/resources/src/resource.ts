@@ -6,6 +6,7 @@ export interface SourceSpec {
   readonly key?: string | readonly string[];
   readonly eventTime: string;
   readonly eventId?: string;
+  readonly corrections?: 'values' | 'times';
   readonly partitions?: number;
   readonly schema: Readonly<Record<string, string>>;
 }

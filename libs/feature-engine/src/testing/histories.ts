@@ -11,12 +11,12 @@ export const EPOCH = Date.UTC(2001, 2, 25, 0, 59, 58, 0);
 const SUMMER_TIME = Date.UTC(2001, 2, 25, 1);
 const WINTER_TIME = Date.UTC(2001, 9, 28, 1);
 
-export const source = (keyed: boolean): SourceDefinition => ({
+export const source = (keyed: boolean, corrections?: 'values' | 'times'): SourceDefinition => ({
   name: 'trips',
   topic: 'trips',
   eventTime: 'at',
   eventId: 'id',
-  ...(keyed ? { key: ['city', 'line'] } : {}),
+  ...(keyed ? { key: ['city', 'line'], corrections } : {}),
   schema: {
     id: 'String',
     at: 'DateTime64(3)',
@@ -121,6 +121,8 @@ const trip = fc.record<Trip>({
 export interface History {
   readonly trips: readonly Trip[];
   readonly keyed: boolean;
+  /** Of a keyed source. */
+  readonly corrections: 'values' | 'times' | undefined;
   readonly unit: Unit;
   readonly features: readonly Feature[];
   readonly span: number | undefined;
@@ -137,6 +139,7 @@ export const history: fc.Arbitrary<History> = fc.record({
     { weight: 1, arbitrary: fc.array(trip, { minLength: 100, maxLength: 160 }) },
   ),
   keyed: fc.boolean(),
+  corrections: fc.constantFrom(undefined, 'values' as const, 'times' as const),
   unit: fc.constantFrom('ms' as const, 'h' as const),
   features: fc
     .tuple(fc.array(windowedFeature, { minLength: 1, maxLength: 5 }), fc.array(latestFeature, { maxLength: 1 }))

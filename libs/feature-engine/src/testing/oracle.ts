@@ -20,7 +20,7 @@ export interface OracleValue {
 
 /** What the oracle has to be told, as it shares no code with the engine: the numbers behind the definition's words. */
 export interface OracleTerms {
-  /** The reach of an id. */
+  /** The reach of an id; Infinity: all of time. */
   readonly spanMs: number;
   /** The unit in which floating sums are taken. */
   readonly tileMs: number;
@@ -37,7 +37,7 @@ export interface OracleTerms {
 export function oracle(view: FeatureViewDefinition, terms: OracleTerms, events: readonly OracleEvent[], at: number): OracleValue[] {
   const later = (a: OracleEvent, b: OracleEvent): boolean =>
     a.partition > b.partition || (a.partition === b.partition && a.offset > b.offset);
-  const span = (event: OracleEvent): number => Math.floor(event.time / terms.spanMs);
+  const span = (event: OracleEvent): number => (terms.spanMs === Infinity ? 0 : Math.floor(event.time / terms.spanMs));
   const known = events
     .filter((event) => !events.some((other) => other.id === event.id && span(other) === span(event) && later(other, event)))
     .sort((a, b) => a.time - b.time || a.partition - b.partition || a.offset - b.offset);
