@@ -79,17 +79,19 @@ export class Chunk {
 
   #select(filter: number): Chunk {
     const { passes } = this.plan.filters[filter] as PlanFilter;
-    const rows: number[] = [];
+    const rows = new Uint32Array(this.count);
+    let count = 0;
     let at = 0;
     const row = { value: (column: number) => this.value(column, at) };
-    for (; at < this.count; at++) if (passes(row) === true) rows.push(at);
+    for (; at < this.count; at++) if (passes(row) === true) rows[count++] = at;
     const chunk = new Chunk(this.plan, this.index);
-    chunk.count = rows.length;
-    chunk.times = Uint32Array.from(rows, (from) => this.times[from] as number);
-    for (const [index, { kind, values }] of this.columns.entries()) {
+    chunk.count = count;
+    chunk.times = picked(this.times, rows, new Uint32Array(count));
+    for (let index = 0; index < this.columns.length; index++) {
+      const from = this.columns[index] as ChunkColumn;
       const column = chunk.columns[index] as ChunkColumn;
-      if (kind === 'number') column.values = Float64Array.from(rows, (from) => values[from] as number);
-      else column.values = rows.map((from) => values[from]) as never;
+      if (from.kind === 'number') column.values = picked(from.values, rows, new Float64Array(count));
+      else column.values = pickedItems(from.values, rows, count) as never;
     }
     return chunk;
   }
@@ -276,6 +278,17 @@ export class Chunk {
       if (column.kind !== 'number') for (let at = this.count; at < needed; at++) column.values.push(null);
     }
   }
+}
+
+function picked<T extends Uint32Array | Float64Array>(from: T, rows: Uint32Array, into: T): T {
+  for (let to = 0; to < into.length; to++) into[to] = from[rows[to] as number] as number;
+  return into;
+}
+
+function pickedItems(from: readonly Value[], rows: Uint32Array, count: number): Value[] {
+  const into = new Array<Value>(count);
+  for (let to = 0; to < count; to++) into[to] = from[rows[to] as number] as Value;
+  return into;
 }
 
 function grown(words: Uint32Array, capacity: number, count: number): Uint32Array {

@@ -41,7 +41,10 @@ export type WindowKind = 'sliding' | 'tumbling' | 'session' | 'lifetime';
 
 export interface FeatureDefinition {
   readonly name: string;
-  readonly aggregate: Aggregate;
+  /** How the events of the window become a value. A feature has this or an expression. */
+  readonly aggregate?: Aggregate | undefined;
+  /** Of the view's other features, and of `asked_at`, the time that is asked for. */
+  readonly expression?: string | undefined;
   /** Needed by all but `count`; with it `count` counts the values that are not null. */
   readonly column?: string | undefined;
   /** `[T - window, T)`. Needed by all but `last` and a lifetime; without it `last` is the latest value at or before T. Of a session: the longest it can be. */

@@ -1,7 +1,7 @@
 import { chunkIndexOf, type Chunk } from './chunk.js';
 import type { Value } from './column-type.js';
 import { Status } from './status.js';
-import type { PlanFeature, ViewPlan } from './view-plan.js';
+import type { DerivedFeature, PlanFeature, ViewPlan } from './view-plan.js';
 import { foldWindow, windowStart, windowValue } from './window.js';
 
 /** What is known of one entity when a value is asked for, its partitions merged. */
@@ -63,7 +63,16 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
       set(row, index, value, value === null ? Status.NULL_VALUE : Status.PRESENT, totals.lastTime);
     }
   }
+  for (const derived of plan.derived) derivedFeature(at, derived, row);
   return undefined;
+}
+
+/** What rests on a value that cannot be told cannot be told; any other that is missing is null to the expression. */
+function derivedFeature(at: number, { feature, inputs, evaluate: compute }: DerivedFeature, row: ViewRow): void {
+  if (inputs.some((input) => row.statuses[input] === Status.INVALID)) return set(row, feature, null, Status.INVALID, 0);
+  const value = compute(row.values, at);
+  const time = inputs.reduce((newest, input) => Math.max(newest, row.times[input] as number), 0);
+  set(row, feature, value, value === null ? Status.NULL_VALUE : Status.PRESENT, time);
 }
 
 function latestFeature(

@@ -12,6 +12,7 @@ import {
   decode,
   entity,
   EPOCH,
+  EXPRESSIONS,
   FILTERS,
   history,
   logOf,
@@ -97,6 +98,7 @@ describe('online, offline and oracle', () => {
           ttlMs: plan.ttlMs,
           milliseconds,
           filters: FILTERS,
+          expressions: EXPRESSIONS,
         };
         const entities = ENTITIES.map(({ city, line }) => {
           const isOwn = ({ trip: item }: LogEntry): boolean => item.city === city && item.line === line;
@@ -135,7 +137,7 @@ describe('online, offline and oracle', () => {
               exact++;
               if (want.status !== Status.PRESENT) continue;
               for (const kind of [
-                feature.aggregate,
+                feature.aggregate ?? 'expression',
                 feature.windowKind ?? 'sliding',
                 feature.filter ?? 'no filter',
                 `current ${feature.includeCurrent}`,
@@ -149,8 +151,8 @@ describe('online, offline and oracle', () => {
     );
     expect(exact).toBeGreaterThan(invalid);
     expect(invalid).toBeGreaterThan(0);
-    // 14 aggregates, 4 kinds of windows, filters and none, current or not or by default.
-    expect(answered.size).toBe(14 + 4 + Object.keys(FILTERS).length + 1 + 3);
+    // 14 aggregates and expressions, 4 kinds of windows, filters and none, current or not or by default.
+    expect(answered.size).toBe(15 + 4 + Object.keys(FILTERS).length + 1 + 3);
     expect([...answered].filter(([, times]) => times < RUNS / 50)).toEqual([]);
   }, 600_000);
 

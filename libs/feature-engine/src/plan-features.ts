@@ -3,7 +3,7 @@ import type { Aggregate, FeatureDefinition, WindowKind } from './definitions.js'
 import { parseDuration } from './duration.js';
 import { compileExpression, type Expression } from './expression/compile-expression.js';
 import { invalidDefinition, type SourcePlan } from './source-plan.js';
-import type { PlanColumn, PlanFeature, PlanFilter, WindowGroup } from './view-plan.js';
+import type { DerivedFeature, PlanColumn, PlanFeature, PlanFilter, WindowGroup } from './view-plan.js';
 
 const DAY = 86_400_000;
 const LONGEST_WINDOW = 3_660 * DAY;
@@ -45,6 +45,9 @@ export function compileFeature(
   filters: readonly PlanFilter[],
 ): PlanFeature {
   const { name, aggregate } = feature;
+  if (aggregate === undefined) return unaggregated(where, feature);
+  if (feature.expression !== undefined)
+    throw invalidDefinition(`${where}: feature ${name} has an aggregate and an expression; it is one or the other`);
   if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
   if (feature.column === undefined && aggregate !== 'count')
     throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a column`);
@@ -53,6 +56,16 @@ export function compileFeature(
   const filter = feature.filter === undefined ? -1 : filters.findIndex((item) => item.text === feature.filter);
   const parameter = compileParameter(where, feature);
   return { name, aggregate, column, ...window, filter, parameter, type: featureType(where, name, aggregate, columns[column]) };
+}
+
+/** An expression: what it is of is compiled when the other features are. */
+function unaggregated(where: string, { name, expression, ...rest }: FeatureDefinition): PlanFeature {
+  if (expression === undefined) throw invalidDefinition(`${where}: feature ${name} needs an aggregate or an expression`);
+  const beside = Object.entries(rest).find(([, value]) => value !== undefined);
+  if (beside) throw invalidDefinition(`${where}: feature ${name} is an expression and takes no ${beside[0]}`);
+  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
+  const none = { column: -1, windowMs: 0, kind: 'sliding', gapMs: 0, includeCurrent: false, filter: -1, parameter: 0 } as const;
+  return { name, aggregate: 'expression', ...none, type: '' };
 }
 
 type CompiledWindow = Pick<PlanFeature, 'windowMs' | 'kind' | 'gapMs' | 'includeCurrent'>;
@@ -116,7 +129,7 @@ export function groupFeatures(features: readonly PlanFeature[]): WindowGroup[] {
   const groups = new Map<string, { -readonly [K in keyof WindowGroup]: WindowGroup[K] } & { features: number[] }>();
   for (const [index, feature] of features.entries()) {
     const { windowMs, kind, gapMs, includeCurrent, filter, column, aggregate } = feature;
-    if (windowMs === 0) continue;
+    if (windowMs === 0 || aggregate === 'expression') continue;
     const key = [windowMs, kind, gapMs, includeCurrent, filter, column].join('/');
     let group = groups.get(key);
     if (!group) {
@@ -145,7 +158,12 @@ export function groupFeatures(features: readonly PlanFeature[]): WindowGroup[] {
 }
 
 /** A feature as its view's version names it: what is at its default is left out, so that definitions written before it existed keep theirs. */
-export function versionedFeature(feature: PlanFeature, filters: readonly PlanFilter[]): Readonly<Record<string, unknown>> {
+export function versionedFeature(
+  feature: PlanFeature,
+  filters: readonly PlanFilter[],
+  derived: DerivedFeature | undefined,
+): Readonly<Record<string, unknown>> {
+  if (derived) return { name: feature.name, expression: derived.text, type: feature.type };
   const { name, aggregate, column, windowMs, type, kind, gapMs, includeCurrent, filter, parameter } = feature;
   return {
     name,

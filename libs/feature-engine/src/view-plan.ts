@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '@millrace/kernel';
-import { parseColumnType, type ColumnType, type ValueKind } from './column-type.js';
+import { parseColumnType, type ColumnType, type Value, type ValueKind } from './column-type.js';
 import type { Aggregate, EntityDefinition, FeatureViewDefinition, SourceDefinition, WindowKind } from './definitions.js';
 import { isKeyType } from './entity-key.js';
 import { compileExpression, type Expression } from './expression/compile-expression.js';
+import { compileDerived } from './derived-features.js';
 import { compileFeature, compileFilters, duration, groupFeatures, versionedFeature } from './plan-features.js';
 import { compileSource, invalidDefinition, type SourcePlan } from './source-plan.js';
 
@@ -20,10 +21,10 @@ export interface PlanColumn {
 
 export interface PlanFeature {
   readonly name: string;
-  readonly aggregate: Aggregate;
-  /** Index in the plan's columns; -1 for `count` of events. */
+  readonly aggregate: Aggregate | 'expression';
+  /** Index in the plan's columns; -1 for `count` of events and for expressions. */
   readonly column: number;
-  /** 0: no window (the latest value). Infinity: lifetime. */
+  /** 0: no window (the latest value, or an expression). Infinity: lifetime. */
   readonly windowMs: number;
   readonly kind: WindowKind;
   /** Of a session; else 0. */
@@ -41,6 +42,16 @@ export interface PlanFeature {
 export interface PlanFilter {
   readonly text: string;
   readonly passes: Expression['evaluate'];
+}
+
+/** A feature that is an expression over others of its view. */
+export interface DerivedFeature {
+  readonly feature: number;
+  readonly text: string;
+  readonly type: string;
+  /** The features it is computed from. */
+  readonly inputs: readonly number[];
+  readonly evaluate: (values: readonly Value[], at: number) => Value;
 }
 
 /** Features that one pass over one window answers together. */
@@ -71,7 +82,9 @@ export interface ViewPlan {
   readonly features: readonly PlanFeature[];
   readonly filters: readonly PlanFilter[];
   readonly groups: readonly WindowGroup[];
-  /** Features without a window. */
+  /** Computed last, from the others. */
+  readonly derived: readonly DerivedFeature[];
+  /** Features that are the latest value. */
   readonly latest: readonly number[];
   /** Columns (by index) whose latest value is kept beside the chunks. */
   readonly latestColumns: readonly number[];
@@ -125,7 +138,9 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
   for (const name of [...view.features.flatMap((feature) => feature.column ?? []), ...filtered].sort()) columnOf(name);
   // Once more, over the columns that are kept: a filter reads them where they are.
   const filters = [...expressions.keys()].map((text): PlanFilter => ({ text, passes: compileExpression(text, columns).evaluate }));
-  const features = view.features.map((feature) => compileFeature(where, feature, columnOf, columns, filters));
+  const aggregates = view.features.map((feature) => compileFeature(where, feature, columnOf, columns, filters));
+  const derived = compileDerived(where, view.features, aggregates, columns);
+  const features = aggregates.map((feature, index) => ({ ...feature, type: derived.get(index)?.type ?? feature.type }));
   const names = new Set([...features.map((feature) => feature.name), ...joinKeys.map((key) => key.name)]);
   if (names.size !== features.length + joinKeys.length)
     throw invalidDefinition(`${where}: two features, or a feature and a join key, have one name`);
@@ -173,7 +188,8 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     filters,
     groups: groupFeatures(features),
     latestColumns: latestColumns(features),
-    latest: features.flatMap((feature, index) => (feature.windowMs === 0 ? [index] : [])),
+    derived: [...derived.values()],
+    latest: features.flatMap((feature, index) => (isLatest(feature) ? [index] : [])),
     longestWindowMs,
     hasLifetime,
     ttlMs,
@@ -185,12 +201,20 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     online: view.online ?? true,
     partitionBy,
     stateHash: digest(state).subarray(0, 8),
-    version: digest({ state, features: features.map((feature) => versionedFeature(feature, filters)), ttlMs }).toString('hex'),
+    version: digest({
+      state,
+      features: features.map((feature, index) => versionedFeature(feature, filters, derived.get(index))),
+      ttlMs,
+    }).toString('hex'),
   };
 }
 
+function isLatest(feature: PlanFeature): boolean {
+  return feature.windowMs === 0 && feature.aggregate !== 'expression';
+}
+
 function latestColumns(features: readonly PlanFeature[]): number[] {
-  return [...new Set(features.filter((feature) => feature.windowMs === 0).map((feature) => feature.column))].sort((a, b) => a - b);
+  return [...new Set(features.filter(isLatest).map((feature) => feature.column))].sort((a, b) => a - b);
 }
 
 function compileJoinKeys(where: string, entity: EntityDefinition, source: SourcePlan): ViewPlan['joinKeys'] {

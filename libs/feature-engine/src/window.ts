@@ -260,6 +260,8 @@ export function windowValue(plan: ViewPlan, feature: PlanFeature, totals: Window
       return (totals.ranks as QuantileSketch).at(parameter);
     case 'top_k':
       return (totals.top as TopValues).first(parameter);
+    case 'expression':
+      throw new Error(`${feature.name} is an expression and has no window`);
   }
 }
 

@@ -83,6 +83,10 @@ function checkFeatureView(spec: FeatureViewSpec, sayTo: Say, lookup: Lookup, nam
     const field = `spec.features[${index}]`;
     if (names.has(feature.name)) say(`${field}.name`, `${feature.name} is there twice`);
     names.add(feature.name);
+    if (feature.aggregate === undefined) {
+      if (feature.expression === undefined) say(`${field}.aggregate`, 'is missing; a feature has an aggregate or an expression');
+      return;
+    }
     if (feature.aggregate !== 'last' && feature.window === undefined && feature.windowKind !== 'lifetime')
       say(`${field}.window`, `${feature.aggregate} needs a window, for example 1h`);
     if (feature.window !== undefined && secondsOf(feature.window) > LONGEST_WINDOW_DAYS * 86_400)

@@ -17,7 +17,7 @@ export interface EntitySpec {
 
 export interface FeatureSpec {
   readonly name: string;
-  readonly aggregate:
+  readonly aggregate?:
     | 'count'
     | 'sum'
     | 'mean'
@@ -32,6 +32,7 @@ export interface FeatureSpec {
     | 'count_distinct'
     | 'top_k'
     | 'quantile';
+  readonly expression?: string;
   readonly column?: string;
   readonly window?: string;
   readonly windowKind?: 'sliding' | 'tumbling' | 'session' | 'lifetime';

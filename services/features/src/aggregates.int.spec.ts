@@ -15,6 +15,8 @@ const FEATURES = [
   '{name: session, aggregate: count, window: 6h, windowKind: session, gap: 15m}',
   '{name: fare_ever, aggregate: sum, column: fare, windowKind: lifetime}',
   '{name: with_this, aggregate: count, window: 1h, includeCurrent: true}',
+  '{name: mean_with_this, expression: "round(fare_ever / with_this)"}',
+  '{name: many_at_one, expression: "with_this > 5 and hour(asked_at) = 1"}',
 ];
 const NAMES = FEATURES.map((feature) => /name: (\w+)/.exec(feature)?.[1] ?? '');
 
@@ -48,7 +50,7 @@ describe('aggregates and windows', () => {
   afterAll(() => trips.stop());
 
   /** Of the events at 0, 10, 11, 12, 50 and 60 minutes, asked for at 60. */
-  const EXPECTED = [230, Math.sqrt(184), 10, 20, 2, '[9,8]', 3, 1, 1, 130, 6];
+  const EXPECTED = [230, Math.sqrt(184), 10, 20, 2, '[9,8]', 3, 1, 1, 130, 6, 22, true];
 
   const online = async (service: string): Promise<unknown[]> => {
     const reply = await trips.online({ feature_service: service, entities: { city: ['Bern'] }, at: START + HOUR, at_least: position });
@@ -100,6 +102,10 @@ describe('aggregates and windows', () => {
     ['{name: x, aggregate: count, window: 1h, windowKind: lifetime}', 'spec', 'one of kind lifetime has no length'],
     ['{name: x, aggregate: count, window: 1h, gap: 5m}', 'spec', 'only windows of kind session'],
     ['{name: x, aggregate: last, column: fare, filter: "fare > 1"}', 'spec', 'takes no filter'],
+    ['{name: x, expression: "fare + 1"}', 'spec', 'expression of x: there is no feature fare, at character 1: ▸fare + 1'],
+    ['{name: x, expression: "1", window: 1h}', 'spec', 'is an expression and takes no window'],
+    ['{name: x, expression: "null"}', 'spec', 'is always null'],
+    ['{name: x}', 'spec.features[0].aggregate', 'a feature has an aggregate or an expression'],
   ])('%s is refused', async (feature, field, message) => {
     const response = await trips.post('/api/v1/apply', definitions([feature]), 'application/yaml');
     expect(response.status).toBeGreaterThanOrEqual(400);

@@ -48,11 +48,11 @@ interface Typed {
 
 /**
  * Checks an expression's names and types once, and makes it into closures: no `eval`, no loop, no state, no clock; the same row gives the same value
- * everywhere. Nulls are SQL's: an operation on null is null; `and`, `or` and `not` are three-valued. What has no value (a division by
+ * everywhere. `word` is what a message calls the names. Nulls are SQL's: an operation on null is null; `and`, `or` and `not` are three-valued. What has no value (a division by
  * zero, an overflow, the root of -1) is null. Throws `MR_FEATURES_EXPRESSION`, which tells the character.
  */
-export function compileExpression(text: string, columns: readonly ExpressionColumn[]): Expression {
-  const compiler = new Compiler(text, columns);
+export function compileExpression(text: string, columns: readonly ExpressionColumn[], word: 'column' | 'feature' = 'column'): Expression {
+  const compiler = new Compiler(text, columns, word);
   const { type, run } = compiler.compile(parseExpression(text));
   const used = [...compiler.used].sort((a, b) => a - b);
   return { text, type, columnType: type === 'null' ? undefined : COLUMN_TYPE_OF[type], columns: used, evaluate: run };
@@ -64,6 +64,7 @@ class Compiler {
   constructor(
     private readonly text: string,
     private readonly columns: readonly ExpressionColumn[],
+    private readonly word: string,
   ) {}
 
   compile(node: Node): Typed {
@@ -110,7 +111,7 @@ class Compiler {
         this.columns.map((column) => column.name),
       );
       const hint = near !== undefined ? `; did you mean ${near}?` : isQuoted ? '; text is written in single quotes' : '';
-      throw expressionFault(`there is no column ${name}${hint}`, this.text, at);
+      throw expressionFault(`there is no ${this.word} ${name}${hint}`, this.text, at);
     }
     this.used.add(index);
     const type = typeOfColumn((this.columns[index] as ExpressionColumn).type);
@@ -164,8 +165,10 @@ class Compiler {
     if (!isComparable) throw expressionFault(`cannot compare ${TYPE_WORDS[a.type]} with ${TYPE_WORDS[b.type]}`, this.text, at);
     const isOrdered = operator !== '=' && operator !== '!=';
     if (a.type === 'bool' && isOrdered) throw expressionFault('true and false have no order', this.text, at);
-    const compare = COMPARE[operator];
-    return { type: 'bool', run: ofTwo(a.run, b.run, compare) };
+    const compare = (a.type === 'int64') === (b.type === 'int64') ? COMPARE[operator] : COMPARE_MIXED[operator];
+    if (right.kind !== 'literal') return { type: 'bool', run: ofTwo(a.run, b.run, compare) };
+    const value = b.run(NO_ROW) as Exclude<Scalar, null>;
+    return { type: 'bool', run: ofOne(a.run, (x) => compare(x, value)) };
   }
 
   /** Both sides; a text literal beside a time is read as one. */
@@ -288,15 +291,17 @@ class Compiler {
 
 const NO_ROW: ExpressionRow = { value: () => null };
 
-const COMPARE: Readonly<Record<Comparison, (a: Exclude<Scalar, null>, b: Exclude<Scalar, null>) => boolean>> = {
-  // Loose, because 5 and 5n are equal and have different types; the compiler has seen to all other types.
-  '=': (a, b) => a == b,
-  '!=': (a, b) => a != b,
+type Comparisons = Readonly<Record<Comparison, (a: Exclude<Scalar, null>, b: Exclude<Scalar, null>) => boolean>>;
+const COMPARE: Comparisons = {
+  '=': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
   '<': (a, b) => a < b,
   '<=': (a, b) => a <= b,
   '>': (a, b) => a > b,
   '>=': (a, b) => a >= b,
 };
+/** Of an Int64 with another number: 5 and 5n are equal, and only loosely. */
+const COMPARE_MIXED: Comparisons = { ...COMPARE, '=': (a, b) => a == b, '!=': (a, b) => a != b };
 
 type Whole = '+' | '-' | '*' | '%';
 const DOUBLE: Readonly<Record<Whole, (a: number, b: number) => number>> = {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import type { EntityDefinition, FeatureDefinition, FeatureViewDefinition, SourceDefinition } from '../definitions.js';
 import { readSourceEvent, type SourceEvent } from '../source-event.js';
 import type { ViewPlan } from '../view-plan.js';
-import type { OracleEvent } from './oracle.js';
+import { Status } from '../status.js';
+import type { OracleEvent, OracleTerms } from './oracle.js';
 
 export const PARTITIONS = 3;
 /** Two seconds before the clocks of central Europe go forward: local times jump, windows must not. */
@@ -37,6 +38,15 @@ export const FILTERS: Readonly<Record<string, (event: OracleEvent) => boolean>> 
   'not (micros < 0) and driver is not null': ({ columns: { micros, driver } }) => Number(micros ?? -1) >= 0 && driver !== null,
   "coalesce(stops, 0) % 2 = 0 and at >= '2001-03-25T02:59:58.300+01:59'": ({ columns: { stops }, time }) =>
     Number(stops ?? 0) % 2 === 0 && time >= Date.UTC(2001, 2, 25, 1, 0, 58, 300),
+};
+
+/** Expressions over the first feature, which has a window, and what they mean. */
+export const EXPRESSIONS: OracleTerms['expressions'] = {
+  'f0 is null': (feature) => ({ value: feature('f0').value === null ? 1 : 0, status: Status.PRESENT, time: feature('f0').time }),
+  "if(f0 is null, null, '>' || to_text(hour(asked_at)))": (feature, at) => {
+    const { value, status, time } = feature('f0');
+    return { value: value === null ? null : `>${new Date(at).getUTCHours()}`, status, time };
+  },
 };
 
 export type Unit = 'ms' | 'h';
@@ -142,8 +152,12 @@ export const history: fc.Arbitrary<History> = fc.record({
   corrections: fc.constantFrom(undefined, 'values' as const, 'times' as const),
   unit: fc.constantFrom('ms' as const, 'h' as const),
   features: fc
-    .tuple(fc.array(windowedFeature, { minLength: 1, maxLength: 5 }), fc.array(latestFeature, { maxLength: 1 }))
-    .map(([windows, latest]) => [...windows, ...latest]),
+    .tuple(
+      fc.array(windowedFeature, { minLength: 1, maxLength: 5 }),
+      fc.array(latestFeature, { maxLength: 1 }),
+      fc.array(fc.constantFrom(...Object.keys(EXPRESSIONS)), { maxLength: 1 }),
+    )
+    .map(([windows, latest, expressions]) => [...windows, ...latest, ...expressions.map((expression) => () => ({ name: '', expression }))]),
   span: fc.constantFrom(undefined, 100, 320),
   ttl: fc.constantFrom(undefined, 300),
   history: fc.constantFrom(0, 500, 10_000),

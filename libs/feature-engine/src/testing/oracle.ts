@@ -28,6 +28,8 @@ export interface OracleTerms {
   readonly milliseconds: (duration: string) => number;
   /** A filter's text as a function of the event. */
   readonly filters: Readonly<Record<string, (event: OracleEvent) => boolean>>;
+  /** An expression's text as a function of the view's other features. */
+  readonly expressions: Readonly<Record<string, (feature: (name: string) => OracleValue, at: number) => OracleValue>>;
 }
 
 /**
@@ -42,8 +44,10 @@ export function oracle(view: FeatureViewDefinition, terms: OracleTerms, events: 
     .filter((event) => !events.some((other) => other.id === event.id && span(other) === span(event) && later(other, event)))
     .sort((a, b) => a.time - b.time || a.partition - b.partition || a.offset - b.offset);
   const newest = known.findLast((event) => event.time <= at);
-  return view.features.map((feature) => {
+  const value = (feature: FeatureDefinition): OracleValue => {
     if (!newest) return { value: null, status: Status.NOT_FOUND, time: 0 };
+    const computed = terms.expressions[feature.expression ?? ''];
+    if (computed) return computed((name) => value(view.features.find((other) => other.name === name) as FeatureDefinition), at);
     if (feature.window === undefined && feature.windowKind !== 'lifetime') {
       if (terms.ttlMs > 0 && newest.time < at - terms.ttlMs) return { value: null, status: Status.OUTSIDE_MAX_AGE, time: 0 };
       return answer(newest.columns[feature.column as string] ?? null, newest.time);
@@ -52,7 +56,8 @@ export function oracle(view: FeatureViewDefinition, terms: OracleTerms, events: 
     const { from, inside } = windowOf(feature, terms, counting, at);
     const to = feature.includeCurrent === true ? at + 1 : at;
     return answer(aggregate(feature, inside, from, to, terms.tileMs), inside.at(-1)?.time ?? 0);
-  });
+  };
+  return view.features.map(value);
 }
 
 function windowOf(
@@ -111,11 +116,12 @@ function aggregate(feature: FeatureDefinition, inside: readonly OracleEvent[], f
       : floatingSum(present as { time: number; value: number }[], from, to, tileMs);
   if (feature.aggregate === 'sum') return typeof sum === 'bigint' ? (sum >= -(2n ** 63n) && sum < 2n ** 63n ? sum : null) : finite(sum);
   if (feature.aggregate === 'mean') return finite(Number(sum) / values.length);
-  const isSample = feature.aggregate.endsWith('_samp');
+  const kind = feature.aggregate as string;
+  const isSample = kind.endsWith('_samp');
   if (isSample && values.length < 2) return null;
   const squares = typeof sum === 'bigint' ? integerSquares(values as bigint[]) : floatingSquares(values as number[], sum);
   const variance = squares / (isSample ? values.length - 1 : values.length);
-  return finite(feature.aggregate.startsWith('stddev') ? Math.sqrt(variance) : variance);
+  return finite(kind.startsWith('stddev') ? Math.sqrt(variance) : variance);
 }
 
 /** JSON has no infinity. */
