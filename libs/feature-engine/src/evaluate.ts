@@ -33,8 +33,8 @@ export interface ViewRow {
 }
 
 /**
- * A view's values at `at`: windows over [at - window, at) (see {@link windowStart} for other kinds), latest values at or before `at` and, with a ttl, at or after `at - ttl`. The only function
- * that gives values, online and offline. Returns the chunks it would need and does not have, or `undefined` when `row` is filled.
+ * A view's values at `at`: windows over [at - window, at) (see {@link windowStart} for other kinds), latest values at or before `at` and, with a ttl,
+ * at or after `at - ttl`; then what is computed from these. The only function that gives values, online and offline. Returns the chunks it would need and does not have, or `undefined` when `row` is filled.
  */
 export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: ViewRow): number[] | undefined {
   const missing = missingChunks(plan, at, entity);
@@ -53,8 +53,8 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
       for (const index of group.features) set(row, index, null, Status.INVALID, 0);
       continue;
     }
-    // Times are whole milliseconds, so [from, at] is [from, at + 1).
-    const to = group.includeCurrent ? at + 1 : at;
+    // Events' times are whole milliseconds, so [from, at] is [from, at + 1).
+    const to = group.includeCurrent ? Math.floor(at) + 1 : at;
     let chunks = chunksBetween(plan, entity, reach, to - 1);
     if (group.filter >= 0) chunks = chunks.map((chunk) => chunk.where(group.filter));
     const totals = foldWindow(plan, chunks, windowStart(group, chunks, at, to), to, group);
@@ -70,7 +70,7 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
 /** What rests on a value that cannot be told cannot be told; any other that is missing is null to the expression. */
 function derivedFeature(at: number, { feature, inputs, evaluate: compute }: DerivedFeature, row: ViewRow): void {
   if (inputs.some((input) => row.statuses[input] === Status.INVALID)) return set(row, feature, null, Status.INVALID, 0);
-  const value = compute(row.values, at);
+  const value = compute(row.values, Math.floor(at));
   const time = inputs.reduce((newest, input) => Math.max(newest, row.times[input] as number), 0);
   set(row, feature, value, value === null ? Status.NULL_VALUE : Status.PRESENT, time);
 }

@@ -36,6 +36,29 @@ metadata: {name: habits}
 spec: {features: [habits]}
 `;
 
+const MOVED = `
+apiVersion: millrace.dev/v1
+kind: Source
+metadata: {name: moved_trips}
+spec:
+  topic: moved_trips
+  key: city
+  eventTime: at
+  eventId: id
+  corrections: times
+  schema: {id: String, at: DateTime64(3), city: String, line: Int32, fare: Float64}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: moved}
+spec: {entity: place, source: moved_trips, history: 6h, features: [{name: fares_1h, aggregate: sum, column: fare, window: 1h}]}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: moved}
+spec: {features: [moved]}
+`;
+
 describe('aggregates and windows', () => {
   let trips: TripsService;
   let position = '';
@@ -61,19 +84,19 @@ describe('aggregates and windows', () => {
     expect(await online('habits')).toEqual(EXPECTED);
   });
 
-  test('are the same in a training set', async () => {
-    const asked = { city: 'Bern', asked: START + HOUR };
-    const started = await trips.post('/api/v1/training-sets', {
-      featureService: 'habits',
-      timestampColumn: 'asked',
-      spine: { rows: [asked] },
-    });
+  const trainingSet = async (featureService: string, ats: readonly number[]): Promise<Record<string, unknown>[]> => {
+    const rows = ats.map((at) => ({ city: 'Bern', asked: at }));
+    const started = await trips.post('/api/v1/training-sets', { featureService, timestampColumn: 'asked', spine: { rows } });
     const { id } = (await started.json()) as { id: string };
     const show = async () => (await (await trips.get(`/api/v1/training-sets/${id}`)).json()) as { status: string; error?: string };
     expect(await until(show, ({ status }) => status !== 'requested')).toMatchObject({ status: 'built' });
     const file = await (await trips.get(`/api/v1/training-sets/${id}/data`)).arrayBuffer();
-    const rows = await parquetReadObjects({ file, compressors: { ZSTD: (input) => zstdDecompressSync(input) } });
-    const values = NAMES.map((name) => rows[0]?.[name] as unknown);
+    return parquetReadObjects({ file, compressors: { ZSTD: (input) => zstdDecompressSync(input) } });
+  };
+
+  test('are the same in a training set', async () => {
+    const [row] = await trainingSet('habits', [START + HOUR]);
+    const values = NAMES.map((name) => row?.[name]);
     expect(values.map((value) => (typeof value === 'bigint' ? Number(value) : value))).toEqual(EXPECTED);
   });
 
@@ -86,6 +109,25 @@ describe('aggregates and windows', () => {
       () => online('habits'),
       (values) => JSON.stringify(values) === JSON.stringify(expected),
     );
+  });
+
+  test('an event whose time is corrected leaves the windows it was in, hours away', async () => {
+    const applied = await trips.post('/api/v1/apply', MOVED, 'application/yaml');
+    expect(applied.status).toBe(200);
+    const events = [trip('a', 10, 1), trip('b', 20, 2), trip('a', 190, 4)].map((event) => JSON.stringify(event)).join('\n');
+    const sent = await until(
+      () => trips.post('/api/v1/sources/moved_trips/events', events, 'application/x-ndjson'),
+      ({ status }) => status === 200,
+    );
+    const at_least = sent.headers.get('millrace-position') ?? '';
+    const ats = [START + HOUR, START + 4 * HOUR];
+    const told: unknown[] = [];
+    for (const at of ats) {
+      const reply = await trips.online({ feature_service: 'moved', entities: { city: ['Bern'] }, at, at_least });
+      told.push(reply.results[1]?.values[0]);
+    }
+    expect(told).toEqual([2, 4]);
+    expect((await trainingSet('moved', ats)).map((row) => row['fares_1h'])).toEqual([2, 4]);
   });
 
   test.each([

@@ -163,9 +163,10 @@ describe('an expression', () => {
     expect(refusal('not '.repeat(900) + 'paid')).toMatch(/nested deeper/);
     expect(refusal('- '.repeat(1_900) + 'fare')).toMatch(/nested deeper/);
     expect(refusal('1' + ' + 1'.repeat(2_000))).toMatch(/longer than 4000/);
+    expect(refusal(`city like '${'%'.repeat(201)}'`)).toMatch(/at most 200 characters/);
     expect(refusal('1' + '+1'.repeat(1_900))).toMatch(/more than 500 terms/);
     expect(evaluate('paid' + ' and paid'.repeat(400))).toBe(true);
-    expect(evaluate(`city like '${'%a'.repeat(1_000)}'`, { city: 'a'.repeat(20_000) })).toBe(true);
+    expect(evaluate(`city like '${'%a'.repeat(100)}'`, { city: 'a'.repeat(20_000) })).toBe(true);
   });
 
   test('whatever is written is an expression or is refused with a place, and gives what its type says', () => {

@@ -20,6 +20,8 @@ export type Node =
 /** Deeper nesting is a mistake or an attack on the stack. */
 const DEEPEST = 60;
 const MOST_ITEMS = 500;
+/** Matching may take the product of the pattern's and the text's lengths. */
+const LONGEST_PATTERN = 200;
 const WORDS = new Set(['and', 'or', 'not', 'is', 'in', 'like', 'between', 'null', 'true', 'false']);
 const COMPARISONS: Readonly<Record<string, Comparison>> = {
   '=': '=',
@@ -99,6 +101,7 @@ class Parser {
       const { at } = this.#take();
       const pattern = this.#take();
       if (pattern.kind !== 'text') throw this.#fault("like needs a pattern in single quotes, such as 'A%'", pattern);
+      if (pattern.text.length > LONGEST_PATTERN) throw this.#fault(`a pattern has at most ${LONGEST_PATTERN} characters`, pattern);
       return negate({ kind: 'like', operand: left, pattern: pattern.text, at }, negated);
     }
     if (this.#isWord('between')) {
