@@ -11,6 +11,7 @@ const MOST_TOP = 100;
 const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** Aggregates whose values are numbers, and which times have none of. */
 const ARITHMETIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'var_pop', 'var_samp', 'stddev_pop', 'stddev_samp', 'quantile']);
+const OF_AGGREGATES = ['column', 'window', 'windowKind', 'gap', 'includeCurrent', 'filter', 'k', 'quantile'] as const;
 const MOMENTS: ReadonlySet<Aggregate> = new Set(['var_pop', 'var_samp', 'stddev_pop', 'stddev_samp']);
 
 /** The filters of a view's features, each text once, over the source's columns. */
@@ -59,10 +60,11 @@ export function compileFeature(
 }
 
 /** An expression: what it is of is compiled when the other features are. */
-function unaggregated(where: string, { name, expression, ...rest }: FeatureDefinition): PlanFeature {
-  if (expression === undefined) throw invalidDefinition(`${where}: feature ${name} needs an aggregate or an expression`);
-  const beside = Object.entries(rest).find(([, value]) => value !== undefined);
-  if (beside) throw invalidDefinition(`${where}: feature ${name} is an expression and takes no ${beside[0]}`);
+function unaggregated(where: string, feature: FeatureDefinition): PlanFeature {
+  const { name } = feature;
+  if (feature.expression === undefined) throw invalidDefinition(`${where}: feature ${name} needs an aggregate or an expression`);
+  const beside = OF_AGGREGATES.find((field) => feature[field] !== undefined);
+  if (beside) throw invalidDefinition(`${where}: feature ${name} is an expression and takes no ${beside}`);
   if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
   const none = { column: -1, windowMs: 0, kind: 'sliding', gapMs: 0, includeCurrent: false, filter: -1, parameter: 0 } as const;
   return { name, aggregate: 'expression', ...none, type: '' };
