@@ -33,7 +33,7 @@ export class Chunk {
   #filtered = 0;
   #tiles: TileTable | undefined;
   /** By filter. */
-  #passing: Chunk[] = [];
+  #passing: Chunk[] | undefined;
 
   constructor(
     readonly plan: ViewPlan,
@@ -74,7 +74,8 @@ export class Chunk {
 
   /** The events that pass a filter, as a chunk of its own; made once after a change. It is for reading only and carries no ids. */
   where(filter: number): Chunk {
-    return (this.#passing[filter] ??= this.#select(filter));
+    const passing = (this.#passing ??= []);
+    return (passing[filter] ??= this.#select(filter));
   }
 
   #select(filter: number): Chunk {
@@ -126,7 +127,7 @@ export class Chunk {
     }
     this.count += sorted.length;
     this.#tiles = undefined;
-    if (this.#passing.length > 0) this.#passing = [];
+    this.#passing = undefined;
   }
 
   /** Takes out the event of this id; false when there is none. */
@@ -144,7 +145,7 @@ export class Chunk {
     for (const column of this.columns) if (column.kind === 'number') column.values = column.values.slice();
     this.#remove(new Set([at]));
     this.#tiles = undefined;
-    this.#passing = [];
+    this.#passing = undefined;
     return true;
   }
 

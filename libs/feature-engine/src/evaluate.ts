@@ -57,7 +57,8 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
     const to = group.includeCurrent ? Math.floor(at) + 1 : at;
     let chunks = chunksBetween(plan, entity, reach, to - 1);
     if (group.filter >= 0) chunks = chunks.map((chunk) => chunk.where(group.filter));
-    const totals = foldWindow(plan, chunks, windowStart(group, chunks, at, to), to, group);
+    const from = group.kind === 'sliding' ? reach : windowStart(group, chunks, at, to);
+    const totals = foldWindow(plan, chunks, from, to, group);
     for (const index of group.features) {
       const value = windowValue(plan, plan.features[index] as PlanFeature, totals);
       set(row, index, value, value === null ? Status.NULL_VALUE : Status.PRESENT, totals.lastTime);

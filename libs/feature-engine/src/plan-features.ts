@@ -14,6 +14,9 @@ const ARITHMETIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'var_pop', 'v
 const OF_AGGREGATES = ['column', 'window', 'windowKind', 'gap', 'includeCurrent', 'filter', 'k', 'quantile'] as const;
 const MOMENTS: ReadonlySet<Aggregate> = new Set(['var_pop', 'var_samp', 'stddev_pop', 'stddev_samp']);
 
+/** Aggregates that take another pass over the events. */
+const MORE: ReadonlySet<Aggregate> = new Set([...MOMENTS, 'first', 'count_distinct', 'quantile', 'top_k'] as const);
+
 /** The filters of a view's features, each text once, over the source's columns. */
 export function compileFilters(where: string, features: readonly FeatureDefinition[], source: SourcePlan): Map<string, Expression> {
   const filters = new Map<string, Expression>();
@@ -143,6 +146,7 @@ export function groupFeatures(features: readonly PlanFeature[]): WindowGroup[] {
         filter,
         column,
         features: [],
+        asksMore: false,
         moments: false,
         distinct: false,
         ranks: false,
@@ -151,6 +155,7 @@ export function groupFeatures(features: readonly PlanFeature[]): WindowGroup[] {
       groups.set(key, group);
     }
     group.features.push(index);
+    group.asksMore ||= MORE.has(aggregate);
     group.moments ||= MOMENTS.has(aggregate);
     group.distinct ||= aggregate === 'count_distinct';
     group.ranks ||= aggregate === 'quantile';

@@ -64,6 +64,7 @@ export interface WindowGroup {
   readonly column: number;
   readonly features: readonly number[];
   /** What is asked beyond count, sum, least, greatest, first and last: it takes another pass over the events. */
+  readonly asksMore: boolean;
   readonly moments: boolean;
   readonly distinct: boolean;
   readonly ranks: boolean;

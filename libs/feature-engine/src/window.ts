@@ -23,9 +23,14 @@ export interface WindowTotals {
   /** The window's last event: its time (0 when there is none) and its value, null included. */
   lastTime: number;
   last: Value;
-  /** The value of its first, null included. */
+  /** Where the group asks for it and there is a value that is not null. */
+  more: MoreTotals | undefined;
+}
+
+/** What only some features ask for; see {@link WindowGroup}. */
+interface MoreTotals {
+  /** Value of the window's first event, null included. */
   first: Value;
-  /** What only some features ask for; see {@link WindowGroup}. */
   squares: number;
   distinct: number;
   ranks: QuantileSketch | undefined;
@@ -50,17 +55,12 @@ export function foldWindow(plan: ViewPlan, chunks: readonly Chunk[], from: numbe
     bigGreatest: 0n,
     lastTime: 0,
     last: null,
-    first: null,
-    squares: 0,
-    distinct: 0,
-    ranks: undefined,
-    top: undefined,
+    more: undefined,
   };
   for (const chunk of chunks) {
     const low = chunk.lowerBound(from);
     const high = chunk.lowerBound(to);
     if (low >= high) continue;
-    if (totals.events === 0 && column >= 0) totals.first = chunk.value(column, low);
     totals.events += high - low;
     totals.lastTime = chunk.start + (chunk.times[high - 1] as number);
     if (column < 0) continue;
@@ -71,7 +71,7 @@ export function foldWindow(plan: ViewPlan, chunks: readonly Chunk[], from: numbe
     else if (values.kind === 'bigint') foldIntegers(values.values, low, high, totals);
     else for (let at = low; at < high; at++) if (values.values[at] !== null) totals.count++;
   }
-  if (totals.count > 0 && (group.moments || group.distinct || group.ranks || group.top)) foldAgain(plan, chunks, from, to, group, totals);
+  if (group.asksMore && totals.count > 0) totals.more = foldAgain(plan, chunks, from, to, group, totals);
   return totals;
 }
 
@@ -86,32 +86,42 @@ function foldAgain(
   to: number,
   { column, moments, distinct, ranks, top }: WindowGroup,
   totals: WindowTotals,
-): void {
+): MoreTotals {
+  const more: MoreTotals = { first: firstValue(chunks, from, column), squares: 0, distinct: 0, ranks: undefined, top: undefined };
   const { kind, type } = plan.columns[column] as PlanColumn;
   const isBig = kind === 'bigint';
   if (moments && isBig) {
     let sumOfSquares = 0n;
     eachValue(chunks, from, to, column, (value) => (sumOfSquares += (value as bigint) * (value as bigint)));
-    totals.squares = integerSquaresAround(totals.bigSum, sumOfSquares, totals.count);
+    more.squares = integerSquaresAround(totals.bigSum, sumOfSquares, totals.count);
   }
   if (kind !== 'string' && (ranks || (moments && !isBig))) {
     const slices = chunks.map((chunk) => numberSlice(chunk, column, chunk.lowerBound(from), chunk.lowerBound(to)));
-    if (moments && !isBig) totals.squares = squaresAround(totals.sum / totals.count, slices, totals.count);
+    if (moments && !isBig) more.squares = squaresAround(totals.sum / totals.count, slices, totals.count);
     if (ranks) {
       const [least, greatest] = isBig ? [Number(totals.bigLeast), Number(totals.bigGreatest)] : [totals.least, totals.greatest];
-      totals.ranks = new QuantileSketch(slices, totals.count, least, greatest);
+      more.ranks = new QuantileSketch(slices, totals.count, least, greatest);
     }
   }
   if (distinct) {
     const values = new DistinctValues();
     eachValue(chunks, from, to, column, (value) => values.add(value));
-    totals.distinct = values.count;
+    more.distinct = values.count;
   }
   if (top) {
     const values = new TopValues(type.name === 'Bool');
     eachValue(chunks, from, to, column, (value) => values.add(value));
-    totals.top = values;
+    more.top = values;
   }
+  return more;
+}
+
+function firstValue(chunks: readonly Chunk[], from: number, column: number): Value {
+  for (const chunk of chunks) {
+    const low = chunk.lowerBound(from);
+    if (low < chunk.count) return chunk.value(column, low);
+  }
+  return null;
 }
 
 /** Values that are not null, in canonical order. */
@@ -231,10 +241,9 @@ const INT64 = 2n ** 63n;
 export function windowValue(plan: ViewPlan, feature: PlanFeature, totals: WindowTotals): Value {
   const { aggregate, parameter } = feature;
   if (aggregate === 'count') return feature.column < 0 ? totals.events : totals.count;
-  if (aggregate === 'count_distinct') return totals.distinct;
   if (aggregate === 'last') return totals.last;
-  if (aggregate === 'first') return totals.first;
-  if (totals.count === 0) return null;
+  if (totals.count === 0) return aggregate === 'count_distinct' ? 0 : null;
+  const more = totals.more as MoreTotals;
   const big = plan.columns[feature.column]?.kind === 'bigint';
   switch (aggregate) {
     case 'sum':
@@ -251,15 +260,19 @@ export function windowValue(plan: ViewPlan, feature: PlanFeature, totals: Window
       return big ? totals.bigGreatest : totals.greatest;
     case 'var_pop':
     case 'stddev_pop':
-      return spread(totals.squares / totals.count, aggregate === 'stddev_pop');
+      return spread(more.squares / totals.count, aggregate === 'stddev_pop');
     case 'var_samp':
     case 'stddev_samp':
       // Of one value there is no sample variance.
-      return totals.count < 2 ? null : spread(totals.squares / (totals.count - 1), aggregate === 'stddev_samp');
+      return totals.count < 2 ? null : spread(more.squares / (totals.count - 1), aggregate === 'stddev_samp');
+    case 'first':
+      return more.first;
+    case 'count_distinct':
+      return more.distinct;
     case 'quantile':
-      return (totals.ranks as QuantileSketch).at(parameter);
+      return (more.ranks as QuantileSketch).at(parameter);
     case 'top_k':
-      return (totals.top as TopValues).first(parameter);
+      return (more.top as TopValues).first(parameter);
     case 'expression':
       throw new Error(`${feature.name} is an expression and has no window`);
   }
