@@ -41,8 +41,9 @@ export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: V
   if (missing.length > 0) return missing;
   const found = latestAt(plan, at, entity);
   const firstKept = (entity.horizon + 1) * plan.spanMs;
-  // Nothing at or before `at` is here. Something may have been: then only its being long gone, or not, can be told.
-  if (!found && !(at >= firstKept && entity.horizon > -Infinity)) {
+  // Nothing at or before `at` is here. Something may have been: then only its being long gone, or not, can be told; and where corrections move events, it may
+  // have come back.
+  if (!found && !(at >= firstKept && entity.horizon > -Infinity && !plan.source.movesEvents)) {
     fill(row, plan.features.length, entity.horizon > -Infinity ? Status.INVALID : Status.NOT_FOUND);
     return undefined;
   }

@@ -57,12 +57,17 @@ export function noEvent(plan: ViewPlan): LatestEvent {
   return { time: Infinity, idHigh: 0, idLow: 0, values: plan.latestColumns.map(() => null) };
 }
 
+/** Whether anybody asks for the event behind the horizon: for its values, or, where events can be moved away, to know that there is one. */
+export function keepsBehind(plan: ViewPlan): boolean {
+  return plan.latestColumns.length > 0 || plan.source.movesEvents;
+}
+
 /** An event came so late that its chunk is gone: it counts for the latest value behind the horizon and for nothing else. */
 export function addBehind(plan: ViewPlan, head: Head, event: SourceEvent): void {
   const isFirst = !head.truncated;
   head.truncated = true;
   const { behind } = head;
-  if (plan.latestColumns.length === 0 || (!isFirst && !behind)) return;
+  if (!keepsBehind(plan) || (!isFirst && !behind)) return;
   if (!behind || event.time >= behind.time) {
     const { time, idHigh, idLow } = event;
     const values = plan.latestColumns.map((column) => event.values[(plan.columns[column] as PlanColumn).source] as Value);

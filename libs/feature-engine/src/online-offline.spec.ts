@@ -198,4 +198,32 @@ describe('online, offline and oracle', () => {
       { numRuns: Math.ceil(RUNS / 10) },
     );
   }, 600_000);
+
+  test('where corrections move events, the one behind the horizon may have come back, and then nobody says that it is there', async () => {
+    const features = [{ name: 'n', aggregate: 'count' as const, window: '100ms' }];
+    const definition = { name: 'moved', entity: 'route', source: 'trips', history: '100ms', span: '100ms', features };
+    const plan = compileView(definition, entity, source(true, 'times'));
+    const base = { city: '1', line: 23, beside: 0, written: 0, fare: 1, stops: 1, micros: 1n, driver: null, partition: 0 };
+    const log = logOf(
+      [
+        { ...base, id: 1, time: 0 },
+        { ...base, id: 2, time: 1000 },
+        { ...base, id: 1, time: 950 },
+      ],
+      true,
+    );
+    const events = decode(plan, log, 'ms');
+    const ask = async (heard: number, time: number): Promise<unknown[]> => {
+      const store = new MemoryOnlineStore();
+      const partition = log[0]!.partition;
+      const updater = new OnlineUpdater({ plan, store, partition });
+      await updater.apply(events.slice(0, heard), heard);
+      const [column] = (await read(plan, store, EPOCH + time)).columns;
+      const offline = new EntityHistory(plan, events.slice(0, heard)).at(EPOCH + time);
+      return [column?.values[0], column?.statuses[0], offline.values[0], offline.statuses[0]];
+    };
+    expect(await ask(2, 940)).toEqual([0, Status.PRESENT, 0, Status.PRESENT]);
+    expect(await ask(3, 940)).toEqual([null, Status.INVALID, null, Status.NOT_FOUND]);
+    expect(await ask(3, 1000)).toEqual([1, Status.PRESENT, 1, Status.PRESENT]);
+  });
 });

@@ -3,7 +3,7 @@ import { chunkIndexOf, Chunk } from './chunk.js';
 import { decodeChunk, encodeChunk } from './chunk-codec.js';
 import type { Value } from './column-type.js';
 import { encodeEntityKey, entityKeyText } from './entity-key.js';
-import { addBehind, decodeHead, encodeHead, horizonOf, lastOf, newHead, noEvent, type Head } from './head.js';
+import { addBehind, decodeHead, encodeHead, horizonOf, keepsBehind, lastOf, newHead, noEvent, type Head } from './head.js';
 import type { SourceEvent } from './source-event.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey } from './store-keys.js';
 import type { ViewPlan } from './view-plan.js';
@@ -267,7 +267,7 @@ export class OnlineUpdater {
     const horizon = horizonOf(plan, head);
     const falling = new Set([...head.chunks, ...pending.keys()].filter((index) => index <= horizon));
     if (falling.size === 0) return;
-    if (plan.latestColumns.length > 0) {
+    if (keepsBehind(plan)) {
       const last = Math.max(...falling);
       const late = pending.get(last);
       // One that is not in memory here is followed by another in this batch, whose latest event takes its place.
