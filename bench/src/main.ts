@@ -22,6 +22,7 @@ const BENCHES: readonly Bench[] = [
     what: 'flights through windows into both stores beside Quix Streams',
     load: () => import('./features/features.bench.js'),
   },
+  { name: 'aggregates', what: 'what each aggregate costs to read and to keep', load: () => import('./features/aggregates.bench.js') },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
 ];
 

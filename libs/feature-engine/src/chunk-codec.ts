@@ -137,8 +137,7 @@ export function decodeChunk(plan: ViewPlan, index: number, stored: Buffer): Chun
     const isNull = textNulls.shift() as (item: number) => boolean;
     const text = Buffer.from(buffer, base + at, count === 0 ? 0 : end[count - 1]);
     at += text.length;
-    const values = Array.from(end, (to, item) => (isNull(item) ? null : text.toString('utf8', item === 0 ? 0 : end[item - 1], to)));
-    return { kind: 'string', values };
+    return { kind: 'string', values: decodeTexts(text, end, isNull) };
   });
   return new Chunk(plan, index, { count, times, idHigh, idLow, columns, tiles });
 }
@@ -157,6 +156,20 @@ function copy<T extends Float64Array | Uint32Array>(into: T, at: number, from: T
   // A view costs more than the copy of a few items.
   if (count > 32) into.set(from.subarray(0, count), at);
   else for (let index = 0; index < count; index++) into[at + index] = from[index] as number;
+}
+
+/** Cut out of one string where bytes and characters are the same, which takes a tenth of decoding each text by itself. */
+function decodeTexts(bytes: Buffer, ends: Uint32Array, isNull: (item: number) => boolean): (string | null)[] {
+  const values = new Array<string | null>(ends.length);
+  const all = bytes.toString('utf8');
+  const isAscii = all.length === bytes.length;
+  let from = 0;
+  for (let item = 0; item < ends.length; item++) {
+    const to = ends[item] as number;
+    values[item] = isNull(item) ? null : isAscii ? all.slice(from, to) : bytes.toString('utf8', from, to);
+    from = to;
+  }
+  return values;
 }
 
 function encodeTexts(values: readonly (string | null)[], count: number): { ends: Uint32Array; bytes: Buffer } {

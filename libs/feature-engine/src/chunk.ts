@@ -1,7 +1,7 @@
 import type { Value } from './column-type.js';
 import type { SourceEvent } from './source-event.js';
 import { EMPTY_TILES, tileTable, type TileTable } from './tile-table.js';
-import type { PlanColumn, ViewPlan } from './view-plan.js';
+import type { PlanColumn, PlanFilter, ViewPlan } from './view-plan.js';
 
 /** One column of a chunk. Numbers hold null as NaN, which no event can carry. */
 export type ChunkColumn =
@@ -32,6 +32,8 @@ export class Chunk {
   #filter = NO_WORDS;
   #filtered = 0;
   #tiles: TileTable | undefined;
+  /** By filter. */
+  #passing: Chunk[] | undefined;
 
   constructor(
     readonly plan: ViewPlan,
@@ -70,6 +72,31 @@ export class Chunk {
     return kind === 'number' && value !== value ? null : value;
   }
 
+  /** The events that pass a filter, as a chunk of its own; made once after a change. It is for reading only and carries no ids. */
+  where(filter: number): Chunk {
+    const passing = (this.#passing ??= []);
+    return (passing[filter] ??= this.#select(filter));
+  }
+
+  #select(filter: number): Chunk {
+    const { passes } = this.plan.filters[filter] as PlanFilter;
+    const rows = new Uint32Array(this.count);
+    let count = 0;
+    let at = 0;
+    const row = { value: (column: number) => this.value(column, at) };
+    for (; at < this.count; at++) if (passes(row) === true) rows[count++] = at;
+    const chunk = new Chunk(this.plan, this.index);
+    chunk.count = count;
+    chunk.times = picked(this.times, rows, new Uint32Array(count));
+    for (let index = 0; index < this.columns.length; index++) {
+      const from = this.columns[index] as ChunkColumn;
+      const column = chunk.columns[index] as ChunkColumn;
+      if (from.kind === 'number') column.values = picked(from.values, rows, new Float64Array(count));
+      else column.values = pickedItems(from.values, rows, count) as never;
+    }
+    return chunk;
+  }
+
   /** First event at or after `time` (which may lie outside the chunk). */
   lowerBound(time: number): number {
     const delta = time - this.start;
@@ -100,6 +127,26 @@ export class Chunk {
     }
     this.count += sorted.length;
     this.#tiles = undefined;
+    this.#passing = undefined;
+  }
+
+  /** Takes out the event of this id; false when there is none. */
+  withdraw(idHigh: number, idLow: number): boolean {
+    if (this.count >= FILTER_FROM) {
+      this.#growFilter(0);
+      if (!this.#mayHold(idLow)) return false;
+    }
+    const at = this.#find(idHigh, idLow);
+    if (at < 0) return false;
+    // What was decoded shares its memory with the stored bytes.
+    this.times = this.times.slice();
+    this.idHigh = this.idHigh.slice();
+    this.idLow = this.idLow.slice();
+    for (const column of this.columns) if (column.kind === 'number') column.values = column.values.slice();
+    this.#remove(new Set([at]));
+    this.#tiles = undefined;
+    this.#passing = undefined;
+    return true;
   }
 
   /** Takes the events of another partition's chunk of the same span; partitions come in ascending order. */
@@ -150,6 +197,15 @@ export class Chunk {
     this.#filter = new Uint32Array(size);
     this.#filtered = 0;
     for (let at = 0; at < this.count; at++) this.#addToFilter(this.idLow[at] as number);
+  }
+
+  #mayHold(word: number): boolean {
+    const filter = this.#filter;
+    const mask = filter.length - 1;
+    const mark = word === 0 ? 1 : word;
+    let slot = Math.imul(word, 0x9e3779b1) & mask;
+    while (filter[slot] !== 0 && filter[slot] !== mark) slot = (slot + 1) & mask;
+    return filter[slot] === mark;
   }
 
   /** True when the word was there already, so its id may be known. */
@@ -223,6 +279,17 @@ export class Chunk {
       if (column.kind !== 'number') for (let at = this.count; at < needed; at++) column.values.push(null);
     }
   }
+}
+
+function picked<T extends Uint32Array | Float64Array>(from: T, rows: Uint32Array, into: T): T {
+  for (let to = 0; to < into.length; to++) into[to] = from[rows[to] as number] as number;
+  return into;
+}
+
+function pickedItems(from: readonly Value[], rows: Uint32Array, count: number): Value[] {
+  const into = new Array<Value>(count);
+  for (let to = 0; to < count; to++) into[to] = from[rows[to] as number] as Value;
+  return into;
 }
 
 function grown(words: Uint32Array, capacity: number, count: number): Uint32Array {

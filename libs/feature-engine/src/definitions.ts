@@ -8,6 +8,8 @@ export interface SourceDefinition {
   readonly eventTime: string;
   /** The column that names the event; events with the same id are one, and the later in the log stands. */
   readonly eventId?: string | undefined;
+  /** What a later event of the same id may change: `values` (the default), or its event time as well, however far: `times`. */
+  readonly corrections?: 'values' | 'times' | undefined;
   /** Columns whose values make the record's key, in this order. Without it an entity's events may be in any partition. */
   readonly key?: readonly string[] | undefined;
 }
@@ -19,15 +21,46 @@ export interface EntityDefinition {
   readonly joinKeys: Readonly<Record<string, string>>;
 }
 
-export type Aggregate = 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
+export type Aggregate =
+  | 'count'
+  | 'sum'
+  | 'mean'
+  | 'min'
+  | 'max'
+  | 'first'
+  | 'last'
+  | 'var_pop'
+  | 'var_samp'
+  | 'stddev_pop'
+  | 'stddev_samp'
+  | 'count_distinct'
+  | 'top_k'
+  | 'quantile';
+
+export type WindowKind = 'sliding' | 'tumbling' | 'session' | 'lifetime';
 
 export interface FeatureDefinition {
   readonly name: string;
-  readonly aggregate: Aggregate;
+  /** How the events of the window become a value. A feature has this or an expression. */
+  readonly aggregate?: Aggregate | undefined;
+  /** Of the view's other features, and of `asked_at`, the time that is asked for. */
+  readonly expression?: string | undefined;
   /** Needed by all but `count`; with it `count` counts the values that are not null. */
   readonly column?: string | undefined;
-  /** `[T - window, T)`. Needed by all but `last`; without it `last` is the latest value at or before T. */
+  /** `[T - window, T)`. Needed by all but `last` and a lifetime; without it `last` is the latest value at or before T. Of a session: the longest it can be. */
   readonly window?: string | undefined;
+  /** `sliding` when absent. */
+  readonly windowKind?: WindowKind | undefined;
+  /** Of a session: the longest time between two events of it. */
+  readonly gap?: string | undefined;
+  /** Events at T itself count too: `[T - window, T]`. */
+  readonly includeCurrent?: boolean | undefined;
+  /** Only events for which this expression over the source's columns is true count. */
+  readonly filter?: string | undefined;
+  /** Of `top_k`: how many values. */
+  readonly k?: number | undefined;
+  /** Of `quantile`: which, 0 to 1. */
+  readonly quantile?: number | undefined;
 }
 
 /** Features of one entity from one source. The plain shape of a `FeatureView` resource. */

@@ -21,12 +21,15 @@ interface Part {
 export class EntityHistory {
   readonly #parts = new Map<number, Part>();
   readonly #indexes: readonly number[];
+  /** Where corrections move events: all of them, as which one stands depends on what is known. */
+  readonly #events: readonly SourceEvent[];
 
   constructor(
     readonly plan: ViewPlan,
     events: Iterable<SourceEvent>,
   ) {
-    for (const event of events) {
+    this.#events = plan.source.movesEvents ? [...events] : [];
+    for (const event of plan.source.movesEvents ? lastOfEach(this.#events) : events) {
       const index = chunkIndexOf(plan, event.time);
       let part = this.#parts.get(index);
       if (!part) this.#parts.set(index, (part = { events: [], last: new Map(), chunk: undefined }));
@@ -38,6 +41,10 @@ export class EntityHistory {
 
   /** The view's values at `at`; with `known`, as they were when only the events before these positions had been applied. */
   at(at: number, known?: KnownPositions): ViewRow {
+    if (known && this.#events.some((event) => !isKnown(event, known))) {
+      const heard = this.#events.filter((event) => isKnown(event, known));
+      return new EntityHistory(this.plan, heard).at(at);
+    }
     const row: ViewRow = { values: [], statuses: [], times: [] };
     const indexes = known ? this.#indexes.filter((index) => isKnownInPart(this.#part(index), known)) : this.#indexes;
     const chunk = (index: number): Chunk => this.#chunk(index, known);
@@ -61,6 +68,19 @@ export class EntityHistory {
     }
     return (part.chunk ??= chunkOf(this.plan, index, part.events));
   }
+}
+
+/** Of the events with one id the last in the log. */
+function lastOfEach(events: readonly SourceEvent[]): Iterable<SourceEvent> {
+  const standing = new Map<string, SourceEvent>();
+  for (const event of events) {
+    const id = `${event.idHigh}:${event.idLow}`;
+    const other = standing.get(id);
+    if (!other || event.partition > other.partition || (event.partition === other.partition && event.offset > other.offset)) {
+      standing.set(id, event);
+    }
+  }
+  return standing.values();
 }
 
 function chunkOf(plan: ViewPlan, index: number, events: readonly SourceEvent[]): Chunk {

@@ -1,8 +1,8 @@
 import { chunkIndexOf, type Chunk } from './chunk.js';
 import type { Value } from './column-type.js';
 import { Status } from './status.js';
-import type { PlanFeature, ViewPlan } from './view-plan.js';
-import { foldWindow, windowValue } from './window.js';
+import type { DerivedFeature, PlanFeature, ViewPlan } from './view-plan.js';
+import { foldWindow, windowStart, windowValue } from './window.js';
 
 /** What is known of one entity when a value is asked for, its partitions merged. */
 export interface EntityState {
@@ -33,33 +33,48 @@ export interface ViewRow {
 }
 
 /**
- * A view's values at `at`: windows over [at - window, at), latest values at or before `at` and, with a ttl, at or after `at - ttl`. The only function
- * that gives values, online and offline. Returns the chunks it would need and does not have, or `undefined` when `row` is filled.
+ * A view's values at `at`: windows over [at - window, at) (see {@link windowStart} for other kinds), latest values at or before `at` and, with a ttl,
+ * at or after `at - ttl`; then what is computed from these. The only function that gives values, online and offline. Returns the chunks it would need and does not have, or `undefined` when `row` is filled.
  */
 export function evaluate(plan: ViewPlan, at: number, entity: EntityState, row: ViewRow): number[] | undefined {
   const missing = missingChunks(plan, at, entity);
   if (missing.length > 0) return missing;
   const found = latestAt(plan, at, entity);
   const firstKept = (entity.horizon + 1) * plan.spanMs;
-  // Nothing at or before `at` is here. Something may have been: then only its being long gone, or not, can be told.
-  if (!found && !(at >= firstKept && entity.horizon > -Infinity)) {
+  // Nothing at or before `at` is here. Something may have been: then only its being long gone, or not, can be told; and where corrections move events, it may
+  // have come back.
+  if (!found && !(at >= firstKept && entity.horizon > -Infinity && !plan.source.movesEvents)) {
     fill(row, plan.features.length, entity.horizon > -Infinity ? Status.INVALID : Status.NOT_FOUND);
     return undefined;
   }
   for (const index of plan.latest) latestFeature(plan, at, plan.features[index] as PlanFeature, index, found, firstKept, row);
   for (const group of plan.groups) {
-    const from = at - group.windowMs;
-    if (chunkIndexOf(plan, from) <= entity.horizon) {
+    const reach = at - group.windowMs;
+    if (entity.horizon > -Infinity && chunkIndexOf(plan, reach) <= entity.horizon) {
       for (const index of group.features) set(row, index, null, Status.INVALID, 0);
       continue;
     }
-    const totals = foldWindow(plan, chunksBetween(plan, entity, from, at - 1), from, at, group.column);
+    // Events' times are whole milliseconds, so [from, at] is [from, at + 1).
+    const to = group.includeCurrent ? Math.floor(at) + 1 : at;
+    let chunks = chunksBetween(plan, entity, reach, to - 1);
+    if (group.filter >= 0) chunks = chunks.map((chunk) => chunk.where(group.filter));
+    const from = group.kind === 'sliding' ? reach : windowStart(group, chunks, at, to);
+    const totals = foldWindow(plan, chunks, from, to, group);
     for (const index of group.features) {
       const value = windowValue(plan, plan.features[index] as PlanFeature, totals);
       set(row, index, value, value === null ? Status.NULL_VALUE : Status.PRESENT, totals.lastTime);
     }
   }
+  for (const derived of plan.derived) derivedFeature(at, derived, row);
   return undefined;
+}
+
+/** What rests on a value that cannot be told cannot be told; any other that is missing is null to the expression. */
+function derivedFeature(at: number, { feature, inputs, evaluate: compute }: DerivedFeature, row: ViewRow): void {
+  if (inputs.some((input) => row.statuses[input] === Status.INVALID)) return set(row, feature, null, Status.INVALID, 0);
+  const value = compute(row.values, Math.floor(at));
+  const time = inputs.reduce((newest, input) => Math.max(newest, row.times[input] as number), 0);
+  set(row, feature, value, value === null ? Status.NULL_VALUE : Status.PRESENT, time);
 }
 
 function latestFeature(
@@ -86,7 +101,8 @@ function latestFeature(
 function missingChunks(plan: ViewPlan, at: number, entity: EntityState): number[] {
   const missing: number[] = [];
   const newest = chunkIndexOf(plan, at);
-  const oldest = plan.longestWindowMs === 0 ? newest : chunkIndexOf(plan, at - plan.longestWindowMs);
+  const reach = plan.hasLifetime ? Infinity : plan.longestWindowMs;
+  const oldest = reach === 0 ? newest : chunkIndexOf(plan, at - reach);
   let searching = !(entity.latest && entity.latest.time <= at);
   for (let place = entity.indexes.length - 1; place >= 0; place--) {
     const index = entity.indexes[place] as number;

@@ -22,11 +22,11 @@ export interface Head {
   appliedOffset: number;
   /** Index of the newest chunk. Chunks at or below `newest - keep` are gone and do not come back for late events. */
   newest: number;
-  /** Indexes of the chunks that hold events, ascending; the last is {@link newest}. */
+  /** Indexes of the chunks that hold events, ascending. The last is {@link newest}, unless corrections moved all of its events away. */
   chunks: number[];
   /** Events have fallen behind the horizon: reads that would need them cannot be answered from here. */
   truncated: boolean;
-  /** The latest event of all. */
+  /** The latest event of all; means nothing when no chunk holds one. */
   latest: LatestEvent;
   /** The latest event behind the horizon; `null` when there is none, or when it can no longer be told. */
   behind: LatestEvent | null;
@@ -52,12 +52,22 @@ export function lastOf(plan: ViewPlan, chunk: Chunk): LatestEvent {
   };
 }
 
+/** Of an entity whose events have all been moved behind the horizon: later than any time that is asked for, so that nobody takes it for an event. */
+export function noEvent(plan: ViewPlan): LatestEvent {
+  return { time: Infinity, idHigh: 0, idLow: 0, values: plan.latestColumns.map(() => null) };
+}
+
+/** Whether anybody asks for the event behind the horizon: for its values, or, where events can be moved away, to know that there is one. */
+export function keepsBehind(plan: ViewPlan): boolean {
+  return plan.latestColumns.length > 0 || plan.source.movesEvents;
+}
+
 /** An event came so late that its chunk is gone: it counts for the latest value behind the horizon and for nothing else. */
 export function addBehind(plan: ViewPlan, head: Head, event: SourceEvent): void {
   const isFirst = !head.truncated;
   head.truncated = true;
   const { behind } = head;
-  if (plan.latestColumns.length === 0 || (!isFirst && !behind)) return;
+  if (!keepsBehind(plan) || (!isFirst && !behind)) return;
   if (!behind || event.time >= behind.time) {
     const { time, idHigh, idLow } = event;
     const values = plan.latestColumns.map((column) => event.values[(plan.columns[column] as PlanColumn).source] as Value);

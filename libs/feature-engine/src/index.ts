@@ -11,6 +11,7 @@ export type {
   SourceDefinition,
 } from './definitions.js';
 export { parseDuration } from './duration.js';
+export { compileExpression } from './expression/compile-expression.js';
 export { EntityHistory, type KnownPositions } from './entity-history.js';
 export { encodeEntityKey, entityKeyText, recordKeyOf } from './entity-key.js';
 export { parseEventTime } from './event-time.js';

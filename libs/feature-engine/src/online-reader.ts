@@ -182,7 +182,7 @@ class LoadedEntity implements EntityState {
     if (head.truncated) this.horizon = Math.max(this.horizon, horizonOf(this.plan, head));
     // Of several partitions, one may hold an event that another's supersedes: then only the merged chunks tell the latest.
     if (!this.isAlone) return;
-    this.latest = latestOf(this.plan, head.latest);
+    this.latest = head.chunks.length === 0 ? undefined : latestOf(this.plan, head.latest);
     this.behind = head.behind ? latestOf(this.plan, head.behind) : undefined;
   }
 

@@ -3,7 +3,7 @@ import { chunkIndexOf, Chunk } from './chunk.js';
 import { decodeChunk, encodeChunk } from './chunk-codec.js';
 import type { Value } from './column-type.js';
 import { encodeEntityKey, entityKeyText } from './entity-key.js';
-import { addBehind, decodeHead, encodeHead, horizonOf, lastOf, newHead, type Head } from './head.js';
+import { addBehind, decodeHead, encodeHead, horizonOf, keepsBehind, lastOf, newHead, noEvent, type Head } from './head.js';
 import type { SourceEvent } from './source-event.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey } from './store-keys.js';
 import type { ViewPlan } from './view-plan.js';
@@ -93,7 +93,10 @@ export class OnlineUpdater {
     const touched = this.#group(events);
     await this.#fetch(touched);
     const writes: OnlineWrite[] = [];
-    for (const change of touched.values()) this.#apply(change, writes);
+    for (const change of touched.values()) {
+      if (this.plan.source.movesEvents) this.#applyMoving(change, writes);
+      else this.#apply(change, writes);
+    }
     const guard = { key: this.#checkpointKey, value: this.#checkpoint };
     this.#next = Math.max(this.#next, nextOffset);
     this.#checkpoint = encodeCheckpoint(this.#next);
@@ -166,6 +169,13 @@ export class OnlineUpdater {
       }
     }
     await read();
+    if (this.plan.source.movesEvents) {
+      // What is corrected may be in any of them.
+      for (const { entity } of touched.values()) {
+        for (const index of entity.head?.chunks ?? []) if (!entity.chunks.has(index)) wantChunk(entity, index);
+      }
+      return read();
+    }
     if (this.plan.latestColumns.length === 0) return;
     for (const { entity, indexes } of touched.values()) {
       if (!entity.head) continue;
@@ -204,6 +214,52 @@ export class OnlineUpdater {
     writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
   }
 
+  /** The same where an event may supersede one of another chunk: each is placed before the next is looked at. All kept chunks are in memory. */
+  #applyMoving({ entity, events }: Touched, writes: OnlineWrite[]): void {
+    const { plan } = this;
+    const head = (entity.head ??= newHead(chunkIndexOf(plan, (events[0] as SourceEvent).time)));
+    const changed = new Set<number>();
+    const gone: number[] = [];
+    for (const event of events) {
+      const index = chunkIndexOf(plan, event.time);
+      const isKept = index > horizonOf(plan, head);
+      // First, so that what falls behind the horizon has lost it.
+      this.#withdraw(entity, head, event, isKept ? index : undefined, changed);
+      if (index > head.newest) this.#advance(entity, head, index, new Map(), gone);
+      if (!isKept) {
+        addBehind(plan, head, event);
+        continue;
+      }
+      this.#merge(entity, index, [event]);
+      addSorted(head.chunks, index);
+      changed.add(index);
+    }
+    for (const index of new Set([...gone, ...changed])) {
+      const chunk = entity.chunks.get(index);
+      writes.push({ key: chunkKey(plan, entity.key, this.#partition, index), value: chunk ? encodeChunk(chunk) : null });
+    }
+    const last = head.chunks.at(-1);
+    head.latest = last === undefined ? noEvent(plan) : lastOf(plan, entity.chunks.get(last) as Chunk);
+    head.appliedOffset = (events[events.length - 1] as SourceEvent).offset;
+    writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
+  }
+
+  /** Takes what an event supersedes out of every chunk but its own, which sees to that itself. */
+  #withdraw(entity: Entity, head: Head, { idHigh, idLow }: SourceEvent, own: number | undefined, changed: Set<number>): void {
+    for (const index of head.chunks) {
+      const chunk = entity.chunks.get(index);
+      if (index === own || !chunk?.withdraw(idHigh, idLow)) continue;
+      this.#cachedEvents--;
+      changed.add(index);
+      if (chunk.count === 0) {
+        entity.chunks.delete(index);
+        head.chunks = head.chunks.filter((other) => other !== index);
+      }
+      break;
+    }
+    if (own !== undefined && head.behind?.idLow === idLow && head.behind.idHigh === idHigh) head.behind = null;
+  }
+
   /** A new newest chunk: those that fall behind the horizon go, and the last of them leaves its latest event. */
   #advance(entity: Entity, head: Head, newest: number, pending: Map<number, SourceEvent[]>, gone: number[]): void {
     const { plan } = this;
@@ -211,7 +267,7 @@ export class OnlineUpdater {
     const horizon = horizonOf(plan, head);
     const falling = new Set([...head.chunks, ...pending.keys()].filter((index) => index <= horizon));
     if (falling.size === 0) return;
-    if (plan.latestColumns.length > 0) {
+    if (keepsBehind(plan)) {
       const last = Math.max(...falling);
       const late = pending.get(last);
       // One that is not in memory here is followed by another in this batch, whose latest event takes its place.

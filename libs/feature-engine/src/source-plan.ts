@@ -16,6 +16,8 @@ export interface SourcePlan {
   readonly eventTime: number;
   /** -1: events have no id. */
   readonly eventId: number;
+  /** A correction may move an event in time. */
+  readonly movesEvents: boolean;
   /** Columns of the record key; empty when the source declares none. */
   readonly key: readonly number[];
 }
@@ -54,10 +56,12 @@ export function compileSource(definition: SourceDefinition): SourcePlan {
       throw invalidDefinition(`${where}: eventId ${String(definition.eventId)} must be a String or an integer that is not Nullable`);
     }
   }
+  const movesEvents = definition.corrections === 'times';
+  if (movesEvents && eventId < 0) throw invalidDefinition(`${where}: corrections of times need an eventId, which says what is corrected`);
   const key = (definition.key ?? []).map((name) => find(name, 'key'));
   for (const index of key) {
     const column = columns[index] as SourceColumn;
     if (column.type.nullable) throw invalidDefinition(`${where}: key column ${column.name} must not be Nullable`);
   }
-  return { name: definition.name, topic: definition.topic, columns, columnIndex, eventTime, eventId, key };
+  return { name: definition.name, topic: definition.topic, columns, columnIndex, eventTime, eventId, movesEvents, key };
 }

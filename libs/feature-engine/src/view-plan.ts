@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '@millrace/kernel';
-import { parseColumnType, type ColumnType, type ValueKind } from './column-type.js';
-import type { Aggregate, EntityDefinition, FeatureDefinition, FeatureViewDefinition, SourceDefinition } from './definitions.js';
-import { parseDuration } from './duration.js';
+import { parseColumnType, type ColumnType, type Value, type ValueKind } from './column-type.js';
+import type { Aggregate, EntityDefinition, FeatureViewDefinition, SourceDefinition, WindowKind } from './definitions.js';
 import { isKeyType } from './entity-key.js';
+import { compileExpression, type Expression } from './expression/compile-expression.js';
+import { compileDerived } from './derived-features.js';
+import { compileFeature, compileFilters, duration, groupFeatures, versionedFeature } from './plan-features.js';
 import { compileSource, invalidDefinition, type SourcePlan } from './source-plan.js';
 
 /** A column whose values the view keeps. */
@@ -19,20 +21,54 @@ export interface PlanColumn {
 
 export interface PlanFeature {
   readonly name: string;
-  readonly aggregate: Aggregate;
-  /** Index in the plan's columns; -1 for `count` of events. */
+  readonly aggregate: Aggregate | 'expression';
+  /** Index in the plan's columns; -1 for `count` of events and for expressions. */
   readonly column: number;
-  /** 0: no window (the latest value). */
+  /** 0: no window (the latest value, or an expression). Infinity: lifetime. */
   readonly windowMs: number;
+  readonly kind: WindowKind;
+  /** Of a session; else 0. */
+  readonly gapMs: number;
+  readonly includeCurrent: boolean;
+  /** Index in the plan's filters; -1: every event counts. */
+  readonly filter: number;
+  /** k of top_k, which quantile; else 0. */
+  readonly parameter: number;
   /** Type of its values. */
   readonly type: string;
+}
+
+/** Which events count. Its columns are the plan's. */
+export interface PlanFilter {
+  readonly text: string;
+  readonly passes: Expression['evaluate'];
+}
+
+/** A feature that is an expression over others of its view. */
+export interface DerivedFeature {
+  readonly feature: number;
+  readonly text: string;
+  readonly type: string;
+  /** The features it is computed from. */
+  readonly inputs: readonly number[];
+  readonly evaluate: (values: readonly Value[], at: number) => Value;
 }
 
 /** Features that one pass over one window answers together. */
 export interface WindowGroup {
   readonly windowMs: number;
+  readonly kind: WindowKind;
+  readonly gapMs: number;
+  readonly includeCurrent: boolean;
+  readonly filter: number;
   readonly column: number;
   readonly features: readonly number[];
+  /** What is asked beyond count, sum, least, greatest, first and last: it takes another pass over the events. */
+  readonly asksMore: boolean;
+  readonly moments: boolean;
+  readonly distinct: boolean;
+  readonly ranks: boolean;
+  readonly top: boolean;
 }
 
 /** A feature view, checked against its source and entity: everything the updater, the reader and the offline computation need to know. */
@@ -45,18 +81,24 @@ export interface ViewPlan {
   /** How many columns are held as numbers. */
   readonly numberColumns: number;
   readonly features: readonly PlanFeature[];
+  readonly filters: readonly PlanFilter[];
   readonly groups: readonly WindowGroup[];
-  /** Features without a window. */
+  /** Computed last, from the others. */
+  readonly derived: readonly DerivedFeature[];
+  /** Features that are the latest value. */
   readonly latest: readonly number[];
   /** Columns (by index) whose latest value is kept beside the chunks. */
   readonly latestColumns: readonly number[];
+  /** Lifetimes left out. */
   readonly longestWindowMs: number;
+  /** A feature rests on all events there ever were: every chunk is kept. */
+  readonly hasLifetime: boolean;
   /** 0: a latest value may be any age. */
   readonly ttlMs: number;
   readonly historyMs: number;
   readonly spanMs: number;
   readonly tileMs: number;
-  /** Chunks kept per entity and partition, the newest included. */
+  /** Chunks kept per entity and partition, the newest included; Infinity with a lifetime. */
   readonly keep: number;
   readonly hasId: boolean;
   readonly online: boolean;
@@ -72,10 +114,8 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 /** A chunk's times are 32-bit milliseconds from its start. */
 const LONGEST_SPAN = 28 * DAY;
-const LONGEST_WINDOW = 3_660 * DAY;
 /** A tile is at most this part of a chunk. */
 const TILES_PER_CHUNK = 64;
-const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 export function compileView(view: FeatureViewDefinition, entity: EntityDefinition, sourceDefinition: SourceDefinition): ViewPlan {
   const source = compileSource(sourceDefinition);
@@ -94,23 +134,38 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
   };
   if (view.features.length === 0) throw invalidDefinition(`${where}: it has no features`);
   // Sorted, so that the order in which features are written does not change what is stored.
-  for (const name of view.features.flatMap((feature) => feature.column ?? []).sort()) columnOf(name);
-  const features = view.features.map((feature) => compileFeature(where, feature, columnOf, columns));
+  const expressions = compileFilters(where, view.features, source);
+  const filtered = [...expressions.values()].flatMap((filter) => filter.columns.map((index) => source.columns[index]?.name ?? ''));
+  for (const name of [...view.features.flatMap((feature) => feature.column ?? []), ...filtered].sort()) columnOf(name);
+  // Once more, over the columns that are kept: a filter reads them where they are.
+  const filters = [...expressions.keys()].map((text): PlanFilter => ({ text, passes: compileExpression(text, columns).evaluate }));
+  const aggregates = view.features.map((feature) => compileFeature(where, feature, columnOf, columns, filters));
+  const derived = compileDerived(where, view.features, aggregates, columns);
+  const features = aggregates.map((feature, index) => ({ ...feature, type: derived.get(index)?.type ?? feature.type }));
   const names = new Set([...features.map((feature) => feature.name), ...joinKeys.map((key) => key.name)]);
   if (names.size !== features.length + joinKeys.length)
     throw invalidDefinition(`${where}: two features, or a feature and a join key, have one name`);
 
   const ttlMs = view.ttl === undefined ? 0 : duration(where, 'ttl', view.ttl);
   const historyMs = view.history === undefined ? HOUR : duration(where, 'history', view.history);
-  const longestWindowMs = Math.max(0, ...features.map((feature) => feature.windowMs));
-  const asked = view.span === undefined ? Math.min(longestWindowMs || DAY, LONGEST_SPAN) : duration(where, 'span', view.span);
+  const hasLifetime = features.some((feature) => feature.windowMs === Infinity);
+  const longestWindowMs = Math.max(0, ...features.flatMap(({ windowMs }) => (windowMs === Infinity ? [] : [windowMs])));
+  const usual = hasLifetime ? LONGEST_SPAN : Math.min(longestWindowMs || DAY, LONGEST_SPAN);
+  const asked = view.span === undefined ? usual : duration(where, 'span', view.span);
   if (asked < 1 || asked > LONGEST_SPAN) throw invalidDefinition(`${where}: span must be between 1ms and 28d`);
+  if (hasLifetime && asked < DAY) throw invalidDefinition(`${where}: span must be 1d or longer beside a lifetime, as every chunk is kept`);
   const tileMs = Math.max(1, Math.floor(asked / TILES_PER_CHUNK));
   const spanMs = tileMs * Math.ceil(asked / tileMs);
-  const keep = Math.ceil((longestWindowMs + historyMs) / spanMs) + 1;
-  if (keep > 10_000) throw invalidDefinition(`${where}: windows and history of ${keep} chunks; give it a longer span`);
+  const keep = hasLifetime ? Infinity : Math.ceil((longestWindowMs + historyMs) / spanMs) + 1;
+  if (keep > 10_000 && !hasLifetime) throw invalidDefinition(`${where}: windows and history of ${keep} chunks; give it a longer span`);
   const hasId = source.eventId >= 0;
   const partitionBy = partitioning(source, joinKeys);
+  if (source.movesEvents && !partitionBy) {
+    throw invalidDefinition(
+      `${where}: source ${source.name} corrects times, so its key must be there and be made of join keys of entity ${entity.name}: ` +
+        'an event and its correction have to be in one partition',
+    );
+  }
   const state = {
     format: 1,
     topic: source.topic,
@@ -120,7 +175,8 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     columns: columns.map((column) => [column.name, column.type.name]),
     latest: latestColumns(features),
     spanMs,
-    keep,
+    keep: hasLifetime ? 'all' : keep,
+    ...(source.movesEvents ? { movesEvents: true } : {}),
   };
   return {
     name: view.name,
@@ -130,10 +186,13 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     columns,
     numberColumns: columns.filter((column) => column.kind === 'number').length,
     features,
+    filters,
     groups: groupFeatures(features),
     latestColumns: latestColumns(features),
-    latest: features.flatMap((feature, index) => (feature.windowMs === 0 ? [index] : [])),
+    derived: [...derived.values()],
+    latest: features.flatMap((feature, index) => (isLatest(feature) ? [index] : [])),
     longestWindowMs,
+    hasLifetime,
     ttlMs,
     historyMs,
     spanMs,
@@ -143,12 +202,20 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
     online: view.online ?? true,
     partitionBy,
     stateHash: digest(state).subarray(0, 8),
-    version: digest({ state, features: features.map((feature) => ({ ...feature })), ttlMs }).toString('hex'),
+    version: digest({
+      state,
+      features: features.map((feature, index) => versionedFeature(feature, filters, derived.get(index))),
+      ttlMs,
+    }).toString('hex'),
   };
 }
 
+function isLatest(feature: PlanFeature): boolean {
+  return feature.windowMs === 0 && feature.aggregate !== 'expression';
+}
+
 function latestColumns(features: readonly PlanFeature[]): number[] {
-  return [...new Set(features.filter((feature) => feature.windowMs === 0).map((feature) => feature.column))].sort((a, b) => a - b);
+  return [...new Set(features.filter(isLatest).map((feature) => feature.column))].sort((a, b) => a - b);
 }
 
 function compileJoinKeys(where: string, entity: EntityDefinition, source: SourcePlan): ViewPlan['joinKeys'] {
@@ -171,58 +238,10 @@ function compileJoinKeys(where: string, entity: EntityDefinition, source: Source
   });
 }
 
-function compileFeature(
-  where: string,
-  feature: FeatureDefinition,
-  columnOf: (name: string) => number,
-  columns: readonly PlanColumn[],
-): PlanFeature {
-  const { name, aggregate } = feature;
-  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
-  if (feature.column === undefined && aggregate !== 'count')
-    throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a column`);
-  const windowMs = feature.window === undefined ? 0 : duration(where, `window of ${name}`, feature.window);
-  if (feature.window === undefined && aggregate !== 'last')
-    throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a window`);
-  if (feature.window !== undefined && (windowMs < 1 || windowMs > LONGEST_WINDOW))
-    throw invalidDefinition(`${where}: window of ${name} must be between 1ms and 3660d`);
-  const column = feature.column === undefined ? -1 : columnOf(feature.column);
-  return { name, aggregate, column, windowMs, type: featureType(where, name, aggregate, columns[column]) };
-}
-
-function featureType(where: string, name: string, aggregate: Aggregate, column: PlanColumn | undefined): string {
-  if (aggregate === 'count' || !column) return 'Int64';
-  if (aggregate === 'last') return column.type.name;
-  if (column.kind === 'string')
-    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the text column ${column.name}`);
-  if (aggregate === 'min' || aggregate === 'max') return column.type.name;
-  if (column.type.isTime) throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the time column ${column.name}`);
-  return aggregate === 'sum' && (column.type.isInteger || column.type.name === 'Bool') ? 'Int64' : 'Float64';
-}
-
-function groupFeatures(features: readonly PlanFeature[]): WindowGroup[] {
-  const groups = new Map<string, { windowMs: number; column: number; features: number[] }>();
-  for (const [index, { windowMs, column }] of features.entries()) {
-    if (windowMs === 0) continue;
-    const key = `${windowMs}/${column}`;
-    const group = groups.get(key);
-    if (group) group.features.push(index);
-    else groups.set(key, { windowMs, column, features: [index] });
-  }
-  return [...groups.values()];
-}
-
 function partitioning(source: SourcePlan, joinKeys: ViewPlan['joinKeys']): readonly number[] | null {
   if (source.key.length === 0) return null;
   const indexes = source.key.map((column) => joinKeys.findIndex((key) => key.source === column));
   return indexes.includes(-1) ? null : indexes;
-}
-
-function duration(where: string, field: string, text: string): number {
-  const milliseconds = parseDuration(text);
-  if (milliseconds === undefined)
-    throw invalidDefinition(`${where}: ${field} ${JSON.stringify(text)} is not a duration such as 30m, 6h or 7d`);
-  return milliseconds;
 }
 
 function columnText(source: SourcePlan, index: number): readonly [string, string] {

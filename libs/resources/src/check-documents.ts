@@ -1,3 +1,5 @@
+import { compileExpression, compileView, parseColumnType } from '@millrace/feature-engine';
+import { isFault } from '@millrace/kernel';
 import type {
   DocumentProblem,
   ExperimentSpec,
@@ -18,6 +20,7 @@ type Say = (field: string, message: string) => void;
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 const NUMERIC = /^(U?Int\d+|Float\d+)$/;
+const OF_NUMBERS = /^(sum|mean|min|max|quantile|var_.*|stddev_.*)$/;
 const LONGEST_WINDOW_DAYS = 366;
 
 /** What a JSON Schema cannot say: names that must exist, columns that must fit. The shape is checked before. */
@@ -26,14 +29,14 @@ export function checkDocument(document: ResourceDocument, lookup: Lookup): Docum
   const say: Say = (field, message) => {
     problems.push({ document: document.index, resource: `${document.kind}/${document.name}`, field, message });
   };
-  CHECKS[document.kind](document.spec, say, lookup);
+  CHECKS[document.kind](document.spec, say, lookup, document.name);
   return problems;
 }
 
-const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup) => void>> = {
+const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, name: string) => void>> = {
   Source: (spec, say) => checkSource(spec as SourceSpec, say),
   Entity: (spec, say) => checkEntity(spec as EntitySpec, say),
-  FeatureView: (spec, say, lookup) => checkFeatureView(spec as FeatureViewSpec, say, lookup),
+  FeatureView: (spec, say, lookup, name) => checkFeatureView(spec as FeatureViewSpec, say, lookup, name),
   FeatureService: (spec, say, lookup) => checkFeatureService(spec as FeatureServiceSpec, say, lookup),
   Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
@@ -46,6 +49,7 @@ function checkSource(spec: SourceSpec, say: Say): void {
   if (type === undefined) say('spec.eventTime', noColumn(spec.eventTime, columns));
   else if (type !== 'DateTime64(3)') say('spec.eventTime', `column ${spec.eventTime} is ${type}; an event time is DateTime64(3)`);
   if (spec.eventId !== undefined && spec.schema[spec.eventId] === undefined) say('spec.eventId', noColumn(spec.eventId, columns));
+  if (spec.corrections === 'times' && spec.eventId === undefined) say('spec.corrections', 'needs an eventId, which says what is corrected');
   for (const key of keyColumns(spec)) if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
   for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
 }
@@ -57,7 +61,12 @@ function checkEntity(spec: EntitySpec, say: Say): void {
   }
 }
 
-function checkFeatureView(spec: FeatureViewSpec, say: Say, lookup: Lookup): void {
+function checkFeatureView(spec: FeatureViewSpec, sayTo: Say, lookup: Lookup, name: string): void {
+  let isSound = true;
+  const say: Say = (field, message) => {
+    isSound = false;
+    sayTo(field, message);
+  };
   const source = lookup('Source', spec.source);
   const entity = lookup('Entity', spec.entity);
   if (!source) say('spec.source', `Source ${spec.source} does not exist; apply it first or in the same request`);
@@ -74,18 +83,55 @@ function checkFeatureView(spec: FeatureViewSpec, say: Say, lookup: Lookup): void
     const field = `spec.features[${index}]`;
     if (names.has(feature.name)) say(`${field}.name`, `${feature.name} is there twice`);
     names.add(feature.name);
-    if (feature.aggregate !== 'last' && feature.window === undefined)
+    if (feature.aggregate === undefined) {
+      if (feature.expression === undefined) say(`${field}.aggregate`, 'is missing; a feature has an aggregate or an expression');
+      return;
+    }
+    if (feature.aggregate !== 'last' && feature.window === undefined && feature.windowKind !== 'lifetime')
       say(`${field}.window`, `${feature.aggregate} needs a window, for example 1h`);
     if (feature.window !== undefined && secondsOf(feature.window) > LONGEST_WINDOW_DAYS * 86_400)
       say(`${field}.window`, `is longer than ${LONGEST_WINDOW_DAYS}d`);
     if (feature.aggregate !== 'count' && feature.column === undefined) say(`${field}.column`, `${feature.aggregate} needs a column`);
+    if (feature.filter !== undefined && source) checkFilter(feature.filter, source, (message) => say(`${field}.filter`, message));
     if (feature.column === undefined || !source) return;
     const type = source.schema[feature.column];
     if (type === undefined) say(`${field}.column`, noColumn(feature.column, Object.keys(source.schema)));
-    else if (['sum', 'mean', 'min', 'max'].includes(feature.aggregate) && !NUMERIC.test(type)) {
+    else if (OF_NUMBERS.test(feature.aggregate) && !NUMERIC.test(type)) {
       say(`${field}.column`, `${feature.aggregate} needs a number, column ${feature.column} is ${type}`);
     }
   });
+  if (!isSound || !source || !entity) return;
+  // What is said above names the field; whatever else keeps the view from being computed is found by whoever computes it.
+  const { topic, schema, eventTime, eventId, corrections } = source;
+  const key = keyColumns(source);
+  refusal(
+    () =>
+      compileView(
+        { name, ...spec },
+        { name: spec.entity, ...entity },
+        { name: spec.source, topic, schema, eventTime, eventId, corrections, key },
+      ),
+    (message) => say('spec', message),
+  );
+}
+
+function checkFilter(filter: string, source: SourceSpec, say: (message: string) => void): void {
+  const columns = Object.entries(source.schema).flatMap(([name, text]) => {
+    const type = parseColumnType(text);
+    return type ? [{ name, type }] : [];
+  });
+  refusal(() => {
+    if (compileExpression(filter, columns).type !== 'bool') say('must be true or false, such as fare > 10; this is a value');
+  }, say);
+}
+
+function refusal(attempt: () => unknown, say: (message: string) => void): void {
+  try {
+    attempt();
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    say(error.message);
+  }
 }
 
 function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup): void {

@@ -6,6 +6,7 @@ export interface SourceSpec {
   readonly key?: string | readonly string[];
   readonly eventTime: string;
   readonly eventId?: string;
+  readonly corrections?: 'values' | 'times';
   readonly partitions?: number;
   readonly schema: Readonly<Record<string, string>>;
 }
@@ -16,9 +17,30 @@ export interface EntitySpec {
 
 export interface FeatureSpec {
   readonly name: string;
-  readonly aggregate: 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
+  readonly aggregate?:
+    | 'count'
+    | 'sum'
+    | 'mean'
+    | 'min'
+    | 'max'
+    | 'first'
+    | 'last'
+    | 'var_pop'
+    | 'var_samp'
+    | 'stddev_pop'
+    | 'stddev_samp'
+    | 'count_distinct'
+    | 'top_k'
+    | 'quantile';
+  readonly expression?: string;
   readonly column?: string;
   readonly window?: string;
+  readonly windowKind?: 'sliding' | 'tumbling' | 'session' | 'lifetime';
+  readonly gap?: string;
+  readonly includeCurrent?: boolean;
+  readonly filter?: string;
+  readonly k?: number;
+  readonly quantile?: number;
 }
 
 export interface FeatureViewSpec {

@@ -139,6 +139,6 @@ export class FeatureDefinitions {
 }
 
 function sourceDefinition(name: string, spec: Resource<'Source'>['spec']): SourceDefinition {
-  const { topic, schema, eventTime, eventId } = spec;
-  return { name, topic, schema, eventTime, eventId, key: keyColumns(spec) };
+  const { topic, schema, eventTime, eventId, corrections } = spec;
+  return { name, topic, schema, eventTime, eventId, corrections, key: keyColumns(spec) };
 }

@@ -23,12 +23,14 @@ export interface HistoriesOptions {
  */
 export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<readonly [string, EntityHistory]> {
   const { store, plan } = options;
-  // An event can be superseded by one of its own chunk only, so that far beyond the last question has to be read.
+  // An event can be superseded by one of its own chunk only, so that far beyond the last question has to be read. Where corrections move
+  // events in time, by one at any time.
   const before = (Math.floor(options.until / plan.spanMs) + 1) * plan.spanMs;
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
   const from = `FROM ${quoteTable(sourceTable(plan.source.name))} FINAL
     WHERE (${names}) IN (SELECT ${names} FROM ${options.keys})
-      AND _offset < {next:Array(UInt64)}[_partition + 1] AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')`;
+      AND _offset < {next:Array(UInt64)}[_partition + 1]
+      ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}`;
   const parameters: SqlParameters = { next: [...options.next], before };
   const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
   const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));

@@ -83,11 +83,11 @@ export class OnlineFeatureReader implements FeatureReader {
     const entity = view && this.#catalog.get('Entity', view.spec.entity);
     const source = view && this.#catalog.get('Source', view.spec.source);
     if (!entity || !source) return undefined;
-    const { topic, schema, eventTime, eventId } = source.spec;
+    const { topic, schema, eventTime, eventId, corrections } = source.spec;
     return compileView(
       { name, ...view.spec },
       { name: entity.name, ...entity.spec },
-      { name: source.name, topic, schema, eventTime, eventId, key: keyColumns(source.spec) },
+      { name: source.name, topic, schema, eventTime, eventId, corrections, key: keyColumns(source.spec) },
     );
   }
 

@@ -1,0 +1,66 @@
+import { isFault } from '@millrace/kernel';
+import { parseColumnType, type ColumnType, type Value } from './column-type.js';
+import type { FeatureDefinition } from './definitions.js';
+import { compileExpression, type Expression } from './expression/compile-expression.js';
+import { invalidDefinition } from './source-plan.js';
+import type { DerivedFeature, PlanColumn, PlanFeature } from './view-plan.js';
+
+/** In an expression: the time that is asked for. */
+const ASKED_AT = 'asked_at';
+
+/** The features that are expressions over the others, by their place. They are computed with the view, and so the same wherever its values are. */
+export function compileDerived(
+  where: string,
+  definitions: readonly FeatureDefinition[],
+  features: readonly PlanFeature[],
+  columns: readonly PlanColumn[],
+): Map<number, DerivedFeature> {
+  const derived = new Map<number, DerivedFeature>();
+  const inputs = features.flatMap((feature, index) => (feature.aggregate === 'expression' ? [] : [{ index, name: feature.name }]));
+  const scope = [
+    ...inputs.map(({ index, name }) => ({ name, type: heldType(features[index] as PlanFeature, columns) })),
+    { name: ASKED_AT, type: parseColumnType('DateTime64(3)') as ColumnType },
+  ];
+  for (const [index, { name, expression: text }] of definitions.entries()) {
+    if (features[index]?.aggregate !== 'expression' || text === undefined) continue;
+    if (inputs.some((input) => input.name === ASKED_AT))
+      throw invalidDefinition(`${where}: a feature may not be called ${ASKED_AT} beside expressions, in which that is the time asked for`);
+    const expression = compile(`${where}: expression of ${name}`, text, scope);
+    if (expression.columnType === undefined) throw invalidDefinition(`${where}: expression of ${name} is always null`);
+    derived.set(index, {
+      feature: index,
+      text,
+      type: expression.columnType,
+      inputs: expression.columns.flatMap((place) => inputs[place]?.index ?? []),
+      evaluate: evaluator(expression, inputs),
+    });
+  }
+  return derived;
+}
+
+function compile(where: string, text: string, scope: Parameters<typeof compileExpression>[1]): Expression {
+  try {
+    return compileExpression(text, scope, 'feature');
+  } catch (error) {
+    if (isFault(error)) throw invalidDefinition(`${where}: ${error.message}`);
+    throw error;
+  }
+}
+
+function evaluator(expression: Expression, inputs: readonly { readonly index: number }[]): DerivedFeature['evaluate'] {
+  return (values, at) => {
+    const value = (place: number): Value => {
+      const input = inputs[place];
+      return input ? (values[input.index] as Value) : at;
+    };
+    const result = expression.evaluate({ value });
+    return typeof result === 'boolean' ? (result ? 1 : 0) : result;
+  };
+}
+
+/** A feature's type as its values are held: counts, and sums of columns of 32 bits and less, are Int64 and held as doubles. */
+function heldType(feature: PlanFeature, columns: readonly PlanColumn[]): ColumnType {
+  const isCounted = feature.aggregate === 'count' || feature.aggregate === 'count_distinct';
+  const isDouble = isCounted || (feature.aggregate === 'sum' && columns[feature.column]?.kind === 'number' && feature.type === 'Int64');
+  return parseColumnType(isDouble ? 'Int32' : feature.type) as ColumnType;
+}
