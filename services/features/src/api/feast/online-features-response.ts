@@ -1,58 +1,98 @@
-import { Status, STATUS_NAMES, type Value } from '@millrace/feature-engine';
+import { Status, STATUS_NAMES, type FeatureColumn, type Value } from '@millrace/feature-engine';
 import type { OnlineFeatures } from '../../queries/get-online-features.query.js';
 
 /** When nothing is known of a value, Feast says it is of the epoch. */
 const EPOCH = '"1970-01-01T00:00:00Z"';
 const QUOTED = STATUS_NAMES.map((name) => `"${name}"`);
+/** Feast's own server knows no more than whether there is a row. */
+const STRICT = QUOTED.map((name, status) => (status === Status.NULL_VALUE ? (QUOTED[Status.PRESENT] as string) : name));
 
 /**
  * Feast's answer, column by column, join keys first, then the features in the order asked for. Written straight to text: the values are
  * few kinds, and building the objects first would cost more than all the rest.
  */
-export function writeFeastResponse(names: readonly string[], { joinKeys, vectors, rows }: OnlineFeatures): string {
-  let text = '{"results":[';
+export function writeFeastResponse(names: readonly string[], answer: OnlineFeatures, isStrict: boolean): string {
+  const { joinKeys, vectors, rows } = answer;
+  const statusNames = isStrict ? STRICT : QUOTED;
   const present = repeat(QUOTED[Status.PRESENT] as string, rows);
   const epochs = repeat(EPOCH, rows);
+  let text = '{"results":[';
   for (const { type, values } of joinKeys) {
-    text += `{"values":[${values.map((value) => valueText(type, value)).join(',')}],"statuses":[${present}],"event_timestamps":[${epochs}]},`;
+    text += `{"values":[${valuesText(type, values)}],"statuses":[${present}],"event_timestamps":[${epochs}]},`;
   }
+  // Features of one view mostly share their statuses and times, row by row: what was written for one column serves the next.
+  let before: FeatureColumn | undefined;
+  let statuses = '';
+  let stamps = '';
   for (let index = 0; index < vectors.columns.length; index++) {
-    const { type, values, statuses, times } = vectors.columns[index] as (typeof vectors.columns)[number];
-    let written = '';
-    let status = '';
-    let stamps = '';
-    for (let row = 0; row < rows; row++) {
-      const comma = row === 0 ? '' : ',';
-      written += comma + valueText(type, values[row] as Value);
-      status += comma + (QUOTED[statuses[row] as number] as string);
-      stamps += comma + timeText(times[row] as number);
-    }
-    text += `${index === 0 ? '' : ','}{"values":[${written}],"statuses":[${status}],"event_timestamps":[${stamps}]}`;
+    const column = vectors.columns[index] as FeatureColumn;
+    if (!before || !isEqual(before.statuses, column.statuses)) statuses = statusesText(column.statuses, statusNames, present);
+    if (!before || !isEqual(before.times, column.times)) stamps = stampsText(column.times);
+    text += `${index === 0 ? '' : ','}{"values":[${valuesText(column.type, column.values)}],"statuses":[${statuses}],"event_timestamps":[${stamps}]}`;
+    before = column;
   }
-  const { positions } = vectors;
-  return `${text}],"metadata":{"feature_names":${JSON.stringify([...joinKeys.map((key) => key.name), ...names])},"positions":${JSON.stringify(positions)}}}`;
+  const metadata = { feature_names: [...joinKeys.map((key) => key.name), ...names], ...(isStrict ? {} : { positions: vectors.positions }) };
+  return `${text}],"metadata":${JSON.stringify(metadata)}}`;
 }
 
-/** A value as Feast writes its type; a time is seconds since the epoch. */
-function valueText(type: string, value: Value): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (type === 'Bool') return value === 0 ? 'false' : 'true';
-  if (type.startsWith('Date')) return String(Number(value) / 1000);
-  return String(value);
+function isEqual(one: readonly number[], other: readonly number[]): boolean {
+  for (let row = 0; row < one.length; row++) if (one[row] !== other[row]) return false;
+  return true;
 }
 
-let lastTime = 0;
-let lastText = EPOCH;
+function statusesText(statuses: readonly Status[], names: readonly string[], present: string): string {
+  let isPresent = true;
+  for (let row = 0; row < statuses.length && isPresent; row++) isPresent = statuses[row] === Status.PRESENT;
+  if (isPresent) return present;
+  let text = '';
+  for (let row = 0; row < statuses.length; row++) text += (row === 0 ? '' : ',') + (names[statuses[row] as number] as string);
+  return text;
+}
 
-/** RFC 3339; neighbours in a column are often of one event. */
+function stampsText(times: readonly number[]): string {
+  let text = '';
+  for (let row = 0; row < times.length; row++) text += (row === 0 ? '' : ',') + timeText(times[row] as number);
+  return text;
+}
+
+/** Values as Feast writes their type; a time is seconds since the epoch. */
+function valuesText(type: string, values: readonly Value[]): string {
+  const write = type === 'Bool' ? boolText : type.startsWith('Date') ? secondsText : type === 'String' ? JSON.stringify : String;
+  let text = '';
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row] as Value;
+    text += (row === 0 ? '' : ',') + (value === null ? 'null' : write(value));
+  }
+  return text;
+}
+
+function boolText(value: Value): string {
+  return value === 0 ? 'false' : 'true';
+}
+
+function secondsText(value: Value): string {
+  return String(Number(value) / 1000);
+}
+
+const DAY_MS = 86_400_000;
+const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+let lastDay = 0;
+let lastDate = '"1970-01-01T';
+
+/** RFC 3339, in milliseconds where there are any. The day is what costs, and the times of one answer mostly share it. */
 function timeText(milliseconds: number): string {
-  if (milliseconds !== lastTime) {
-    lastTime = milliseconds;
-    const text = new Date(milliseconds).toISOString();
-    lastText = text.endsWith('.000Z') ? `"${text.slice(0, 19)}Z"` : `"${text}"`;
+  if (milliseconds === 0) return EPOCH;
+  const day = Math.floor(milliseconds / DAY_MS);
+  if (day !== lastDay) {
+    lastDay = day;
+    lastDate = `"${new Date(day * DAY_MS).toISOString().slice(0, -'00:00:00.000Z'.length)}`;
   }
-  return lastText;
+  const inDay = milliseconds - day * DAY_MS;
+  const seconds = Math.floor(inDay / 1000);
+  const rest = inDay - seconds * 1000;
+  const minutes = Math.floor(seconds / 60);
+  const time = `${TWO[Math.floor(minutes / 60)] as string}:${TWO[minutes % 60] as string}:${TWO[seconds % 60] as string}`;
+  return rest === 0 ? `${lastDate}${time}Z"` : `${lastDate}${time}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z"`;
 }
 
 function repeat(item: string, times: number): string {
