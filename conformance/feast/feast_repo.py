@@ -17,12 +17,12 @@ from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimest
 from feast.value_type import ValueType
 
 
-def online_store(where):
+def online_store(directory, where):
     if where.startswith("http"):
         return {"type": "remote", "path": where}
     if where.startswith("redis://"):
         return {"type": "redis", "connection_string": where.removeprefix("redis://")}
-    return {"type": "sqlite", "path": "online.db"}
+    return {"type": "sqlite", "path": os.path.join(directory, "online.db")}
 
 
 def config(directory, where):
@@ -30,7 +30,7 @@ def config(directory, where):
         "project": "conformance",
         "provider": "local",
         "registry": os.path.join(directory, "registry.db"),
-        "online_store": online_store(where),
+        "online_store": online_store(directory, where),
         "offline_store": {"type": "dask"},
         "entity_key_serialization_version": 3,
     }

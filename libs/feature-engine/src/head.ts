@@ -115,6 +115,12 @@ export function decodeHead(plan: ViewPlan, stored: Buffer): Head {
   };
 }
 
+/** The latest event of a stored head, and nothing else of it. */
+export function decodeLatest(plan: ViewPlan, stored: Buffer): LatestEvent {
+  if (stored[0] !== FORMAT) return decodeHead(plan, stored).latest;
+  return readEvent(plan, stored, FIXED + 4 * stored.readUInt16LE(2)).event;
+}
+
 function eventSize(event: LatestEvent): number {
   let size = 16 + 9 * event.values.length;
   for (const value of event.values) if (typeof value === 'string') size += Buffer.byteLength(value);

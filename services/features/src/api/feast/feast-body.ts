@@ -27,7 +27,8 @@ export function parseBody(body: unknown): { readonly fields: Fields } | { readon
     json = LONG_DIGITS.test(text) ? (JSON.parse(text, exactInteger) as unknown) : (JSON.parse(text) as unknown);
   } catch (error) {
     const ctx = { error: error instanceof Error ? error.message : String(error) };
-    return { detail: [{ type: 'json_invalid', loc: ['body', 0], msg: 'JSON decode error', input: {}, ctx }] };
+    const position = Number(/at position (\d+)/.exec(ctx.error)?.[1] ?? text.length);
+    return { detail: [{ type: 'json_invalid', loc: ['body', position], msg: 'JSON decode error', input: {}, ctx }] };
   }
   if (isObject(json)) return { fields: json };
   const msg = 'Input should be a valid dictionary or object to extract fields from';

@@ -55,15 +55,30 @@ function stampsText(times: readonly number[]): string {
   return text;
 }
 
-/** Values as Feast writes their type; a time is seconds since the epoch. */
+/** Values as Feast writes their type: a time is seconds since the epoch, and a float has a point, which is all its client tells one by. */
 function valuesText(type: string, values: readonly Value[]): string {
-  const write = type === 'Bool' ? boolText : type.startsWith('Date') ? secondsText : type === 'String' ? JSON.stringify : String;
+  const write = WRITERS[type] ?? (type.startsWith('Date') ? secondsText : String);
   let text = '';
   for (let row = 0; row < values.length; row++) {
     const value = values[row] as Value;
     text += (row === 0 ? '' : ',') + (value === null ? 'null' : write(value));
   }
   return text;
+}
+
+const WRITERS: Readonly<Record<string, (value: Value) => string>> = {
+  Bool: boolText,
+  String: (value) => JSON.stringify(value),
+  Float32: floatText,
+  Float64: floatText,
+};
+
+/** From here on numbers are written with an exponent. */
+const LONGEST_DIGITS = 1e21;
+
+function floatText(value: Value): string {
+  const number = value as number;
+  return Number.isInteger(number) && Math.abs(number) < LONGEST_DIGITS ? `${number}.0` : String(number);
 }
 
 function boolText(value: Value): string {
