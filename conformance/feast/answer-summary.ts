@@ -29,7 +29,7 @@ function columnsOf({ status, body }: Answer): Map<string, Column> | undefined {
   return new Map(metadata.feature_names.map((name, index) => [name, results[index] as Column]));
 }
 
-/** Of each column the parts that differ; times that are near now as such, or no two runs would say the same. */
+/** Of each column the parts that differ. */
 function shown(own: Map<string, Column>, beside: Map<string, Column>, names: readonly string[]): string {
   const parts = (['values', 'statuses', 'event_timestamps'] as const).filter((part) =>
     names.some((name) => JSON.stringify(own.get(name)?.[part]) !== JSON.stringify(beside.get(name)?.[part])),
@@ -39,10 +39,18 @@ function shown(own: Map<string, Column>, beside: Map<string, Column>, names: rea
 
 function partText(column: Column | undefined, part: keyof Column): string {
   if (!column) return 'absent';
-  if (part !== 'event_timestamps')
-    return (column[part] as readonly unknown[]).map((item) => (item === null ? 'null' : String(item as string))).join(' ');
-  const digits = (time: string): string => /\.(\d+)Z$/.exec(time)?.[1] ?? '';
-  return column[part].map((time) => (time.startsWith('1970') ? 'of 1970' : `of the event, ${digits(time).length} digits`)).join(' ');
+  if (column[part].length === 0) return `no ${part}`;
+  if (part === 'event_timestamps') return column[part].map(timeText).join(' ');
+  return (column[part] as readonly unknown[]).map((item) => (item === null ? 'null' : String(item as string))).join(' ');
+}
+
+const UNITS = ['second', 'millisecond', 'microsecond', 'nanosecond'];
+
+/** Times are near now: no two runs would say the same. */
+function timeText(time: string): string {
+  if (time.startsWith('1970')) return 'of 1970';
+  const digits = /\.(\d+)Z$/.exec(time)?.[1]?.length ?? 0;
+  return digits === 0 ? 'of the event' : `of the event, to the ${UNITS[digits / 3] ?? `${digits} digits`}`;
 }
 
 /** Messages are worded by whoever fails: of an error the status counts, its class, and of a refused body which field and why. */

@@ -30,13 +30,13 @@ const DIFFERENCES = await load<Record<Mode, Difference[]>>('differences.json');
 
 const HOUR = 3_600_000;
 const started = Math.floor(Date.now() / 1000) * 1000;
-const isoOf = (offset: number): string => new Date(started + offset).toISOString().replace('Z', '');
+const isoOf = (offset: number): string => new Date(started + offset).toISOString();
 const TIMES: Readonly<Record<string, string>> = {
   $FRESH: isoOf(-HOUR),
   $OLDER: isoOf(-2 * HOUR),
   $EXPIRED: isoOf(-72 * HOUR),
   $AHEAD: isoOf(HOUR),
-  $MICROSECONDS: isoOf(-HOUR).replace(/\.000$/, ".123456"),
+  $MICROSECONDS: isoOf(-HOUR).replace('.000Z', '.123456Z'),
 };
 
 async function load<T>(name: string): Promise<T> {

@@ -24,17 +24,16 @@ export interface FeastServer {
 }
 
 /** The definitions of `feast_repo.py` in `directory`, and `feast serve` on them; `online` is `sqlite` or a Redis. */
-export async function startFeast(directory: string, online: string, command: readonly string[] = []): Promise<FeastServer> {
-  const { python, bin } = await feastVenv();
+export async function startFeast(directory: string, online: string): Promise<FeastServer> {
+  const venv = await feastVenv();
   await writeFile(join(directory, 'rows.json'), JSON.stringify(BATCH));
-  await runCommand(python, [join(import.meta.dirname, 'feast_repo.py'), directory, online]);
+  await runCommand(venv.python, [join(import.meta.dirname, 'feast_repo.py'), directory, online]);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const [first, ...args] = [...command, bin('feast'), 'serve', '--port', String(port), '--no-access-log'];
   const running = await startProcess({
     name: 'feast serve',
-    command: first as string,
-    args,
+    command: venv.bin('feast'),
+    args: ['serve', '--port', String(port), '--no-access-log'],
     cwd: directory,
     env: { FEAST_USAGE: 'False' },
     withChildren: true,
