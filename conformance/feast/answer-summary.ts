@@ -39,7 +39,6 @@ function shown(own: Map<string, Column>, beside: Map<string, Column>, names: rea
 
 function partText(column: Column | undefined, part: keyof Column): string {
   if (!column) return 'absent';
-  if (column[part].length === 0) return `no ${part}`;
   if (part === 'event_timestamps') return column[part].map(timeText).join(' ');
   return (column[part] as readonly unknown[]).map((item) => (item === null ? 'null' : String(item as string))).join(' ');
 }
@@ -56,6 +55,7 @@ function timeText(time: string): string {
 /** Messages are worded by whoever fails: of an error the status counts, its class, and of a refused body which field and why. */
 function plain({ status, body }: Answer): string {
   const columns = columnsOf({ status, body });
+  if (columns && [...columns.values()].every(({ values }) => values.length === 0)) return '200 no rows';
   if (columns) return `200 ${shown(columns, new Map(), [...columns.keys()])}`;
   if (status < 300) return body === '' ? String(status) : `${status} ${body}`;
   const parsed = parse(body);

@@ -7,7 +7,7 @@ import { CLIENT_CORE, FEAST_LABEL, startFeast, startMillrace, type Side } from '
 
 const ENTITIES = 5_000;
 const FEATURES = 10;
-const CONNECTIONS = 8;
+const CONNECTIONS = 32;
 const SECONDS = 8;
 const ROUNDS = 3;
 const PUSHED_AT_ONCE = 500;

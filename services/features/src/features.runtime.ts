@@ -145,6 +145,8 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
     },
     materialize: async (views) => {
+      // A source that is only being started has no topic to ask yet.
+      await Promise.all([...new Set(views.map((view) => view.source.name))].map(readerOf));
       const topics = [...new Set(views.map((view) => view.source.topic))];
       const ends = await Promise.all(topics.map(async (topic) => ({ topic, end: await log.end(topic) })));
       const positions = ends.flatMap(({ topic, end }) =>
