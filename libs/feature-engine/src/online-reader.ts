@@ -139,7 +139,8 @@ export class OnlineReader {
     const found = await this.#store.getMany([...heads, ...checkpoints]);
     const columns = service.features.map(({ view, feature, name }): FeatureColumn => {
       const { type } = view.features[feature] as ViewPlan['features'][number];
-      return { view: view.name, name, type, values: [], statuses: [], times: [] };
+      const [values, statuses, times] = [new Array<Value>(rows.length), new Array<Status>(rows.length), new Array<number>(rows.length)];
+      return { view: view.name, name, type, values, statuses, times };
     });
     const positions: Record<string, Record<number, number>> = {};
     let next = heads.length;
@@ -156,9 +157,9 @@ export class OnlineReader {
         evaluate(plan, at, state, result);
         for (let index = 0; index < asked.length; index++) {
           const { feature, column } = asked[index] as (typeof asked)[number];
-          column.values.push(result.values[feature] as Value);
-          column.statuses.push(result.statuses[feature] as Status);
-          column.times.push(result.times[feature] as number);
+          column.values[row] = result.values[feature] as Value;
+          column.statuses[row] = result.statuses[feature] as Status;
+          column.times[row] = result.times[feature] as number;
         }
       }
       const own: Record<number, number> = (positions[plan.name] = {});
