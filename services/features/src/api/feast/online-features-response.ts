@@ -14,8 +14,8 @@ const STRICT = QUOTED.map((name, status) => (status === Status.NULL_VALUE ? (QUO
 export function writeFeastResponse(names: readonly string[], answer: OnlineFeatures, isStrict: boolean): string {
   const { joinKeys, vectors, rows } = answer;
   const statusNames = isStrict ? STRICT : QUOTED;
-  const present = repeat(QUOTED[Status.PRESENT] as string, rows);
-  const epochs = repeat(EPOCH, rows);
+  const present = listOf(rows, () => QUOTED[Status.PRESENT] as string);
+  const epochs = listOf(rows, () => EPOCH);
   let text = '{"results":[';
   for (const { type, values } of joinKeys) {
     text += `{"values":[${valuesText(type, values)}],"statuses":[${present}],"event_timestamps":[${epochs}]},`;
@@ -35,24 +35,23 @@ export function writeFeastResponse(names: readonly string[], answer: OnlineFeatu
   return `${text}],"metadata":${JSON.stringify(metadata)}}`;
 }
 
+/** Joined, not added up: a text that was added up is copied piece by piece each time it is used, and these are used once a column. */
+function listOf(length: number, item: (row: number) => string): string {
+  return length === 1 ? item(0) : Array.from({ length }, (_, row) => item(row)).join();
+}
+
 function isEqual(one: readonly number[], other: readonly number[]): boolean {
   for (let row = 0; row < one.length; row++) if (one[row] !== other[row]) return false;
   return true;
 }
 
 function statusesText(statuses: readonly Status[], names: readonly string[], present: string): string {
-  let isPresent = true;
-  for (let row = 0; row < statuses.length && isPresent; row++) isPresent = statuses[row] === Status.PRESENT;
-  if (isPresent) return present;
-  let text = '';
-  for (let row = 0; row < statuses.length; row++) text += (row === 0 ? '' : ',') + (names[statuses[row] as number] as string);
-  return text;
+  if (statuses.every((status) => status === Status.PRESENT)) return present;
+  return listOf(statuses.length, (row) => names[statuses[row] as number] as string);
 }
 
 function stampsText(times: readonly number[]): string {
-  let text = '';
-  for (let row = 0; row < times.length; row++) text += (row === 0 ? '' : ',') + timeText(times[row] as number);
-  return text;
+  return listOf(times.length, (row) => timeText(times[row] as number));
 }
 
 /** Values as Feast writes their type: a time is seconds since the epoch, and a float has a point, which is all its client tells one by. */
@@ -70,12 +69,10 @@ function listText(values: readonly Value[]): string {
 }
 
 function joined(values: readonly Value[], write: (value: Value) => string): string {
-  let text = '';
-  for (let row = 0; row < values.length; row++) {
+  return listOf(values.length, (row) => {
     const value = values[row] as Value;
-    text += (row === 0 ? '' : ',') + (value === null ? 'null' : write(value));
-  }
-  return text;
+    return value === null ? 'null' : write(value);
+  });
 }
 
 /** From here on numbers are written with an exponent. */
@@ -113,8 +110,4 @@ function timeText(milliseconds: number): string {
   const minutes = Math.floor(seconds / 60);
   const time = `${TWO[Math.floor(minutes / 60)] as string}:${TWO[minutes % 60] as string}:${TWO[seconds % 60] as string}`;
   return rest === 0 ? `${lastDate}${time}Z"` : `${lastDate}${time}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z"`;
-}
-
-function repeat(item: string, times: number): string {
-  return times === 0 ? '' : `${`${item},`.repeat(times - 1)}${item}`;
 }
