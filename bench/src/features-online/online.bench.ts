@@ -8,7 +8,8 @@ import { CLIENT_CORE, FEAST_LABEL, startFeast, startMillrace, type Side } from '
 const ENTITIES = 5_000;
 const FEATURES = 10;
 const CONNECTIONS = 32;
-const SECONDS = 8;
+const SECONDS = 3;
+const WARM_SECONDS = 1.5;
 const ROUNDS = 3;
 const PUSHED_AT_ONCE = 500;
 /** Entities in one request, and how many times Feast's requests per second are wanted. */
@@ -19,8 +20,8 @@ const SIZES = [
 const DIFFERENT_REQUESTS = 200;
 
 /**
- * Online reads over Feast's protocol beside `feast serve`: the same rows in the same Redis, pushed through each side's own door, the same requests. One
- * server at a time has one core; the client and Redis have the other.
+ * Online reads over Feast's protocol beside `feast serve`: the same rows in the same Redis, pushed through each side's own door, the same requests, in
+ * turns. The server whose turn it is has one core to itself; the client and Redis have the other.
  */
 export async function run(): Promise<BenchResult[]> {
   await runCommand('taskset', ['-a', '-cp', CLIENT_CORE, String(process.pid)]);
@@ -31,36 +32,56 @@ export async function run(): Promise<BenchResult[]> {
     const redisPort = Number(new URL(redis.url).port);
     const [ours, theirs] = [join(directory.path, 'millrace'), join(directory.path, 'feast')];
     await Promise.all([mkdir(ours), mkdir(theirs)]);
-    const millrace = await startMillrace(ours, redisPort, FEATURES);
-    const value = await measured(millrace).finally(() => millrace.stop());
-    const feast = await startFeast(theirs, redisPort, FEATURES);
-    const peer = await measured(feast).finally(() => feast.stop());
-    if (value.sample !== peer.sample) throw new Error(`the answers differ: ${value.sample} and ${peer.sample}`);
-    return SIZES.flatMap(({ entities, target }, index) =>
-      resultsOf(entities, target, value.loads[index] as Load, peer.loads[index] as Load),
-    );
+    const sides = [await startMillrace(ours, redisPort, FEATURES), await startFeast(theirs, redisPort, FEATURES)] as const;
+    try {
+      const [value, peer] = await inTurns(sides);
+      return SIZES.flatMap(({ entities, target }, index) =>
+        resultsOf(entities, target, median(value[index] as Load[]), median(peer[index] as Load[])),
+      );
+    } finally {
+      for (const side of sides) {
+        side.resume();
+        await side.stop();
+      }
+    }
   } finally {
     await redis.stop();
     await directory.remove();
   }
 }
 
-async function measured({ url }: Side): Promise<{ readonly loads: Load[]; readonly sample: string }> {
-  await fill(url);
-  const loads: Load[] = [];
-  for (const { entities } of SIZES) {
+/** Loads by size and round of each side. Who is not asked is stopped, and takes nothing of the core. */
+async function inTurns(sides: readonly [Side, Side]): Promise<readonly [Load[][], Load[][]]> {
+  for (const { url } of sides) await fill(url);
+  const samples = await Promise.all(sides.map(({ url }) => sample(url)));
+  if (samples[0] !== samples[1]) throw new Error(`the answers differ: ${samples.join(' and ')}`);
+  for (const side of sides) side.pause();
+  const loads = [SIZES.map((): Load[] => []), SIZES.map((): Load[] => [])] as const;
+  for (const [size, { entities }] of SIZES.entries()) {
     const bodies = Array.from({ length: DIFFERENT_REQUESTS }, (_, request) => JSON.stringify(question(request, entities)));
-    await load(url, '/get-online-features', bodies, CONNECTIONS, 2);
-    const rounds: Load[] = [];
-    for (let round = 0; round < ROUNDS; round++)
-      rounds.push(await load(url, '/get-online-features', bodies, CONNECTIONS, SECONDS / ROUNDS));
-    loads.push(rounds.sort((a, b) => a.rate - b.rate)[Math.floor(ROUNDS / 2)] as Load);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const turn of round % 2 === 0 ? [0, 1] : [1, 0]) {
+        const side = sides[turn] as Side;
+        side.resume();
+        await load(side.url, '/get-online-features', bodies, CONNECTIONS, WARM_SECONDS);
+        (loads[turn]?.[size] as Load[]).push(await load(side.url, '/get-online-features', bodies, CONNECTIONS, SECONDS));
+        side.pause();
+      }
+    }
   }
+  return loads;
+}
+
+function median(rounds: readonly Load[]): Load {
+  return [...rounds].sort((a, b) => a.rate - b.rate)[Math.floor(rounds.length / 2)] as Load;
+}
+
+async function sample(url: string): Promise<string> {
   const body = JSON.stringify(question(3, 5));
   const response = await fetch(`${url}/get-online-features`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   const { results, metadata } = (await response.json()) as { results: { values: unknown[] }[]; metadata: { feature_names: string[] } };
   const columns = metadata.feature_names.map((name, index) => [name, results[index]?.values] as const);
-  return { loads, sample: JSON.stringify(columns.sort(([a], [b]) => (a < b ? -1 : 1))) };
+  return JSON.stringify(columns.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function question(request: number, entities: number): object {

@@ -9,7 +9,9 @@ export const FEAST_LABEL = `feast serve ${FEAST} on Redis`;
 
 export interface Side {
   readonly url: string;
-  readonly pid: number;
+  /** Takes no time until it is resumed. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -73,5 +75,10 @@ async function start(
   const pinned = ['-c', SERVER_CORE, command, ...args];
   const options = { name, command: 'taskset', args: pinned, cwd, env, withChildren: true, readyWhen, readyTimeoutMs: 180_000 };
   const running: RunningProcess = await startProcess(options);
-  return { url, pid: running.pid, stop: async () => void (await running.stop(15_000)) };
+  return {
+    url,
+    pause: () => running.kill('SIGSTOP'),
+    resume: () => running.kill('SIGCONT'),
+    stop: async () => void (await running.stop(15_000)),
+  };
 }
