@@ -23,6 +23,11 @@ const BENCHES: readonly Bench[] = [
     load: () => import('./features/features.bench.js'),
   },
   { name: 'aggregates', what: 'what each aggregate costs to read and to keep', load: () => import('./features/aggregates.bench.js') },
+  {
+    name: 'features-online',
+    what: "online reads over Feast's protocol beside feast serve",
+    load: () => import('./features-online/online.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
 ];
 
@@ -32,7 +37,7 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((name) => !BENCHES.some((bench) => bench.name === name));
 if (values.help || unknown.length > 0) {
-  console.log(`npm run bench -- [NAME ...] [--write]\n${BENCHES.map((bench) => `  ${bench.name.padEnd(10)}${bench.what}`).join('\n')}`);
+  console.log(`npm run bench -- [NAME ...] [--write]\n${BENCHES.map((bench) => `  ${bench.name.padEnd(16)}${bench.what}`).join('\n')}`);
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 

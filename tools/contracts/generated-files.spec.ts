@@ -12,6 +12,7 @@ const TOOLS: readonly (readonly [tool: string, ...files: string[]])[] = [
   ['tools/contracts/asyncapi.mjs', 'schemas/asyncapi.yaml'],
   ['tools/contracts/reference.mjs', 'docs/reference/events.md', 'docs/reference/resources.md'],
   ['tools/cli-reference.mjs', 'docs/reference/cli.md'],
+  ['tools/feast-compatibility.mjs', 'docs/reference/feast-compatibility.md'],
 ];
 
 function run(tool: string, ...args: string[]): { status: number | null; stderr: string } {

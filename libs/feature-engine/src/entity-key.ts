@@ -12,12 +12,20 @@ const DIGEST = 255;
  * Values are the engine's, already of their declared types.
  */
 export function encodeEntityKey(values: readonly Value[]): Buffer {
-  const parts: Buffer[] = [];
+  let size = 0;
   for (const value of values) {
-    const bytes = Buffer.from(typeof value === 'string' ? value : String(value));
-    parts.push(Buffer.from([typeof value === 'string' ? STRING : INTEGER]), varint(bytes.length), bytes);
+    const length = typeof value === 'string' ? Buffer.byteLength(value) : String(value).length;
+    size += 1 + varintSize(length) + length;
   }
-  const plain = Buffer.concat(parts);
+  const plain = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const value of values) {
+    const isText = typeof value === 'string';
+    const text = isText ? value : String(value);
+    plain[at] = isText ? STRING : INTEGER;
+    at = writeVarint(plain, at + 1, isText ? Buffer.byteLength(text) : text.length);
+    at += isText ? plain.write(text, at) : plain.write(text, at, 'latin1');
+  }
   if (plain.length <= LONGEST_PLAIN_KEY) return plain;
   return Buffer.concat([Buffer.from([DIGEST]), createHash('sha256').update(plain).digest()]);
 }
@@ -44,10 +52,14 @@ export function recordKeyOf(values: readonly Value[]): string {
   return JSON.stringify(values.map((value) => (typeof value === 'bigint' ? value.toString() : value)));
 }
 
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
+function varintSize(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+}
+
+function writeVarint(out: Buffer, from: number, value: number): number {
+  let at = from;
   let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  bytes.push(rest);
-  return Buffer.from(bytes);
+  for (; rest >= 0x80; rest >>>= 7) out[at++] = (rest & 0x7f) | 0x80;
+  out[at++] = rest;
+  return at;
 }

@@ -125,6 +125,12 @@ export function decodeHead(plan: ViewPlan, stored: Buffer): Head {
   };
 }
 
+/** The latest event of a stored head, and nothing else of it. */
+export function decodeLatest(plan: ViewPlan, stored: Buffer): LatestEvent {
+  if (stored[0] !== FORMAT) return decodeHead(plan, stored).latest;
+  return readEvent(plan, stored, FIXED + 4 * stored.readUInt16LE(2)).event;
+}
+
 function eventSize(event: LatestEvent): number {
   let size = 16 + 9 * event.values.length;
   for (const value of event.values) if (typeof value === 'string') size += Buffer.byteLength(value);
@@ -151,20 +157,22 @@ function writeEvent(out: Buffer, from: number, event: LatestEvent): number {
 }
 
 function readEvent(plan: ViewPlan, stored: Buffer, from: number): { event: LatestEvent; end: number } {
+  const { latestColumns, columns } = plan;
+  const values = new Array<Value>(latestColumns.length);
   let at = from + 16;
-  let text = at + 9 * plan.latestColumns.length;
-  const values = plan.latestColumns.map((column): Value => {
-    const { kind, type } = plan.columns[column] as PlanColumn;
+  let text = at + 9 * latestColumns.length;
+  for (let index = 0; index < latestColumns.length; index++, at += 9) {
+    const { kind, type } = columns[latestColumns[index] as number] as PlanColumn;
     const item = at + 1;
-    const isNull = stored[at] === 0;
-    at += 9;
-    if (isNull) return null;
-    if (kind === 'number') return stored.readDoubleLE(item);
-    if (kind === 'bigint') return type.name === 'UInt64' ? stored.readBigUInt64LE(item) : stored.readBigInt64LE(item);
-    const start = text;
-    text += stored.readUInt32LE(item);
-    return stored.toString('utf8', start, text);
-  });
+    if (stored[at] === 0) values[index] = null;
+    else if (kind === 'number') values[index] = stored.readDoubleLE(item);
+    else if (kind === 'bigint') values[index] = type.name === 'UInt64' ? stored.readBigUInt64LE(item) : stored.readBigInt64LE(item);
+    else {
+      const start = text;
+      text += stored.readUInt32LE(item);
+      values[index] = stored.toString('utf8', start, text);
+    }
+  }
   const event = { time: stored.readDoubleLE(from), idHigh: stored.readUInt32LE(from + 8), idLow: stored.readUInt32LE(from + 12), values };
   return { event, end: text };
 }

@@ -5,7 +5,7 @@ import { decodeChunk } from './chunk-codec.js';
 import type { Value } from './column-type.js';
 import { encodeEntityKey, recordKeyOf } from './entity-key.js';
 import { evaluate, type EntityState, type Latest, type ViewRow } from './evaluate.js';
-import { decodeHead, horizonOf, latestValue, type LatestEvent } from './head.js';
+import { decodeHead, decodeLatest, horizonOf, latestValue, type LatestEvent } from './head.js';
 import type { ServicePlan } from './service-plan.js';
 import type { Status } from './status.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, headKey } from './store-keys.js';
@@ -60,6 +60,10 @@ export class OnlineReader {
 
   /** The features' values for each row, at `at` (one time, or one for each row; milliseconds since the epoch). */
   async readVectors(service: ServicePlan, rows: readonly EntityRow[], at: number | readonly number[]): Promise<FeatureVectors> {
+    if (typeof at === 'number' && service.views.every((plan) => this.#isTold(plan))) {
+      const vectors = await this.#readLatest(service, rows, at);
+      if (vectors) return vectors;
+    }
     const lookups: Lookup[] = [];
     for (let view = 0; view < service.views.length; view++) {
       const plan = service.views[view] as ViewPlan;
@@ -104,6 +108,64 @@ export class OnlineReader {
     const partitions = range(this.#partitionsOf(plan.source.topic));
     const found = await this.#store.getMany(partitions.map((partition) => checkpointKey(plan, partition)));
     return found.map((value) => decodeCheckpoint(value));
+  }
+
+  /** Whether a head alone tells a view's values now: no windows, and one partition that has all of an entity. */
+  #isTold(plan: ViewPlan): boolean {
+    const isLatest = plan.latest.length === plan.features.length;
+    return isLatest && (plan.partitionBy !== null || this.#partitionsOf(plan.source.topic) === 1);
+  }
+
+  /**
+   * Latest values from the heads alone, which is what nearly every read of views without windows comes down to. `undefined` when an entity's
+   * latest event is later than `at`: what stood before it is in its chunks.
+   */
+  async #readLatest(service: ServicePlan, rows: readonly EntityRow[], at: number): Promise<FeatureVectors | undefined> {
+    const { views } = service;
+    const heads: Buffer[] = [];
+    const checkpoints: Buffer[] = [];
+    const partitions = views.map((plan) => {
+      const count = this.#partitionsOf(plan.source.topic);
+      const involved = new Set<number>();
+      for (const row of rows) {
+        const values = plan.joinKeys.map((key) => row[key.name] as Value);
+        const partition = plan.partitionBy ? partitionOf(recordKeyOf(plan.partitionBy.map((key) => values[key] as Value)), count) : 0;
+        involved.add(partition);
+        heads.push(headKey(plan, encodeEntityKey(values), partition));
+      }
+      for (const partition of involved) checkpoints.push(checkpointKey(plan, partition));
+      return involved;
+    });
+    const found = await this.#store.getMany([...heads, ...checkpoints]);
+    const columns = service.features.map(({ view, feature, name }): FeatureColumn => {
+      const { type } = view.features[feature] as ViewPlan['features'][number];
+      const [values, statuses, times] = [new Array<Value>(rows.length), new Array<Status>(rows.length), new Array<number>(rows.length)];
+      return { view: view.name, name, type, values, statuses, times };
+    });
+    const positions: Record<string, Record<number, number>> = {};
+    let next = heads.length;
+    for (let view = 0; view < views.length; view++) {
+      const plan = views[view] as ViewPlan;
+      const asked = service.features.flatMap((item, index) =>
+        item.view === plan ? [{ feature: item.feature, column: columns[index] as FeatureColumn }] : [],
+      );
+      const state = new HeadState(plan);
+      const result: ViewRow = { values: [], statuses: [], times: [] };
+      for (let row = 0; row < rows.length; row++) {
+        const head = found[view * rows.length + row] as Buffer | null;
+        if (!state.holds(head, at)) return undefined;
+        evaluate(plan, at, state, result);
+        for (let index = 0; index < asked.length; index++) {
+          const { feature, column } = asked[index] as (typeof asked)[number];
+          column.values[row] = result.values[feature] as Value;
+          column.statuses[row] = result.statuses[feature] as Status;
+          column.times[row] = result.times[feature] as number;
+        }
+      }
+      const own: Record<number, number> = (positions[plan.name] = {});
+      for (const partition of partitions[view] as Set<number>) own[partition] = decodeCheckpoint(found[next++] as Buffer | null);
+    }
+    return { columns, positions };
   }
 
   #lookup(
@@ -211,6 +273,41 @@ class LoadedEntity implements EntityState {
 
   chunk(index: number): Chunk | undefined {
     return this.#chunks.get(index);
+  }
+}
+
+/** An entity of which only the latest event matters; one object serves row after row. */
+class HeadState implements EntityState, Latest {
+  readonly indexes: readonly number[] = [];
+  readonly horizon = -Infinity;
+  readonly behind = undefined;
+  latest: Latest | undefined;
+  time = 0;
+  #values: readonly Value[] = [];
+  /** Where a column's value is among the latest ones, by the column's index. */
+  readonly #places: readonly number[];
+
+  constructor(private readonly plan: ViewPlan) {
+    this.#places = plan.columns.map((_, column) => plan.latestColumns.indexOf(column));
+  }
+
+  /** Takes a stored head; false when its latest event is later than `at`. */
+  holds(stored: Buffer | null, at: number): boolean {
+    this.latest = undefined;
+    if (!stored) return true;
+    const { time, values } = decodeLatest(this.plan, stored);
+    this.latest = this;
+    this.time = time;
+    this.#values = values;
+    return time <= at;
+  }
+
+  chunk(): undefined {
+    return undefined;
+  }
+
+  value(column: number): Value {
+    return this.#values[this.#places[column] as number] ?? null;
   }
 }
 

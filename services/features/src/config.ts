@@ -1,4 +1,4 @@
-import { defineConfig, duration, integer, size, variable } from '@millrace/service';
+import { defineConfig, duration, flag, integer, size, variable } from '@millrace/service';
 
 /** Variables of this service alone; those every process shares are the kit's. */
 export const featuresConfig = defineConfig('features', {
@@ -19,6 +19,16 @@ export const featuresConfig = defineConfig('features', {
     'How far an event time may lie after the time its record was made. One event of the year 2190 would push all others behind the horizon.',
   ),
   maxOnlineRows: variable('MILLRACE_FEATURES_MAX_ONLINE_ROWS', integer(1, 1_000_000, 10_000), 'Entity rows of one online read at most.'),
+  feastStrict: variable(
+    'MILLRACE_FEATURES_FEAST_STRICT',
+    flag(false),
+    "Feast's endpoints answer as Feast's own server: values past their ttl and nulls are PRESENT, a caller's mistake is a 500. `?compat=strict` and `?compat=mended` of a request go before it.",
+  ),
+  materializeDeadlineMs: variable(
+    'MILLRACE_FEATURES_MATERIALIZE_DEADLINE',
+    duration('10m'),
+    'How long a materialization waits for the online store to hold what the log holds.',
+  ),
   maxCachedEvents: variable(
     'MILLRACE_FEATURES_MAX_CACHED_EVENTS',
     integer(1_000, 1_000_000_000, 2_000_000),

@@ -29,7 +29,10 @@ import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { feastErrorHandler, onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
+import { feastErrorHandler } from './api/feast/error-handler.js';
+import { materializeRoutes } from './api/feast/materialize.routes.js';
+import { onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
+import { pushRoutes } from './api/feast/push.routes.js';
 import { ingestRoutes } from './api/rest/ingest.routes.js';
 import { sourceRoutes } from './api/rest/source.routes.js';
 import { trainingSetRoutes } from './api/rest/training-set.routes.js';
@@ -69,38 +72,64 @@ export class FeaturesModule implements OnModuleInit {
       ...{ domainLogs, resources, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, logger, metrics },
     });
-    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows } = config.of(featuresConfig);
+    const own = config.of(featuresConfig);
+    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, feastStrict: isStrict } = own;
+    const { definitions, sources } = features;
+    const took = (source: string, accepted: number, rejected: number): void => {
+      metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
+      metrics.ingested.inc({ source, outcome: 'rejected' }, rejected);
+    };
     rawRoutes(this.http, { body: 'stream' }, (scope) =>
       ingestRoutes(scope, {
         intake: features.intake,
         reader: features.readerOf,
-        took: (source, accepted, rejected) => {
-          metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
-          metrics.ingested.inc({ source, outcome: 'rejected' }, rejected);
-        },
+        took,
         maxBytes: maxIngestBytes,
         maxAtomicBytes: maxAtomicIngestBytes,
         maxEventBytes,
       }),
     );
-    const onDefect = feastErrorHandler((error, request) =>
-      logger.error({ err: error, requestId: request.id }, 'defect: an online read failed'),
+    const onError = feastErrorHandler((error, request) =>
+      logger.error({ err: error, requestId: request.id }, "defect: a request of Feast's failed"),
     );
-    rawRoutes(this.http, { body: 'buffer', onError: onDefect }, (scope) =>
+    rawRoutes(this.http, { body: 'buffer', onError }, (scope) => {
       onlineFeaturesRoutes(scope, {
-        catalog: features.definitions,
+        catalog: definitions,
         reader: features.reader,
         now: () => clock.now(),
         waitFor: features.waitForOnline,
         maxRows: maxOnlineRows,
+        isStrict,
+      });
+      materializeRoutes(scope, {
+        view: (name) => definitions.view(name),
+        onlineViews: () => definitions.views().filter((view) => view.online),
+        materialize: features.materialize,
+        failed: (views, error) => logger.warn({ err: error, views }, 'a materialization that nobody waits for did not come to its end'),
+        isStrict,
+      });
+    });
+    rawRoutes(this.http, { body: 'buffer', maxBodyBytes: maxAtomicIngestBytes, onError }, (scope) =>
+      pushRoutes(scope, {
+        intake: features.intake,
+        reader: features.readerOf,
+        view: (name) => definitions.view(name),
+        viewsOf: (source) => definitions.views().filter((view) => view.source.name === source),
+        took,
+        waitForOnline: features.waitForOnline,
+        waitForTable: async (topic, { partition, offset }) => {
+          const next = Array.from({ length: sources.partitionsOf(topic) }, (_, at) => (at === partition ? offset + 1 : 0));
+          await sources.waitForTable(topic, next, config.queryDeadlineMs);
+        },
+        isStrict,
       }),
     );
     const { trainingSets, domain } = features;
     rawRoutes(this.http, { body: 'json' }, (scope) => {
       sourceRoutes(scope, {
-        names: () => features.definitions.sources().map((source) => source.plan.name),
+        names: () => definitions.sources().map((source) => source.plan.name),
         status: features.statusOf,
-        problems: () => features.definitions.problems(),
+        problems: () => definitions.problems(),
       });
       trainingSetRoutes(scope, {
         request: (input, metadata) => trainingSets.request(input, metadata),

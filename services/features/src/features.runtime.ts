@@ -60,6 +60,8 @@ export interface Features {
   readonly readerOf: (source: string) => Promise<SourceReader | undefined>;
   readonly statusOf: (source: string) => Promise<SourceStatus | undefined>;
   readonly waitForOnline: (views: readonly ViewPlan[], position: Position) => Promise<void>;
+  /** Resolves when the online store holds everything that the log holds of these views now. */
+  readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
   readonly domain: DomainLog;
   readonly trainingSets: TrainingSets;
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
@@ -141,6 +143,16 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       await tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, PREDICTIONS_TABLE, deadlineMs);
       const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
       return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
+    },
+    materialize: async (views) => {
+      // A source that is only being started has no topic to ask yet.
+      await Promise.all([...new Set(views.map((view) => view.source.name))].map(readerOf));
+      const topics = [...new Set(views.map((view) => view.source.topic))];
+      const ends = await Promise.all(topics.map(async (topic) => ({ topic, end: await log.end(topic) })));
+      const positions = ends.flatMap(({ topic, end }) =>
+        end.flatMap((next, partition) => (next > 0 ? [{ topic, partition, offset: next - 1 }] : [])),
+      );
+      await Promise.all(positions.map((position) => sources.waitForOnline(views, position, config.materializeDeadlineMs)));
     },
     waitForOnline: (views, position) => sources.waitForOnline(views, position, host.config.queryDeadlineMs),
   };

@@ -38,6 +38,13 @@ const SCAN_COUNT = '5000';
 /** Keys per MGET and DEL of a scan or clear: short enough not to hold Redis up. */
 const PAGE = 1_000;
 
+/** A read that leaves with others. */
+interface GatheredRead {
+  readonly keys: readonly Buffer[];
+  readonly resolve: (values: readonly (Buffer | null)[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 function connect(options: RedisOnlineStoreOptions) {
   return createClient({
     url: options.url,
@@ -55,6 +62,8 @@ export class RedisOnlineStore implements OnlineStore {
   readonly #prefix: Buffer;
   readonly #timeoutMs: number;
   #script: string | undefined;
+  #reading = 0;
+  #gathered: GatheredRead[] = [];
 
   private constructor(client: ReturnType<typeof connect>, options: RedisOnlineStoreOptions) {
     this.#client = client;
@@ -82,9 +91,49 @@ export class RedisOnlineStore implements OnlineStore {
     return new RedisOnlineStore(client, options);
   }
 
+  /**
+   * One command when nothing is being read, so that a lone reader waits for nobody. Calls that come while one is under way are put together into the
+   * next, which costs both sides little more than one of them; each is still answered from one moment.
+   */
   async getMany(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
     if (keys.length === 0) return [];
-    return this.#send<(Buffer | null)[]>('read', ['MGET', ...keys.map((key) => this.#full(key))]);
+    if (this.#reading === 0) return this.#read(keys.map((key) => this.#full(key)));
+    return new Promise((resolve, reject) => {
+      if (this.#gathered.length === 0) setImmediate(() => this.#readGathered());
+      this.#gathered.push({ keys: keys.map((key) => this.#full(key)), resolve, reject });
+    });
+  }
+
+  #readGathered(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    for (let from = 0; from < gathered.length;) {
+      let to = from;
+      let count = 0;
+      do count += (gathered[to++] as GatheredRead).keys.length;
+      while (to < gathered.length && count + (gathered[to] as GatheredRead).keys.length <= PAGE);
+      void this.#readTogether(gathered.slice(from, to));
+      from = to;
+    }
+  }
+
+  async #readTogether(reads: readonly GatheredRead[]): Promise<void> {
+    try {
+      const found = await this.#read(reads.length === 1 ? (reads[0] as GatheredRead).keys : reads.flatMap(({ keys }) => keys));
+      let from = 0;
+      for (const { keys, resolve } of reads) resolve(reads.length === 1 ? found : found.slice(from, (from += keys.length)));
+    } catch (error) {
+      for (const { reject } of reads) reject(error);
+    }
+  }
+
+  async #read(fullKeys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
+    this.#reading++;
+    try {
+      return await this.#send<(Buffer | null)[]>('read', ['MGET', ...fullKeys]);
+    } finally {
+      this.#reading--;
+    }
   }
 
   async writeMany(writes: readonly OnlineWrite[], guards: readonly OnlineGuard[] = []): Promise<boolean> {

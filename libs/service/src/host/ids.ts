@@ -1,21 +1,22 @@
 import type { Clock, Ids } from '@millrace/kernel';
 import { createHash, randomFillSync } from 'node:crypto';
 
-/** Random bytes are fetched for so many ids at once: a call for each costs more than all the rest. */
-const POOLED = 256;
-const BYTES = 16;
-
 /** UUIDv7 (RFC 9562): ordered by time between processes, and within one process also inside a millisecond. */
 export class SystemIds implements Ids {
   #lastTime = 0;
   #counter = 0;
-  readonly #pool = Buffer.allocUnsafe(POOLED * BYTES);
-  #used = POOLED;
+  /** Drawn for many ids at once: asking for sixteen bytes costs as much as asking for all of them. */
+  readonly #random = Buffer.allocUnsafeSlow(16 * 256);
+  #used = this.#random.length;
 
   constructor(private readonly clock: Clock) {}
 
   next(): string {
-    const bytes = this.#random();
+    if (this.#used === this.#random.length) {
+      randomFillSync(this.#random);
+      this.#used = 0;
+    }
+    const bytes = this.#random.subarray(this.#used, (this.#used += 16));
     const now = this.clock.now();
     if (now > this.#lastTime) {
       this.#lastTime = now;
@@ -31,16 +32,6 @@ export class SystemIds implements Ids {
     bytes.writeUInt8(0x80 | (bytes.readUInt8(8) & 0x3f), 8);
     const hex = bytes.toString('hex');
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  }
-
-  /** Bytes that nobody was given before. */
-  #random(): Buffer {
-    if (this.#used === POOLED) {
-      randomFillSync(this.#pool);
-      this.#used = 0;
-    }
-    const from = this.#used++ * BYTES;
-    return this.#pool.subarray(from, from + BYTES);
   }
 
   derived(commandId: string, purpose: string): string {

@@ -11,15 +11,8 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 
-/** What is asked of the online store, as the protocol gave it. */
-export interface OnlineFeaturesRequest {
-  /** Join key (or entity name) -> values, all of one length. */
-  readonly entities: Readonly<Record<string, readonly unknown[]>>;
-  readonly features?: readonly string[] | undefined;
-  readonly featureService?: string | undefined;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-}
+/** Join key (or entity name) -> values, all of one length. */
+export type EntityColumns = Readonly<Record<string, readonly unknown[]>>;
 
 export interface OnlineFeatures {
   readonly joinKeys: readonly { readonly name: string; readonly type: string; readonly values: readonly Value[] }[];
@@ -33,6 +26,7 @@ export type OnlineFeaturesProblem =
   | { readonly kind: 'no-feature-view'; readonly name: string }
   | { readonly kind: 'no-feature'; readonly view: string; readonly name: string }
   | { readonly kind: 'no-features' }
+  | { readonly kind: 'no-reference'; readonly reference: string }
   | { readonly kind: 'not-online'; readonly view: string }
   | { readonly kind: 'missing-join-key'; readonly name: string }
   | { readonly kind: 'bad-value'; readonly name: string; readonly row: number; readonly type: string }
@@ -50,7 +44,7 @@ const VERSION = /@v\d+$/;
 /** The features asked for, resolved: a service, or `view:feature` references (a `@v2` after the view is passed over: there is one version at a time). */
 export function resolveFeatures(
   catalog: OnlineCatalog,
-  request: Pick<OnlineFeaturesRequest, 'features' | 'featureService'>,
+  request: { readonly features?: readonly string[] | undefined; readonly featureService?: string | undefined },
 ): ServicePlan | OnlineFeaturesProblem {
   if (request.featureService !== undefined) {
     return catalog.service(request.featureService) ?? { kind: 'no-feature-service', name: request.featureService };
@@ -72,46 +66,58 @@ export function resolveFeatures(
   return features.length === 0 ? { kind: 'no-features' } : servicePlan(features);
 }
 
-/** Values of features from the online store, at one time, for entity rows given by column. */
+/** Values of features from the online store, at one time (milliseconds since the epoch), for entity rows given by column. */
 export async function getOnlineFeatures(
   reader: OnlineReader,
   plan: ServicePlan,
-  request: OnlineFeaturesRequest,
+  entities: EntityColumns,
+  at: number,
   mostRows: number,
 ): Promise<OnlineFeatures | OnlineFeaturesProblem> {
   const offline = plan.views.find((view) => !view.online);
   if (offline) return { kind: 'not-online', view: offline.name };
-  const rows = entityRows(plan, request.entities, mostRows);
-  if ('kind' in rows) return rows;
-  const vectors = await reader.readVectors(plan, rows.rows, request.at);
-  const joinKeys = plan.joinKeys.map(({ name, type }) => ({ name, type: type.name, values: rows.rows.map((row) => row[name] as Value) }));
-  return { joinKeys, vectors, rows: rows.rows.length };
+  const columns = keyColumns(plan, entities, mostRows);
+  if ('kind' in columns) return columns;
+  const { rows, joinKeys } = columns;
+  return { joinKeys, vectors: await reader.readVectors(plan, entityRows(joinKeys, rows), at), rows };
 }
 
-function entityRows(
+type JoinKeyColumn = OnlineFeatures['joinKeys'][number];
+
+function keyColumns(
   plan: ServicePlan,
-  entities: OnlineFeaturesRequest['entities'],
+  entities: EntityColumns,
   mostRows: number,
-): { readonly rows: readonly EntityRow[] } | OnlineFeaturesProblem {
-  const rows: Record<string, Exclude<Value, null>>[] = [];
-  let length: number | undefined;
+): { readonly joinKeys: readonly JoinKeyColumn[]; readonly rows: number } | OnlineFeaturesProblem {
+  let rows: number | undefined;
+  const joinKeys: JoinKeyColumn[] = [];
   for (const { name, type } of plan.joinKeys) {
-    const values = Object.hasOwn(entities, name) ? entities[name] : entityByName(plan, name, entities);
-    if (!values) return { kind: 'missing-join-key', name };
-    length ??= values.length;
-    if (values.length !== length) return { kind: 'ragged', name, length: values.length, expected: length };
-    if (length > mostRows) return { kind: 'too-many-rows', rows: length, most: mostRows };
-    for (let row = 0; row < length; row++) {
-      const value = parseKeyValue(type, values[row]);
+    const given = Object.hasOwn(entities, name) ? entities[name] : entityByName(plan, name, entities);
+    if (!given) return { kind: 'missing-join-key', name };
+    rows ??= given.length;
+    if (given.length !== rows) return { kind: 'ragged', name, length: given.length, expected: rows };
+    if (rows > mostRows) return { kind: 'too-many-rows', rows, most: mostRows };
+    const values: Value[] = [];
+    for (let row = 0; row < rows; row++) {
+      const value = parseKeyValue(type, given[row]);
       if (value === undefined) return { kind: 'bad-value', name, row, type: type.name };
-      (rows[row] ??= {})[name] = value;
+      values.push(value);
     }
+    joinKeys.push({ name, type: type.name, values });
   }
-  return { rows };
+  return { joinKeys, rows: rows ?? 0 };
+}
+
+function entityRows(joinKeys: readonly JoinKeyColumn[], rows: number): EntityRow[] {
+  return Array.from({ length: rows }, (_, row) => {
+    const entity: Record<string, Exclude<Value, null>> = {};
+    for (const { name, values } of joinKeys) entity[name] = values[row] as Exclude<Value, null>;
+    return entity;
+  });
 }
 
 /** An entity's own name stands for its join key when it has one only. */
-function entityByName(plan: ServicePlan, joinKey: string, entities: OnlineFeaturesRequest['entities']): readonly unknown[] | undefined {
+function entityByName(plan: ServicePlan, joinKey: string, entities: EntityColumns): readonly unknown[] | undefined {
   const view = plan.views.find((item) => item.joinKeys.length === 1 && item.joinKeys[0]?.name === joinKey);
   return view && Object.hasOwn(entities, view.entity) ? entities[view.entity] : undefined;
 }

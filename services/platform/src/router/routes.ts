@@ -26,6 +26,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 
   ['/get-online-features', 'features'],
   ['/push', 'features'],
+  ['/write-to-online-store', 'features'],
   ['/materialize', 'features'],
   ['/materialize-incremental', 'features'],
   ['/api/v1/sources/**', 'features'],

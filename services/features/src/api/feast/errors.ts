@@ -1,38 +1,60 @@
 import { isFault } from '@millrace/kernel';
 import type { FastifyReply } from 'fastify';
 import type { OnlineFeaturesProblem } from '../../queries/get-online-features.query.js';
+import type { ValidationDetail } from './feast-body.js';
 
 /** An error as Feast's server says it: its client makes an exception of class `className` in `feast.errors` with this message. */
 export interface FeastError {
   readonly status: number;
+  /** Feast's own server says 500 here, so that is what `compat: strict` says. Its client tries 500 again, three times in vain. */
+  readonly isServerErrorInFeast?: boolean;
   /** Absent: no exception of Feast's; the body is the message alone. */
   readonly className?: string;
+  /** The class is ours to tell; Feast's own server says the message alone. */
+  readonly isPlainInFeast?: boolean;
   readonly message: string;
 }
 
-/** The table of this protocol: what cannot be answered, as Feast's classes. Feast itself says 500 to most of it, and its client then retries in vain. */
+/** What a caller got wrong and Feast answers with 500 and a message of whatever failed inside. */
+export function refusal(message: string, className?: string): FeastError {
+  return { status: 422, isServerErrorInFeast: true, ...(className === undefined ? {} : { className }), message };
+}
+
+export function viewNotFound(name: string): FeastError {
+  return { status: 404, className: 'FeatureViewNotFoundException', message: `Feature view ${name} does not exist` };
+}
+
+export function notOnline(view: string): FeastError {
+  return refusal(`Feature view ${view} is not kept online (online: false)`);
+}
+
+/** The table of this protocol: what cannot be answered, as Feast's classes. */
 export function feastError(problem: OnlineFeaturesProblem): FeastError {
   switch (problem.kind) {
     case 'no-feature-service':
       return { status: 404, className: 'FeatureServiceNotFoundException', message: `Feature service ${problem.name} does not exist` };
     case 'no-feature-view':
-      return { status: 404, className: 'FeatureViewNotFoundException', message: `Feature view ${problem.name} does not exist` };
+      return viewNotFound(problem.name);
     case 'no-feature':
       return {
         status: 404,
+        isServerErrorInFeast: true,
         className: 'FeastObjectNotFoundException',
+        isPlainInFeast: true,
         message: `Feature ${problem.name} does not exist in feature view ${problem.view}`,
       };
     case 'not-online':
-      return { status: 422, message: `Feature view ${problem.view} is not kept online (online: false)` };
+      return notOnline(problem.view);
     case 'no-features':
-      return { status: 422, message: 'No features were asked for: give features or feature_service' };
+      return refusal('No features were asked for: give features or feature_service');
+    case 'no-reference':
+      return refusal(`Feature reference ${problem.reference} names no feature: write view:feature`);
     case 'missing-join-key':
-      return { status: 422, message: `Join key ${problem.name} is missing from entities` };
+      return refusal(`Join key ${problem.name} is missing from entities`);
     case 'bad-value':
-      return { status: 422, message: `Value ${problem.row} of join key ${problem.name} is not ${problem.type}` };
+      return refusal(`Value ${problem.row} of join key ${problem.name} is not ${problem.type}`);
     case 'ragged':
-      return { status: 422, message: `Join key ${problem.name} has ${problem.length} values, another has ${problem.expected}` };
+      return refusal(`Join key ${problem.name} has ${problem.length} values, another has ${problem.expected}`);
     case 'too-many-rows':
       return { status: 413, message: `${problem.rows} entity rows; at most ${problem.most} are answered at once` };
   }
@@ -40,11 +62,10 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
 
 /** Features of one name in one answer. */
 export function nameCollision(names: readonly string[]): FeastError {
-  return {
-    status: 422,
-    className: 'FeatureNameCollisionError',
-    message: `Duplicate features named ${names.join(', ')} found.\nTo resolve this collision, either use the full feature name by setting 'full_feature_names=True', or ensure that the features in question have different names.`,
-  };
+  return refusal(
+    `Duplicate features named ${names.join(', ')} found.\nTo resolve this collision, either use the full feature name by setting 'full_feature_names=True', or ensure that the features in question have different names.`,
+    'FeatureNameCollisionError',
+  );
 }
 
 /** An operational failure; only what trying again may mend is a 5xx, because Feast's client tries those again. */
@@ -55,7 +76,22 @@ export function faultToFeastError(error: unknown): FeastError | undefined {
 }
 
 /** Feast's double encoding: a JSON text that holds JSON. */
-export function sendFeastError(reply: FastifyReply, { status, className, message }: FeastError): FastifyReply {
-  const body = className === undefined ? message : JSON.stringify({ module: 'feast.errors', class: className, message });
-  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify(body));
+export function sendFeastError(reply: FastifyReply, error: FeastError, isStrict = false): FastifyReply {
+  const className = isStrict && error.isPlainInFeast ? undefined : error.className;
+  const body =
+    className === undefined ? error.message : JSON.stringify({ module: 'feast.errors', class: className, message: error.message });
+  return sendJson(reply, isStrict && error.isServerErrorInFeast ? 500 : error.status, JSON.stringify(body));
+}
+
+/** FastAPI's refusal of a body that is not of the request's shape. */
+export function sendInvalid(reply: FastifyReply, detail: readonly ValidationDetail[]): FastifyReply {
+  return sendJson(
+    reply,
+    422,
+    JSON.stringify({ detail }, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
+  );
+}
+
+export function sendJson(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return reply.code(status).header('content-type', 'application/json').send(text);
 }

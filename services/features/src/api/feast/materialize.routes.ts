@@ -1,0 +1,111 @@
+import { parseEventTime, type ViewPlan } from '@millrace/feature-engine';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { strictness } from './compatibility.js';
+import { notOnline, refusal, sendFeastError, sendInvalid, sendJson, viewNotFound, type FeastError } from './errors.js';
+import { FieldReader, parseBody, type Fields } from './feast-body.js';
+
+export interface MaterializeOptions {
+  readonly view: (name: string) => ViewPlan | undefined;
+  readonly onlineViews: () => readonly ViewPlan[];
+  /** Resolves when the online store holds everything of these views that is there when it is called. */
+  readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
+  /** Told of what failed when nobody waits for it. */
+  readonly failed: (views: readonly string[], error: unknown) => void;
+  /** What a request that does not say it gets. */
+  readonly isStrict: boolean;
+}
+
+/**
+ * `POST /materialize` and `POST /materialize-incremental`. Views follow their sources by themselves, so there is nothing to copy: the answer comes
+ * when what the log holds is in the online store, and a time range takes nothing away from it.
+ */
+export function materializeRoutes(scope: FastifyInstance, options: MaterializeOptions): void {
+  const running = new Map<string, number>();
+  const route = (path: string, rangeProblem: (read: FieldReader) => string | undefined): void => {
+    scope.post(path, async (request, reply) => {
+      const isStrict = strictness(request, reply, options.isStrict);
+      if (isStrict === undefined) return reply;
+      const body = parseBody(request.body);
+      if ('detail' in body) return sendInvalid(reply, body.detail);
+      const read = new FieldReader(body.fields);
+      const query = new FieldReader(request.query as Fields, 'query');
+      const [isAsync, isForced] = [query.flag('async', false), query.flag('force', false)];
+      const names = read.texts('feature_views', { nullable: true });
+      const version = read.textOrNull('version');
+      read.flag('full_feature_names', false);
+      const problem = rangeProblem(read);
+      const detail = [...query.detail, ...read.detail];
+      if (detail.length > 0) return sendInvalid(reply, detail);
+      if (version !== undefined) {
+        const message = 'version cannot be given: what is stored of a view serves all of its versions that compute the same';
+        return sendFeastError(reply, refusal(message), isStrict);
+      }
+      const views = viewsOf(options, names);
+      if ('status' in views) return sendFeastError(reply, views, isStrict);
+      if (problem !== undefined) return sendFeastError(reply, refusal(problem), isStrict);
+      return run(options, running, views, { isAsync, isForced }, reply);
+    });
+  };
+  route('/materialize', (read) => {
+    const isWhole = read.flag('disable_event_timestamp', false);
+    const [start, end] = [read.textOrNull('start_ts'), read.textOrNull('end_ts')];
+    if (isWhole) return undefined;
+    if (start === undefined || end === undefined) return 'start_ts and end_ts are needed unless disable_event_timestamp is true';
+    const problem = timeProblem('start_ts', start) ?? timeProblem('end_ts', end);
+    if (problem !== undefined) return problem;
+    return (parseEventTime(start) as number) < (parseEventTime(end) as number)
+      ? undefined
+      : `start_ts ${start} must be before end_ts ${end}`;
+  });
+  route('/materialize-incremental', (read) => {
+    const end = read.text('end_ts');
+    return typeof end === 'string' ? timeProblem('end_ts', end) : undefined;
+  });
+}
+
+async function run(
+  options: MaterializeOptions,
+  running: Map<string, number>,
+  views: readonly ViewPlan[],
+  { isAsync, isForced }: { readonly isAsync: boolean; readonly isForced: boolean },
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (!isAsync) {
+    await options.materialize(views);
+    return sendJson(reply, 200, 'null');
+  }
+  const names = views.map(({ name }) => name);
+  const busy = isForced ? [] : names.filter((name) => running.has(name));
+  if (busy.length > 0) {
+    const error = `Feature views ${busy.join(', ')} are being materialized; wait for that, or ask with ?force=true`;
+    return sendJson(reply, 409, JSON.stringify({ error, feature_views: busy }));
+  }
+  for (const name of names) running.set(name, (running.get(name) ?? 0) + 1);
+  void options
+    .materialize(views)
+    .catch((error: unknown) => options.failed(names, error))
+    .finally(() => {
+      for (const name of names) {
+        const left = (running.get(name) ?? 1) - 1;
+        if (left === 0) running.delete(name);
+        else running.set(name, left);
+      }
+    });
+  return sendJson(reply, 202, JSON.stringify({ status: 'accepted', feature_views: names }));
+}
+
+function viewsOf(options: MaterializeOptions, names: readonly string[] | undefined): readonly ViewPlan[] | FeastError {
+  if (!names) return options.onlineViews();
+  const views: ViewPlan[] = [];
+  for (const name of names) {
+    const view = options.view(name);
+    if (!view) return viewNotFound(name);
+    if (!view.online) return notOnline(name);
+    views.push(view);
+  }
+  return views;
+}
+
+function timeProblem(field: string, text: string): string | undefined {
+  return parseEventTime(text) === undefined ? `${field} ${JSON.stringify(text)} is no time, such as 2026-01-31T12:00:00Z` : undefined;
+}
