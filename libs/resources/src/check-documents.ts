@@ -17,7 +17,7 @@ export type Lookup = <K extends Kind>(kind: K, name: string) => ResourceSpecs[K]
 type Say = (field: string, message: string) => void;
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
-const NUMERIC = /^(U?Int\d+|Float\d+)$/;
+const NUMERIC = /^(U?Int\d+|Float\d+|Nullable\((U?Int\d+|Float\d+)\))$/;
 const LONGEST_WINDOW_DAYS = 366;
 
 /** What a JSON Schema cannot say: names that must exist, columns that must fit. The shape is checked before. */

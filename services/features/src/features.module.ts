@@ -69,7 +69,7 @@ export class FeaturesModule implements OnModuleInit {
       ...{ domainLogs, resources, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, logger, metrics },
     });
-    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows } = config.of(featuresConfig);
+    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes } = config.of(featuresConfig);
     rawRoutes(this.http, { body: 'stream' }, (scope) =>
       ingestRoutes(scope, {
         intake: features.intake,
@@ -96,12 +96,7 @@ export class FeaturesModule implements OnModuleInit {
       }),
     );
     const { trainingSets, domain } = features;
-    rawRoutes(this.http, { body: 'json' }, (scope) => {
-      sourceRoutes(scope, {
-        names: () => features.definitions.sources().map((source) => source.plan.name),
-        status: features.statusOf,
-        problems: () => features.definitions.problems(),
-      });
+    rawRoutes(this.http, { body: 'buffer', maxBodyBytes: maxSpineBytes }, (scope) =>
       trainingSetRoutes(scope, {
         request: (input, metadata) => trainingSets.request(input, metadata),
         state: async (request, id) => {
@@ -109,10 +104,19 @@ export class FeaturesModule implements OnModuleInit {
           await domain.barrier();
           return trainingSets.state(id);
         },
+        settled: (id, waitMs) => trainingSets.settled(id, waitMs),
+        list: () => trainingSets.list(),
         progress: (id) => trainingSets.progress(id),
         metadata: (request) => commandMetadata(request, clock, ids),
         open: (path) => artifacts.get(path),
         uri: (path) => artifacts.uri(path),
+      }),
+    );
+    rawRoutes(this.http, { body: 'json' }, (scope) => {
+      sourceRoutes(scope, {
+        names: () => features.definitions.sources().map((source) => source.plan.name),
+        status: features.statusOf,
+        problems: () => features.definitions.problems(),
       });
       verificationRoutes(scope, { verify: features.verify });
     });

@@ -7,6 +7,9 @@ export interface QueryOptions {
   readonly deadlineMs?: number;
 }
 
+/** Formats of {@link OfflineStore.load}. */
+export type LoadFormat = 'Parquet' | 'CSV' | 'Native';
+
 /**
  * ClickHouse, whichever way it runs: a server behind a URL, or chdb in this process. Queries bind parameters the ClickHouse way
  * (`{name:Type}`); nothing is ever pasted into SQL. Both ways answer alike: 64-bit integers as strings, times in UTC,
@@ -28,6 +31,11 @@ export interface OfflineStore {
    * deduplication window. Rows are objects, or `Buffer` of ready JSONEachRow lines. Fields without a column are not stored.
    */
   insert(table: string, rows: readonly object[] | Buffer, token: string): Promise<void>;
+  /**
+   * Reads a whole file into a table, its rows in the file's order. For tables that are thrown away when it fails: a long file is several
+   * blocks.
+   */
+  load(table: string, format: LoadFormat, data: Buffer): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
