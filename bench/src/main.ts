@@ -22,6 +22,11 @@ const BENCHES: readonly Bench[] = [
     what: 'flights through windows into both stores beside Quix Streams',
     load: () => import('./features/features.bench.js'),
   },
+  {
+    name: 'training-sets',
+    what: "point-in-time training sets beside DuckDB's ASOF join and Feast's file store",
+    load: () => import('./training-sets/training-sets.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
 ];
 

@@ -46,7 +46,12 @@ function checkSource(spec: SourceSpec, say: Say): void {
   if (type === undefined) say('spec.eventTime', noColumn(spec.eventTime, columns));
   else if (type !== 'DateTime64(3)') say('spec.eventTime', `column ${spec.eventTime} is ${type}; an event time is DateTime64(3)`);
   if (spec.eventId !== undefined && spec.schema[spec.eventId] === undefined) say('spec.eventId', noColumn(spec.eventId, columns));
-  for (const key of keyColumns(spec)) if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
+  else if (spec.eventId !== undefined && isNullable(spec.schema[spec.eventId]))
+    say('spec.eventId', `column ${spec.eventId} may be null; an event id may not`);
+  for (const key of keyColumns(spec)) {
+    if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
+    else if (isNullable(spec.schema[key])) say('spec.key', `column ${key} may be null; a key may not`);
+  }
   for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
 }
 
@@ -137,6 +142,10 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
 export function keyColumns(spec: SourceSpec): readonly string[] {
   if (spec.key === undefined) return [];
   return typeof spec.key === 'string' ? [spec.key] : spec.key;
+}
+
+function isNullable(type: string | undefined): boolean {
+  return type?.startsWith('Nullable(') === true;
 }
 
 function secondsOf(duration: string): number {

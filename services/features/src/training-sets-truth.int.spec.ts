@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { SystemIds } from '@millrace/service';
 import { parquetReadObjects } from 'hyparquet';
 import { zstdDecompressSync } from 'node:zlib';
 import type { TrainingSetRequested } from './domain/training-set/training-set.events.js';
@@ -220,7 +219,7 @@ describe('what a training set holds', () => {
       }
     }
     const request = requests.find(({ trainingSetId }) => trainingSetId === firstBatch.id) as TrainingSetRequested;
-    const scratch = new ScratchTables(host.offline, new SystemIds());
+    const scratch = new ScratchTables(host.offline, host.ids);
     for (const eventsPerJoin of [1_000_000, 50]) {
       const again = await buildTrainingSet(
         { store: host.offline, artifacts: host.artifacts, scratch, maxRows: 1e6, eventsPerJoin, progress: () => undefined },
