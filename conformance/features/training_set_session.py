@@ -47,7 +47,7 @@ again = json.load(urllib.request.urlopen(ask))
 assert (again["id"], again["sha256"]) == (training_set["id"], training_set["sha256"])
 
 # An index that is no range is written as a column, which is refused with the way to mend it.
-indexed = urllib.request.Request(ask.full_url, rides.set_index(pandas.Index([5, 4, 3, 2, 1])).to_parquet(), {"content-type": "application/vnd.apache.parquet"})
+indexed = urllib.request.Request(ask.full_url, rides.set_index(pandas.Index([5, 3, 4, 1, 2])).to_parquet(), {"content-type": "application/vnd.apache.parquet"})
 refused = json.load(urllib.request.urlopen(indexed))
 assert refused["status"] == "failed" and "index=False" in refused["error"], refused
 

@@ -42,9 +42,15 @@ export class Readings {
   /** Applies the definitions and sends the events, and waits until the table has them. */
   async load(url: string): Promise<void> {
     const columns = Array.from({ length: this.#features }, (_, index) => `f${index}: Float64`).join(', ');
-    const features = Array.from({ length: this.#features }, (_, index) => `{name: f${index}, aggregate: last, column: f${index}}`).join(', ');
+    const features = Array.from({ length: this.#features }, (_, index) => `{name: f${index}, aggregate: last, column: f${index}}`).join(
+      ', ',
+    );
     const resources = [
-      document('Source', 'readings', `{topic: readings, key: entity, eventTime: at, eventId: id, schema: {id: String, at: DateTime64(3), entity: String, ${columns}}}`),
+      document(
+        'Source',
+        'readings',
+        `{topic: readings, key: entity, eventTime: at, eventId: id, schema: {id: String, at: DateTime64(3), entity: String, ${columns}}}`,
+      ),
       document('Entity', 'thing', '{joinKeys: {entity: String}}'),
       document('FeatureView', 'readings', `{entity: thing, source: readings, online: false, features: [${features}]}`),
       document('FeatureService', 'readings', '{features: [readings]}'),

@@ -1,5 +1,11 @@
 /** The specs of the kinds, as `schemas/resources/` describes them. */
-export interface SourceSpec {
+/** For people: who answers for it, and what it is filed under. Changes nothing that is computed. */
+export interface Ownership {
+  readonly owner?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface SourceSpec extends Ownership {
   readonly topic: string;
   readonly format?: 'json' | 'cloudevents';
   /** Columns whose values key the topic's records, in this order. */
@@ -10,7 +16,7 @@ export interface SourceSpec {
   readonly schema: Readonly<Record<string, string>>;
 }
 
-export interface EntitySpec {
+export interface EntitySpec extends Ownership {
   readonly joinKeys: Readonly<Record<string, string>>;
 }
 
@@ -19,9 +25,12 @@ export interface FeatureSpec {
   readonly aggregate: 'count' | 'sum' | 'mean' | 'min' | 'max' | 'last';
   readonly column?: string;
   readonly window?: string;
+  readonly description?: string;
+  /** Tells about a person. */
+  readonly pii?: boolean;
 }
 
-export interface FeatureViewSpec {
+export interface FeatureViewSpec extends Ownership {
   readonly entity: string;
   readonly source: string;
   readonly ttl?: string;
@@ -31,8 +40,8 @@ export interface FeatureViewSpec {
   readonly features: readonly FeatureSpec[];
 }
 
-export interface FeatureServiceSpec {
-  /** `view` or `view:feature`. */
+export interface FeatureServiceSpec extends Ownership {
+  /** `view` or `view:feature`; `view@2` and `view@2:feature` are that version. */
   readonly features: readonly string[];
   readonly request?: Readonly<Record<string, string>>;
 }
@@ -40,6 +49,7 @@ export interface FeatureServiceSpec {
 export interface DeploymentSpec {
   /** `models:/name@alias` or `models:/name/3`. */
   readonly model: string;
+  /** Also pinned, `delay_model@3`. */
   readonly featureService?: string;
   /** Units are assigned to the experiment's variants; a variant that names a model is served by it. */
   readonly experiment?: string;
@@ -127,6 +137,9 @@ export function isKind(text: string): text is Kind {
   return (KINDS as readonly string[]).includes(text);
 }
 
+/** `<Kind>/<name>` -> version. */
+export type Pins = Readonly<Record<string, number>>;
+
 /** One version of one resource, as it stands in the log. */
 export interface Resource<K extends Kind = Kind> {
   readonly kind: K;
@@ -136,6 +149,8 @@ export interface Resource<K extends Kind = Kind> {
   readonly description: string | null;
   readonly hash: string;
   readonly version: number;
+  /** The versions of what it rests on, as they were when this version was made. */
+  readonly pins?: Pins;
 }
 
 export const API_VERSION = 'millrace.dev/v1';

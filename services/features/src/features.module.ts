@@ -88,7 +88,7 @@ export class FeaturesModule implements OnModuleInit {
     );
     rawRoutes(this.http, { body: 'buffer', onError: onDefect }, (scope) =>
       onlineFeaturesRoutes(scope, {
-        catalog: features.definitions,
+        catalog: features.definitions.online,
         reader: features.reader,
         now: () => clock.now(),
         waitFor: features.waitForOnline,

@@ -18,7 +18,14 @@ export {
 } from './clickhouse-fault.js';
 export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
 export { digest, type TableDigest } from './digest.js';
-export { MAX_BLOCK_BYTES, MAX_BLOCK_ROWS, type LoadFormat, type OfflineStore, type QueryOptions, type SqlParameters } from './offline-store.js';
+export {
+  MAX_BLOCK_BYTES,
+  MAX_BLOCK_ROWS,
+  type LoadFormat,
+  type OfflineStore,
+  type QueryOptions,
+  type SqlParameters,
+} from './offline-store.js';
 export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
 export type { ServerOptions } from './server-offline-store.js';
 export { RowText, type ProjectedRows } from './block.js';

@@ -4,7 +4,15 @@ import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digest, migrate, offlineStoreMigrations, openOfflineStore, TableProjection, type OfflineStore, type TableProjectionOptions } from './index.js';
+import {
+  digest,
+  migrate,
+  offlineStoreMigrations,
+  openOfflineStore,
+  TableProjection,
+  type OfflineStore,
+  type TableProjectionOptions,
+} from './index.js';
 import { READINGS, readings, type Reading } from './projection.fixture.js';
 
 let directory: string;
@@ -48,8 +56,7 @@ function bound<T extends object>(target: T, name: string | symbol): unknown {
 }
 
 /** The same store, as one that other processes write to as well. */
-const sharedStore = (target: OfflineStore) =>
-  new Proxy(target, { get: (_, name) => (name === 'kind' ? 'server' : bound(target, name)) });
+const sharedStore = (target: OfflineStore) => new Proxy(target, { get: (_, name) => (name === 'kind' ? 'server' : bound(target, name)) });
 
 const append = (from: number, to: number, value = (n: number): unknown => ({ n, text: `reading ${n}` })) =>
   log.append(

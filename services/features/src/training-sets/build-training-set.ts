@@ -43,19 +43,22 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   const { spine, timestampColumn, positions } = request;
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
-  return withSpine({ store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, mayKnow: spine.kind === 'predictions' }, async (staged) => {
-    if (spine.kind === 'sql' && spine.path === undefined && staged.digest !== spine.digest) {
-      throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
-    }
-    const taken = new Set(staged.columns.map((column) => column.name));
-    const clash = request.features.find((feature) => taken.has(feature.column));
-    if (clash)
-      throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
-    return withValues(options, { staged, views, keys, positions }, [], (tables) => {
-      progress('write', 0, staged.rows);
-      return write(options, request, staged, views, tables);
-    });
-  });
+  return withSpine(
+    { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, mayKnow: spine.kind === 'predictions' },
+    async (staged) => {
+      if (spine.kind === 'sql' && spine.path === undefined && staged.digest !== spine.digest) {
+        throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
+      }
+      const taken = new Set(staged.columns.map((column) => column.name));
+      const clash = request.features.find((feature) => taken.has(feature.column));
+      if (clash)
+        throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
+      return withValues(options, { staged, views, keys, positions }, [], (tables) => {
+        progress('write', 0, staged.rows);
+        return write(options, request, staged, views, tables);
+      });
+    },
+  );
 }
 
 interface Building {

@@ -63,7 +63,8 @@ export function csvSpine({ keys }: { readonly keys: readonly SpineKey[] }, bytes
   const text = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? bytes.subarray(3) : bytes;
   const { names, length } = headerOf(text);
   const repeated = names.find((name, index) => name === '' || names.indexOf(name) !== index);
-  if (repeated !== undefined) throw spineFault(`the header of the CSV file has ${repeated === '' ? 'a column without a name' : `two columns ${repeated}`}`);
+  if (repeated !== undefined)
+    throw spineFault(`the header of the CSV file has ${repeated === '' ? 'a column without a name' : `two columns ${repeated}`}`);
   const isKey = new Set(keys.map((key) => key.name));
   const select = async (store: OfflineStore, table: string): Promise<string> => {
     const others = names.filter((name) => !isKey.has(name));

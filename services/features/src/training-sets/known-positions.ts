@@ -39,7 +39,8 @@ export async function knownPositions(options: KnownOptions, sources: readonly So
     positions[topic] = next;
   }
   if (known.kind !== 'time' && known.kind !== 'position') return positions;
-  const at = known.kind === 'time' ? known.at : await appendedAt(options.store, byTopic.get(known.position.topic) as SourcePlan, known.position);
+  const at =
+    known.kind === 'time' ? known.at : await appendedAt(options.store, byTopic.get(known.position.topic) as SourcePlan, known.position);
   for (const [topic, source] of byTopic) {
     const end = positions[topic] as readonly number[];
     const later = await firstLater(options.store, source, at);

@@ -48,7 +48,13 @@ export async function withLatest<T>(options: LatestOptions, use: (pages: readonl
   });
 }
 
-function pageSql({ staged, view, keys }: LatestOptions, known: string, superseded: string | undefined, page: number, pages: number): string {
+function pageSql(
+  { staged, view, keys }: LatestOptions,
+  known: string,
+  superseded: string | undefined,
+  page: number,
+  pages: number,
+): string {
   const { plan, features } = view;
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name));
   const own = plan.joinKeys.map((key) => `__key_${keys.findIndex((item) => item.name === key.name)}`);

@@ -39,9 +39,7 @@ export async function withRows<T>(options: SpineOptions, use: (rows: Rows) => Pr
     case 'source':
       return use(sourceRows(options, spine));
     case 'sql':
-      return spine.path === undefined
-        ? use({ sql: spine.sql, parameters: {} })
-        : keptRows(options, spine as KeptRows, use);
+      return spine.path === undefined ? use({ sql: spine.sql, parameters: {} }) : keptRows(options, spine as KeptRows, use);
     case 'predictions':
       return keptRows(options, spine, use);
     case 'file': {
@@ -64,7 +62,9 @@ export async function keepRows(
   directory: string,
 ): Promise<KeptRows> {
   const columns = staged.known ? [...staged.columns, { name: KNOWN_COLUMN, type: 'String' }] : staged.columns;
-  const name = createHash('sha256').update(canonical({ digest: staged.digest, columns })).digest('hex');
+  const name = createHash('sha256')
+    .update(canonical({ digest: staged.digest, columns }))
+    .digest('hex');
   const path = `${directory}/${name}.native.zst`;
   if (!(await artifacts.stat(path))) {
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ');

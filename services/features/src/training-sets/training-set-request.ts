@@ -136,7 +136,9 @@ function parseSpine(kind: (typeof SPINE_FIELDS)[number], spine: Readonly<Record<
       if (!Array.isArray(columns) || !columns.every((column) => typeof column === 'string'))
         return { reason: 'spine.columns must be a list of column names' };
       const times = parseRange(from, to);
-      return times ? { kind, source, columns, ...times } : { reason: 'spine.from and spine.to must be times: RFC 3339 text or milliseconds' };
+      return times
+        ? { kind, source, columns, ...times }
+        : { reason: 'spine.from and spine.to must be times: RFC 3339 text or milliseconds' };
     }
   }
 }
@@ -144,7 +146,8 @@ function parseSpine(kind: (typeof SPINE_FIELDS)[number], spine: Readonly<Record<
 function parsePredictions(given: unknown): SpineInput | Reason {
   if (!isObject(given)) return { reason: 'spine.predictions must be an object; {} is every prediction' };
   const { deployment = null, from, to } = given;
-  if (deployment !== null && typeof deployment !== 'string') return { reason: 'spine.predictions.deployment must be the name of a Deployment' };
+  if (deployment !== null && typeof deployment !== 'string')
+    return { reason: 'spine.predictions.deployment must be the name of a Deployment' };
   const times = parseRange(from, to);
   if (!times) return { reason: 'spine.predictions.from and .to must be times: RFC 3339 text or milliseconds' };
   return { kind: 'predictions', deployment, ...times };

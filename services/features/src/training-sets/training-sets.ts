@@ -168,8 +168,10 @@ export class TrainingSets {
     }
     const sources = service.views.map((view) => view.source);
     const positions = await this.#positions(sources, input.known);
+    const serviceVersion = definitions.serviceVersion(input.featureService);
     const partial = {
       featureService: input.featureService,
+      ...(serviceVersion === undefined ? {} : { featureServiceVersion: serviceVersion }),
       features,
       versions: Object.fromEntries(service.views.map((view) => [view.name, view.version])),
       definitions: service.views.map((view) => definitions.definitionsOf(view.name)) as unknown as TrainingSetRequested['definitions'],
@@ -204,7 +206,7 @@ export class TrainingSets {
     service: ServicePlan,
     request: Omit<TrainingSetRequested, 'spine' | 'trainingSetId'>,
   ): Promise<Spine> {
-    const { store, artifacts, waitForPredictions } = this.#options;
+    const { store, waitForPredictions } = this.#options;
     const { spine } = input;
     switch (spine.kind) {
       case 'source':

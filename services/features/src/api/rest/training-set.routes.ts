@@ -4,6 +4,7 @@ import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
+import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 
@@ -73,7 +74,8 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
     const { id } = request.params;
     await waitFor(options, request, id);
     const state = await existing(options, request, id);
-    if (state.status === 'failed') throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_FAILED', `training set ${id}: ${state.failure.message}`);
+    if (state.status === 'failed')
+      throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_FAILED', `training set ${id}: ${state.failure.message}`);
     if (state.status !== 'built')
       throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_NOT_BUILT', `training set ${id} is ${state.status}; ask with ?wait=10m`);
     const kind = state.result.path.endsWith('.arrow') ? 'arrow' : 'parquet';
@@ -136,9 +138,21 @@ async function existing(
 
 function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSetRoutesOptions): object {
   if (state.status === 'absent') return { id, status: state.status };
-  const { featureService, timestampColumn, positions, versions } = state.request;
+  const { featureService, featureServiceVersion, timestampColumn, positions, versions } = state.request;
+  const version = featureServiceVersion === undefined ? {} : { featureServiceVersion };
   const known = state.request.knownBy === undefined ? {} : { knownBy: state.request.knownBy };
-  const common = { ...known, id, status: state.status, featureService, timestampColumn, positions, versions, requestedAt: time(state.requestedAt) };
+  const common = {
+    ...known,
+    id,
+    status: state.status,
+    featureService,
+    ...version,
+    pii: personalColumns(state.request),
+    timestampColumn,
+    positions,
+    versions,
+    requestedAt: time(state.requestedAt),
+  };
   switch (state.status) {
     case 'requested':
       return { ...common, progress: progress(id) ?? null };
@@ -150,6 +164,14 @@ function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSe
       return { ...common, rows, columns, bytes, sha256, uri: uri(path), ...where, builtAt: time(state.builtAt) };
     }
   }
+}
+
+/** Columns of features that tell about a person, as their definitions say. */
+function personalColumns({ features, definitions }: TrainingSetRequested): string[] {
+  const personal = definitions.flatMap(({ view }) =>
+    (view['features'] as { name: string; pii?: boolean }[]).flatMap(({ name, pii }) => (pii === true ? [`${String(view['name'])}:${name}`] : [])),
+  );
+  return features.flatMap(({ view, feature, column }) => (personal.includes(`${view}:${feature}`) ? [column] : []));
 }
 
 function time(milliseconds: number): string {

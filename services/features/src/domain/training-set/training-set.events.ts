@@ -43,7 +43,10 @@ export type Spine =
 
 export interface TrainingSetRequested {
   readonly trainingSetId: string;
+  /** As it was asked for: a name, or a version of it. */
   readonly featureService: string;
+  /** The version that was, which a model trained on the set pins. */
+  readonly featureServiceVersion?: number;
   /** Features in the order of the columns. */
   readonly features: readonly { readonly view: string; readonly feature: string; readonly column: string }[];
   /** Version of each view, by its name. */
