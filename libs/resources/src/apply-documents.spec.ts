@@ -179,9 +179,15 @@ test('owner, tags and what is said of a feature make no new version; a source th
   ]);
   expect(house.catalog.get('FeatureView', 'origin_delays')?.spec).toMatchObject({ owner: 'ops', features: [{ pii: true }] });
   // A column more is no other source.
-  const wider = await applyDocuments(described.replace('delay: Int32', 'delay: Int32, gate: String'), { ...METADATA, commandId: 'c3' }, house);
+  const wider = await applyDocuments(
+    described.replace('delay: Int32', 'delay: Int32, gate: String'),
+    { ...METADATA, commandId: 'c3' },
+    house,
+  );
   expect(wider.ok && wider.documents.map(({ version }) => version)).toEqual([2, 1, 1]);
-  const other = described.replace('delay: Int32', 'delay: Int32, landed: DateTime64(3)').replace('eventTime: departed', 'eventTime: landed');
+  const other = described
+    .replace('delay: Int32', 'delay: Int32, landed: DateTime64(3)')
+    .replace('eventTime: departed', 'eventTime: landed');
   const foreseen = await applyDocuments(other, { ...METADATA, commandId: 'c4' }, house, true);
   const result = await applyDocuments(other, { ...METADATA, commandId: 'c5' }, house);
   expect(result.ok && result.documents.map(({ kind, version }) => [kind, version])).toEqual([

@@ -37,7 +37,7 @@ export interface PinContext {
   readonly before: Pins | undefined;
 }
 
-/** The versions of what a definition rests on. A version whose meaning has not changed since keeps its pin: a column more is no other source. */
+/** The versions of what a definition rests on. A source that only has more columns since is no other source: its pin stays. */
 export function pinsOf(document: Pick<ResourceDocument, 'kind' | 'spec'>, { versionOf, specOf, before }: PinContext): Pins | undefined {
   const pins: Record<string, number> = {};
   for (const { kind, name } of restsOn(document)) {
@@ -46,15 +46,14 @@ export function pinsOf(document: Pick<ResourceDocument, 'kind' | 'spec'>, { vers
     if (now === undefined) continue;
     const then = before?.[key];
     const [spec, old] = [specOf(kind, name, now), then === undefined ? undefined : specOf(kind, name, then)];
-    pins[key] = then !== undefined && spec && old && isSameMeaning(kind, old, spec) ? then : now;
+    pins[key] = then !== undefined && kind === 'Source' && spec && old && isSameSource(old, spec) ? then : now;
   }
   return Object.keys(pins).length === 0 ? undefined : pins;
 }
 
-function isSameMeaning(kind: Kind, old: Readonly<Record<string, unknown>>, now: Readonly<Record<string, unknown>>): boolean {
-  if (kind !== 'Source') return canonical(meaningOf(kind, old)) === canonical(meaningOf(kind, now));
-  const { schema: oldSchema, ...before } = meaningOf(kind, old) as unknown as SourceSpec;
-  const { schema, ...after } = meaningOf(kind, now) as unknown as SourceSpec;
+function isSameSource(old: Readonly<Record<string, unknown>>, now: Readonly<Record<string, unknown>>): boolean {
+  const { schema: oldSchema, ...before } = meaningOf('Source', old) as unknown as SourceSpec;
+  const { schema, ...after } = meaningOf('Source', now) as unknown as SourceSpec;
   return canonical(before) === canonical(after) && Object.entries(oldSchema).every(([column, type]) => schema[column] === type);
 }
 

@@ -55,9 +55,14 @@ describe('what a training set holds', () => {
     }
     const request = requests.find(({ trainingSetId }) => trainingSetId === firstBatch.id) as TrainingSetRequested;
     const scratch = new ScratchTables(host.offline, host.ids);
-    for (const eventsPerJoin of [1_000_000, 50]) {
+    for (const [eventsPerJoin, narrowBits] of [
+      [1_000_000, 62],
+      [1_000_000, 0],
+      [50, 62],
+      [50, 0],
+    ] as const) {
       const again = await buildTrainingSet(
-        { store: host.offline, artifacts: host.artifacts, scratch, maxRows: 1e6, eventsPerJoin, progress: () => undefined },
+        { store: host.offline, artifacts: host.artifacts, scratch, maxRows: 1e6, eventsPerJoin, narrowBits, progress: () => undefined },
         request,
       );
       expect(again.sha256).toBe(firstBatch.sha256);

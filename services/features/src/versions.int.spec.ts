@@ -28,9 +28,12 @@ describe('versions of views and services', () => {
     if (response.status !== 200) throw new Error(JSON.stringify(body));
     return body.documents;
   };
-  const read = (request: object): Promise<OnlineReply> => trips.online({ entities: { city: ['Bern'] }, at, at_least: position, ...request });
+  const read = (request: object): Promise<OnlineReply> =>
+    trips.online({ entities: { city: ['Bern'] }, at, at_least: position, ...request });
   const values = (reply: OnlineReply): unknown[] => reply.results.slice(1).map((column) => column.values[0]);
-  const set = async (featureService: string): Promise<{ featureServiceVersion: number; status: string; pii: string[]; id: string; columns: { name: string }[] }> => {
+  const set = async (
+    featureService: string,
+  ): Promise<{ featureServiceVersion: number; status: string; pii: string[]; id: string; columns: { name: string }[] }> => {
     const spine = { rows: [{ city: 'Bern', asked: at }] };
     const response = await trips.post('/api/v1/training-sets?wait=60s', { featureService, timestampColumn: 'asked', spine });
     return (await response.json()) as never;
@@ -39,7 +42,7 @@ describe('versions of views and services', () => {
   beforeAll(async () => {
     trips = await TripsService.start();
     position = await trips.send([trip('a', 0, 1), trip('b', 70, 2), trip('c', 130, 3)]);
-    await apply(`${VIEW('1h')}---${SERVICE}`);
+    await apply(`${VIEW('90m')}---${SERVICE}`);
   }, 120_000);
   afterAll(() => trips.stop());
 
@@ -76,7 +79,11 @@ describe('versions of views and services', () => {
     expect(old.id).toBe(oldest.id);
     expect(now.id).not.toBe(old.id);
     expect(old.columns.map(({ name }) => name)).toEqual(['city', 'asked', 'rides', 'fare']);
-    const missing = await trips.post('/api/v1/training-sets', { featureService: 'model@9', timestampColumn: 'asked', spine: { rows: [{}] } });
+    const missing = await trips.post('/api/v1/training-sets', {
+      featureService: 'model@9',
+      timestampColumn: 'asked',
+      spine: { rows: [{}] },
+    });
     expect(missing.status).toBe(404);
   });
 

@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
 import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
-import { isLatestOnly, withLatest } from './latest-join.js';
+import { isLatestOnly, latestEvents, withLatest, type LatestEvents } from './latest-join.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
@@ -16,11 +16,14 @@ export interface BuildOptions {
   readonly maxRows: number;
   /** Events that one join holds in memory at most, about; more are joined in pages of whole entities. */
   readonly eventsPerJoin?: number;
+  /** Bits of an order of events that is joined as one 64-bit number. */
+  readonly narrowBits?: number;
   readonly progress: (stage: string, done: number, total: number) => void;
 }
 
 const DEADLINE_MS = 600_000;
 const EVENTS_PER_JOIN = 5_000_000;
+const NARROW_BITS = 62;
 /** Rows of one Parquet row group at most. */
 const ROWS_PER_GROUP = 1_000_000;
 
@@ -44,9 +47,9 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
   return withSpine(
-    { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, mayKnow: spine.kind === 'predictions' },
+    { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest, mayKnow: spine.kind === 'predictions' },
     async (staged) => {
-      if (spine.kind === 'sql' && spine.path === undefined && staged.digest !== spine.digest) {
+      if (hasDigest && staged.digest !== spine.digest) {
         throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
       }
       const taken = new Set(staged.columns.map((column) => column.name));
@@ -64,41 +67,49 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
 interface Building {
   readonly staged: StagedSpine;
   readonly views: readonly ViewColumns[];
+  /** Of the views that ClickHouse joins. */
+  readonly events: readonly (Promise<LatestEvents> | undefined)[];
   readonly keys: readonly SpineKey[];
   readonly positions: TrainingSetRequested['positions'];
 }
+
+/** Where values are: in a table of a view, or in the one query that gives the spine with them. */
+type Values = { readonly table: string } | { readonly joined: string };
 
 /** Computes one view after the other, each into a table (or a query) of its own, and then runs `use` on all of them. */
 async function withValues<T>(
   options: BuildOptions,
   building: Building,
-  tables: readonly string[],
-  use: (tables: readonly string[]) => Promise<T>,
+  values: readonly Values[],
+  use: (values: readonly Values[]) => Promise<T>,
 ): Promise<T> {
   const { staged, views, keys, positions } = building;
-  const view = views[tables.length];
-  if (!view) return use(tables);
-  const { store, scratch, progress } = options;
+  const view = views[values.length];
+  if (!view) return use(values);
+  const { store, scratch, progress, eventsPerJoin = EVENTS_PER_JOIN, narrowBits = NARROW_BITS } = options;
   const next = positions[view.plan.source.topic] ?? [];
-  const rest = (table: string): Promise<T> => withValues(options, building, [...tables, table], use);
+  const events = await building.events[values.length];
+  const rest = (more: Values): Promise<T> => withValues(options, building, [...values, more], use);
+  const names = view.features.map((_, index) => `v${index}`);
   const columns = view.features.map(({ type }, index) => `v${index} Nullable(${columnType(type)})`);
   const definition = `(${['__row UInt64', ...columns].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
-  if (staged.known || !isLatestOnly(view)) {
+  if (!events) {
     return scratch.with(definition, async (table, bare) => {
       await computeView(options, staged, view, keys, next, bare);
-      return rest(table);
+      return rest({ table });
     });
   }
-  const { eventsPerJoin = EVENTS_PER_JOIN } = options;
-  return withLatest({ store, scratch, staged, view, keys, next, eventsPerJoin }, async (pages) => {
+  return withLatest({ scratch, staged, view, keys, next, events, eventsPerJoin, narrowBits }, async (pages) => {
     // What only one join is needed for need not be put down first.
-    if (views.length === 1 && pages.length === 1) return rest(`(${pages[0]})`);
+    const [only] = pages;
+    if (views.length === 1 && pages.length === 1 && only !== undefined) return rest({ joined: only });
     return scratch.with(definition, async (table) => {
       for (const [page, sql] of pages.entries()) {
         progress(view.plan.name, Math.floor((staged.rows * page) / pages.length), staged.rows);
-        await store.command(`INSERT INTO ${table} ${sql} SETTINGS join_use_nulls = 1`, undefined, { deadlineMs: DEADLINE_MS });
+        const insert = `INSERT INTO ${table} SELECT ${['__row', ...names].join(', ')} FROM (${sql}) SETTINGS join_use_nulls = 1`;
+        await store.command(insert, undefined, { deadlineMs: DEADLINE_MS });
       }
-      return rest(table);
+      return rest({ table });
     });
   });
 }
@@ -108,7 +119,7 @@ async function write(
   request: TrainingSetRequested,
   staged: StagedSpine,
   views: readonly ViewColumns[],
-  tables: readonly string[],
+  values: readonly Values[],
 ): Promise<TrainingSetBuilt> {
   const { store, artifacts } = options;
   const typed = new Map<string, string>();
@@ -119,36 +130,39 @@ async function write(
       expressions.set(column, `t${table}.v${place} AS ${quoteIdentifier(column)}`);
     }
   }
-  const own = staged.columns.map(({ name }) => `s.${quoteIdentifier(name)} AS ${quoteIdentifier(name)}`);
   const columns: TrainingSetColumn[] = [
     ...staged.columns,
     ...request.features.map(({ column }) => ({ name: column, type: typed.get(column) ?? '' })),
   ];
+  const [first] = values;
+  const joined = first && 'joined' in first ? first.joined : undefined;
+  const own = staged.columns.map(({ name }, index) => `${joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`} AS ${quoteIdentifier(name)}`);
   const selected = [...own, ...request.features.map(({ column }) => expressions.get(column) ?? '')].join(', ');
-  const joins = tables.map((table, index) => `LEFT JOIN ${table} AS t${index} ON s.__row = t${index}.__row`).join(' ');
-  const from = `FROM ${staged.table} AS s ${joins}`;
+  const joins = values.map((value, index) => ('table' in value ? `LEFT JOIN ${value.table} AS t${index} ON s.__row = t${index}.__row` : ''));
+  const from = joined === undefined ? `FROM ${staged.table} AS s ${joins.join(' ')}` : `FROM (${joined}) AS t0`;
+  const row = joined === undefined ? 's.__row' : 't0.__row';
   const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';
   const settings = ['join_use_nulls = 1', ...(format === 'Parquet' ? parquetSettings(staged.rows) : ['max_threads = 1'])];
   const path = `${trainingSetPath(request.trainingSetId)}/data.${format.toLowerCase()}`;
-  const sql = `SELECT ${selected} ${from} ORDER BY s.__row SETTINGS ${settings.join(', ')}`;
+  const sql = `SELECT ${selected} ${from} ORDER BY ${row} SETTINGS ${settings.join(', ')}`;
   const stored = await artifacts.put(path, await store.raw(sql, format, undefined, { deadlineMs: DEADLINE_MS }));
   const built = { rows: staged.rows, columns, bytes: stored.size, sha256: stored.sha256, path };
   if (request.output !== 'table') return built;
   const table = trainingSetTable(request.trainingSetId);
-  await writeTable(options, table, `SELECT s.__row AS _row, ${selected} ${from}`);
+  await writeTable(options, table, `SELECT ${row} AS _row, ${selected} ${from}`);
   return { ...built, table };
 }
 
 /**
  * The bytes must not depend on how many cores wrote them. Up to a million rows there is one row group, whichever blocks the rows came in; beyond that one
- * thread makes the blocks. Dictionaries and Bloom filters cost more time than they are worth in a file that is read whole.
+ * thread makes the blocks. Snappy is what every reader has. Dictionaries and Bloom filters cost more time than they are worth in a file that is read whole.
  */
 function parquetSettings(rows: number): string[] {
   const layout = rows <= ROWS_PER_GROUP ? 'output_format_parquet_row_group_size_bytes = 1000000000000' : 'max_threads = 1';
   return [
     layout,
     `output_format_parquet_row_group_size = ${ROWS_PER_GROUP}`,
-    "output_format_parquet_compression_method = 'zstd'",
+    "output_format_parquet_compression_method = 'snappy'",
     'output_format_parquet_max_dictionary_size = 0',
     'output_format_parquet_write_bloom_filter = 0',
   ];

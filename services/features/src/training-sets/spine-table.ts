@@ -22,6 +22,8 @@ export interface SpineOptions {
   /** The source of a `source` spine, and what of it was known. */
   readonly source: { readonly plan: SourcePlan; readonly next: readonly number[] } | undefined;
   readonly maxRows: number;
+  /** Whether the rows have to be told by a digest. */
+  readonly hasDigest: boolean;
   /** The rows are the platform's own and may say what each of them knew. */
   readonly mayKnow: boolean;
 }
@@ -33,6 +35,7 @@ export interface StagedSpine {
   /** The spine's own columns. */
   readonly columns: readonly TrainingSetColumn[];
   readonly rows: number;
+  /** Empty unless it was asked for. */
   readonly digest: string;
   /** Each row says what it was answered from, in `__known`. */
   readonly known: boolean;
@@ -72,9 +75,9 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     SELECT *, rowNumberInAllBlocks() AS __row, ${[at, ...keyColumns].join(', ')} FROM (${inline(rows)})
     SETTINGS max_threads = 1, max_insert_threads = 1`;
   return scratch.with(definition, async (table) => {
-    const [found] = await store.query<{ n: string; digest: string; blank: string }>(
-      `SELECT count() AS n, countIf(__at IS NULL) AS blank,
-         lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest FROM ${table}`,
+    const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest' : '';
+    const [found] = await store.query<{ n: string; digest?: string; blank: string }>(
+      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told} FROM ${table}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );

@@ -169,7 +169,9 @@ function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSe
 /** Columns of features that tell about a person, as their definitions say. */
 function personalColumns({ features, definitions }: TrainingSetRequested): string[] {
   const personal = definitions.flatMap(({ view }) =>
-    (view['features'] as { name: string; pii?: boolean }[]).flatMap(({ name, pii }) => (pii === true ? [`${String(view['name'])}:${name}`] : [])),
+    (view['features'] as { name: string; pii?: boolean }[]).flatMap(({ name, pii }) =>
+      pii === true ? [`${String(view['name'])}:${name}`] : [],
+    ),
   );
   return features.flatMap(({ view, feature, column }) => (personal.includes(`${view}:${feature}`) ? [column] : []));
 }
