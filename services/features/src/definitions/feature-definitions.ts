@@ -114,7 +114,7 @@ export class FeatureDefinitions {
 
   definitionsOf(reference: string): ViewDefinitions | undefined {
     const found = viewResources(this.#catalog, reference);
-    return found && { view: found.view, entity: found.entity, source: sourceDefinition(found.source.name, found.source) };
+    return found && { view: found.view, entity: found.entity, source: found.source };
   }
 
   /** A service as it is applied, or a version of it with the views it had: `delay_model@3`. */

@@ -162,9 +162,12 @@ async function withSuperseded<T>({ scratch, view, next, events }: LatestOptions,
   const known = knownBefore(next);
   const source = quoteTable(sourceTable(plan.source.name));
   const keys = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
+  // Where a correction may move an event in time, its id reaches as far as the entity does.
+  const moves = 'movesEvents' in plan.source && plan.source.movesEvents === true;
+  const reach = moves ? '' : `, floor(${EVENT_TIME} / ${plan.spanMs})`;
   const definition = `ENGINE = Memory AS SELECT place.1 AS _partition, place.2 AS _offset FROM (
       SELECT arrayJoin(arrayPopFront(arrayReverseSort(groupUniqArray((_partition, _offset))))) AS place
       FROM ${source} WHERE ${known} AND ${id} IN (SELECT ${id} FROM ${source} WHERE ${known} GROUP BY ${id} HAVING count() > 1)
-      GROUP BY ${keys}, ${id}, floor(${EVENT_TIME} / ${plan.spanMs}))`;
+      GROUP BY ${keys}, ${id}${reach})`;
   return scratch.with(definition, (table) => use(table));
 }

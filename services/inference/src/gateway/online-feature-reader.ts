@@ -80,9 +80,7 @@ export class OnlineFeatureReader implements FeatureReader {
 
   #compileView(reference: string): ViewPlan | undefined {
     const found = viewResources(this.#catalog, reference);
-    if (!found) return undefined;
-    const { name, topic, schema, eventTime, eventId, key } = found.source;
-    return compileView(found.view, found.entity, { name, topic, schema, eventTime, eventId, key });
+    return found && compileView(found.view, found.entity, found.source);
   }
 
   async #learnPartitions(topic: string): Promise<void> {
