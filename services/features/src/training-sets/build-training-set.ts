@@ -46,22 +46,27 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   const { spine, timestampColumn, positions } = request;
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
-  return withSpine(
-    { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest, mayKnow: spine.kind === 'predictions' },
-    async (staged) => {
-      if (hasDigest && staged.digest !== spine.digest) {
-        throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
-      }
-      const taken = new Set(staged.columns.map((column) => column.name));
-      const clash = request.features.find((feature) => taken.has(feature.column));
-      if (clash)
-        throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
-      return withValues(options, { staged, views, keys, positions }, [], (tables) => {
-        progress('write', 0, staged.rows);
-        return write(options, request, staged, views, tables);
-      });
-    },
+  const events = views.map((view) =>
+    request.knownBy === undefined && isLatestOnly(view) ? latestEvents(store, view, positions[view.plan.source.topic] ?? []) : undefined,
   );
+  // They are looked at while the spine is being read; what fails is told by whoever needs it.
+  for (const looked of events) looked?.catch(() => undefined);
+  const before = spine.kind === 'sql' && spine.path === undefined ? spine.digest : undefined;
+  const mayKnow = spine.kind === 'predictions';
+  const reading = { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest: before !== undefined, mayKnow };
+  return withSpine(reading, async (staged) => {
+    if (before !== undefined && staged.digest !== before) {
+      throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
+    }
+    const taken = new Set(staged.columns.map((column) => column.name));
+    const clash = request.features.find((feature) => taken.has(feature.column));
+    if (clash)
+      throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
+    return withValues(options, { staged, views, events, keys, positions }, [], (values) => {
+      progress('write', 0, staged.rows);
+      return write(options, request, staged, views, values);
+    });
+  });
 }
 
 interface Building {
@@ -136,9 +141,13 @@ async function write(
   ];
   const [first] = values;
   const joined = first && 'joined' in first ? first.joined : undefined;
-  const own = staged.columns.map(({ name }, index) => `${joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`} AS ${quoteIdentifier(name)}`);
+  const own = staged.columns.map(
+    ({ name }, index) => `${joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`} AS ${quoteIdentifier(name)}`,
+  );
   const selected = [...own, ...request.features.map(({ column }) => expressions.get(column) ?? '')].join(', ');
-  const joins = values.map((value, index) => ('table' in value ? `LEFT JOIN ${value.table} AS t${index} ON s.__row = t${index}.__row` : ''));
+  const joins = values.map((value, index) =>
+    'table' in value ? `LEFT JOIN ${value.table} AS t${index} ON s.__row = t${index}.__row` : '',
+  );
   const from = joined === undefined ? `FROM ${staged.table} AS s ${joins.join(' ')}` : `FROM (${joined}) AS t0`;
   const row = joined === undefined ? 's.__row' : 't0.__row';
   const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';

@@ -72,7 +72,9 @@ export async function latestEvents(store: OfflineStore, { plan }: ViewColumns, n
  */
 export async function withLatest<T>(options: LatestOptions, use: (pages: readonly string[]) => Promise<T>): Promise<T> {
   const pages = Math.max(1, Math.ceil(options.events.count / options.eventsPerJoin));
-  return withSuperseded(options, (superseded) => use(Array.from({ length: pages }, (_, page) => pageSql(options, superseded, page, pages))));
+  return withSuperseded(options, (superseded) =>
+    use(Array.from({ length: pages }, (_, page) => pageSql(options, superseded, page, pages))),
+  );
 }
 
 function pageSql(options: LatestOptions, superseded: string | undefined, page: number, pages: number): string {
@@ -155,7 +157,10 @@ function eventIdOf({ source }: ViewPlan): string | undefined {
  * Runs `use` with the table of the events that a later one of the same id has replaced; without one where there are none. An id reaches as far as the
  * engine's chunk does: the same id a span away is another event.
  */
-async function withSuperseded<T>({ scratch, view, next, events }: LatestOptions, use: (table: string | undefined) => Promise<T>): Promise<T> {
+async function withSuperseded<T>(
+  { scratch, view, next, events }: LatestOptions,
+  use: (table: string | undefined) => Promise<T>,
+): Promise<T> {
   const { plan } = view;
   const id = eventIdOf(plan);
   if (id === undefined || !events.hasRepeated) return use(undefined);

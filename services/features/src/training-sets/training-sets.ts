@@ -254,10 +254,13 @@ export class TrainingSets {
     const { timestampColumn } = input;
     const keys = keysOf(viewsOf(request));
     const mayKnow = input.spine.kind === 'predictions';
-    return withSpine({ store, artifacts, scratch, spine, keys, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true }, async (staged) => ({
-      ...(await keepRows({ store, artifacts }, staged, SPINES)),
-      digest: staged.digest,
-    }));
+    return withSpine(
+      { store, artifacts, scratch, spine, keys, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true },
+      async (staged) => ({
+        ...(await keepRows({ store, artifacts }, staged, SPINES)),
+        digest: staged.digest,
+      }),
+    );
   }
 
   #enqueue(id: string): void {
