@@ -121,11 +121,15 @@ describe('@clickhouse/client against the façade', () => {
       for await (const row of store.stream('SELECT toUInt32(number) AS n FROM numbers(3)')) streamed.push(row);
       expect(streamed).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
       expect((await digest(store, 'millrace.once')).rows).toBe(1);
-      const file = await buffer(await store.raw("SELECT number AS n, concat('x\n\n', toString(number)) AS text FROM numbers(70000)", 'Parquet'));
+      const file = await buffer(
+        await store.raw("SELECT number AS n, concat('x\n\n', toString(number)) AS text FROM numbers(70000)", 'Parquet'),
+      );
       await store.command('CREATE TABLE millrace.loaded (n UInt64, text String) ENGINE = StripeLog');
       await store.load('millrace.loaded', 'Parquet', file);
       expect(
-        await store.query('SELECT count() AS n, countIf(n != place) AS misplaced FROM (SELECT n, rowNumberInAllBlocks() AS place FROM millrace.loaded) SETTINGS max_threads = 1'),
+        await store.query(
+          'SELECT count() AS n, countIf(n != place) AS misplaced FROM (SELECT n, rowNumberInAllBlocks() AS place FROM millrace.loaded) SETTINGS max_threads = 1',
+        ),
       ).toEqual([{ n: '70000', misplaced: '0' }]);
       await store.ping();
       await expect(store.query('SELECT nothing')).rejects.toMatchObject({

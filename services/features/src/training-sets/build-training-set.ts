@@ -60,8 +60,7 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
     }
     const taken = new Set(staged.columns.map((column) => column.name));
     const clash = request.features.find((feature) => taken.has(feature.column));
-    if (clash)
-      throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
+    if (clash) throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
     return withValues(options, { staged, views, events, keys, positions }, [], (values) => {
       progress('write', 0, staged.rows);
       return write(options, request, staged, views, values);

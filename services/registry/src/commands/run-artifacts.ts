@@ -80,7 +80,8 @@ function withTrainingSets(state: RunFacts, values: Readonly<Record<string, strin
     if (!state.trainingSets?.includes(id)) state.trainingSets = [...(state.trainingSets ?? []), id].slice(0, MOST_DATASETS);
   }
   for (const service of named(values, FEATURE_SERVICE_KEYS)) {
-    if (!state.featureServices?.includes(service)) state.featureServices = [...(state.featureServices ?? []), service].slice(0, MOST_DATASETS);
+    if (!state.featureServices?.includes(service))
+      state.featureServices = [...(state.featureServices ?? []), service].slice(0, MOST_DATASETS);
   }
   return state;
 }
