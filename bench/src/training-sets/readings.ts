@@ -84,7 +84,7 @@ function document(kind: string, name: string, spec: string): string {
 }
 
 async function send(url: string, type: string, body: string): Promise<void> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body });
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type, connection: 'close' }, body });
   if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);
 }
 
