@@ -166,6 +166,12 @@ describe('the rows of a training set come from', () => {
     const url = `${rides.trips.service.url}/api/v1/training-sets?featureService=last&timestampColumn=asked&wait=60s`;
     const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/vnd.apache.parquet' }, body: 'city,line' });
     expect(await response.json()).toMatchObject({ status: 422, detail: expect.stringMatching(/the file is not Parquet/) });
+    const misspelt = await fetch(url.replace('timestampColumn', 'timestampcolumn'), {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: 'a',
+    });
+    expect(await misspelt.json()).toMatchObject({ status: 400, detail: expect.stringMatching(/no parameter timestampcolumn/) });
     expect((await rides.trips.get(`/api/v1/training-sets/${firstBatch.id}/data?wait=1y`)).status).toBe(400);
   });
 });

@@ -63,6 +63,9 @@ export function parseUploadedSpine(
   query: Readonly<Record<string, unknown>>,
   file: Extract<SpineInput, { kind: 'file' }>,
 ): TrainingSetInput | Reason {
+  const fields = FIELDS.filter((field) => field !== 'spine');
+  const unknown = Object.keys(query).find((field) => !fields.includes(field));
+  if (unknown !== undefined) return { reason: `there is no parameter ${unknown}; the parameters are ${fields.join(', ')} and wait` };
   const { fullFeatureNames, asKnown, ...rest } = query;
   const flag = fullFeatureNames === undefined ? {} : { fullFeatureNames: fullFeatureNames === 'true' || fullFeatureNames === '1' };
   // Positions of several partitions do not fit a word; as query text they are JSON.
