@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
 import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
-import { isLatestOnly, latestEvents, withLatest, type LatestEvents } from './latest-join.js';
+import { earlyEvents, isLatestOnly, latestEvents, withLatest, type LatestEvents } from './latest-join.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
@@ -46,11 +46,14 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   const { spine, timestampColumn, positions } = request;
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
-  const events = views.map((view) =>
-    request.knownBy === undefined && isLatestOnly(view) ? latestEvents(store, view, positions[view.plan.source.topic] ?? []) : undefined,
-  );
-  // They are looked at while the spine is being read; what fails is told by whoever needs it.
-  for (const looked of events) looked?.catch(() => undefined);
+  const { eventsPerJoin = EVENTS_PER_JOIN } = options;
+  // Looked at while the spine is being read; what fails is told by whoever needs it.
+  const events = views.map((view) => {
+    if (request.knownBy !== undefined || !isLatestOnly(view)) return undefined;
+    const looked = earlyEvents({ store, view, next: positions[view.plan.source.topic] ?? [], eventsPerJoin });
+    looked.catch(() => undefined);
+    return looked;
+  });
   const before = spine.kind === 'sql' && spine.path === undefined ? spine.digest : undefined;
   const mayKnow = spine.kind === 'predictions';
   const reading = { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest: before !== undefined, mayKnow };
@@ -72,7 +75,7 @@ interface Building {
   readonly staged: StagedSpine;
   readonly views: readonly ViewColumns[];
   /** Of the views that ClickHouse joins. */
-  readonly events: readonly (Promise<LatestEvents> | undefined)[];
+  readonly events: readonly (Promise<LatestEvents | undefined> | undefined)[];
   readonly keys: readonly SpineKey[];
   readonly positions: TrainingSetRequested['positions'];
 }
@@ -92,18 +95,20 @@ async function withValues<T>(
   if (!view) return use(values);
   const { store, scratch, progress, eventsPerJoin = EVENTS_PER_JOIN, narrowBits = NARROW_BITS } = options;
   const next = positions[view.plan.source.topic] ?? [];
-  const events = await building.events[values.length];
+  const early = building.events[values.length];
   const rest = (more: Values): Promise<T> => withValues(options, building, [...values, more], use);
   const names = view.features.map((_, index) => `v${index}`);
   const columns = view.features.map(({ type }, index) => `v${index} Nullable(${columnType(type)})`);
   const definition = `(${['__row UInt64', ...columns].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
-  if (!events) {
+  if (!early) {
     return scratch.with(definition, async (table, bare) => {
       await computeView(options, staged, view, keys, next, bare);
       return rest({ table });
     });
   }
-  return withLatest({ scratch, staged, view, keys, next, events, eventsPerJoin, narrowBits }, async (pages) => {
+  const latest = { store, scratch, staged, view, keys, next, eventsPerJoin };
+  const events = (await early) ?? (await latestEvents(latest));
+  return withLatest({ ...latest, events, narrowBits }, async (pages) => {
     // What only one join is needed for need not be put down first.
     const [only] = pages;
     if (views.length === 1 && pages.length === 1 && only !== undefined) return rest({ joined: only });

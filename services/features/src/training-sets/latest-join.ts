@@ -6,6 +6,7 @@ import type { SpineKey, StagedSpine } from './spine-table.js';
 import { columnType, type ViewColumns } from './view-columns.js';
 
 export interface LatestOptions {
+  readonly store: OfflineStore;
   readonly scratch: ScratchTables;
   readonly staged: StagedSpine;
   readonly view: ViewColumns;
@@ -32,38 +33,61 @@ export function isLatestOnly({ plan, features }: ViewColumns): boolean {
   return features.every(({ index }) => plan.latest.includes(index));
 }
 
-/** What the join of a view needs to know of its events before the rows are there. */
+/** What the join of a view needs to know of its events. */
 export interface LatestEvents {
   readonly count: number;
   /** Of the events, in milliseconds since the epoch; both 0 without any. */
   readonly first: number;
   readonly last: number;
-  /** Some of them have one id. */
+  /** Some of one entity have one id. */
   readonly hasRepeated: boolean;
 }
 
-/** Looks at a view's events; costs a pass over their times and ids, and nothing that waits for the spine. */
-export async function latestEvents(store: OfflineStore, { plan }: ViewColumns, next: readonly number[]): Promise<LatestEvents> {
+/** The same before the spine is there, which costs nobody's time; `undefined` where there are too many events to look at all of them. */
+export async function earlyEvents(
+  options: Omit<LatestOptions, 'scratch' | 'staged' | 'events' | 'keys' | 'narrowBits'>,
+): Promise<LatestEvents | undefined> {
+  const [database, name] = sourceTable(options.view.plan.source.name).split('.') as [string, string];
+  const [table] = await options.store.query<{ rows: string }>(
+    'SELECT total_rows AS rows FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+    { database, name },
+  );
+  return Number(table?.rows ?? Infinity) > options.eventsPerJoin ? undefined : lookAt(options, []);
+}
+
+/** Looks at the events of the spine's entities, or at all of them where the spine is long. */
+export function latestEvents(options: Omit<LatestOptions, 'events' | 'narrowBits'>): Promise<LatestEvents> {
+  return lookAt(options, ofSpine(options));
+}
+
+async function lookAt(
+  { store, view: { plan }, next, eventsPerJoin }: Pick<LatestOptions, 'store' | 'view' | 'next' | 'eventsPerJoin'>,
+  entities: readonly string[],
+): Promise<LatestEvents> {
   const source = quoteTable(sourceTable(plan.source.name));
+  const where = [knownBefore(next), ...entities].join(' AND ');
   const id = eventIdOf(plan);
   const [found] = await store.query<{ n: string; first: string; last: string }>(
     `SELECT count() AS n, toUnixTimestamp64Milli(min(_event_time)) AS first, toUnixTimestamp64Milli(max(_event_time)) AS last
-     FROM ${source} WHERE ${knownBefore(next)}`,
+     FROM ${source} WHERE ${where}`,
     undefined,
     { deadlineMs: DEADLINE_MS },
   );
-  const keys = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
-  // By entity, because an id reaches no further, and because the table is often sorted by it.
-  const [repeated] =
-    id === undefined
-      ? []
-      : await store.query<object>(
-          `SELECT 1 FROM ${source} WHERE ${knownBefore(next)} GROUP BY ${keys} HAVING uniqExact(cityHash64(${id})) < count() LIMIT 1`,
-          undefined,
-          { deadlineMs: DEADLINE_MS },
-        );
   const { n = 0, first = 0, last = 0 } = found ?? {};
-  return { count: Number(n), first: Number(first), last: Number(last), hasRepeated: repeated !== undefined };
+  const events = { count: Number(n), first: Number(first), last: Number(last) };
+  const pages = pagesOf(events.count, eventsPerJoin);
+  const keys = keysOf(plan);
+  // By entity, because an id reaches no further, and because the table is often sorted by it.
+  for (let page = 0; id !== undefined && page < pages; page++) {
+    const [repeated] = await store.query<object>(
+      `SELECT 1 FROM ${source} WHERE ${[where, ...ofPage(plan, page, pages)].join(' AND ')}
+       GROUP BY ${keys} HAVING uniqExact(cityHash64(${id})) < count() LIMIT 1`,
+      undefined,
+      { deadlineMs: DEADLINE_MS },
+    );
+    if (repeated) return { ...events, hasRepeated: true };
+  }
+  return { ...events, hasRepeated: false };
 }
 
 /**
@@ -71,30 +95,24 @@ export async function latestEvents(store: OfflineStore, { plan }: ViewColumns, n
  * event at or before the row's time by event time, partition and offset, if it is not older than the view's ttl.
  */
 export async function withLatest<T>(options: LatestOptions, use: (pages: readonly string[]) => Promise<T>): Promise<T> {
-  const pages = Math.max(1, Math.ceil(options.events.count / options.eventsPerJoin));
-  return withSuperseded(options, (superseded) =>
+  const pages = pagesOf(options.events.count, options.eventsPerJoin);
+  return withSuperseded(options, pages, (superseded) =>
     use(Array.from({ length: pages }, (_, page) => pageSql(options, superseded, page, pages))),
   );
 }
 
 function pageSql(options: LatestOptions, superseded: string | undefined, page: number, pages: number): string {
-  const { staged, view, keys, next } = options;
+  const { staged, view, next } = options;
   const { plan, features } = view;
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name));
-  const own = plan.joinKeys.map((key) => `__key_${keys.findIndex((item) => item.name === key.name)}`);
+  const own = ownKeys(options);
   const columns = features.map(({ index }) => {
     const feature = plan.features[index] as ViewPlan['features'][number];
     return (plan.columns[feature.column] as ViewPlan['columns'][number]).name;
   });
   const conditions = [knownBefore(next)];
   if (superseded !== undefined) conditions.push(`(_partition, _offset) NOT IN (SELECT _partition, _offset FROM ${superseded})`);
-  if (staged.rows < FEW_ROWS) {
-    const present = own.map((key) => `${key} IS NOT NULL`).join(' AND ');
-    conditions.push(
-      `(${names.join(', ')}) IN (SELECT ${own.map((key) => `assumeNotNull(${key})`).join(', ')} FROM ${staged.table} WHERE ${present})`,
-    );
-  }
-  if (pages > 1) conditions.push(`cityHash64(${names.join(', ')}) % ${pages} = ${page}`);
+  conditions.push(...ofSpine(options), ...ofPage(plan, page, pages));
   const mine = pages > 1 ? `WHERE cityHash64(${own.map((key) => `assumeNotNull(${key})`).join(', ')}) % ${pages} = ${page}` : '';
   const { place, asked } = order(options);
   const right = [
@@ -153,26 +171,58 @@ function eventIdOf({ source }: ViewPlan): string | undefined {
   return name === undefined ? undefined : quoteIdentifier(name);
 }
 
+function pagesOf(count: number, eventsPerJoin: number): number {
+  return Math.max(1, Math.ceil(count / eventsPerJoin));
+}
+
+function keysOf(plan: ViewPlan): string {
+  return plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
+}
+
+function ownKeys({ view, keys }: Pick<LatestOptions, 'view' | 'keys'>): string[] {
+  return view.plan.joinKeys.map((key) => `__key_${keys.findIndex((item) => item.name === key.name)}`);
+}
+
+/** A page has whole entities. */
+function ofPage(plan: ViewPlan, page: number, pages: number): string[] {
+  return pages > 1 ? [`cityHash64(${keysOf(plan)}) % ${pages} = ${page}`] : [];
+}
+
+function ofSpine(options: Pick<LatestOptions, 'staged' | 'view' | 'keys'>): string[] {
+  const { staged, view } = options;
+  if (staged.rows >= FEW_ROWS) return [];
+  const own = ownKeys(options);
+  const present = own.map((key) => `${key} IS NOT NULL`).join(' AND ');
+  const asked = own.map((key) => `assumeNotNull(${key})`).join(', ');
+  return [`(${keysOf(view.plan)}) IN (SELECT ${asked} FROM ${staged.table} WHERE ${present})`];
+}
+
 /**
  * Runs `use` with the table of the events that a later one of the same id has replaced; without one where there are none. An id reaches as far as the
  * engine's chunk does: the same id a span away is another event.
  */
-async function withSuperseded<T>(
-  { scratch, view, next, events }: LatestOptions,
-  use: (table: string | undefined) => Promise<T>,
-): Promise<T> {
-  const { plan } = view;
+async function withSuperseded<T>(options: LatestOptions, pages: number, use: (table: string | undefined) => Promise<T>): Promise<T> {
+  const { store, scratch, next, events } = options;
+  const { plan } = options.view;
   const id = eventIdOf(plan);
   if (id === undefined || !events.hasRepeated) return use(undefined);
-  const known = knownBefore(next);
   const source = quoteTable(sourceTable(plan.source.name));
-  const keys = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
+  const keys = keysOf(plan);
   // Where a correction may move an event in time, its id reaches as far as the entity does.
   const moves = 'movesEvents' in plan.source && plan.source.movesEvents === true;
   const reach = moves ? '' : `, floor(${EVENT_TIME} / ${plan.spanMs})`;
-  const definition = `ENGINE = Memory AS SELECT place.1 AS _partition, place.2 AS _offset FROM (
-      SELECT arrayJoin(arrayPopFront(arrayReverseSort(groupUniqArray((_partition, _offset))))) AS place
-      FROM ${source} WHERE ${known} AND ${id} IN (SELECT ${id} FROM ${source} WHERE ${known} GROUP BY ${id} HAVING count() > 1)
-      GROUP BY ${keys}, ${id}${reach})`;
-  return scratch.with(definition, (table) => use(table));
+  return scratch.with('(_partition UInt32, _offset UInt64) ENGINE = Memory', async (table) => {
+    for (let page = 0; page < pages; page++) {
+      const where = [knownBefore(next), ...ofSpine(options), ...ofPage(plan, page, pages)].join(' AND ');
+      const repeated = `SELECT ${keys}, ${id} FROM ${source} WHERE ${where} GROUP BY ${keys}, ${id} HAVING count() > 1`;
+      await store.command(
+        `INSERT INTO ${table} SELECT place.1, place.2 FROM (
+           SELECT arrayJoin(arrayPopFront(arrayReverseSort(groupUniqArray((_partition, _offset))))) AS place
+           FROM ${source} WHERE ${where} AND (${keys}, ${id}) IN (${repeated}) GROUP BY ${keys}, ${id}${reach})`,
+        undefined,
+        { deadlineMs: DEADLINE_MS },
+      );
+    }
+    return use(table);
+  });
 }
