@@ -122,10 +122,10 @@ describe('the offline store on chdb', () => {
       await store.command(`CREATE TABLE ${table} (n UInt64, text Nullable(String)) ENGINE = StripeLog`);
       await store.load(table, format, await buffer(await store.raw(rows, format)));
       const [found] = await store.query<Record<string, unknown>>(
-        `SELECT count() AS n, countIf(n != place) AS misplaced, countIf(text IS NULL) AS nothing, max(text) AS greatest
+        `SELECT count() AS rows, countIf(n != place) AS misplaced, countIf(text IS NULL) AS nothing, max(text) AS greatest
          FROM (SELECT n, text, rowNumberInAllBlocks() AS place FROM ${table}) SETTINGS max_threads = 1`,
       );
-      expect(found).toEqual({ n: '100000', misplaced: '0', nothing: '33334', greatest: 'a\n\n99998' });
+      expect(found).toEqual({ rows: '100000', misplaced: '0', nothing: '33334', greatest: 'a\n\n99998' });
       expect(await failure(store.load(table, format, Buffer.from('no such file,"')))).toMatchObject({ code: 'MR_OFFLINE_STORE_REFUSED' });
     }
   });

@@ -128,9 +128,9 @@ describe('@clickhouse/client against the façade', () => {
       await store.load('millrace.loaded', 'Parquet', file);
       expect(
         await store.query(
-          'SELECT count() AS n, countIf(n != place) AS misplaced FROM (SELECT n, rowNumberInAllBlocks() AS place FROM millrace.loaded) SETTINGS max_threads = 1',
+          'SELECT count() AS rows, countIf(n != place) AS misplaced FROM (SELECT n, rowNumberInAllBlocks() AS place FROM millrace.loaded) SETTINGS max_threads = 1',
         ),
-      ).toEqual([{ n: '70000', misplaced: '0' }]);
+      ).toEqual([{ rows: '70000', misplaced: '0' }]);
       await store.ping();
       await expect(store.query('SELECT nothing')).rejects.toMatchObject({
         name: 'Fault',
