@@ -28,6 +28,11 @@ const BENCHES: readonly Bench[] = [
     what: "online reads over Feast's protocol beside feast serve",
     load: () => import('./features-online/online.bench.js'),
   },
+  {
+    name: 'training-sets',
+    what: "point-in-time training sets beside DuckDB's ASOF join and Feast's file store",
+    load: () => import('./training-sets/training-sets.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
 ];
 

@@ -3,6 +3,7 @@ import type { CommandMetadata, CommandOutcome } from '@millrace/kernel';
 import { createHash } from 'node:crypto';
 import { applyDocuments, type ApplyContext } from './apply-documents.js';
 import { resource, type ResourceCommand, type ResourceState } from './domain/resource/resource.decider.js';
+import { serviceResources, viewResources } from './feature-references.js';
 import { ResourceCatalog } from './resource-catalog.js';
 
 const FLIGHTS = `
@@ -120,4 +121,81 @@ test('a deleted resource is gone, its versions stay, and a later apply counts on
   expect(house.catalog.get('Source', 'flights', 1)?.spec.topic).toBe('flights');
   await applyDocuments(FLIGHTS.replace('delay: Int32', 'delay: Int64'), { ...METADATA, commandId: 'c6' }, house);
   expect(house.catalog.get('Source', 'flights')?.version).toBe(2);
+});
+
+const SERVICE = `
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: delay_model}
+spec: {features: [origin_delays]}
+`;
+
+test('a view that gives other values makes a new version of the services that name it, and each version keeps its own', async () => {
+  const house = context();
+  await applyDocuments(`${FLIGHTS}---${SERVICE}`, METADATA, house);
+  const changed = await applyDocuments(FLIGHTS.replace('window: 1h', 'window: 2h'), { ...METADATA, commandId: 'c2' }, house);
+  expect(changed.ok && changed.documents.map(({ kind, outcome, version }) => [kind, outcome, version])).toEqual([
+    ['Source', 'unchanged', 1],
+    ['Entity', 'unchanged', 1],
+    ['FeatureView', 'configured', 2],
+    ['FeatureService', 'configured', 2],
+  ]);
+  const of = (reference: string) => serviceResources(house.catalog, reference)?.features;
+  expect([of('delay_model'), of('delay_model@1'), of('delay_model@2')]).toEqual([
+    ['origin_delays'],
+    ['origin_delays@1'],
+    ['origin_delays@2'],
+  ]);
+  expect(viewResources(house.catalog, 'origin_delays@1')?.view).toMatchObject({ name: 'origin_delays@1', features: [{ window: '1h' }] });
+  const again = await applyDocuments(SERVICE, { ...METADATA, commandId: 'c3' }, house);
+  expect(again.ok && again.documents[0]).toMatchObject({ outcome: 'unchanged', version: 2 });
+});
+
+test('a service that names versions stays as it is; one that is not there is refused', async () => {
+  const house = context();
+  await applyDocuments(`${FLIGHTS}---${SERVICE.replace('origin_delays', '"origin_delays"')}`, METADATA, house);
+  const pinned = SERVICE.replace('delay_model', 'pinned').replace('[origin_delays]', '["origin_delays@1:departures_1h"]');
+  await applyDocuments(pinned, { ...METADATA, commandId: 'c2' }, house);
+  await applyDocuments(FLIGHTS.replace('window: 1h', 'window: 2h'), { ...METADATA, commandId: 'c3' }, house);
+  expect(house.catalog.get('FeatureService', 'pinned')).toMatchObject({ version: 1 });
+  const missing = await applyDocuments(pinned.replace('@1', '@7'), { ...METADATA, commandId: 'c4' }, house);
+  expect(!missing.ok && missing.problems.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+    expect.stringMatching(/^spec.features\[0\]: FeatureView origin_delays has no version 7/),
+  ]);
+});
+
+test('owner, tags and what is said of a feature make no new version; a source that means something else does', async () => {
+  const house = context();
+  await applyDocuments(`${FLIGHTS}---${SERVICE}`, METADATA, house);
+  const described = FLIGHTS.replace('window: 1h}', 'window: 1h, description: how many left, pii: true}').replace(
+    'spec: {entity: origin,',
+    'spec: {owner: ops, tags: {tier: gold}, entity: origin,',
+  );
+  const said = await applyDocuments(described, { ...METADATA, commandId: 'c2' }, house);
+  expect(said.ok && said.documents.map(({ outcome, version }) => [outcome, version])).toEqual([
+    ['unchanged', 1],
+    ['unchanged', 1],
+    ['configured', 1],
+  ]);
+  expect(house.catalog.get('FeatureView', 'origin_delays')?.spec).toMatchObject({ owner: 'ops', features: [{ pii: true }] });
+  // A column more is no other source.
+  const wider = await applyDocuments(
+    described.replace('delay: Int32', 'delay: Int32, gate: String'),
+    { ...METADATA, commandId: 'c3' },
+    house,
+  );
+  expect(wider.ok && wider.documents.map(({ version }) => version)).toEqual([2, 1, 1]);
+  const other = described
+    .replace('delay: Int32', 'delay: Int32, landed: DateTime64(3)')
+    .replace('eventTime: departed', 'eventTime: landed');
+  const foreseen = await applyDocuments(other, { ...METADATA, commandId: 'c4' }, house, true);
+  const result = await applyDocuments(other, { ...METADATA, commandId: 'c5' }, house);
+  expect(result.ok && result.documents.map(({ kind, version }) => [kind, version])).toEqual([
+    ['Source', 3],
+    ['Entity', 1],
+    ['FeatureView', 2],
+    ['FeatureService', 2],
+  ]);
+  expect(foreseen.ok && foreseen.documents.map(({ version }) => version)).toEqual([3, 1, 2, 2]);
+  expect(viewResources(house.catalog, 'origin_delays@1')?.source).toMatchObject({ eventTime: 'departed' });
 });

@@ -1,9 +1,10 @@
 import { canonical, formatPosition, type CommandMetadata, type CommandOutcome } from '@millrace/kernel';
 import { checkDocument, type Lookup } from './check-documents.js';
-import { resourceSubject, type ResourceCommand } from './domain/resource/resource.decider.js';
+import { resource, resourceSubject, type ResourceCommand } from './domain/resource/resource.decider.js';
 import type { ResourceApplied } from './domain/resource/resource.events.js';
 import { parseDocuments } from './parse-documents.js';
 import type { ResourceCatalog } from './resource-catalog.js';
+import { meaningOf, pinsOf, restsOn } from './pins.js';
 import { KINDS, type DocumentProblem, type ResourceDocument } from './resource.js';
 
 export interface AppliedDocument {
@@ -37,16 +38,49 @@ export interface ApplyContext {
 export async function applyDocuments(text: string, metadata: CommandMetadata, context: ApplyContext, dryRun = false): Promise<ApplyResult> {
   const { documents, problems } = checkDocuments(text, context);
   if (problems.length > 0) return { ok: false, problems };
-  const ordered = [...documents].sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || a.index - b.index);
-  if (!dryRun && context.admit) {
-    for (const foreseen of ordered.map((document) => foresee(document, context)))
-      if (foreseen.outcome !== 'unchanged') context.admit(foreseen);
-  }
+  const foreseen = await applyAll(documents, context, (document, versions) => Promise.resolve(foresee(document, context, versions)));
+  if (dryRun) return { ok: true, documents: foreseen };
+  if (context.admit) for (const document of foreseen) if (document.outcome !== 'unchanged') context.admit(document);
+  return {
+    ok: true,
+    documents: await applyAll(documents, context, (document, versions) => applyOne(document, metadata, context, versions)),
+  };
+}
+
+/** Versions that resources get in this request, by `<Kind>/<name>`. */
+type Versions = ReadonlyMap<string, number>;
+
+/**
+ * Goes through the kinds in the order in which they refer to one another. What rests on a definition that got a new version, and is not in the request itself,
+ * gets a new one too: its values may be others now.
+ */
+async function applyAll(
+  documents: readonly ResourceDocument[],
+  { catalog }: ApplyContext,
+  apply: (document: ResourceDocument, versions: Versions) => Promise<AppliedDocument>,
+): Promise<AppliedDocument[]> {
+  const versions = new Map<string, number>();
   const applied: AppliedDocument[] = [];
-  for (const document of ordered) {
-    applied.push(dryRun ? foresee(document, context) : await applyOne(document, metadata, context));
+  const isGiven = new Set(documents.map(({ kind, name }) => `${kind}/${name}`));
+  const changed = new Set<string>();
+  for (const kind of KINDS) {
+    const given = documents.filter((document) => document.kind === kind).sort((a, b) => a.index - b.index);
+    const dependents = catalog.list(kind).flatMap((resource): ResourceDocument[] => {
+      if (isGiven.has(`${kind}/${resource.name}`)) return [];
+      const { name, labels, description } = resource;
+      const document = { index: 0, kind, name, labels, description, spec: resource.spec as unknown as ResourceDocument['spec'] };
+      return restsOn(document).some((other) => changed.has(`${other.kind}/${other.name}`)) ? [document] : [];
+    });
+    for (const document of [...given, ...dependents]) {
+      const before = catalog.get(kind, document.name)?.version;
+      const outcome = await apply(document, versions);
+      versions.set(`${kind}/${document.name}`, outcome.version);
+      if (before !== undefined && before !== outcome.version) changed.add(`${kind}/${document.name}`);
+      // A dependent that stays as it was is nothing to tell of.
+      if (document.index > 0 || outcome.outcome !== 'unchanged') applied.push(outcome);
+    }
   }
-  return { ok: true, documents: applied };
+  return applied;
 }
 
 function checkDocuments(
@@ -62,7 +96,8 @@ function checkDocuments(
     all.push(...shape.map(({ field, message }) => ({ document: document.index, resource, field, message })));
     if (shape.length === 0) wellFormed.push(document);
   }
-  const lookup: Lookup = (kind, name) => {
+  const lookup: Lookup = (kind, name, version) => {
+    if (version !== undefined) return context.catalog.get(kind, name, version)?.spec as never;
     const given = wellFormed.find((document) => document.kind === kind && document.name === name);
     return (given?.spec ?? context.catalog.get(kind, name)?.spec) as never;
   };
@@ -70,14 +105,19 @@ function checkDocuments(
   return { documents, problems: all.sort((a, b) => a.document - b.document) };
 }
 
-async function applyOne(document: ResourceDocument, metadata: CommandMetadata, context: ApplyContext): Promise<AppliedDocument> {
+async function applyOne(
+  document: ResourceDocument,
+  metadata: CommandMetadata,
+  context: ApplyContext,
+  versions: Versions,
+): Promise<AppliedDocument> {
   const { kind, name } = document;
   const before = context.catalog.get(kind, name);
   // One request may hold many commands; each has an id of its own, and the same one when the request is repeated.
   const commandId = `${metadata.commandId}:${kind}/${name}`;
   const outcome = await context.handle(
     resourceSubject(kind, name),
-    { type: 'ApplyResource', resource: definitionOf(document, context) },
+    { type: 'ApplyResource', resource: definitionOf(document, context, versions) },
     { ...metadata, commandId },
   );
   if (outcome.kind === 'accepted') {
@@ -87,17 +127,28 @@ async function applyOne(document: ResourceDocument, metadata: CommandMetadata, c
   return { kind, name, outcome: 'unchanged', version: context.catalog.get(kind, name)?.version ?? before?.version ?? 0 };
 }
 
-function foresee(document: ResourceDocument, context: ApplyContext): AppliedDocument {
+function foresee(document: ResourceDocument, context: ApplyContext, versions: Versions): AppliedDocument {
   const { kind, name } = document;
   const before = context.catalog.get(kind, name);
-  const { hash, labels, description } = definitionOf(document, context);
+  const definition = definitionOf(document, context, versions);
   if (!before) return { kind, name, outcome: 'created', version: 1 };
-  if (before.hash !== hash) return { kind, name, outcome: 'configured', version: before.version + 1 };
-  const isSame = canonical(before.labels) === canonical(labels) && before.description === description;
-  return { kind, name, outcome: isSame ? 'unchanged' : 'configured', version: before.version };
+  // The decision itself, on the version that stands.
+  const state = { status: 'present' as const, versions: [before as unknown as ResourceApplied] };
+  const decision = resource.decide({ type: 'ApplyResource', resource: definition }, state, {
+    subject: resourceSubject(kind, name),
+    now: 0,
+  } as never);
+  if (decision.kind !== 'accept') return { kind, name, outcome: 'unchanged', version: before.version };
+  return { kind, name, outcome: 'configured', version: (decision.event.data as ResourceApplied).version };
 }
 
-function definitionOf(document: ResourceDocument, context: ApplyContext): Omit<ResourceApplied, 'version'> {
+function definitionOf(document: ResourceDocument, { catalog, sha256 }: ApplyContext, versions: Versions): Omit<ResourceApplied, 'version'> {
   const { kind, name, spec, labels, description } = document;
-  return { kind, name, spec, labels, description, hash: context.sha256(canonical(spec)) };
+  const hash = sha256(canonical(meaningOf(kind, spec)));
+  const pins = pinsOf(document, {
+    versionOf: (other, called) => versions.get(`${other}/${called}`) ?? catalog.get(other, called)?.version,
+    specOf: (other, called, version) => catalog.get(other, called, version)?.spec as never,
+    before: catalog.get(kind, name)?.pins,
+  });
+  return { kind, name, spec, labels, description, hash, ...(pins ? { pins } : {}) };
 }

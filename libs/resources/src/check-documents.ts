@@ -10,11 +10,12 @@ import type {
   ResourceSpecs,
   SourceSpec,
 } from './resource.js';
+import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkPolicy } from './check-policy.js';
 import type { DeploymentSpec, EntitySpec, PolicySpec } from './resource.js';
 
-/** Finds the spec another document names: first among the documents of the request, then among the resources there are. */
-export type Lookup = <K extends Kind>(kind: K, name: string) => ResourceSpecs[K] | undefined;
+/** Finds the spec another document names: first among the documents of the request, then among the resources there are; a version of it, among these. */
+export type Lookup = <K extends Kind>(kind: K, name: string, version?: number) => ResourceSpecs[K] | undefined;
 
 type Say = (field: string, message: string) => void;
 
@@ -142,8 +143,14 @@ function refusal(attempt: () => unknown, say: (message: string) => void): void {
 function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup): void {
   const names = new Map<string, string>();
   spec.features.forEach((reference, index) => {
-    const [viewName = '', featureName] = reference.split(':');
-    const view = lookup('FeatureView', viewName);
+    const { name: viewName, version, feature: featureName } = parseReference(reference);
+    const view = lookup('FeatureView', viewName, version);
+    if (!view && version !== undefined) {
+      return say(
+        `spec.features[${index}]`,
+        `FeatureView ${viewName} has no version ${version}; versions are told by GET /api/v1/resources/FeatureView/${viewName}`,
+      );
+    }
     if (!view) return say(`spec.features[${index}]`, `FeatureView ${viewName} does not exist; apply it first or in the same request`);
     const features = featureName === undefined ? view.features.map((feature) => feature.name) : [featureName];
     if (featureName !== undefined && !view.features.some((feature) => feature.name === featureName)) {
@@ -177,8 +184,12 @@ function checkExperiment(spec: ExperimentSpec, say: Say): void {
 }
 
 function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
-  if (spec.featureService !== undefined && !lookup('FeatureService', spec.featureService)) {
-    say('spec.featureService', `FeatureService ${spec.featureService} does not exist; apply it first or in the same request`);
+  if (spec.featureService !== undefined) {
+    const { name, version } = parseVersionedName(spec.featureService);
+    if (!lookup('FeatureService', name, version)) {
+      const missing = version === undefined ? 'does not exist; apply it first or in the same request' : `has no version ${version}`;
+      say('spec.featureService', `FeatureService ${name} ${missing}`);
+    }
   }
   if (spec.experiment !== undefined && !lookup('Experiment', spec.experiment)) {
     say('spec.experiment', `Experiment ${spec.experiment} does not exist; apply it first or in the same request`);

@@ -1,6 +1,16 @@
 export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
 export { checkDocument, keyColumns, type Lookup } from './check-documents.js';
 export {
+  parseReference,
+  parseVersionedName,
+  serviceResources,
+  viewResources,
+  type FeatureReference,
+  type ServiceResources,
+  type VersionedName,
+  type ViewResources,
+} from './feature-references.js';
+export {
   RESOURCE_AGGREGATE,
   resource,
   resourceSubject,
@@ -24,6 +34,7 @@ export {
   type FeatureViewSpec,
   type Kind,
   type MetricSpec,
+  type Pins,
   type PolicyCheckSpec,
   type PolicySpec,
   type Resource,

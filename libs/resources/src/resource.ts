@@ -1,5 +1,11 @@
 /** The specs of the kinds, as `schemas/resources/` describes them. */
-export interface SourceSpec {
+/** For people: who answers for it, and what it is filed under. Changes nothing that is computed. */
+export interface Ownership {
+  readonly owner?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface SourceSpec extends Ownership {
   readonly topic: string;
   readonly format?: 'json' | 'cloudevents';
   /** Columns whose values key the topic's records, in this order. */
@@ -11,7 +17,7 @@ export interface SourceSpec {
   readonly schema: Readonly<Record<string, string>>;
 }
 
-export interface EntitySpec {
+export interface EntitySpec extends Ownership {
   readonly joinKeys: Readonly<Record<string, string>>;
 }
 
@@ -41,9 +47,12 @@ export interface FeatureSpec {
   readonly filter?: string;
   readonly k?: number;
   readonly quantile?: number;
+  readonly description?: string;
+  /** Tells about a person. */
+  readonly pii?: boolean;
 }
 
-export interface FeatureViewSpec {
+export interface FeatureViewSpec extends Ownership {
   readonly entity: string;
   readonly source: string;
   readonly ttl?: string;
@@ -53,8 +62,8 @@ export interface FeatureViewSpec {
   readonly features: readonly FeatureSpec[];
 }
 
-export interface FeatureServiceSpec {
-  /** `view` or `view:feature`. */
+export interface FeatureServiceSpec extends Ownership {
+  /** `view` or `view:feature`; `view@2` and `view@2:feature` are that version. */
   readonly features: readonly string[];
   readonly request?: Readonly<Record<string, string>>;
 }
@@ -62,6 +71,7 @@ export interface FeatureServiceSpec {
 export interface DeploymentSpec {
   /** `models:/name@alias` or `models:/name/3`. */
   readonly model: string;
+  /** Also pinned, `delay_model@3`. */
   readonly featureService?: string;
   /** Units are assigned to the experiment's variants; a variant that names a model is served by it. */
   readonly experiment?: string;
@@ -149,6 +159,9 @@ export function isKind(text: string): text is Kind {
   return (KINDS as readonly string[]).includes(text);
 }
 
+/** `<Kind>/<name>` -> version. */
+export type Pins = Readonly<Record<string, number>>;
+
 /** One version of one resource, as it stands in the log. */
 export interface Resource<K extends Kind = Kind> {
   readonly kind: K;
@@ -158,6 +171,8 @@ export interface Resource<K extends Kind = Kind> {
   readonly description: string | null;
   readonly hash: string;
   readonly version: number;
+  /** The versions of what it rests on, as they were when this version was made. */
+  readonly pins?: Pins;
 }
 
 export const API_VERSION = 'millrace.dev/v1';

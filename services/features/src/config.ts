@@ -39,6 +39,11 @@ export const featuresConfig = defineConfig('features', {
     integer(1, 1_000_000_000, 5_000_000),
     'Rows of one training set at most.',
   ),
+  maxSpineBytes: variable(
+    'MILLRACE_FEATURES_MAX_SPINE',
+    size('256MiB'),
+    'Body of one request for a training set at most: the rows it brings, as JSON, CSV or Parquet. It is held in memory.',
+  ),
   trainingDeadlineMs: variable(
     'MILLRACE_FEATURES_TRAINING_DEADLINE',
     duration('5m'),

@@ -73,7 +73,7 @@ export class FeaturesModule implements OnModuleInit {
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, logger, metrics },
     });
     const own = config.of(featuresConfig);
-    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, feastStrict: isStrict } = own;
+    const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes, feastStrict: isStrict } = own;
     const { definitions, sources } = features;
     const took = (source: string, accepted: number, rejected: number): void => {
       metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
@@ -94,7 +94,7 @@ export class FeaturesModule implements OnModuleInit {
     );
     rawRoutes(this.http, { body: 'buffer', onError }, (scope) => {
       onlineFeaturesRoutes(scope, {
-        catalog: definitions,
+        catalog: features.definitions.online,
         reader: features.reader,
         now: () => clock.now(),
         waitFor: features.waitForOnline,
@@ -125,12 +125,7 @@ export class FeaturesModule implements OnModuleInit {
       }),
     );
     const { trainingSets, domain } = features;
-    rawRoutes(this.http, { body: 'json' }, (scope) => {
-      sourceRoutes(scope, {
-        names: () => definitions.sources().map((source) => source.plan.name),
-        status: features.statusOf,
-        problems: () => definitions.problems(),
-      });
+    rawRoutes(this.http, { body: 'buffer', maxBodyBytes: maxSpineBytes }, (scope) =>
       trainingSetRoutes(scope, {
         request: (input, metadata) => trainingSets.request(input, metadata),
         state: async (request, id) => {
@@ -138,10 +133,19 @@ export class FeaturesModule implements OnModuleInit {
           await domain.barrier();
           return trainingSets.state(id);
         },
+        settled: (id, waitMs) => trainingSets.settled(id, waitMs),
+        list: () => trainingSets.list(),
         progress: (id) => trainingSets.progress(id),
         metadata: (request) => commandMetadata(request, clock, ids),
         open: (path) => artifacts.get(path),
         uri: (path) => artifacts.uri(path),
+      }),
+    );
+    rawRoutes(this.http, { body: 'json' }, (scope) => {
+      sourceRoutes(scope, {
+        names: () => features.definitions.sources().map((source) => source.plan.name),
+        status: features.statusOf,
+        problems: () => features.definitions.problems(),
       });
       verificationRoutes(scope, { verify: features.verify });
     });

@@ -91,6 +91,13 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   });
   lifecycle.add('consumers', 'features.sources', () => sources.stop());
   health.catchUp('features.sources', () => sources.missing());
+  const waitForPredictions = async (deadlineMs: number): Promise<boolean> => {
+    // Made by the inference service, which may not have started yet; nothing was served then.
+    const [found] = await offline.query<{ result: number }>(`EXISTS TABLE ${PREDICTIONS_TABLE}`);
+    if (Number(found?.result) === 0) return false;
+    await tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, PREDICTIONS_TABLE, deadlineMs);
+    return true;
+  };
   const scratch = new ScratchTables(offline, host.ids);
   const trainingSets = new TrainingSets({
     ...{ domain, log, scratch, definitions, sources, now },
@@ -99,6 +106,8 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     ids: host.ids,
     maxRows: config.maxTrainingRows,
     deadlineMs: config.trainingDeadlineMs,
+    pause: (milliseconds) => new Promise((resolve) => void scheduler.after(milliseconds, resolve)),
+    waitForPredictions: () => waitForPredictions(config.trainingDeadlineMs),
     failed: (id, error) => logger.warn({ err: error, id }, 'a training set could not be built'),
   });
   lifecycle.add('consumers', 'features.training-sets', () => trainingSets.stop());
@@ -137,10 +146,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     trainingSets,
     verify: async (selection) => {
       const deadlineMs = host.config.queryDeadlineMs;
-      // Made by the inference service, which may not have started yet; nothing was served then.
-      const [found] = await offline.query<{ result: number }>(`EXISTS TABLE ${PREDICTIONS_TABLE}`);
-      if (Number(found?.result) === 0) return NOTHING_VERIFIED;
-      await tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, PREDICTIONS_TABLE, deadlineMs);
+      if (!(await waitForPredictions(deadlineMs))) return NOTHING_VERIFIED;
       const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
       return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
     },

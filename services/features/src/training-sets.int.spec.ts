@@ -131,7 +131,7 @@ describe('training sets and the verification of served vectors', () => {
 
   test.each([
     ['an unknown service', { featureService: 'none', spine: { rows: [{}] } }, 404, /no feature service none/],
-    ['no spine', {}, 400, /spine must be an object with one of sql, rows and source/],
+    ['no spine', {}, 400, /spine must be an object with one of sql, rows, csv, source and predictions/],
     ['a spine without its keys', { spine: { rows: [{ asked: 1, city: 'Bern' }] } }, 202, /no column for join key line/],
     ['SQL that is no SELECT', { spine: { sql: 'DROP TABLE millrace.source_trips' } }, 422, /must be a SELECT/],
     ['SQL that reaches outside', { spine: { sql: "SELECT * FROM url('http://127.0.0.1/x')" } }, 422, /may not use url/],

@@ -128,6 +128,25 @@ spec: {model: models:/delay@champion, featureService: delay_model}
     expect(Number(row?.['prediction'])).toBe(reply.outputs[0]?.data[0]);
   });
 
+  test('a deployment that pins a version of its feature service is served as before, beside one that follows', async () => {
+    await apply(`${FLIGHTS.replace(/window: 6h/g, 'window: 12h')}---
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: pinned}
+spec: {model: models:/delay@champion, featureService: delay_model@1}
+`);
+    await ready('pinned');
+    const reply = await infer('pinned', byEntity(['ORD'], [800]));
+    const id = reply.parameters['prediction_id'];
+    const [row] = await waitFor(async () => {
+      const found = await rows<Record<string, string>>(`SELECT * FROM millrace.predictions WHERE prediction_id = '${id}'`);
+      return found.length > 0 && found;
+    });
+    expect(row).toMatchObject({ deployment: 'pinned', feature_service: 'delay_model@1' });
+    expect(Object.keys(JSON.parse(row?.['feature_versions'] ?? '') as object)).toEqual(['origin_delays@1']);
+    await apply(FLIGHTS);
+  });
+
   test('labels join their predictions, by id or by unit and time; the latest truth stands', async () => {
     await apply(`
 apiVersion: millrace.dev/v1

@@ -12,7 +12,7 @@ export interface LoggedModel {
 /** Logs a trained model as an MLflow client would: a run with params and metrics, the artifact, a version, an alias. */
 export async function logModel(
   client: PlatformClient,
-  model: { name: string; trained: TrainedModel; heldOut: Quality; trainingSet: string; alias: string },
+  model: { name: string; trained: TrainedModel; heldOut: Quality; trainingSet: string; featureService: string; alias: string },
 ): Promise<LoggedModel> {
   const experimentId = await experiment(client, 'flights');
   const mlflow = <T>(path: string, body: object): Promise<T> => client.post<T>(`/api/2.0/mlflow/${path}`, body);
@@ -30,6 +30,7 @@ export async function logModel(
       { key: 'trainer', value: 'logistic regression' },
       { key: 'features', value: model.trained.model.features.join(',') },
       { key: 'training_set', value: model.trainingSet },
+      { key: 'feature_service', value: model.featureService },
     ],
     metrics: Object.entries({
       held_out_auc: model.heldOut.auc ?? 0,

@@ -84,7 +84,14 @@ export async function mainJob(client: PlatformClient, flights: Flights, options:
     const heldTable = tableOf(held, FEATURES[name]);
     const quality = qualityOf(heldTable.labels, probabilitiesOf(trained.model, heldTable));
     models[name] = { trained, quality };
-    await logModel(client, { name, trained, heldOut: quality, trainingSet: training.id, alias: name });
+    await logModel(client, {
+      name,
+      trained,
+      heldOut: quality,
+      trainingSet: training.id,
+      featureService: training.featureService,
+      alias: name,
+    });
   }
   await client.post('/api/v1/apply', definitions('serving.yaml'), 'application/yaml');
   await eventually('deployment delay', () => client.get('/v2/models/delay/ready').then(() => true, notFound), Boolean);

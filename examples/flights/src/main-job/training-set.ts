@@ -7,11 +7,14 @@ interface TrainingSetStatus {
   readonly id: string;
   readonly status: string;
   readonly rows?: number;
+  readonly featureServiceVersion: number;
   readonly error?: string;
 }
 
 export interface TrainingRows {
   readonly id: string;
+  /** Version of the feature service it was made from: what a model trained on it pins. */
+  readonly featureService: string;
   /** The rows as they are in the Parquet file, in the spine's order. */
   readonly rows: readonly Readonly<Record<string, unknown>>[];
 }
@@ -34,7 +37,7 @@ export async function buildTrainingSet(client: PlatformClient, sql: string): Pro
   const bytes = await client.bytes(`${path}/data`);
   const file = new Uint8Array(bytes).buffer;
   const rows = await parquetReadObjects({ file, compressors: { ZSTD: (input) => zstdDecompressSync(input) } });
-  return { id: built.id, rows };
+  return { id: built.id, featureService: `delay_model@${built.featureServiceVersion}`, rows };
 }
 
 /** The columns a model learns from; a null is NaN, as the gateway passes it. */

@@ -3,7 +3,7 @@ import { ChdbSession, type ChdbSessionOptions } from './chdb-session.js';
 import { clickHouseFault } from './clickhouse-fault.js';
 import { parameterTexts, quoteIdentifier, quoteString, quoteTable } from './clickhouse-text.js';
 import { jsonLines, parseLines, splitLines } from './json-lines.js';
-import type { InsertLayout, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+import type { InsertLayout, LoadFormat, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
 /** ClickHouse in this process. */
 export class ChdbOfflineStore implements OfflineStore {
@@ -51,6 +51,14 @@ export class ChdbOfflineStore implements OfflineStore {
     }
   }
 
+  async load(table: string, format: LoadFormat, data: Buffer): Promise<void> {
+    try {
+      await this.session.insert({ ...loadParts(table, format), data });
+    } catch (error) {
+      throw clickHouseFault(error, `reading ${format} into ${table}`);
+    }
+  }
+
   async ping(): Promise<void> {
     await this.query('SELECT 1', undefined, { deadlineMs: 2000 });
   }
@@ -90,6 +98,21 @@ export function insertParts(table: string, token: string, layout?: InsertLayout)
     settings: `SETTINGS ${settings.join(', ')}`,
     format: layout?.format ?? 'JSONEachRow',
   };
+}
+
+/** The order of the rows is kept: one thread reads, and one writes. */
+export function loadParts(table: string, format: LoadFormat): { into: string; settings: string; format: LoadFormat } {
+  const settings = [
+    'async_insert = 0',
+    'max_threads = 1',
+    'max_insert_threads = 1',
+    'max_parsing_threads = 1',
+    'input_format_parallel_parsing = 0',
+    'input_format_parquet_preserve_order = 1',
+    "date_time_input_format = 'best_effort'",
+    'precise_float_parsing = 1',
+  ];
+  return { into: `INSERT INTO ${quoteTable(table)}`, settings: `SETTINGS ${settings.join(', ')}`, format };
 }
 
 export function about(sql: string): string {

@@ -22,6 +22,7 @@ export {
   MAX_BLOCK_BYTES,
   MAX_BLOCK_ROWS,
   type InsertLayout,
+  type LoadFormat,
   type OfflineStore,
   type QueryOptions,
   type SqlParameters,

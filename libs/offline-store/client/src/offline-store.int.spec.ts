@@ -115,6 +115,21 @@ describe('the offline store on chdb', () => {
     ]);
   });
 
+  test('reads whole files into a table, their rows in order, and says what is wrong with one', async () => {
+    const rows = "SELECT number AS n, if(number % 3 = 0, NULL, concat('a\n\n', toString(number))) AS text FROM numbers(100000)";
+    for (const format of ['Parquet', 'CSV', 'Native'] as const) {
+      const table = `millrace.loaded_${format}`;
+      await store.command(`CREATE TABLE ${table} (n UInt64, text Nullable(String)) ENGINE = StripeLog`);
+      await store.load(table, format, await buffer(await store.raw(rows, format)));
+      const [found] = await store.query<Record<string, unknown>>(
+        `SELECT count() AS rows, countIf(n != place) AS misplaced, countIf(text IS NULL) AS nothing, max(text) AS greatest
+         FROM (SELECT n, text, rowNumberInAllBlocks() AS place FROM ${table}) SETTINGS max_threads = 1`,
+      );
+      expect(found).toEqual({ rows: '100000', misplaced: '0', nothing: '33334', greatest: 'a\n\n99998' });
+      expect(await failure(store.load(table, format, Buffer.from('no such file,"')))).toMatchObject({ code: 'MR_OFFLINE_STORE_REFUSED' });
+    }
+  });
+
   test('digests a table by its rows, not by their order or parts', async () => {
     for (const name of ['left', 'right']) {
       await store.command(

@@ -14,6 +14,9 @@ export interface InsertLayout {
   readonly columns: readonly string[];
 }
 
+/** Formats of {@link OfflineStore.load}. */
+export type LoadFormat = 'Parquet' | 'CSV' | 'Native';
+
 /**
  * ClickHouse, whichever way it runs: a server behind a URL, or chdb in this process. Queries bind parameters the ClickHouse way
  * (`{name:Type}`); nothing is ever pasted into SQL. Both ways answer alike: 64-bit integers as strings, times in UTC,
@@ -36,6 +39,11 @@ export interface OfflineStore {
    * not stored.
    */
   insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void>;
+  /**
+   * Reads a whole file into a table, its rows in the file's order. For tables that are thrown away when it fails: a long file is several
+   * blocks.
+   */
+  load(table: string, format: LoadFormat, data: Buffer): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

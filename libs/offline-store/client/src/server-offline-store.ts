@@ -1,9 +1,9 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { clickHouseFault } from './clickhouse-fault.js';
-import { about, insertParts } from './chdb-offline-store.js';
+import { about, insertParts, loadParts } from './chdb-offline-store.js';
 import { jsonLines, splitLines } from './json-lines.js';
-import type { InsertLayout, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
+import type { InsertLayout, LoadFormat, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
 export interface ServerOptions {
   readonly url: string;
@@ -78,6 +78,15 @@ export class ServerOfflineStore implements OfflineStore {
     await this.#try(`inserting ${token} into ${table}`, async () => {
       const values = Readable.from([data], { objectMode: false });
       const { into, settings, format } = insertParts(table, token, layout);
+      const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
+      for await (const _ of stream);
+    });
+  }
+
+  async load(table: string, format: LoadFormat, data: Buffer): Promise<void> {
+    await this.#try(`reading ${format} into ${table}`, async () => {
+      const values = Readable.from([data], { objectMode: false });
+      const { into, settings } = loadParts(table, format);
       const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
       for await (const _ of stream);
     });

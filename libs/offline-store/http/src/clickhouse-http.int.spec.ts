@@ -1,5 +1,6 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { buffer } from 'node:stream/consumers';
 import { migrate, offlineStoreMigrations, openOfflineStore, ChdbSession, digest } from '@millrace/offline-store';
 import { compressFrameSync } from 'lz4-napi';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -120,6 +121,16 @@ describe('@clickhouse/client against the façade', () => {
       for await (const row of store.stream('SELECT toUInt32(number) AS n FROM numbers(3)')) streamed.push(row);
       expect(streamed).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
       expect((await digest(store, 'millrace.once')).rows).toBe(1);
+      const file = await buffer(
+        await store.raw("SELECT number AS n, concat('x\n\n', toString(number)) AS text FROM numbers(70000)", 'Parquet'),
+      );
+      await store.command('CREATE TABLE millrace.loaded (n UInt64, text String) ENGINE = StripeLog');
+      await store.load('millrace.loaded', 'Parquet', file);
+      expect(
+        await store.query(
+          'SELECT count() AS rows, countIf(n != place) AS misplaced FROM (SELECT n, rowNumberInAllBlocks() AS place FROM millrace.loaded) SETTINGS max_threads = 1',
+        ),
+      ).toEqual([{ rows: '70000', misplaced: '0' }]);
       await store.ping();
       await expect(store.query('SELECT nothing')).rejects.toMatchObject({
         name: 'Fault',

@@ -2,15 +2,23 @@ import {
   compileFeatureService,
   compileSource,
   compileView,
+  parseFeatureReference,
   type EntityDefinition,
-  type FeatureServiceDefinition,
   type FeatureViewDefinition,
   type ServicePlan,
   type SourceDefinition,
   type SourcePlan,
   type ViewPlan,
 } from '@millrace/feature-engine';
-import { keyColumns, type Resource, type ResourceCatalog } from '@millrace/resources';
+import {
+  keyColumns,
+  parseReference,
+  parseVersionedName,
+  serviceResources,
+  viewResources,
+  type Resource,
+  type ResourceCatalog,
+} from '@millrace/resources';
 
 /** A source as the service runs it. */
 export interface Source {
@@ -27,7 +35,7 @@ export interface ViewDefinitions {
   readonly source: SourceDefinition;
 }
 
-const KINDS = ['Source', 'Entity', 'FeatureView', 'FeatureService'] as const;
+const KINDS = ['Source', 'Entity', 'FeatureView', 'FeatureService', 'Deployment'] as const;
 
 /** The feature resources as they are applied now, compiled on demand. What cannot be compiled is absent and told in {@link problems}. */
 export class FeatureDefinitions {
@@ -61,44 +69,67 @@ export class FeatureDefinitions {
     }));
   }
 
-  /** Views of a source that are kept online. */
+  /** Views of a source that are kept online: those that are applied, and the versions of them that somebody serves. */
   onlineViews(source: string): ViewPlan[] {
-    return this.views().filter((plan) => plan.online && plan.source.name === source);
+    return this.servedViews().filter((plan) => plan.online && plan.source.name === source);
   }
 
   views(): ViewPlan[] {
     return this.#catalog.list('FeatureView').flatMap(({ name }) => this.view(name) ?? []);
   }
 
-  view(name: string): ViewPlan | undefined {
-    return this.#compiled(this.#views, 'FeatureView', name, () => {
-      const definitions = this.definitionsOf(name);
+  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
+  servedViews(): ViewPlan[] {
+    const services = this.#catalog.list('FeatureService').map(({ name }) => name);
+    const pinned = this.#catalog.list('Deployment').flatMap(({ spec: { featureService } }) => {
+      return featureService !== undefined && parseVersionedName(featureService).version !== undefined ? [featureService] : [];
+    });
+    const references = [...services, ...pinned].flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
+    const versions = references.flatMap((reference) => {
+      const { name, version } = parseReference(reference);
+      return version === undefined ? [] : [`${name}@${version}`];
+    });
+    return [...this.views(), ...[...new Set(versions)].sort().flatMap((reference) => this.view(reference) ?? [])];
+  }
+
+  /** What an online read may ask for: a version that nobody serves is not kept, and an answer from nothing would be a wrong one. */
+  readonly online = {
+    view: (reference: string): ViewPlan | undefined => {
+      const plan = this.view(reference);
+      return plan && this.#isKept(plan) ? plan : undefined;
+    },
+    service: (reference: string): ServicePlan | undefined => {
+      const plan = this.service(reference);
+      return plan?.views.every((view) => this.#isKept(view)) ? plan : undefined;
+    },
+  };
+
+  /** A view as it is applied, or a version of it: `origin_delays@2`. */
+  view(reference: string): ViewPlan | undefined {
+    return this.#compiled(this.#views, 'FeatureView', reference, () => {
+      const definitions = this.definitionsOf(reference);
       return definitions && compileView(definitions.view, definitions.entity, definitions.source);
     });
   }
 
-  definitionsOf(name: string): ViewDefinitions | undefined {
-    const view = this.#catalog.get('FeatureView', name);
-    const entity = view && this.#catalog.get('Entity', view.spec.entity);
-    const source = view && this.#catalog.get('Source', view.spec.source);
-    if (!entity || !source) return undefined;
-    return {
-      view: { name, ...view.spec },
-      entity: { name: entity.name, ...entity.spec },
-      source: sourceDefinition(source.name, source.spec),
-    };
+  definitionsOf(reference: string): ViewDefinitions | undefined {
+    const found = viewResources(this.#catalog, reference);
+    return found && { view: found.view, entity: found.entity, source: found.source };
   }
 
-  service(name: string): ServicePlan | undefined {
-    return this.#compiled(this.#services, 'FeatureService', name, ({ spec }) => {
-      const views = new Map(this.views().map((plan) => [plan.name, plan]));
-      return compileFeatureService({ name, ...spec }, views);
+  /** A service as it is applied, or a version of it with the views it had: `delay_model@3`. */
+  service(reference: string): ServicePlan | undefined {
+    return this.#compiled(this.#services, 'FeatureService', reference, () => {
+      const definition = serviceResources(this.#catalog, reference);
+      if (!definition) return undefined;
+      const names = definition.features.map((text) => parseFeatureReference(text).view);
+      const views = new Map(names.flatMap((name) => [this.view(name)].flatMap((plan) => (plan ? [[name, plan] as const] : []))));
+      return compileFeatureService(definition, views);
     });
   }
 
-  serviceDefinition(name: string): FeatureServiceDefinition | undefined {
-    const service = this.#catalog.get('FeatureService', name);
-    return service && { name, ...service.spec };
+  serviceVersion(reference: string): number | undefined {
+    return serviceResources(this.#catalog, reference)?.version;
   }
 
   /** Resources that are applied and cannot be used, with the reason: `Kind/name` -> text. */
@@ -109,19 +140,26 @@ export class FeatureDefinitions {
   #compiled<K extends (typeof KINDS)[number], T>(
     cache: Map<string, T | undefined>,
     kind: K,
-    name: string,
+    reference: string,
     compile: (resource: Resource<K>) => T | undefined,
   ): T | undefined {
-    if (cache.has(name)) return cache.get(name);
-    const resource = this.#catalog.get(kind, name);
+    if (cache.has(reference)) return cache.get(reference);
+    const { name, version } = parseVersionedName(reference);
+    const resource = this.#catalog.get(kind, name, version);
     let result: T | undefined;
     try {
       result = resource && compile(resource);
     } catch (error) {
-      this.#problems.set(`${kind}/${name}`, error instanceof Error ? error.message : String(error));
+      this.#problems.set(`${kind}/${reference}`, error instanceof Error ? error.message : String(error));
     }
-    cache.set(name, result);
+    cache.set(reference, result);
     return result;
+  }
+
+  #isKept(plan: ViewPlan): boolean {
+    // Whatever is applied is kept, or says that it is not online.
+    if (parseVersionedName(plan.name).version === undefined) return true;
+    return this.onlineViews(plan.source.name).some((view) => view.stateHash.equals(plan.stateHash));
   }
 
   #changed(): void {

@@ -39,9 +39,10 @@ export interface OnlineCatalog {
   service(name: string): ServicePlan | undefined;
 }
 
-const VERSION = /@v\d+$/;
+/** Feast writes a version as `@v2`. */
+const FEAST_VERSION = /@v(\d+)$/;
 
-/** The features asked for, resolved: a service, or `view:feature` references (a `@v2` after the view is passed over: there is one version at a time). */
+/** The features asked for, resolved: a service, or `view:feature` references (`view@2:feature` is that version of the view). */
 export function resolveFeatures(
   catalog: OnlineCatalog,
   request: { readonly features?: readonly string[] | undefined; readonly featureService?: string | undefined },
@@ -52,7 +53,7 @@ export function resolveFeatures(
   const features: ServiceFeature[] = [];
   for (const reference of request.features ?? []) {
     const { view: named, feature } = parseFeatureReference(reference);
-    const name = named.replace(VERSION, '');
+    const name = named.replace(FEAST_VERSION, '@$1');
     const view = catalog.view(name);
     if (!view) return { kind: 'no-feature-view', name };
     if (feature === undefined) {

@@ -52,7 +52,7 @@ export class RunningSource {
       table: sourceTable(plan.name),
       shared: true,
       decode: (record) => reader.decode(record),
-      toRows: (item) => sourceRow(plan, item.value),
+      toRows: (item) => sourceRow(plan, item.value, item.record.timestamp),
     });
     return new RunningSource(source, reader, partitions, table, host);
   }

@@ -6,6 +6,9 @@ export function sourceTable(source: string): string {
   return `millrace.source_${source}`;
 }
 
+/** When the log took an event's record, or its producer made it: with it, what was known at a time can be told. */
+const APPENDED = `_appended DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4)`;
+
 /**
  * Makes the table, or adds the columns it lacks. Columns of an earlier schema stay, with their values; a column whose type has changed
  * is refused by ClickHouse when it cannot hold the new one.
@@ -16,7 +19,7 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   const key = plan.key.map((index) => quoteIdentifier((plan.columns[index] as SourcePlan['columns'][number]).name));
   await store.command(
     `CREATE TABLE IF NOT EXISTS ${table}
-     (_topic LowCardinality(String), _partition UInt32, _offset UInt64 CODEC(DoubleDelta, LZ4), _event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4), ${columns.join(', ')})
+     (_topic LowCardinality(String), _partition UInt32, _offset UInt64 CODEC(DoubleDelta, LZ4), _event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4), ${APPENDED}, ${columns.join(', ')})
      ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_event_time', '_partition', '_offset'].join(', ')})
      SETTINGS non_replicated_deduplication_window = 1000`,
   );
@@ -26,7 +29,8 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
     { database, name },
   );
   const known = new Set(found.map((column) => column.name));
-  const missing = columns.filter((_, index) => !known.has((plan.columns[index] as SourcePlan['columns'][number]).name));
+  const missing = known.has('_appended') ? [] : [APPENDED];
+  missing.push(...columns.filter((_, index) => !known.has((plan.columns[index] as SourcePlan['columns'][number]).name)));
   if (missing.length > 0) {
     await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
   }
@@ -49,8 +53,8 @@ function columnType(name: string, nullable: boolean): string {
  * Writes an event as fields of JSONEachRow, from the engine's values and not from the producer's text: what is stored is what was
  * counted online, to the bit.
  */
-export function sourceRow(plan: SourcePlan, event: SourceEvent): RowText {
-  let text = `"_event_time":"${timeText(event.time)}"`;
+export function sourceRow(plan: SourcePlan, event: SourceEvent, appended: number): RowText {
+  let text = `"_event_time":"${timeText(event.time)}","_appended":"${appendedText(appended)}"`;
   const names = jsonNames(plan);
   for (let index = 0; index < names.length; index++) {
     const value = event.values[index] as Value;
@@ -76,6 +80,22 @@ function timeTextOf(plan: SourcePlan, index: number, milliseconds: number): stri
   const text = timeText(milliseconds);
   if (name === 'Date') return text.slice(0, 10);
   return name === 'DateTime' ? text.slice(0, 19) : text;
+}
+
+let lastAppended = Number.NaN;
+let lastAppendedText = '';
+
+/** The last millisecond of 2199: a producer's clock may say anything, a column may not. */
+const LATEST_APPENDED = Date.UTC(2200, 0, 1) - 1;
+
+/** Records that were appended together share their time. */
+function appendedText(timestamp: number): string {
+  const milliseconds = Math.min(Math.max(timestamp, 0), LATEST_APPENDED);
+  if (milliseconds !== lastAppended) {
+    lastAppended = milliseconds;
+    lastAppendedText = new Date(milliseconds).toISOString().slice(0, 23).replace('T', ' ');
+  }
+  return lastAppendedText;
 }
 
 const DAY_MS = 86_400_000;

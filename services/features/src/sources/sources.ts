@@ -160,7 +160,7 @@ export class Sources {
   async #retire(): Promise<void> {
     const views = new Map(
       this.#host.definitions
-        .views()
+        .servedViews()
         .filter((plan) => plan.online)
         .map((plan) => [plan.name, plan]),
     );

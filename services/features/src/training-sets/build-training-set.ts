@@ -1,70 +1,43 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import {
-  compileView,
-  entityKeyText,
-  EntityHistory,
-  type ColumnType,
-  type EntityDefinition,
-  type FeatureViewDefinition,
-  type SourceDefinition,
-  type Value,
-  type ViewPlan,
-} from '@millrace/feature-engine';
 import { Fault } from '@millrace/kernel';
-import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
+import { earlyEvents, isLatestOnly, latestEvents, withLatest, type LatestEvents } from './latest-join.js';
 import type { ScratchTables } from './scratch-table.js';
-import { spineFault, withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
-import { viewHistories } from './view-histories.js';
+import { spineFault } from './spine-fault.js';
+import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
+import { columnType, keysOf, viewsOf, type ViewColumns } from './view-columns.js';
+import { computeView } from './view-values.js';
 
 export interface BuildOptions {
   readonly store: OfflineStore;
   readonly artifacts: ArtifactStore;
   readonly scratch: ScratchTables;
   readonly maxRows: number;
+  /** Events that one join holds in memory at most, about; more are joined in pages of whole entities. */
+  readonly eventsPerJoin?: number;
+  /** Bits of an order of events that is joined as one 64-bit number. */
+  readonly narrowBits?: number;
   readonly progress: (stage: string, done: number, total: number) => void;
 }
 
 const DEADLINE_MS = 600_000;
-const ROWS_PER_INSERT = 50_000;
-const ROWS_PER_READ = 500_000;
-
-/** Columns of one view's features. */
-interface ViewColumns {
-  readonly plan: ViewPlan;
-  readonly features: readonly { readonly index: number; readonly column: string; readonly type: string }[];
-}
+const EVENTS_PER_JOIN = 5_000_000;
+const NARROW_BITS = 62;
+/** Rows of one Parquet row group at most. */
+const ROWS_PER_GROUP = 1_000_000;
 
 export function trainingSetPath(id: string): string {
   return `training-sets/${id}`;
 }
 
-/** The views of a request, compiled from the definitions it carries. */
-export function viewsOf(request: TrainingSetRequested): ViewColumns[] {
-  return request.definitions.map(({ view, entity, source }) => {
-    const plan = compileView(
-      view as unknown as FeatureViewDefinition,
-      entity as unknown as EntityDefinition,
-      source as unknown as SourceDefinition,
-    );
-    const features = request.features.flatMap((feature) => {
-      if (feature.view !== plan.name) return [];
-      const index = plan.features.findIndex((item) => item.name === feature.feature);
-      return [{ index, column: feature.column, type: plan.features[index]?.type ?? '' }];
-    });
-    return { plan, features };
-  });
-}
-
-export function keysOf(views: readonly { readonly plan: ViewPlan }[]): SpineKey[] {
-  const keys = new Map<string, ColumnType>();
-  for (const { plan } of views) for (const key of plan.joinKeys) keys.set(key.name, key.type);
-  return [...keys].map(([name, type]) => ({ name, type }));
+export function trainingSetTable(id: string): string {
+  return `millrace.training_set_${id}`;
 }
 
 /**
- * Computes the features of each spine row as of its time, with the engine's own arithmetic over the events the positions name, and writes rows
- * and values as Parquet. The same request gives the same bytes.
+ * Computes the features of each spine row as of its time, over the events the positions name, and writes rows and values. The same request gives the same
+ * bytes.
  */
 export async function buildTrainingSet(options: BuildOptions, request: TrainingSetRequested): Promise<TrainingSetBuilt> {
   const { store, artifacts, scratch, maxRows, progress } = options;
@@ -73,161 +46,91 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   const { spine, timestampColumn, positions } = request;
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
-  return withSpine({ store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows }, async (staged) => {
-    if (spine.kind === 'sql' && staged.digest !== spine.digest) {
+  const { eventsPerJoin = EVENTS_PER_JOIN } = options;
+  // Looked at while the spine is being read; what fails is told by whoever needs it.
+  const events = views.map((view) => {
+    if (request.knownBy !== undefined || !isLatestOnly(view)) return undefined;
+    const looked = earlyEvents({ store, view, next: positions[view.plan.source.topic] ?? [], eventsPerJoin });
+    looked.catch(() => undefined);
+    return looked;
+  });
+  const before = spine.kind === 'sql' && spine.path === undefined ? spine.digest : undefined;
+  const mayKnow = spine.kind === 'predictions';
+  const reading = { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest: before !== undefined, mayKnow };
+  return withSpine(reading, async (staged) => {
+    if (before !== undefined && staged.digest !== before) {
       throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
     }
     const taken = new Set(staged.columns.map((column) => column.name));
     const clash = request.features.find((feature) => taken.has(feature.column));
-    if (clash)
-      throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for full_feature_names`);
-    return withValues(options, staged, views, keys, positions, [], async (tables) => {
+    if (clash) throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
+    return withValues(options, { staged, views, events, keys, positions }, [], (values) => {
       progress('write', 0, staged.rows);
-      return writeParquet(options, request, staged, views, tables);
+      return write(options, request, staged, views, values);
     });
   });
 }
 
-/** Computes one view after the other, each into a table of its own, and then runs `use` on all of them. */
+interface Building {
+  readonly staged: StagedSpine;
+  readonly views: readonly ViewColumns[];
+  /** Of the views that ClickHouse joins. */
+  readonly events: readonly (Promise<LatestEvents | undefined> | undefined)[];
+  readonly keys: readonly SpineKey[];
+  readonly positions: TrainingSetRequested['positions'];
+}
+
+/** Where values are: in a table of a view, or in the one query that gives the spine with them. */
+type Values = { readonly table: string } | { readonly joined: string };
+
+/** Computes one view after the other, each into a table (or a query) of its own, and then runs `use` on all of them. */
 async function withValues<T>(
   options: BuildOptions,
-  staged: StagedSpine,
-  views: readonly ViewColumns[],
-  keys: readonly SpineKey[],
-  positions: TrainingSetRequested['positions'],
-  tables: readonly string[],
-  use: (tables: readonly string[]) => Promise<T>,
+  building: Building,
+  values: readonly Values[],
+  use: (values: readonly Values[]) => Promise<T>,
 ): Promise<T> {
-  const view = views[tables.length];
-  if (!view) return use(tables);
+  const { staged, views, keys, positions } = building;
+  const view = views[values.length];
+  if (!view) return use(values);
+  const { store, scratch, progress, eventsPerJoin = EVENTS_PER_JOIN, narrowBits = NARROW_BITS } = options;
+  const next = positions[view.plan.source.topic] ?? [];
+  const early = building.events[values.length];
+  const rest = (more: Values): Promise<T> => withValues(options, building, [...values, more], use);
+  const names = view.features.map((_, index) => `v${index}`);
   const columns = view.features.map(({ type }, index) => `v${index} Nullable(${columnType(type)})`);
   const definition = `(${['__row UInt64', ...columns].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
-  return options.scratch.with(definition, async (table, bare) => {
-    await computeView(options, staged, view, keys, positions[view.plan.source.topic] ?? [], bare);
-    return withValues(options, staged, views, keys, positions, [...tables, table], use);
+  if (!early) {
+    return scratch.with(definition, async (table, bare) => {
+      await computeView(options, staged, view, keys, next, bare);
+      return rest({ table });
+    });
+  }
+  const latest = { store, scratch, staged, view, keys, next, eventsPerJoin };
+  const events = (await early) ?? (await latestEvents(latest));
+  return withLatest({ ...latest, events, narrowBits }, async (pages) => {
+    // What only one join is needed for need not be put down first.
+    const [only] = pages;
+    if (views.length === 1 && pages.length === 1 && only !== undefined) return rest({ joined: only });
+    return scratch.with(definition, async (table) => {
+      for (const [page, sql] of pages.entries()) {
+        progress(view.plan.name, Math.floor((staged.rows * page) / pages.length), staged.rows);
+        const insert = `INSERT INTO ${table} SELECT ${['__row', ...names].join(', ')} FROM (${sql}) SETTINGS join_use_nulls = 1`;
+        await store.command(insert, undefined, { deadlineMs: DEADLINE_MS });
+      }
+      return rest({ table });
+    });
   });
 }
 
-/** Spine rows of one entity: places and times. */
-interface Asked {
-  readonly rows: number[];
-  readonly ats: number[];
-}
-
-async function computeView(
-  { store, scratch, progress }: BuildOptions,
-  staged: StagedSpine,
-  { plan, features }: ViewColumns,
-  keys: readonly SpineKey[],
-  next: readonly number[],
-  into: string,
-): Promise<void> {
-  const own = plan.joinKeys.map((key) => keys.findIndex((item) => item.name === key.name));
-  const asked = await readAsked(store, staged, plan, own);
-  let until = -Infinity;
-  for (const { ats } of asked.values()) for (const at of ats) if (at > until) until = at;
-  const names = plan.joinKeys.map((key, index) => `assumeNotNull(__key_${own[index]}) AS ${quoteIdentifier(key.name)}`);
-  const present = own.map((index) => `__key_${index} IS NOT NULL`).join(' AND ');
-  const definition = `ENGINE = Memory AS SELECT DISTINCT ${names.join(', ')} FROM ${staged.table} WHERE ${present}`;
-  const writer = new ValueWriter(store, into, features);
-  let done = 0;
-  const answer = async (history: EntityHistory, { rows, ats }: Asked): Promise<void> => {
-    for (let index = 0; index < rows.length; index++) {
-      const { values } = history.at(ats[index] as number);
-      if (writer.add(rows[index] as number, values)) await writer.flush();
-    }
-    progress(plan.name, (done += rows.length), staged.rows);
-  };
-  await scratch.with(definition, async (table) => {
-    for await (const [key, history] of viewHistories({ store, plan, keys: table, next, until })) {
-      const rows = asked.get(key);
-      if (rows) await answer(history, rows);
-      asked.delete(key);
-    }
-  });
-  const nothing = new EntityHistory(plan, []);
-  for (const rows of asked.values()) await answer(nothing, rows);
-  await writer.flush();
-}
-
-async function readAsked(store: OfflineStore, staged: StagedSpine, plan: ViewPlan, own: readonly number[]): Promise<Map<string, Asked>> {
-  const asked = new Map<string, Asked>();
-  const columns = own.map((index) => `__key_${index}`).join(', ');
-  const present = own.map((index) => `__key_${index} IS NOT NULL`).join(' AND ');
-  for (let from = 0; from < staged.rows; from += ROWS_PER_READ) {
-    const rows = await store.query<Record<string, unknown>>(
-      `SELECT __row, __at, ${columns} FROM ${staged.table} WHERE __row >= {from:UInt64} AND __row < {to:UInt64} AND ${present} ORDER BY __row`,
-      { from, to: from + ROWS_PER_READ },
-      { deadlineMs: DEADLINE_MS },
-    );
-    for (const row of rows) {
-      const values = plan.joinKeys.map((key, place) => key.type.parse(row[`__key_${own[place]}`]) as Value);
-      const text = entityKeyText(values);
-      let entry = asked.get(text);
-      if (!entry) asked.set(text, (entry = { rows: [], ats: [] }));
-      entry.rows.push(Number(row['__row']));
-      entry.ats.push(Number(row['__at']));
-    }
-  }
-  return asked;
-}
-
-/** Rows of values on their way into a table, as lines of JSON. */
-class ValueWriter {
-  #lines: string[] = [];
-  #inserted = 0;
-  readonly #store: OfflineStore;
-  readonly #table: string;
-  readonly #features: ViewColumns['features'];
-
-  constructor(store: OfflineStore, table: string, features: ViewColumns['features']) {
-    this.#store = store;
-    this.#table = table;
-    this.#features = features;
-  }
-
-  /** True when it is time to flush. */
-  add(row: number, values: readonly Value[]): boolean {
-    const features = this.#features;
-    let line = `{"__row":${row}`;
-    for (let place = 0; place < features.length; place++) {
-      const { index, type } = features[place] as (typeof features)[number];
-      line += `,"v${place}":${valueText(type, values[index] as Value)}`;
-    }
-    this.#lines.push(`${line}}`);
-    return this.#lines.length >= ROWS_PER_INSERT;
-  }
-
-  async flush(): Promise<void> {
-    if (this.#lines.length === 0) return;
-    const lines = this.#lines;
-    this.#lines = [];
-    await this.#store.insert(this.#table, Buffer.from(lines.join('\n')), `${this.#table}:${this.#inserted}`);
-    this.#inserted += lines.length;
-  }
-}
-
-function columnType(type: string): string {
-  if (type === 'Date') return 'Date32';
-  return type.startsWith('DateTime') ? "DateTime64(3, 'UTC')" : type;
-}
-
-function valueText(type: string, value: Value): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (type === 'Date') return `"${new Date(Number(value)).toISOString().slice(0, 10)}"`;
-  if (type.startsWith('DateTime')) return `"${new Date(Number(value)).toISOString()}"`;
-  if (type === 'Bool') return value === 0 ? 'false' : 'true';
-  return String(value);
-}
-
-async function writeParquet(
-  { store, artifacts }: BuildOptions,
+async function write(
+  options: BuildOptions,
   request: TrainingSetRequested,
   staged: StagedSpine,
   views: readonly ViewColumns[],
-  tables: readonly string[],
+  values: readonly Values[],
 ): Promise<TrainingSetBuilt> {
+  const { store, artifacts } = options;
   const typed = new Map<string, string>();
   const expressions = new Map<string, string>();
   for (const [table, { features }] of views.entries()) {
@@ -236,19 +139,55 @@ async function writeParquet(
       expressions.set(column, `t${table}.v${place} AS ${quoteIdentifier(column)}`);
     }
   }
-  const own = staged.columns.map(({ name }) => `s.${quoteIdentifier(name)} AS ${quoteIdentifier(name)}`);
   const columns: TrainingSetColumn[] = [
     ...staged.columns,
     ...request.features.map(({ column }) => ({ name: column, type: typed.get(column) ?? '' })),
   ];
-  const joins = tables.map((table, index) => `LEFT JOIN ${table} AS t${index} ON s.__row = t${index}.__row`).join(' ');
-  // One thread and one row group order: the bytes must not depend on how many cores wrote them.
-  const sql = `SELECT ${[...own, ...request.features.map(({ column }) => expressions.get(column) ?? '')].join(', ')}
-    FROM ${staged.table} AS s ${joins} ORDER BY s.__row
-    SETTINGS join_use_nulls = 1, max_threads = 1, output_format_parquet_parallel_encoding = 0`;
-  const path = `${trainingSetPath(request.trainingSetId)}/data.parquet`;
-  const stored = await artifacts.put(path, await store.raw(sql, 'Parquet', undefined, { deadlineMs: DEADLINE_MS }));
-  return { rows: staged.rows, columns, bytes: stored.size, sha256: stored.sha256, path };
+  const [first] = values;
+  const joined = first && 'joined' in first ? first.joined : undefined;
+  const own = staged.columns.map(
+    ({ name }, index) => `${joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`} AS ${quoteIdentifier(name)}`,
+  );
+  const selected = [...own, ...request.features.map(({ column }) => expressions.get(column) ?? '')].join(', ');
+  const joins = values.map((value, index) =>
+    'table' in value ? `LEFT JOIN ${value.table} AS t${index} ON s.__row = t${index}.__row` : '',
+  );
+  const from = joined === undefined ? `FROM ${staged.table} AS s ${joins.join(' ')}` : `FROM (${joined}) AS t0`;
+  const row = joined === undefined ? 's.__row' : 't0.__row';
+  const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';
+  const settings = ['join_use_nulls = 1', ...(format === 'Parquet' ? parquetSettings(staged.rows) : ['max_threads = 1'])];
+  const path = `${trainingSetPath(request.trainingSetId)}/data.${format.toLowerCase()}`;
+  const sql = `SELECT ${selected} ${from} ORDER BY ${row} SETTINGS ${settings.join(', ')}`;
+  const stored = await artifacts.put(path, await store.raw(sql, format, undefined, { deadlineMs: DEADLINE_MS }));
+  const built = { rows: staged.rows, columns, bytes: stored.size, sha256: stored.sha256, path };
+  if (request.output !== 'table') return built;
+  const table = trainingSetTable(request.trainingSetId);
+  await writeTable(options, table, `SELECT ${row} AS _row, ${selected} ${from}`);
+  return { ...built, table };
+}
+
+/**
+ * The bytes must not depend on how many cores wrote them. Up to a million rows there is one row group, whichever blocks the rows came in; beyond that one
+ * thread makes the blocks. Snappy is what every reader has. Dictionaries and Bloom filters cost more time than they are worth in a file that is read whole.
+ */
+function parquetSettings(rows: number): string[] {
+  const layout = rows <= ROWS_PER_GROUP ? 'output_format_parquet_row_group_size_bytes = 1000000000000' : 'max_threads = 1';
+  return [
+    layout,
+    `output_format_parquet_row_group_size = ${ROWS_PER_GROUP}`,
+    "output_format_parquet_compression_method = 'snappy'",
+    'output_format_parquet_max_dictionary_size = 0',
+    'output_format_parquet_write_bloom_filter = 0',
+  ];
+}
+
+/** Makes the table beside the old one and puts it in its place, so that nobody reads half of it. */
+async function writeTable({ store, scratch }: BuildOptions, table: string, sql: string): Promise<void> {
+  const definition = `ENGINE = MergeTree ORDER BY _row AS ${sql} SETTINGS join_use_nulls = 1`;
+  await scratch.with(definition, async (made) => {
+    await store.command(`DROP TABLE IF EXISTS ${quoteTable(table)} SYNC`);
+    await store.command(`RENAME TABLE ${made} TO ${quoteTable(table)}`);
+  });
 }
 
 /** How a failed build is told: what the requester can mend, in full; anything else by its code. */

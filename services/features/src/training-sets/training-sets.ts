@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import { canonical, Fault, type CommandMetadata, type Ids, type Position } from '@millrace/kernel';
+import type { ServicePlan, SourcePlan } from '@millrace/feature-engine';
 import type { OfflineStore } from '@millrace/offline-store';
 import type { DomainLog } from '@millrace/service';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
@@ -12,13 +13,19 @@ import {
   type TrainingSetRejection,
   type TrainingSetState,
 } from '../domain/training-set/training-set.decider.js';
-import type { Spine, TrainingSetEvent, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
+import type { KeptRows, Spine, TrainingSetEvent, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
 import type { Sources } from '../sources/sources.js';
-import { buildTrainingSet, failureOf, keysOf, trainingSetPath, viewsOf } from './build-training-set.js';
+import { buildTrainingSet, failureOf, trainingSetPath, trainingSetTable } from './build-training-set.js';
+import { csvSpine, parquetSpine } from './file-spine.js';
+import { knownPositions } from './known-positions.js';
+import { predictionsSql } from './predictions-spine.js';
 import type { ScratchTables } from './scratch-table.js';
+import { spineFault } from './spine-fault.js';
+import { keepRows } from './spine-rows.js';
 import { checkSpineSql } from './spine-sql.js';
-import { spineFault, withSpine } from './spine-table.js';
+import { withSpine } from './spine-table.js';
 import type { TrainingSetInput } from './training-set-request.js';
+import { keysOf, viewsOf } from './view-columns.js';
 
 export interface TrainingSetsOptions {
   readonly domain: DomainLog;
@@ -32,6 +39,9 @@ export interface TrainingSetsOptions {
   readonly now: () => number;
   readonly maxRows: number;
   readonly deadlineMs: number;
+  /** Resolves when the table of predictions holds what is on the log; false where nothing was ever served. */
+  readonly waitForPredictions: () => Promise<boolean>;
+  readonly pause: (milliseconds: number) => Promise<void>;
   readonly failed: (id: string, error: unknown) => void;
 }
 
@@ -49,6 +59,9 @@ export interface RequestedTrainingSet {
 
 /** Sets that may wait to be built in one process. */
 const MOST_WAITING = 1_000;
+const SPINES = trainingSetPath('spines');
+/** How often a set that another process builds is looked at. */
+const POLL_MS = 100;
 
 /**
  * Requests, builds and shows training sets. A set's id is the digest of what is in it (rows asked for, definitions, positions), so asking again is
@@ -58,6 +71,7 @@ const MOST_WAITING = 1_000;
 export class TrainingSets {
   readonly #options: TrainingSetsOptions;
   readonly #progress = new Map<string, BuildProgress>();
+  readonly #waiters = new Map<string, Set<() => void>>();
   #waiting: string[] = [];
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -81,8 +95,44 @@ export class TrainingSets {
     const { domain } = this.#options;
     const outcome = await domain.handle<TrainingSetEvent, TrainingSetRejection>(trainingSetSubject(id), command, metadata);
     if (outcome.kind === 'rejected') throw new Fault(outcome.rejection.code, outcome.rejection.message, false);
-    if (this.state(id).status === 'requested') this.#enqueue(id);
+    if (await this.#isUnbuilt(id)) this.#enqueue(id);
     return { id, position: outcome.position };
+  }
+
+  /** Resolves when a set is built or has failed, or after so long. */
+  async settled(id: string, waitMs: number): Promise<void> {
+    const { domain, now, pause } = this.#options;
+    const deadline = now() + waitMs;
+    for (;;) {
+      if (this.state(id).status !== 'requested' || now() >= deadline) return;
+      let told: (() => void) | undefined;
+      const here = new Promise<void>((resolve) => (told = resolve));
+      const waiters = this.#waiters.get(id) ?? new Set();
+      this.#waiters.set(id, waiters.add(told as unknown as () => void));
+      await Promise.race([here, pause(Math.max(1, Math.min(POLL_MS, deadline - now())))]);
+      waiters.delete(told as unknown as () => void);
+      if (waiters.size === 0) this.#waiters.delete(id);
+      await domain.barrier();
+    }
+  }
+
+  /** Sets there are, the newest first. */
+  async list(): Promise<{ id: string; state: Exclude<TrainingSetState, { status: 'absent' }> }[]> {
+    const found: { id: string; state: Exclude<TrainingSetState, { status: 'absent' }> }[] = [];
+    for await (const [subject, { state }] of this.#options.domain.replica.subjects(`${TRAINING_SET}/`)) {
+      const set = state as TrainingSetState;
+      if (set.status !== 'absent') found.push({ id: subject.slice(TRAINING_SET.length + 1), state: set });
+    }
+    return found.sort((a, b) => b.state.requestedAt - a.state.requestedAt);
+  }
+
+  /** Not built, or built and without the table that was asked for: that is a projection, and may have been dropped. */
+  async #isUnbuilt(id: string): Promise<boolean> {
+    const state = this.state(id);
+    if (state.status !== 'built') return state.status === 'requested';
+    if (state.request.output !== 'table') return false;
+    const [found] = await this.#options.store.query<{ result: number }>(`EXISTS TABLE ${trainingSetTable(id)}`);
+    return Number(found?.result) === 0;
   }
 
   state(id: string): TrainingSetState {
@@ -110,76 +160,107 @@ export class TrainingSets {
     }));
     const repeated = features.find(({ column }, index) => features.findIndex((other) => other.column === column) !== index);
     if (repeated) throw spineFault(`two features are called ${repeated.column}; ask with fullFeatureNames`);
-    const topics = new Set(service.views.map((view) => view.source.topic));
     if (input.spine.kind === 'source') {
       const { spine } = input;
       if (!service.views.some((view) => view.source.name === spine.source)) {
         throw spineFault(`source ${spine.source} is not one that feature service ${input.featureService} rests on; use spine.sql`);
       }
     }
-    const positions = await this.#positions([...topics], input.asOf);
+    const sources = service.views.map((view) => view.source);
+    const positions = await this.#positions(sources, input.known);
+    const serviceVersion = definitions.serviceVersion(input.featureService);
     const partial = {
       featureService: input.featureService,
+      ...(serviceVersion === undefined ? {} : { featureServiceVersion: serviceVersion }),
       features,
       versions: Object.fromEntries(service.views.map((view) => [view.name, view.version])),
       definitions: service.views.map((view) => definitions.definitionsOf(view.name)) as unknown as TrainingSetRequested['definitions'],
       timestampColumn: input.timestampColumn,
       positions,
     };
-    const spine = await this.#spine(input, partial);
+    const spine = await this.#spine(input, service, partial);
+    const variant = { ...(input.known.kind === 'served' ? { knownBy: 'row' as const } : {}), ...outputOf(input) };
     const content = {
-      format: 1,
+      format: 2,
       features,
       versions: partial.versions,
       timestampColumn: input.timestampColumn,
       positions,
       spine: identity(spine),
+      ...variant,
     };
     const trainingSetId = createHash('sha256').update(canonical(content)).digest('hex').slice(0, 32);
-    return { trainingSetId, ...partial, spine };
+    return { trainingSetId, ...partial, spine, ...variant };
   }
 
-  /** What is on the log now, or was at the positions given; and the tables hold it. */
-  async #positions(topics: readonly string[], asOf: TrainingSetInput['asOf']): Promise<Record<string, readonly number[]>> {
-    const { log, sources, now, deadlineMs } = this.#options;
-    const foreign = Object.keys(asOf).find((topic) => !topics.includes(topic));
-    if (foreign !== undefined) throw spineFault(`asOf names topic ${foreign}; the features rest on ${topics.join(', ')}`);
+  #positions(sources: readonly SourcePlan[], known: TrainingSetInput['known']): Promise<TrainingSetRequested['positions']> {
+    const { log, store, now, deadlineMs } = this.#options;
     const deadline = now() + deadlineMs;
-    const positions: Record<string, readonly number[]> = {};
-    for (const topic of [...topics].sort()) {
-      const end = await log.end(topic);
-      const given = asOf[topic];
-      if (given && (given.length !== end.length || given.some((offset, partition) => offset > (end[partition] as number)))) {
-        throw spineFault(`asOf.${topic} is [${given.join(', ')}]; the topic stands at [${end.join(', ')}]`);
-      }
-      const next = given ?? [...end];
-      await sources.waitForTable(topic, next, deadline - now());
-      positions[topic] = next;
-    }
-    return positions;
+    const waitForTable = (topic: string, next: readonly number[]): Promise<void> =>
+      this.#options.sources.waitForTable(topic, next, deadline - now());
+    return knownPositions({ log, store, waitForTable }, sources, known);
   }
 
-  async #spine(input: TrainingSetInput, request: Omit<TrainingSetRequested, 'spine' | 'trainingSetId'>): Promise<Spine> {
-    const { store, artifacts, scratch, maxRows } = this.#options;
+  async #spine(
+    input: TrainingSetInput,
+    service: ServicePlan,
+    request: Omit<TrainingSetRequested, 'spine' | 'trainingSetId'>,
+  ): Promise<Spine> {
+    const { store, waitForPredictions } = this.#options;
     const { spine } = input;
-    if (spine.kind === 'source') return spine;
-    if (spine.kind === 'rows') {
-      const lines = Buffer.from(spine.rows.map((row) => JSON.stringify(row)).join('\n'));
-      const digest = createHash('sha256').update(lines).digest('hex');
-      const path = `${trainingSetPath('spines')}/${digest}.jsonl`;
-      await artifacts.put(path, lines);
-      return { kind: 'rows', path, digest };
+    switch (spine.kind) {
+      case 'source':
+        return spine;
+      case 'rows':
+        return this.#keepBytes(Buffer.from(spine.rows.map((row) => JSON.stringify(row)).join('\n')), 'jsonl').then((kept) => ({
+          kind: 'rows',
+          ...kept,
+        }));
+      case 'file': {
+        const { kind, format, bytes } = spine;
+        // What its head says can be told at once.
+        if (format === 'parquet') parquetSpine(bytes);
+        else csvSpine({ keys: service.joinKeys }, bytes);
+        return { kind, format, ...(await this.#keepBytes(bytes, format)) };
+      }
+      case 'sql': {
+        const checked = await checkSpineSql(store, spine.sql);
+        if ('reason' in checked) throw spineFault(checked.reason);
+        return { kind: 'sql', sql: checked.sql, ...(await this.#keepQuery(input, request, { kind: 'sql', sql: checked.sql, digest: '' })) };
+      }
+      case 'predictions': {
+        if (!(await waitForPredictions())) throw spineFault('there are no predictions yet');
+        const sql = await predictionsSql(store, service, input.featureService, spine, input.known.kind === 'served');
+        const kept = await this.#keepQuery(input, request, { kind: 'sql', sql, digest: '' });
+        return { ...spine, ...kept };
+      }
     }
-    const checked = await checkSpineSql(store, spine.sql);
-    if ('reason' in checked) throw spineFault(checked.reason);
-    const { sql } = checked;
-    const views = viewsOf({ ...request, trainingSetId: '', spine: { kind: 'sql', sql, digest: '' } });
-    const staged = { store, artifacts, scratch, spine: { kind: 'sql', sql, digest: '' } as const, source: undefined, maxRows };
-    const digest = await withSpine(
-      { ...staged, keys: keysOf(views), timestampColumn: input.timestampColumn },
-      async (found) => found.digest,
+  }
+
+  async #keepBytes(bytes: Buffer, extension: string): Promise<{ path: string; digest: string }> {
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const path = `${SPINES}/${digest}.${extension}`;
+    if (!(await this.#options.artifacts.stat(path))) await this.#options.artifacts.put(path, bytes);
+    return { path, digest };
+  }
+
+  /** Runs a query once and keeps its rows: they, and not the query, are the spine. */
+  async #keepQuery(
+    input: TrainingSetInput,
+    request: Omit<TrainingSetRequested, 'spine' | 'trainingSetId'>,
+    spine: Extract<Spine, { kind: 'sql' }>,
+  ): Promise<KeptRows & { digest: string }> {
+    const { store, artifacts, scratch, maxRows } = this.#options;
+    const { timestampColumn } = input;
+    const keys = keysOf(viewsOf(request));
+    const mayKnow = input.spine.kind === 'predictions';
+    return withSpine(
+      { store, artifacts, scratch, spine, keys, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true },
+      async (staged) => ({
+        ...(await keepRows({ store, artifacts }, staged, SPINES)),
+        digest: staged.digest,
+      }),
     );
-    return { kind: 'sql', sql, digest };
   }
 
   #enqueue(id: string): void {
@@ -199,6 +280,7 @@ export class TrainingSets {
         this.#options.failed(id, error);
       } finally {
         this.#progress.delete(id);
+        for (const told of this.#waiters.get(id) ?? []) told();
       }
     }
   }
@@ -206,7 +288,7 @@ export class TrainingSets {
   async #build(id: string): Promise<void> {
     const { store, artifacts, scratch, maxRows, failed } = this.#options;
     const state = this.state(id);
-    if (state.status !== 'requested') return;
+    if (state.status === 'absent' || !(await this.#isUnbuilt(id))) return;
     const progress = (stage: string, done: number, total: number): void => {
       if (this.#isStopped) throw new Error('the process stops');
       this.#progress.set(id, { stage, done, total });
@@ -234,5 +316,12 @@ export class TrainingSets {
 
 /** What of a spine says which rows it has. */
 function identity(spine: Spine): unknown {
-  return spine.kind === 'rows' ? { kind: spine.kind, digest: spine.digest } : spine;
+  if (spine.kind === 'source') return spine;
+  if (spine.kind === 'file') return { kind: spine.kind, format: spine.format, digest: spine.digest };
+  if (spine.kind === 'rows') return { kind: spine.kind, digest: spine.digest };
+  return { kind: spine.kind, digest: spine.digest, columns: spine.columns };
+}
+
+function outputOf({ output }: TrainingSetInput): Pick<TrainingSetRequested, 'output'> {
+  return output === 'parquet' ? {} : { output };
 }

@@ -11,7 +11,7 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import type { OnlineStore } from '@millrace/online-store';
-import { keyColumns, type ResourceCatalog } from '@millrace/resources';
+import { serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import { invalid, Refusal } from '../domain/refusal.js';
 import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
 
@@ -62,33 +62,25 @@ export class OnlineFeatureReader implements FeatureReader {
   #compile(name: string): Compiled | undefined {
     const known = this.#compiled.get(name);
     if (known) return known;
-    const service = this.#catalog.get('FeatureService', name);
+    const service = serviceResources(this.#catalog, name);
     if (!service) return undefined;
     const views = new Map<string, ViewPlan>();
-    for (const reference of service.spec.features) {
+    for (const reference of service.features) {
       const view = reference.split(':')[0] as string;
       const plan = this.#compileView(view);
       if (!plan) return undefined;
       views.set(view, plan);
     }
-    const plan = compileFeatureService({ name, ...service.spec }, views);
+    const plan = compileFeatureService(service, views);
     const versions = Object.fromEntries(plan.views.map((view) => [view.name, view.version]));
     const compiled = { plan, shape: shapeOf(plan), versions };
     this.#compiled.set(name, compiled);
     return compiled;
   }
 
-  #compileView(name: string): ViewPlan | undefined {
-    const view = this.#catalog.get('FeatureView', name);
-    const entity = view && this.#catalog.get('Entity', view.spec.entity);
-    const source = view && this.#catalog.get('Source', view.spec.source);
-    if (!entity || !source) return undefined;
-    const { topic, schema, eventTime, eventId, corrections } = source.spec;
-    return compileView(
-      { name, ...view.spec },
-      { name: entity.name, ...entity.spec },
-      { name: source.name, topic, schema, eventTime, eventId, corrections, key: keyColumns(source.spec) },
-    );
+  #compileView(reference: string): ViewPlan | undefined {
+    const found = viewResources(this.#catalog, reference);
+    return found && compileView(found.view, found.entity, found.source);
   }
 
   async #learnPartitions(topic: string): Promise<void> {

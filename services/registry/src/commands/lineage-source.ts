@@ -19,7 +19,8 @@ export function lineageSource(view: RegistryView, tracking: FollowedTracking, ca
       for await (const [subject, { state }] of tracking.replica.subjects('run/')) {
         const run = state as RunFacts | null;
         if (!run) continue;
-        yield { runId: subject.slice('run/'.length), name: run.name, datasets: run.datasets ?? [], trainingSets: run.trainingSets ?? [] };
+        const { name, datasets = [], trainingSets = [], featureServices = [] } = run;
+        yield { runId: subject.slice('run/'.length), name, datasets, trainingSets, featureServices };
       }
     },
   };

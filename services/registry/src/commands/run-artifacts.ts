@@ -20,12 +20,16 @@ export interface RunFacts {
   datasets?: RunDataset[];
   /** Ids of the platform's own training sets it was trained on. */
   trainingSets?: string[];
+  /** Versions of feature services it was trained on, `delay_model@3`: what its model is to be served with. */
+  featureServices?: string[];
 }
 
 type RunState = RunFacts | null;
 
 /** Params and tags in which a run names its training set. */
 const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet', 'millrace.training_set'];
+/** And those in which it names the version of its feature service. */
+const FEATURE_SERVICE_KEYS = ['feature_service', 'featureService', 'millrace.featureService', 'millrace.feature_service'];
 const CONTEXT_TAG = 'mlflow.data.context';
 /** More say nothing for a check or a lineage, and a run's facts are kept in memory. */
 const MOST_DATASETS = 100;
@@ -72,12 +76,18 @@ export const runFacts: Decider<RunState, Command, Event, Rejection> = {
 };
 
 function withTrainingSets(state: RunFacts, values: Readonly<Record<string, string>>): RunFacts {
-  for (const key of TRAINING_SET_KEYS) {
-    const id = values[key];
-    if (id === undefined || id === '' || state.trainingSets?.includes(id)) continue;
-    state.trainingSets = [...(state.trainingSets ?? []), id].slice(0, MOST_DATASETS);
+  for (const id of named(values, TRAINING_SET_KEYS)) {
+    if (!state.trainingSets?.includes(id)) state.trainingSets = [...(state.trainingSets ?? []), id].slice(0, MOST_DATASETS);
+  }
+  for (const service of named(values, FEATURE_SERVICE_KEYS)) {
+    if (!state.featureServices?.includes(service))
+      state.featureServices = [...(state.featureServices ?? []), service].slice(0, MOST_DATASETS);
   }
   return state;
+}
+
+function named(values: Readonly<Record<string, string>>, keys: readonly string[]): string[] {
+  return keys.flatMap((key) => (values[key] === undefined || values[key] === '' ? [] : [values[key]]));
 }
 
 /** Folds `logged-model/<id>` of the tracking decisions: where its files are and which run made it; `null` while it is not there. */

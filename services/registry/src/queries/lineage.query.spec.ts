@@ -9,8 +9,8 @@ const source: LineageSource = {
     { model: 'other', version: 1, runId: null, deployments: ['others'] },
   ],
   async *runs() {
-    yield { runId: 'r1', name: 'first', datasets: [march], trainingSets: [] };
-    yield { runId: 'r2', name: 'second', datasets: [march], trainingSets: ['t1'] };
+    yield { runId: 'r1', name: 'first', datasets: [march], trainingSets: [], featureServices: [] };
+    yield { runId: 'r2', name: 'second', datasets: [march], trainingSets: ['t1'], featureServices: ['delay_model@3'] };
   },
 };
 const ids = async (node: string, direction: LineageDirection, depth = 9) => {
@@ -20,8 +20,8 @@ const ids = async (node: string, direction: LineageDirection, depth = 9) => {
 
 test('from a deployment back to its data, and from data to all that came of it', async () => {
   expect(await ids('deployment:delays', 'upstream')).toEqual({
-    ids: ['dataset:march@d1', 'deployment:delays', 'run:r2', 'training-set:t1', 'version:delay/2'],
-    edges: 4,
+    ids: ['dataset:march@d1', 'deployment:delays', 'feature-service:delay_model@3', 'run:r2', 'training-set:t1', 'version:delay/2'],
+    edges: 5,
     truncated: false,
   });
   expect(await ids('dataset:march@d1', 'downstream')).toEqual({
@@ -35,6 +35,7 @@ test('both ways are each walked from the node: not back down what came from its 
   expect((await ids('version:delay/2', 'both'))?.ids).toEqual([
     'dataset:march@d1',
     'deployment:delays',
+    'feature-service:delay_model@3',
     'run:r2',
     'training-set:t1',
     'version:delay/2',

@@ -1,5 +1,8 @@
-/** What the lineage joins. An id tells the kind: `dataset:march@a1b2`, `training-set:<id>`, `run:<id>`, `version:<model>/<n>`, `deployment:<name>`. */
-export type LineageKind = 'dataset' | 'training-set' | 'run' | 'version' | 'deployment';
+/**
+ * What the lineage joins. An id tells the kind: `dataset:march@a1b2`, `training-set:<id>`, `feature-service:<name>@<n>`, `run:<id>`,
+ * `version:<model>/<n>`, `deployment:<name>`.
+ */
+export type LineageKind = 'dataset' | 'training-set' | 'feature-service' | 'run' | 'version' | 'deployment';
 
 export interface LineageNode {
   readonly id: string;
@@ -36,6 +39,8 @@ export interface LineageSource {
     readonly name: string;
     readonly datasets: readonly { readonly name: string; readonly digest: string }[];
     readonly trainingSets: readonly string[];
+    /** With their versions, as the run named them. */
+    readonly featureServices: readonly string[];
   }>;
 }
 
@@ -97,10 +102,11 @@ async function graphOf(source: LineageSource): Promise<Graph> {
     graph.upstream.set(to, (graph.upstream.get(to) ?? new Set()).add(from));
     graph.downstream.set(from, (graph.downstream.get(from) ?? new Set()).add(to));
   };
-  for await (const { runId, name, datasets, trainingSets } of source.runs()) {
+  for await (const { runId, name, datasets, trainingSets, featureServices } of source.runs()) {
     const run = add('run', runId, name);
     for (const dataset of datasets) join(add('dataset', `${dataset.name}@${dataset.digest}`, dataset.name), run);
     for (const id of trainingSets) join(add('training-set', id), run);
+    for (const service of featureServices) join(add('feature-service', service), run);
   }
   for (const { model, version, runId, deployments } of source.versions()) {
     const here = add('version', `${model}/${version}`, `${model} version ${version}`);

@@ -35,7 +35,7 @@ export const resource: Decider<ResourceState, ResourceCommand, ResourceEvent, Re
       case 'ApplyResource': {
         const current = state.versions.at(-1);
         if (current && state.status === 'present' && isSame(current, command.resource)) return unchanged;
-        const version = current === undefined ? 1 : current.hash === command.resource.hash ? current.version : current.version + 1;
+        const version = current === undefined ? 1 : hasSameMeaning(current, command.resource) ? current.version : current.version + 1;
         return accept('ResourceApplied', { ...command.resource, version });
       }
       case 'DeleteResource': {
@@ -52,9 +52,17 @@ export const resource: Decider<ResourceState, ResourceCommand, ResourceEvent, Re
   },
 };
 
+/** A definition from before there were pins is that of its next application. */
+function hasSameMeaning(current: ResourceApplied, applied: Omit<ResourceApplied, 'version'>): boolean {
+  return current.hash === applied.hash && (current.pins === undefined || canonical(current.pins) === canonical(applied.pins ?? {}));
+}
+
 function isSame(current: ResourceApplied, applied: Omit<ResourceApplied, 'version'>): boolean {
   return (
-    current.hash === applied.hash && current.description === applied.description && canonical(current.labels) === canonical(applied.labels)
+    hasSameMeaning(current, applied) &&
+    current.description === applied.description &&
+    canonical(current.labels) === canonical(applied.labels) &&
+    canonical(current.spec) === canonical(applied.spec)
   );
 }
 

@@ -10,10 +10,12 @@ export interface ResourceApplied {
   readonly spec: Readonly<Record<string, unknown>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly description: string | null;
-  /** SHA-256, lower-case hex, of the canonical text of `spec`. */
+  /** SHA-256, lower-case hex, of the canonical text of `spec`, without what only describes it. */
   readonly hash: string;
-  /** 1, 2, 3 …: grows when `hash` changes; labels and description alone make no new version. */
+  /** 1, 2, 3 …: grows when `hash` or `pins` change; labels and description alone make no new version. */
   readonly version: number;
+  /** `<Kind>/<name>` -> version of what it rests on and does not name the version of itself. */
+  readonly pins?: Readonly<Record<string, number>>;
 }
 
 export interface ResourceDeleted {

@@ -1,15 +1,21 @@
 import type { CommandMetadata } from '@millrace/kernel';
+import { parseDuration } from '@millrace/feature-engine';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
-import { parseTrainingSetRequest, type TrainingSetInput } from '../../training-sets/training-set-request.js';
+import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
+import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 
 export interface TrainingSetRoutesOptions {
   readonly request: (input: TrainingSetInput, metadata: CommandMetadata) => Promise<RequestedTrainingSet>;
   /** Told whether the state is read up to what the caller has seen. */
   readonly state: (request: FastifyRequest, id: string) => Promise<TrainingSetState>;
+  /** Resolves when a set is built or has failed, or after so long. */
+  readonly settled: (id: string, waitMs: number) => Promise<void>;
+  /** The newest first. */
+  readonly list: () => Promise<readonly { readonly id: string; readonly state: TrainingSetState }[]>;
   readonly progress: (id: string) => BuildProgress | undefined;
   readonly metadata: (request: FastifyRequest) => CommandMetadata;
   readonly open: (path: string) => Promise<Readable>;
@@ -23,37 +29,101 @@ const CLIENT_FAULTS: Readonly<Record<string, number>> = {
   MR_FEATURES_DEFINITION: 422,
 };
 
-const PARQUET = 'application/vnd.apache.parquet';
+const MEDIA_TYPES = { parquet: 'application/vnd.apache.parquet', arrow: 'application/vnd.apache.arrow.file' } as const;
+/** Files of rows by their Content-Type. */
+const SPINE_TYPES: Readonly<Record<string, 'parquet' | 'csv'>> = {
+  [MEDIA_TYPES.parquet]: 'parquet',
+  'application/x-parquet': 'parquet',
+  'text/csv': 'csv',
+};
+const LONGEST_WAIT_MS = 600_000;
+const MOST_LISTED = 1_000;
 
-/** `POST /api/v1/training-sets`, `GET /api/v1/training-sets/{id}` and `/data`. */
+/**
+ * `POST /api/v1/training-sets` (JSON, or a file of rows with the rest as query parameters), `GET /api/v1/training-sets`, `/{id}` and
+ * `/{id}/data`. `?wait=2m` answers once the set is built, or then.
+ */
 export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRoutesOptions): void {
-  scope.post('/api/v1/training-sets', async (request, reply) => {
-    const input = parseTrainingSetRequest(request.body);
+  scope.post<{ Querystring: Query }>('/api/v1/training-sets', async (request, reply) => {
+    const waitMs = waitOf(request.query);
+    const input = inputOf(request);
     if ('reason' in input) throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', input.reason);
     const { id, position } = await asProblem(options.request(input, options.metadata(request)));
     if (position) sendPosition(reply, position);
+    await options.settled(id, waitMs);
     const state = await options.state(request, id);
     return reply
-      .code(state.status === 'built' ? 200 : 202)
+      .code(state.status === 'requested' ? 202 : 200)
       .header('location', `/api/v1/training-sets/${id}`)
       .send(show(id, state, options));
   });
-  scope.get<{ Params: { id: string } }>('/api/v1/training-sets/:id', async (request) => {
+  scope.get<{ Querystring: Query }>('/api/v1/training-sets', async (request) => {
+    const { limit = '100' } = request.query;
+    const most = Number(limit);
+    if (!Number.isInteger(most) || most < 1 || most > MOST_LISTED)
+      throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', `limit must be a whole number from 1 to ${MOST_LISTED}`);
+    const sets = await options.list();
+    return { trainingSets: sets.slice(0, most).map(({ id, state }) => show(id, state, options)) };
+  });
+  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id', async (request) => {
     const { id } = request.params;
+    await waitFor(options, request, id);
     return show(id, await existing(options, request, id), options);
   });
-  scope.get<{ Params: { id: string } }>('/api/v1/training-sets/:id/data', async (request, reply) => {
+  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id/data', async (request, reply) => {
     const { id } = request.params;
+    await waitFor(options, request, id);
     const state = await existing(options, request, id);
+    if (state.status === 'failed')
+      throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_FAILED', `training set ${id}: ${state.failure.message}`);
     if (state.status !== 'built')
-      throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_NOT_BUILT', `training set ${id} is ${state.status}`);
+      throw new ProblemError(409, 'MR_FEATURES_TRAINING_SET_NOT_BUILT', `training set ${id} is ${state.status}; ask with ?wait=10m`);
+    const kind = state.result.path.endsWith('.arrow') ? 'arrow' : 'parquet';
     return reply
-      .header('content-type', PARQUET)
+      .header('content-type', MEDIA_TYPES[kind])
       .header('content-length', String(state.result.bytes))
       .header('etag', `"${state.result.sha256}"`)
-      .header('content-disposition', `attachment; filename="${id}.parquet"`)
+      .header('content-disposition', `attachment; filename="${id}.${kind}"`)
       .send(await options.open(state.result.path));
   });
+}
+
+interface Query {
+  readonly wait?: string;
+  readonly limit?: string;
+}
+
+function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<typeof parseTrainingSetRequest> {
+  const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const type = (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
+  const format = SPINE_TYPES[type];
+  if (format) {
+    const { wait: _wait, ...query } = request.query;
+    return parseUploadedSpine(query, { kind: 'file', format, bytes });
+  }
+  try {
+    return parseTrainingSetRequest(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    const files = Object.keys(SPINE_TYPES).join(', ');
+    return { reason: `the body is not JSON (${error instanceof Error ? error.message : String(error)}); a file of rows says so: ${files}` };
+  }
+}
+
+/** How long the caller waits, in milliseconds; not at all unless it says so. */
+function waitOf({ wait }: Query): number {
+  if (wait === undefined) return 0;
+  const milliseconds = parseDuration(wait);
+  if (milliseconds === undefined || milliseconds > LONGEST_WAIT_MS)
+    throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', 'wait must be a duration such as 30s, at most 10m');
+  return milliseconds;
+}
+
+async function waitFor(options: TrainingSetRoutesOptions, request: FastifyRequest<{ Querystring: Query }>, id: string): Promise<void> {
+  const waitMs = waitOf(request.query);
+  if (waitMs === 0) return;
+  // Requested through another process a moment ago, it is not known here before this.
+  await options.state(request, id);
+  await options.settled(id, waitMs);
 }
 
 async function existing(
@@ -68,18 +138,42 @@ async function existing(
 
 function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSetRoutesOptions): object {
   if (state.status === 'absent') return { id, status: state.status };
-  const { featureService, timestampColumn, positions, versions } = state.request;
-  const common = { id, status: state.status, featureService, timestampColumn, positions, versions, requestedAt: time(state.requestedAt) };
+  const { featureService, featureServiceVersion, timestampColumn, positions, versions } = state.request;
+  const version = featureServiceVersion === undefined ? {} : { featureServiceVersion };
+  const known = state.request.knownBy === undefined ? {} : { knownBy: state.request.knownBy };
+  const common = {
+    ...known,
+    id,
+    status: state.status,
+    featureService,
+    ...version,
+    pii: personalColumns(state.request),
+    timestampColumn,
+    positions,
+    versions,
+    requestedAt: time(state.requestedAt),
+  };
   switch (state.status) {
     case 'requested':
       return { ...common, progress: progress(id) ?? null };
     case 'failed':
       return { ...common, error: state.failure.message, code: state.failure.code };
     case 'built': {
-      const { rows, columns, bytes, sha256, path } = state.result;
-      return { ...common, rows, columns, bytes, sha256, uri: uri(path), builtAt: time(state.builtAt) };
+      const { rows, columns, bytes, sha256, path, table } = state.result;
+      const where = table === undefined ? {} : { table };
+      return { ...common, rows, columns, bytes, sha256, uri: uri(path), ...where, builtAt: time(state.builtAt) };
     }
   }
+}
+
+/** Columns of features that tell about a person, as their definitions say. */
+function personalColumns({ features, definitions }: TrainingSetRequested): string[] {
+  const personal = definitions.flatMap(({ view }) =>
+    (view['features'] as { name: string; pii?: boolean }[]).flatMap(({ name, pii }) =>
+      pii === true ? [`${String(view['name'])}:${name}`] : [],
+    ),
+  );
+  return features.flatMap(({ view, feature, column }) => (personal.includes(`${view}:${feature}`) ? [column] : []));
 }
 
 function time(milliseconds: number): string {

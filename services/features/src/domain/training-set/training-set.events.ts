@@ -9,11 +9,29 @@ export interface ViewDefinitionTexts {
   readonly source: DefinitionText;
 }
 
+/** Rows of a query, kept as an artifact: what the query would give later does not matter any more. */
+export interface KeptRows {
+  /** In the artifact store: ClickHouse's Native format, compressed with zstd. */
+  readonly path: string;
+  readonly columns: readonly TrainingSetColumn[];
+}
+
 /** Where a training set's rows come from. */
 export type Spine =
-  | { readonly kind: 'sql'; readonly sql: string; readonly digest: string }
+  | ({ readonly kind: 'sql'; readonly sql: string; readonly digest: string } & Partial<KeptRows>)
   /** Rows of the request, kept as an artifact of JSON lines. */
   | { readonly kind: 'rows'; readonly path: string; readonly digest: string }
+  /** A file that was sent, as it came. */
+  | { readonly kind: 'file'; readonly format: 'parquet' | 'csv'; readonly path: string; readonly digest: string }
+  /** What the gateway answered from features: one row per predicted row. */
+  | ({
+      readonly kind: 'predictions';
+      readonly deployment: string | null;
+      /** Milliseconds since the epoch, of the answer: the first time, and the time before which it ends. */
+      readonly from: number | null;
+      readonly to: number | null;
+      readonly digest: string;
+    } & KeptRows)
   | {
       readonly kind: 'source';
       readonly source: string;
@@ -25,7 +43,10 @@ export type Spine =
 
 export interface TrainingSetRequested {
   readonly trainingSetId: string;
+  /** As it was asked for: a name, or a version of it. */
   readonly featureService: string;
+  /** The version that was, which a model trained on the set pins. */
+  readonly featureServiceVersion?: number;
   /** Features in the order of the columns. */
   readonly features: readonly { readonly view: string; readonly feature: string; readonly column: string }[];
   /** Version of each view, by its name. */
@@ -35,6 +56,10 @@ export interface TrainingSetRequested {
   readonly timestampColumn: string;
   /** Topic -> next offset by partition: what was known. */
   readonly positions: Readonly<Record<string, readonly number[]>>;
+  /** `row`: of what was known, each row only has what its own prediction was made with. Absent: every row has all of it. */
+  readonly knownBy?: 'row';
+  /** Parquet when absent; `table` is Parquet and a table of the offline store. */
+  readonly output?: 'arrow' | 'table';
 }
 
 export interface TrainingSetColumn {
@@ -50,6 +75,8 @@ export interface TrainingSetBuilt {
   readonly sha256: string;
   /** In the artifact store. */
   readonly path: string;
+  /** The table with the same rows, where one was asked for. */
+  readonly table?: string;
 }
 
 export interface TrainingSetFailed {

@@ -11,13 +11,16 @@ export interface LineageApi {
 const DEFAULT_DEPTH = 10;
 const DEEPEST = 50;
 
-/** `GET /api/v1/lineage?node=&direction=&depth=`: dataset and training set -> run -> version -> deployment, both ways. */
+/** `GET /api/v1/lineage?node=&direction=&depth=`: dataset, training set and feature service -> run -> version -> deployment, both ways. */
 export function lineageRoutes(scope: FastifyInstance, api: LineageApi): void {
   scope.get('/api/v1/lineage', async (request) => {
     const fields = new RequestFields(request.query, ['node', 'direction', 'depth', 'at-least']);
     const node = fields.requiredText('node');
-    if (!/^(dataset|training-set|run|version|deployment):./.test(node)) {
-      throw invalid('node', 'is dataset:<name>@<digest>, training-set:<id>, run:<id>, version:<model>/<number> or deployment:<name>');
+    if (!/^(dataset|training-set|feature-service|run|version|deployment):./.test(node)) {
+      throw invalid(
+        'node',
+        'is dataset:<name>@<digest>, training-set:<id>, feature-service:<name>@<n>, run:<id>, version:<model>/<number> or deployment:<name>',
+      );
     }
     const direction = fields.text('direction') ?? 'both';
     if (direction !== 'upstream' && direction !== 'downstream' && direction !== 'both') {

@@ -1,0 +1,129 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ensureVenv, freePort, repositoryRoot, runCommand, ServiceProcess, tempDir, type Venv } from '@millrace/testing';
+import { runAlone, type BenchResult } from '../bench-result.js';
+import { Readings } from './readings.js';
+
+const SPINE_ROWS = 100_000;
+const FEATURE_ROWS = 1_000_000;
+const FEATURES = 10;
+const ENTITIES = 10_000;
+const ROUNDS = 3;
+const DUCKDB = '1.5.6';
+const FEAST = '0.66.0';
+/** Not under `dist/`: Python is not built. */
+const SCRIPTS = join(repositoryRoot, 'bench', 'src', 'training-sets', 'python');
+
+/**
+ * A training set of latest values: the spine as a Parquet file over HTTP, the set back as one, beside DuckDB's ASOF join of the same files and Feast's
+ * file store. Each round has a spine of its own, because the same one asked for again is the same set and costs nothing. Ours counts from the first byte
+ * sent to the last received, with the events' ids told apart, the decisions on the log and the set in the artifact store.
+ */
+export async function run(): Promise<BenchResult[]> {
+  await using directory = await tempDir('bench-training-sets');
+  const duckdb = await ensureVenv('duckdb', [`duckdb==${DUCKDB}`]);
+  const readings = new Readings({ rows: FEATURE_ROWS, features: FEATURES, entities: ENTITIES });
+  await writeFile(join(directory.path, 'features.csv'), readings.csv());
+  const spines = Array.from({ length: ROUNDS }, (_, round) => `spine-${round}`);
+  for (const [round, spine] of spines.entries()) {
+    await writeFile(join(directory.path, `${spine}.csv`), readings.spineCsv(SPINE_ROWS, round));
+    await asof(duckdb, directory.path, spine, '--prepare');
+  }
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const service = new ServiceProcess({
+    name: 'features',
+    script: 'services/features/dist/main.js',
+    env: {
+      MILLRACE_DATA_DIR: join(directory.path, 'data'),
+      MILLRACE_PORT: String(port),
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'warn',
+    },
+    readyUrl: `${url}/readyz`,
+  });
+  await service.start();
+  try {
+    await readings.load(url);
+    const [ours, theirs] = [[] as number[], [] as number[]];
+    for (const [round, spine] of spines.entries()) {
+      const turns = [
+        async () => void ours.push(await ask(url, directory.path, spine)),
+        async () => void theirs.push(((await asof(duckdb, directory.path, spine)) as { seconds: number }).seconds),
+      ];
+      for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
+      await compare(duckdb, directory.path, spine);
+    }
+    const [value, peerValue] = [median(ours), median(theirs)];
+    const results = [compared(`DuckDB ${DUCKDB} (ASOF)`, value, peerValue, 1 / 1.2, '<= 1.2x the time of the peer')];
+    const feast = await feastSeconds(directory.path, spines[0] as string);
+    results.push(compared(`Feast ${FEAST} (file store)`, value, feast, 40, '>= 40x faster'));
+    return results;
+  } finally {
+    await service.stop();
+  }
+}
+
+/** The peer works for seconds in between, after which a kept connection may just be closing. */
+const FRESH = { connection: 'close' };
+
+/** Sends the spine, waits, and fetches the set. */
+async function ask(url: string, directory: string, spine: string): Promise<number> {
+  const body = new Uint8Array(await readFile(join(directory, `${spine}.parquet`)));
+  const started = performance.now();
+  const response = await fetch(`${url}/api/v1/training-sets?featureService=readings&timestampColumn=asked&wait=5m`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.apache.parquet', ...FRESH },
+    body,
+  });
+  const set = (await response.json()) as { id: string; status: string };
+  if (set.status !== 'built') throw new Error(JSON.stringify(set));
+  const data = Buffer.from(await (await fetch(`${url}/api/v1/training-sets/${set.id}/data`, { headers: FRESH })).arrayBuffer());
+  const seconds = (performance.now() - started) / 1000;
+  await writeFile(join(directory, `${spine}-ours.parquet`), data);
+  return seconds;
+}
+
+function asof(venv: Venv, directory: string, spine: string, ...more: string[]): Promise<unknown> {
+  const options = ['--directory', directory, '--features', String(FEATURES), '--spine', spine, ...more];
+  return runCommand(venv.python, [join(SCRIPTS, 'duckdb_asof.py'), ...options]).then((output) => JSON.parse(output) as unknown);
+}
+
+/** What was fast must also be right. */
+async function compare(venv: Venv, directory: string, spine: string): Promise<void> {
+  const found = (await asof(venv, directory, spine, '--compare', join(directory, `${spine}-ours.parquet`))) as {
+    differing: number;
+    filled: number;
+  };
+  if (found.differing !== 0 || found.filled < SPINE_ROWS / 2) throw new Error(`${spine}: ${JSON.stringify(found)}`);
+}
+
+async function feastSeconds(directory: string, spine: string): Promise<number> {
+  const venv = await ensureVenv(`feast-${FEAST}`, [`feast[redis]==${FEAST}`, 'pandas==2.3.3', 'setuptools==75.8.0']);
+  const options = ['--directory', directory, '--features', String(FEATURES), '--spine', spine];
+  const output = await runCommand(venv.python, [join(SCRIPTS, 'feast_join.py'), ...options]);
+  const line = output.split('\n').find((text) => text.startsWith('{"seconds"'));
+  return (JSON.parse(line ?? output) as { seconds: number }).seconds;
+}
+
+/** Less is better: the ratio is the peer's time by ours. */
+function compared(peer: string, value: number, peerValue: number, least: number, target: string): BenchResult {
+  const ratio = peerValue / value;
+  return {
+    name: 'training-sets',
+    metric: `${SPINE_ROWS / 1000}k spine rows x ${FEATURE_ROWS / 1e6}M feature rows x ${FEATURES} latest values, Parquet to Parquet; peer: ${peer}`,
+    value,
+    unit: 's',
+    peer,
+    peerValue,
+    ratio,
+    pass: ratio >= least,
+    target,
+  };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+}
+
+await runAlone(import.meta.url, run);

@@ -1,0 +1,62 @@
+import { canonical } from '@millrace/kernel';
+import { parseReference } from './feature-references.js';
+import type { FeatureServiceSpec, FeatureViewSpec, Kind, Pins, ResourceDocument, SourceSpec } from './resource.js';
+
+/** Fields that say something about a definition and change nothing that it gives. */
+const DESCRIPTIVE = ['owner', 'tags'];
+const DESCRIPTIVE_OF_FEATURES = ['description', 'pii'];
+
+/** What of a spec says which values come out. Its hash is the definition's: another owner makes no new version. */
+export function meaningOf(kind: Kind, spec: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const meaning = without(spec, DESCRIPTIVE);
+  if (kind !== 'FeatureView' || !Array.isArray(meaning['features'])) return meaning;
+  const features = meaning['features'].map((feature) => without(feature as Record<string, unknown>, DESCRIPTIVE_OF_FEATURES));
+  return { ...meaning, features };
+}
+
+/** Kinds and names a document rests on and whose change changes its values, unless it names their version itself. */
+export function restsOn({ kind, spec }: Pick<ResourceDocument, 'kind' | 'spec'>): { kind: Kind; name: string }[] {
+  if (kind === 'FeatureView') {
+    const { source, entity } = spec as unknown as FeatureViewSpec;
+    return [
+      { kind: 'Source', name: source },
+      { kind: 'Entity', name: entity },
+    ];
+  }
+  if (kind !== 'FeatureService') return [];
+  const references = (spec as unknown as FeatureServiceSpec).features.map(parseReference);
+  const names = references.flatMap(({ name, version }) => (version === undefined ? [name] : []));
+  return [...new Set(names)].map((name) => ({ kind: 'FeatureView', name }));
+}
+
+export interface PinContext {
+  /** The version a resource has, or will have once this request is through. */
+  readonly versionOf: (kind: Kind, name: string) => number | undefined;
+  readonly specOf: (kind: Kind, name: string, version: number) => Readonly<Record<string, unknown>> | undefined;
+  /** The pins the definition has now. */
+  readonly before: Pins | undefined;
+}
+
+/** The versions of what a definition rests on. A source that only has more columns since is no other source: its pin stays. */
+export function pinsOf(document: Pick<ResourceDocument, 'kind' | 'spec'>, { versionOf, specOf, before }: PinContext): Pins | undefined {
+  const pins: Record<string, number> = {};
+  for (const { kind, name } of restsOn(document)) {
+    const key = `${kind}/${name}`;
+    const now = versionOf(kind, name);
+    if (now === undefined) continue;
+    const then = before?.[key];
+    const [spec, old] = [specOf(kind, name, now), then === undefined ? undefined : specOf(kind, name, then)];
+    pins[key] = then !== undefined && kind === 'Source' && spec && old && isSameSource(old, spec) ? then : now;
+  }
+  return Object.keys(pins).length === 0 ? undefined : pins;
+}
+
+function isSameSource(old: Readonly<Record<string, unknown>>, now: Readonly<Record<string, unknown>>): boolean {
+  const { schema: oldSchema, ...before } = meaningOf('Source', old) as unknown as SourceSpec;
+  const { schema, ...after } = meaningOf('Source', now) as unknown as SourceSpec;
+  return canonical(before) === canonical(after) && Object.entries(oldSchema).every(([column, type]) => schema[column] === type);
+}
+
+function without(fields: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
+}
