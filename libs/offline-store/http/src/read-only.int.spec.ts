@@ -185,7 +185,8 @@ describe('the read-only port', () => {
     expect(await (await query("SELECT getSetting('extremes')", { session_id: 's' })).text()).toBe('false\n');
     expect(await refusal('SELECT {x:String}', { session_id: 's' })).toBe('456');
     expect(await refusal("SELECT repeat('x', 1000) FROM numbers(100000)")).toBe('396');
-    expect(await refusal('SELECT number, count() FROM numbers(1000000000) GROUP BY number')).toBe('241');
+    // Half a gigabyte is there long before the time is over, also on a busy machine.
+    expect(await refusal("SELECT length(groupArray(repeat('x', 100000 + number % 2))) FROM numbers(1000000)")).toBe('241');
     expect(await refusal(`SELECT '${'x'.repeat(300 * 1024)}'`)).toBe('223');
     expect(await refusal('SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1', { max_execution_time: '0.2' })).toBe(
       '159',
