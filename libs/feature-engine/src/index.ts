@@ -9,6 +9,7 @@ export type {
   FeatureServiceDefinition,
   FeatureViewDefinition,
   SourceDefinition,
+  WindowKind,
 } from './definitions.js';
 export { parseDuration } from './duration.js';
 export { compileExpression } from './expression/compile-expression.js';

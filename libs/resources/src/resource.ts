@@ -1,3 +1,5 @@
+import type { Aggregate, WindowKind } from '@millrace/feature-engine';
+
 /** The specs of the kinds, as `schemas/resources/` describes them. */
 /** For people: who answers for it, and what it is filed under. Changes nothing that is computed. */
 export interface Ownership {
@@ -23,25 +25,11 @@ export interface EntitySpec extends Ownership {
 
 export interface FeatureSpec {
   readonly name: string;
-  readonly aggregate?:
-    | 'count'
-    | 'sum'
-    | 'mean'
-    | 'min'
-    | 'max'
-    | 'first'
-    | 'last'
-    | 'var_pop'
-    | 'var_samp'
-    | 'stddev_pop'
-    | 'stddev_samp'
-    | 'count_distinct'
-    | 'top_k'
-    | 'quantile';
+  readonly aggregate?: Aggregate;
   readonly expression?: string;
   readonly column?: string;
   readonly window?: string;
-  readonly windowKind?: 'sliding' | 'tumbling' | 'session' | 'lifetime';
+  readonly windowKind?: WindowKind;
   readonly gap?: string;
   readonly includeCurrent?: boolean;
   readonly filter?: string;
