@@ -11,6 +11,7 @@ import { importMlflow, type ImportMlflowOptions } from './commands/import-mlflow
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './commands/keys.js';
 import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
+import { addFeatures } from './feature-commands.js';
 import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
 import { addRuns } from './run-commands.js';
@@ -35,7 +36,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check failed or an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
+      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
 Where the server asks for a key, put it in MILLRACE_API_KEY.`,
     );
   const connection = (): ClientOptions => {
@@ -51,6 +52,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addImports(program, io, connection, finish);
   addGc(program, io, client);
   addModels(program, io, client, finish);
+  addFeatures(program, io, client, finish);
   addArtifacts(program, io, client);
   addRuns(program, io, client, finish);
   program

@@ -44,6 +44,11 @@ export const featuresConfig = defineConfig('features', {
     size('256MiB'),
     'Body of one request for a training set at most: the rows it brings, as JSON, CSV or Parquet. It is held in memory.',
   ),
+  verifyEveryMs: variable(
+    'MILLRACE_FEATURES_VERIFY_EVERY',
+    duration('1h'),
+    'How often what the gateway served since is recomputed from the offline store. Each replica checks for itself.',
+  ),
   trainingDeadlineMs: variable(
     'MILLRACE_FEATURES_TRAINING_DEADLINE',
     duration('5m'),

@@ -147,7 +147,7 @@ export class FeaturesModule implements OnModuleInit {
         status: features.statusOf,
         problems: () => features.definitions.problems(),
       });
-      verificationRoutes(scope, { verify: features.verify });
+      verificationRoutes(scope, { verify: features.verify, last: features.lastVerification });
     });
   }
 }

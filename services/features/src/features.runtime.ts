@@ -29,6 +29,7 @@ import { Sources } from './sources/sources.js';
 import { ScratchTables } from './training-sets/scratch-table.js';
 import { TrainingSets } from './training-sets/training-sets.js';
 import type { VectorSelection } from './verification/served-vectors.js';
+import { ScheduledVerification, type VerificationReport } from './verification/scheduled-verification.js';
 import { NOTHING_VERIFIED, verifyServed, type Verification } from './verification/verify-served.js';
 
 /** What the service stands on. */
@@ -65,6 +66,8 @@ export interface Features {
   readonly domain: DomainLog;
   readonly trainingSets: TrainingSets;
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
+  /** What the last scheduled check found. */
+  readonly lastVerification: () => VerificationReport | undefined;
 }
 
 const DOMAIN = 'features';
@@ -116,6 +119,27 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     await trainingSets.resume();
   });
 
+  const verify = async (selection: VectorSelection): Promise<Verification> => {
+    const deadlineMs = host.config.queryDeadlineMs;
+    if (!(await waitForPredictions(deadlineMs))) return NOTHING_VERIFIED;
+    const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
+    return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
+  };
+  const checks = new ScheduledVerification({
+    everyMs: config.verifyEveryMs,
+    ...{ scheduler, now, verify },
+    verified: (report) => {
+      metrics.verified(report);
+      if (report.mismatches > 0) logger.error({ report }, 'defect: served values are not what the offline store tells');
+    },
+    failed: (error) => {
+      metrics.verificationFailures.inc();
+      logger.warn({ err: error }, 'what was served could not be verified; the next check takes it as well');
+    },
+  });
+  lifecycle.add('consumers', 'features.verification', () => checks.stop());
+  checks.start();
+
   const readerOf = async (name: string): Promise<SourceReader | undefined> => {
     if (!sources.get(name)) {
       // A source applied a moment ago through another process may still be on its way here.
@@ -144,12 +168,8 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     },
     domain,
     trainingSets,
-    verify: async (selection) => {
-      const deadlineMs = host.config.queryDeadlineMs;
-      if (!(await waitForPredictions(deadlineMs))) return NOTHING_VERIFIED;
-      const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
-      return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
-    },
+    verify,
+    lastVerification: () => checks.last,
     materialize: async (views) => {
       // A source that is only being started has no topic to ask yet.
       await Promise.all([...new Set(views.map((view) => view.source.name))].map(readerOf));

@@ -1,9 +1,14 @@
 import type { ViewPlan } from '@millrace/feature-engine';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { VerificationReport } from './verification/scheduled-verification.js';
 
 /** What this service counts beside what the kit counts for every consumer, projection and request. */
 export class FeaturesMetrics {
   readonly #applied: Gauge;
+  readonly #verifiedAt: Gauge;
+  readonly #verified: Counter;
+  readonly #unverifiable: Counter;
+  readonly verificationFailures: Counter;
   readonly ingested: Counter;
 
   constructor(registry: Registry) {
@@ -12,6 +17,22 @@ export class FeaturesMetrics {
       'source',
       'outcome',
     ]);
+    this.#verifiedAt = gauge(registry, 'millrace_features_verified_until_seconds', 'Answers before this time have been verified', []);
+    const verified = 'Served values that were recomputed from the offline store, by outcome: same or different';
+    this.#verified = counter(registry, 'millrace_features_verified_values_total', verified, ['view', 'feature', 'outcome']);
+    const unverifiable = 'Served vectors that could not be recomputed, because their definition has changed';
+    this.#unverifiable = counter(registry, 'millrace_features_unverifiable_vectors_total', unverifiable, []);
+    this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
+  }
+
+  /** The expected count of `different` is 0; any other is a defect, and worth an alert. */
+  verified({ features, unverifiable, to }: VerificationReport): void {
+    this.#verifiedAt.set(Date.parse(to) / 1000);
+    for (const { view, feature, compared, mismatches } of features) {
+      this.#verified.inc({ view, feature, outcome: 'same' }, compared - mismatches);
+      this.#verified.inc({ view, feature, outcome: 'different' }, mismatches);
+    }
+    for (const count of Object.values(unverifiable)) this.#unverifiable.inc(count);
   }
 
   applied(plan: ViewPlan, partition: number, nextOffset: number): void {

@@ -162,6 +162,7 @@ describe('training sets and the verification of served vectors', () => {
 
     test('has nothing to compare while nothing was served', async () => {
       expect(await verify({})).toMatchObject({ compared: 0, mismatches: 0 });
+      expect(await (await trips.get('/api/v1/features/verification')).json()).toEqual({ last: null });
     });
 
     test('recomputes each vector at the positions it was served at, and finds the one that differs', async () => {

@@ -2,18 +2,23 @@ import { parseEventTime } from '@millrace/feature-engine';
 import { ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { VectorSelection } from '../../verification/served-vectors.js';
+import type { VerificationReport } from '../../verification/scheduled-verification.js';
 import type { Verification } from '../../verification/verify-served.js';
 
 export interface VerificationRoutesOptions {
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
+  readonly last: () => VerificationReport | undefined;
 }
 
 /**
  * `POST /api/v1/features/verify` `{deployment?, featureService?, from?, to?}`: recomputes served vectors from the offline store and counts those
  * that differ. Without a field, all vectors are meant. Times are of the answers, RFC 3339 or milliseconds.
+ *
+ * `GET /api/v1/features/verification`: what this process's last scheduled check found, `null` before the first.
  */
-export function verificationRoutes(scope: FastifyInstance, { verify }: VerificationRoutesOptions): void {
+export function verificationRoutes(scope: FastifyInstance, { verify, last }: VerificationRoutesOptions): void {
   scope.post('/api/v1/features/verify', async (request) => verify(selectionOf(request.body ?? {})));
+  scope.get('/api/v1/features/verification', () => ({ last: last() ?? null }));
 }
 
 function selectionOf(body: unknown): VectorSelection {
