@@ -138,6 +138,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     },
   });
   lifecycle.add('consumers', 'features.verification', () => checks.stop());
+  metrics.verifyingFrom(checks.from);
   checks.start();
 
   const readerOf = async (name: string): Promise<SourceReader | undefined> => {

@@ -25,6 +25,11 @@ export class FeaturesMetrics {
     this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
   }
 
+  /** The first check is yet to come, and takes the answers from this time on. */
+  verifyingFrom(milliseconds: number): void {
+    this.#verifiedAt.set(milliseconds / 1000);
+  }
+
   /** The expected count of `different` is 0; any other is a defect, and worth an alert. */
   verified({ features, unverifiable, to }: VerificationReport): void {
     this.#verifiedAt.set(Date.parse(to) / 1000);

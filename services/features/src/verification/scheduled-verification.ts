@@ -44,6 +44,11 @@ export class ScheduledVerification {
     return this.#last;
   }
 
+  /** Where the next check begins, in milliseconds since the epoch. */
+  get from(): number {
+    return this.#from;
+  }
+
   start(): void {
     if (this.#isStopped) return;
     this.#cancel = this.#options.scheduler.after(this.#options.everyMs, () => {
