@@ -13,6 +13,7 @@ export {
   type Event,
   type EventContext,
 } from './decider.js';
+export { editDistance } from './edit-distance.js';
 export type { Journal } from './journal.js';
 export { MemoryStateStore } from './memory-state-store.js';
 export { formatPosition, hasPassed, parsePosition, type NextOffsets, type Position } from './position.js';

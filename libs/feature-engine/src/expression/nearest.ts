@@ -1,3 +1,5 @@
+import { editDistance } from '@millrace/kernel';
+
 /** The name that differs least, if it differs by little. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
@@ -9,17 +11,4 @@ export function nearest(name: string, names: readonly string[]): string | undefi
     if (distance < least) [best, least] = [other, distance];
   }
   return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

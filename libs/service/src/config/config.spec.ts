@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { editDistance } from '@millrace/kernel';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { loadConfig } from './config.js';
-import { editDistance, nearest } from './edit-distance.js';
+import { nearest } from './nearest.js';
 import { kitConfig } from './kit-variables.js';
 import { defineConfig, duration, integer, size, variable } from './variable.js';
 

@@ -1,6 +1,6 @@
 import { Fault } from '@millrace/kernel';
 import { z } from 'zod';
-import { nearest } from './edit-distance.js';
+import { nearest } from './nearest.js';
 import { kitConfig } from './kit-variables.js';
 import { groupPrefix, type ConfigGroup, type ValuesOf, type Variables } from './variable.js';
 
