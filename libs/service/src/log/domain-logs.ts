@@ -122,9 +122,9 @@ export class DomainLogs {
           ...(versions ? { versions } : {}),
         })
       : undefined;
-    const verdicts = new FoldVerdicts(replica, scheduler);
-    lifecycle.add('consumers', `${name} verdicts`, () => verdicts.close());
-    const table = isOwner ? await this.#project(domain, topic, verdicts) : undefined;
+    const verdicts = isOwner ? new FoldVerdicts(replica, scheduler) : undefined;
+    if (verdicts) lifecycle.add('consumers', `${name} verdicts`, () => verdicts.close());
+    const table = verdicts ? await this.#project(domain, topic, verdicts) : undefined;
     const followed = new FollowedDomain({
       ...this.#options,
       domain,
@@ -152,7 +152,7 @@ export class DomainLogs {
           topic,
           from: (partition) => {
             const next = replica.positions()[partition] ?? 0;
-            if (table) verdicts.began(partition, next);
+            verdicts?.began(partition, next);
             return next;
           },
           decode: decisionReader(domain),
@@ -169,7 +169,7 @@ export class DomainLogs {
               health.fatal(name, replica.defect?.message ?? String(error));
               throw error;
             }
-            if (table) verdicts.folded(batch.partition, records, accepted, batch.nextOffset);
+            verdicts?.folded(batch.partition, records, accepted, batch.nextOffset);
             followed.accepted(accepted);
             await flusher.changed();
             return { kind: 'ok' };

@@ -47,8 +47,8 @@ export class FoldVerdicts implements DecisionVerdicts {
   }
 
   isAccepted(partition: number, offset: number, subject: string): boolean | undefined {
-    const [from, next] = [this.#from.get(partition), this.#next.get(partition)];
-    if (from === undefined || next === undefined || offset < from || offset >= next) return undefined;
+    const from = this.#from.get(partition);
+    if (from === undefined || offset < from || offset >= (this.#next.get(partition) as number)) return undefined;
     // A decision on something that only a newer build knows is not folded here, and yet it was made.
     if (!this.replica.aggregate(subject)) return undefined;
     return !this.#void.get(partition)?.has(offset);
