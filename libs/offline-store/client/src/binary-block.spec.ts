@@ -59,7 +59,7 @@ describe('RowBinary', () => {
   ])('writes a text as its length and its bytes: %#', (text) => {
     const out = new RowBinary();
     out.text(text);
-    const bytes = out.bytes(0, out.length);
+    const bytes = out.slice(0, out.length);
     let [length, at, shift] = [0, 0, 0];
     do {
       length |= (bytes[at]! & 127) << shift;
@@ -72,7 +72,7 @@ describe('RowBinary', () => {
   test('writes numbers little-endian, and refuses what does not fit', () => {
     const out = new RowBinary();
     for (const value of [0, -1, 5e9, -5e9, Number.MIN_SAFE_INTEGER, 2 ** 62]) out.int64(value);
-    const bytes = out.bytes(0, out.length);
+    const bytes = out.slice(0, out.length);
     expect([0, 1, 2, 3, 4, 5].map((index) => Number(bytes.readBigInt64LE(index * 8)))).toEqual([
       0,
       -1,

@@ -22,23 +22,18 @@ export function binaryColumns(rows: BinaryRows<never>): string[] {
 }
 
 /** Rows as RowBinary. */
-export class BinaryBlock<T> extends Block<Item<T>> {
-  readonly #out = new RowBinary();
-
+export class BinaryBlock<T> extends Block<Item<T>, RowBinary> {
   constructor(
     topic: string,
     partition: number,
     private readonly layout: BinaryRows<T>,
   ) {
-    super(topic, partition);
-  }
-
-  get size(): number {
-    return this.#out.length;
+    super(topic, partition, new RowBinary());
   }
 
   protected write(offset: number, item: Item<T>): number {
-    const [out, layout, count] = [this.#out, this.layout, this.layout.count(item)];
+    const { out, layout } = this;
+    const count = layout.count(item);
     const from = out.length;
     out.text(this.topic);
     out.uint32(this.partition);
@@ -51,13 +46,5 @@ export class BinaryBlock<T> extends Block<Item<T>> {
       layout.writeRow(item, index, out);
     }
     return count;
-  }
-
-  protected cutAt(size: number): void {
-    this.#out.truncate(size);
-  }
-
-  protected slice(from: number, to: number): Buffer {
-    return this.#out.bytes(from, to);
   }
 }

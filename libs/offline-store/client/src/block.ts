@@ -1,11 +1,13 @@
+import type { GrowingBytes } from './growing-bytes.js';
+
 /** Part of a block, still in offset order: what one insert carries. */
 export interface BlockRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Rows of consecutive records of one partition, as the bytes of an insert. `R` is what a record's rows are made of. */
-export abstract class Block<R> {
+/** Rows of consecutive records of one partition, as the bytes of an insert. `R` is what a record's rows are made of, `O` what writes them. */
+export abstract class Block<R, O extends GrowingBytes = GrowingBytes> {
   /** Offsets of the records that have rows here. The records themselves are not kept: a block lives long enough to make them costly garbage. */
   readonly offsets: number[] = [];
   rows = 0;
@@ -16,18 +18,16 @@ export abstract class Block<R> {
   constructor(
     protected readonly topic: string,
     protected readonly partition: number,
+    protected readonly out: O,
   ) {}
-
-  /** Bytes so far. */
-  abstract get size(): number;
 
   /** Writes a record's rows behind what is there and returns their count. */
   protected abstract write(offset: number, rows: R): number;
 
-  /** Takes back what was written after `size`. */
-  protected abstract cutAt(size: number): void;
-
-  protected abstract slice(from: number, to: number): Buffer;
+  /** Bytes so far. */
+  get size(): number {
+    return this.out.length;
+  }
 
   get isEmpty(): boolean {
     return this.offsets.length === 0;
@@ -44,11 +44,11 @@ export abstract class Block<R> {
       count = this.write(offset, rows);
     } catch (error) {
       // All rows of a record or none.
-      this.cutAt(size);
+      this.out.truncate(size);
       throw error;
     }
     if (count === 0) {
-      this.cutAt(size);
+      this.out.truncate(size);
       return;
     }
     this.rows += count;
@@ -58,7 +58,7 @@ export abstract class Block<R> {
   }
 
   bytes(range: BlockRange): Buffer {
-    return this.slice(range.from === 0 ? 0 : (this.#ends[range.from - 1] as number), this.#ends[range.to - 1] as number);
+    return this.out.slice(range.from === 0 ? 0 : (this.#ends[range.from - 1] as number), this.#ends[range.to - 1] as number);
   }
 
   rowCount(range: BlockRange): number {

@@ -1,4 +1,5 @@
 import { Block } from './block.js';
+import { GrowingBytes } from './growing-bytes.js';
 import { jsonObjectBounds } from './json-object-bounds.js';
 
 /**
@@ -15,23 +16,40 @@ export class RowText {
   constructor(readonly fields: string) {}
 }
 
-const INITIAL_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 
-/** Rows as JSONEachRow bytes that grow in place. */
-export class JsonBlock extends Block<Exclude<ProjectedRows, undefined>> {
-  #bytes = Buffer.allocUnsafe(INITIAL_BYTES);
-  #length = 0;
+/** Lines of JSONEachRow. */
+class JsonLines extends GrowingBytes {
+  /** A whole line, its break included. */
+  line(line: string): void {
+    this.reserve(line.length * 3);
+    this.end += this.bytes.write(line, this.end);
+  }
+
+  /** A line of `head` and the fields of one ready object. */
+  spliced(head: string, row: Buffer): void {
+    const { start, end } = jsonObjectBounds(row);
+    const empty = end - start < 16 && row.toString('latin1', start + 1, end - 1).trim() === '';
+    this.reserve(head.length * 3 + row.length + 2);
+    this.end += this.bytes.write(empty ? head : `${head},`, this.end);
+    const from = this.end;
+    this.end += row.copy(this.bytes, from, start + 1, end);
+    // A line break in JSON is only a blank; two of them would end the insert's data. The row is searched and not the block, whose unused
+    // part has none and may be long.
+    for (let at = row.indexOf(NEWLINE, start + 1); at >= 0 && at < end; at = row.indexOf(NEWLINE, at + 1))
+      this.bytes[from + at - start - 1] = SPACE;
+    this.bytes[this.end++] = NEWLINE;
+  }
+}
+
+/** Rows as JSONEachRow. */
+export class JsonBlock extends Block<Exclude<ProjectedRows, undefined>, JsonLines> {
   readonly #head: string;
 
   constructor(topic: string, partition: number) {
-    super(topic, partition);
+    super(topic, partition, new JsonLines());
     this.#head = `{"_topic":${JSON.stringify(topic)},"_partition":${partition},"_offset":`;
-  }
-
-  get size(): number {
-    return this.#length;
   }
 
   protected write(offset: number, rows: Exclude<ProjectedRows, undefined>): number {
@@ -45,47 +63,12 @@ export class JsonBlock extends Block<Exclude<ProjectedRows, undefined>> {
     return several.length;
   }
 
-  protected cutAt(size: number): void {
-    this.#length = size;
-  }
-
-  protected slice(from: number, to: number): Buffer {
-    return this.#bytes.subarray(from, to);
-  }
-
   #row(head: string, row: object | Buffer | RowText): void {
-    if (row instanceof RowText) this.#line(`${head},${row.fields}}\n`);
-    else if (Buffer.isBuffer(row)) this.#spliced(head, row);
+    if (row instanceof RowText) this.out.line(`${head},${row.fields}}\n`);
+    else if (Buffer.isBuffer(row)) this.out.spliced(head, row);
     else {
       const text = JSON.stringify(row);
-      this.#line(text === '{}' ? `${head}}\n` : `${head},${text.slice(1)}\n`);
+      this.out.line(text === '{}' ? `${head}}\n` : `${head},${text.slice(1)}\n`);
     }
-  }
-
-  #line(line: string): void {
-    this.#reserve(line.length * 3);
-    this.#length += this.#bytes.write(line, this.#length);
-  }
-
-  #spliced(head: string, row: Buffer): void {
-    const { start, end } = jsonObjectBounds(row);
-    const empty = end - start < 16 && row.toString('latin1', start + 1, end - 1).trim() === '';
-    this.#reserve(head.length * 3 + row.length + 2);
-    this.#length += this.#bytes.write(empty ? head : `${head},`, this.#length);
-    const from = this.#length;
-    this.#length += row.copy(this.#bytes, from, start + 1, end);
-    // A line break in JSON is only a blank; two of them would end the insert's data. The row is searched and not the block, whose unused
-    // part has none and may be long.
-    for (let at = row.indexOf(NEWLINE, start + 1); at >= 0 && at < end; at = row.indexOf(NEWLINE, at + 1))
-      this.#bytes[from + at - start - 1] = SPACE;
-    this.#bytes[this.#length++] = NEWLINE;
-  }
-
-  #reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
-    this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
   }
 }

@@ -1,31 +1,16 @@
-const INITIAL_BYTES = 64 * 1024;
+import { GrowingBytes } from './growing-bytes.js';
+
 const TWO_32 = 4_294_967_296;
 /** Below it, and if it is plain ASCII, a text is written character by character: a call into the engine costs more. */
 const SHORT_TEXT = 48;
 
 /** Values one after the other as ClickHouse's RowBinary has them, in bytes that grow in place. */
-export class RowBinary {
-  #bytes = Buffer.allocUnsafe(INITIAL_BYTES);
-  #length = 0;
-
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Forgets what was written after `length`. */
-  truncate(length: number): void {
-    this.#length = length;
-  }
-
-  bytes(from: number, to: number): Buffer {
-    return this.#bytes.subarray(from, to);
-  }
-
+export class RowBinary extends GrowingBytes {
   /** Writes again what is at `from` to `to`. */
   again(from: number, to: number): void {
     this.reserve(to - from);
-    this.#bytes.copyWithin(this.#length, from, to);
-    this.#length += to - from;
+    this.bytes.copyWithin(this.end, from, to);
+    this.end += to - from;
   }
 
   /** `String`, also where the column is `LowCardinality(String)`. */
@@ -34,20 +19,20 @@ export class RowBinary {
     if (text.length < SHORT_TEXT && this.#ascii(text)) return;
     const length = Buffer.byteLength(text);
     for (let rest = length; ; rest >>>= 7) {
-      this.#bytes[this.#length++] = rest < 128 ? rest : (rest & 127) | 128;
+      this.bytes[this.end++] = rest < 128 ? rest : (rest & 127) | 128;
       if (rest < 128) break;
     }
-    this.#length += this.#bytes.write(text, this.#length);
+    this.end += this.bytes.write(text, this.end);
   }
 
   uint8(value: number): void {
     this.reserve(1);
-    this.#length = this.#bytes.writeUInt8(value, this.#length);
+    this.end = this.bytes.writeUInt8(value, this.end);
   }
 
   uint32(value: number): void {
     this.reserve(4);
-    this.#length = this.#bytes.writeUInt32LE(value, this.#length);
+    this.end = this.bytes.writeUInt32LE(value, this.end);
   }
 
   uint64(value: number): void {
@@ -59,34 +44,26 @@ export class RowBinary {
   int64(value: number): void {
     this.reserve(8);
     if (Number.isSafeInteger(value)) {
-      this.#bytes.writeUInt32LE(value >>> 0, this.#length);
-      this.#bytes.writeInt32LE(Math.floor(value / TWO_32), this.#length + 4);
-    } else this.#bytes.writeBigInt64LE(BigInt(value), this.#length);
-    this.#length += 8;
+      this.bytes.writeUInt32LE(value >>> 0, this.end);
+      this.bytes.writeInt32LE(Math.floor(value / TWO_32), this.end + 4);
+    } else this.bytes.writeBigInt64LE(BigInt(value), this.end);
+    this.end += 8;
   }
 
   float64(value: number): void {
     this.reserve(8);
-    this.#length = this.#bytes.writeDoubleLE(value, this.#length);
-  }
-
-  reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
-    this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
+    this.end = this.bytes.writeDoubleLE(value, this.end);
   }
 
   #ascii(text: string): boolean {
-    let at = this.#length;
-    this.#bytes[at++] = text.length;
+    let at = this.end;
+    this.bytes[at++] = text.length;
     for (let index = 0; index < text.length; index++) {
       const code = text.charCodeAt(index);
       if (code > 127) return false;
-      this.#bytes[at++] = code;
+      this.bytes[at++] = code;
     }
-    this.#length = at;
+    this.end = at;
     return true;
   }
 }

@@ -1,0 +1,28 @@
+const INITIAL_BYTES = 64 * 1024;
+
+/** Bytes that are written one after the other and grow in place. */
+export class GrowingBytes {
+  protected bytes = Buffer.allocUnsafe(INITIAL_BYTES);
+  protected end = 0;
+
+  get length(): number {
+    return this.end;
+  }
+
+  /** Forgets what was written after `length`. */
+  truncate(length: number): void {
+    this.end = length;
+  }
+
+  slice(from: number, to: number): Buffer {
+    return this.bytes.subarray(from, to);
+  }
+
+  protected reserve(more: number): void {
+    const needed = this.end + more;
+    if (needed <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2));
+    this.bytes.copy(grown, 0, 0, this.end);
+    this.bytes = grown;
+  }
+}
