@@ -108,15 +108,8 @@ function checkFeatureView(spec: FeatureViewSpec, sayTo: Say, lookup: Lookup, nam
   });
   if (!isSound || !source || !entity) return;
   // What is said above names the field; whatever else keeps the view from being computed is found by whoever computes it.
-  const { topic, schema, eventTime, eventId, corrections } = source;
-  const key = keyColumns(source);
   refusal(
-    () =>
-      compileView(
-        { name, ...spec },
-        { name: spec.entity, ...entity },
-        { name: spec.source, topic, schema, eventTime, eventId, corrections, key },
-      ),
+    () => compileView({ name, ...spec }, { name: spec.entity, ...entity }, sourceDefinition(spec.source, source)),
     (message) => say('spec', message),
   );
 }
@@ -196,7 +189,15 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
   }
 }
 
-export function keyColumns(spec: SourceSpec): readonly string[] {
+/** A source as the engine takes it: whole, so that a field it gains reaches whoever compiles it. */
+export function sourceDefinition(
+  name: string,
+  spec: SourceSpec,
+): Omit<SourceSpec, 'key'> & { readonly name: string; readonly key: readonly string[] } {
+  return { name, ...spec, key: keyColumns(spec) };
+}
+
+function keyColumns(spec: SourceSpec): readonly string[] {
   if (spec.key === undefined) return [];
   return typeof spec.key === 'string' ? [spec.key] : spec.key;
 }

@@ -1,6 +1,7 @@
+import { parseFeatureReference } from '@millrace/feature-engine';
 import type { Kind, Resource, ResourceSpecs } from './resource.js';
 import type { ResourceCatalog } from './resource-catalog.js';
-import { keyColumns } from './check-documents.js';
+import { sourceDefinition } from './check-documents.js';
 
 /** A name, with the version it is pinned to: `origin_delays`, `origin_delays@2`. */
 export interface VersionedName {
@@ -20,8 +21,7 @@ export function parseVersionedName(text: string): VersionedName {
 
 /** Reads `view`, `view:feature`, `view@2` or `view@2:feature`. */
 export function parseReference(text: string): FeatureReference {
-  const colon = text.indexOf(':');
-  const [view, feature] = colon < 0 ? [text, undefined] : [text.slice(0, colon), text.slice(colon + 1)];
+  const { view, feature } = parseFeatureReference(text);
   return { ...parseVersionedName(view), feature };
 }
 
@@ -29,7 +29,7 @@ export function parseReference(text: string): FeatureReference {
 export interface ViewResources {
   readonly view: { readonly name: string } & ResourceSpecs['FeatureView'];
   readonly entity: { readonly name: string } & ResourceSpecs['Entity'];
-  readonly source: Omit<ResourceSpecs['Source'], 'key'> & { readonly name: string; readonly key: readonly string[] };
+  readonly source: ReturnType<typeof sourceDefinition>;
   readonly version: number;
 }
 
@@ -47,7 +47,7 @@ export function viewResources(catalog: Catalog, reference: string): ViewResource
   return {
     view: { name: reference, ...view.spec },
     entity: { name: entity.name, ...entity.spec },
-    source: { name: source.name, ...source.spec, key: keyColumns(source.spec) },
+    source: sourceDefinition(source.name, source.spec),
     version: view.version,
   };
 }

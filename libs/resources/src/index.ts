@@ -1,5 +1,5 @@
 export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
-export { checkDocument, keyColumns, type Lookup } from './check-documents.js';
+export { checkDocument, sourceDefinition, type Lookup } from './check-documents.js';
 export {
   parseReference,
   parseVersionedName,

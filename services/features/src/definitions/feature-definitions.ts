@@ -11,10 +11,10 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import {
-  keyColumns,
   parseReference,
   parseVersionedName,
   serviceResources,
+  sourceDefinition,
   viewResources,
   type Resource,
   type ResourceCatalog,
@@ -174,9 +174,4 @@ export class FeatureDefinitions {
       for (const listener of this.#listeners) listener();
     });
   }
-}
-
-function sourceDefinition(name: string, spec: Resource<'Source'>['spec']): SourceDefinition {
-  const { topic, schema, eventTime, eventId, corrections } = spec;
-  return { name, topic, schema, eventTime, eventId, corrections, key: keyColumns(spec) };
 }

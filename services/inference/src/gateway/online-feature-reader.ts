@@ -3,6 +3,7 @@ import {
   compileFeatureService,
   compileView,
   OnlineReader,
+  parseFeatureReference,
   parseKeyValue,
   servedNames,
   Status,
@@ -66,7 +67,7 @@ export class OnlineFeatureReader implements FeatureReader {
     if (!service) return undefined;
     const views = new Map<string, ViewPlan>();
     for (const reference of service.features) {
-      const view = reference.split(':')[0] as string;
+      const { view } = parseFeatureReference(reference);
       const plan = this.#compileView(view);
       if (!plan) return undefined;
       views.set(view, plan);
