@@ -1,8 +1,8 @@
-import { isFault } from '@millrace/kernel';
 import { parseColumnType, type ColumnType, type Value } from './column-type.js';
 import type { FeatureDefinition } from './definitions.js';
-import { compileExpression, type Expression } from './expression/compile-expression.js';
+import type { Expression } from './expression/compile-expression.js';
 import { invalidDefinition } from './source-plan.js';
+import { viewExpression } from './view-expression.js';
 import type { DerivedFeature, PlanColumn, PlanFeature } from './view-plan.js';
 
 /** In an expression: the time that is asked for. */
@@ -25,7 +25,7 @@ export function compileDerived(
     if (features[index]?.aggregate !== 'expression' || text === undefined) continue;
     if (inputs.some((input) => input.name === ASKED_AT))
       throw invalidDefinition(`${where}: a feature may not be called ${ASKED_AT} beside expressions, in which that is the time asked for`);
-    const expression = compile(`${where}: expression of ${name}`, text, scope);
+    const expression = viewExpression(`${where}: expression of ${name}`, text, scope, 'feature');
     if (expression.columnType === undefined) throw invalidDefinition(`${where}: expression of ${name} is always null`);
     derived.set(index, {
       feature: index,
@@ -36,15 +36,6 @@ export function compileDerived(
     });
   }
   return derived;
-}
-
-function compile(where: string, text: string, scope: Parameters<typeof compileExpression>[1]): Expression {
-  try {
-    return compileExpression(text, scope, 'feature');
-  } catch (error) {
-    if (isFault(error)) throw invalidDefinition(`${where}: ${error.message}`);
-    throw error;
-  }
 }
 
 function evaluator(expression: Expression, inputs: readonly { readonly index: number }[]): DerivedFeature['evaluate'] {

@@ -1,8 +1,8 @@
-import { isFault } from '@millrace/kernel';
 import type { Aggregate, FeatureDefinition, WindowKind } from './definitions.js';
 import { parseDuration } from './duration.js';
-import { compileExpression, type Expression } from './expression/compile-expression.js';
+import type { Expression } from './expression/compile-expression.js';
 import { invalidDefinition, type SourcePlan } from './source-plan.js';
+import { viewExpression } from './view-expression.js';
 import type { DerivedFeature, PlanColumn, PlanFeature, PlanFilter, WindowGroup } from './view-plan.js';
 
 const DAY = 86_400_000;
@@ -29,13 +29,7 @@ export function compileFilters(where: string, features: readonly FeatureDefiniti
 }
 
 function compileFilter(where: string, filter: string, source: SourcePlan): Expression {
-  let expression: Expression;
-  try {
-    expression = compileExpression(filter, source.columns);
-  } catch (error) {
-    if (isFault(error)) throw invalidDefinition(`${where}: ${error.message}`);
-    throw error;
-  }
+  const expression = viewExpression(where, filter, source.columns);
   if (expression.type !== 'bool') throw invalidDefinition(`${where}: it must be true or false, such as fare > 10; this is a value`);
   return expression;
 }
