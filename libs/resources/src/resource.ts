@@ -1,12 +1,12 @@
 import type { Aggregate, WindowKind } from '@millrace/feature-engine';
 
-/** The specs of the kinds, as `schemas/resources/` describes them. */
 /** For people: who answers for it, and what it is filed under. Changes nothing that is computed. */
 export interface Ownership {
   readonly owner?: string;
   readonly tags?: Readonly<Record<string, string>>;
 }
 
+/** The specs of the kinds, as `schemas/resources/` describes them. */
 export interface SourceSpec extends Ownership {
   readonly topic: string;
   readonly format?: 'json' | 'cloudevents';

@@ -42,7 +42,7 @@ interface Reason {
 const SPINE_FIELDS = ['sql', 'rows', 'csv', 'source', 'predictions'] as const;
 const FIELDS = ['featureService', 'spine', 'timestampColumn', 'fullFeatureNames', 'asOf', 'asKnown', 'output'];
 /** The predictions' own column with the time their features are of. */
-export const PREDICTIONS_TIME = 'feature_time';
+const PREDICTIONS_TIME = 'feature_time';
 
 /** Reads the body of `POST /api/v1/training-sets`; says what is wrong with it. */
 export function parseTrainingSetRequest(body: unknown): TrainingSetInput | Reason {

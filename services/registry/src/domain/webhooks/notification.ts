@@ -1,4 +1,5 @@
 import { PROMPT_TAG } from '../models/prompt-tag.js';
+
 /** What a webhook can be told: MLflow's own events first, then those that are only here. */
 export const MLFLOW_NOTIFICATIONS = [
   'registered_model.created',
