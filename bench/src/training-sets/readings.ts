@@ -1,3 +1,5 @@
+import { randomNumbers } from '@millrace/statistics';
+
 const START = Date.UTC(2026, 0, 1);
 /** Events per request. */
 const BATCH = 50_000;
@@ -11,7 +13,7 @@ export class Readings {
   readonly #count: number;
 
   constructor({ rows, features, entities }: { rows: number; features: number; entities: number }) {
-    const random = generator(1);
+    const random = randomNumbers(1);
     this.#features = features;
     this.#count = entities;
     this.#times = Float64Array.from({ length: rows }, (_, row) => START + row * 2_592 + Math.floor(random() * 2_592));
@@ -29,7 +31,7 @@ export class Readings {
   }
 
   spineCsv(rows: number, round: number): string {
-    const random = generator(round + 2);
+    const random = randomNumbers(round + 2);
     const lines = ['entity,asked,label'];
     const end = (this.#times.at(-1) as number) - START;
     for (let row = 0; row < rows; row++) {
@@ -86,15 +88,4 @@ function document(kind: string, name: string, spec: string): string {
 async function send(url: string, type: string, body: string): Promise<void> {
   const response = await fetch(url, { method: 'POST', headers: { 'content-type': type, connection: 'close' }, body });
   if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);
-}
-
-/** Numbers in [0, 1) that are the same in every run. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

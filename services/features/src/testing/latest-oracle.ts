@@ -31,12 +31,3 @@ export function latestOf(
   const newest = before.sort((a, b) => a.time - b.time || a.partition - b.partition || a.offset - b.offset).at(-1);
   return newest && (rule.ttl === 0 || newest.time >= at - rule.ttl) ? newest : undefined;
 }
-
-/** Numbers that are the same in every run. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}

@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
+import { randomNumbers } from '@millrace/statistics';
 import { parquetReadObjects } from 'hyparquet';
 import { zstdDecompressSync } from 'node:zlib';
-import { latestOf, seeded, type Ride } from './latest-oracle.js';
+import { latestOf, type Ride } from './latest-oracle.js';
 import { HOUR, START, ndjson, TripsService } from './trips.js';
 
 export const DAY = 24 * HOUR;
@@ -31,7 +32,7 @@ spec:
   entity: spot
   source: rides
   ttl: 2h
-  features: &last
+  features:
     - {name: fare_now, aggregate: last, column: fare}
     - {name: small_now, aggregate: last, column: small}
     - {name: stops_now, aggregate: last, column: stops}
@@ -70,7 +71,7 @@ apiVersion: millrace.dev/v1
 kind: FeatureService
 metadata: {name: both}
 spec: {features: [last_ride, any_ride, rides_mixed]}
-`.replace(' &last', '');
+`;
 
 export interface TrainingSet {
   readonly id: string;
@@ -98,7 +99,7 @@ export async function ridesService(seed: number) {
   const trips = await TripsService.start();
   const applied = await trips.post('/api/v1/apply', RESOURCES, 'application/yaml');
   if (applied.status !== 200) throw new Error(await applied.text());
-  const random = seeded(seed);
+  const random = randomNumbers(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
   const maybe = <T>(value: T): T | null => (random() < 0.25 ? null : value);
 
