@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sendInvalid } from './errors.js';
+import { FieldReader, parseBody } from './feast-body.js';
 
 /**
  * Whether a request is to be answered strictly, as Feast's own server does it: values past their ttl and nulls are PRESENT, a caller's mistake is a
@@ -10,5 +11,21 @@ export function strictness(request: FastifyRequest, reply: FastifyReply, isStric
   if (asked === undefined) return isStrict;
   if (asked === 'strict' || asked === 'mended') return asked === 'strict';
   sendInvalid(reply, [{ type: 'enum', loc: ['query', 'compat'], msg: "Input should be 'mended' or 'strict'", input: asked }]);
+  return undefined;
+}
+
+export interface FeastCall {
+  readonly isStrict: boolean;
+  /** Of the body's fields. */
+  readonly read: FieldReader;
+}
+
+/** A request whose body is an object, opened. `undefined`: it was refused. */
+export function openCall(request: FastifyRequest, reply: FastifyReply, isStrictByDefault: boolean): FeastCall | undefined {
+  const isStrict = strictness(request, reply, isStrictByDefault);
+  if (isStrict === undefined) return undefined;
+  const body = parseBody(request.body);
+  if (!('detail' in body)) return { isStrict, read: new FieldReader(body.fields) };
+  sendInvalid(reply, body.detail);
   return undefined;
 }

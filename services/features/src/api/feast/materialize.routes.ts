@@ -1,8 +1,8 @@
 import { parseEventTime, type ViewPlan } from '@millrace/feature-engine';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { strictness } from './compatibility.js';
+import { openCall } from './compatibility.js';
 import { notOnline, refusal, sendFeastError, sendInvalid, sendJson, viewNotFound, type FeastError } from './errors.js';
-import { FieldReader, parseBody, type Fields } from './feast-body.js';
+import { FieldReader, type Fields } from './feast-body.js';
 
 export interface MaterializeOptions {
   readonly view: (name: string) => ViewPlan | undefined;
@@ -23,11 +23,9 @@ export function materializeRoutes(scope: FastifyInstance, options: MaterializeOp
   const running = new Map<string, number>();
   const route = (path: string, rangeProblem: (read: FieldReader) => string | undefined): void => {
     scope.post(path, async (request, reply) => {
-      const isStrict = strictness(request, reply, options.isStrict);
-      if (isStrict === undefined) return reply;
-      const body = parseBody(request.body);
-      if ('detail' in body) return sendInvalid(reply, body.detail);
-      const read = new FieldReader(body.fields);
+      const call = openCall(request, reply, options.isStrict);
+      if (!call) return reply;
+      const { isStrict, read } = call;
       const query = new FieldReader(request.query as Fields, 'query');
       const [isAsync, isForced] = [query.flag('async', false), query.flag('force', false)];
       const names = read.texts('feature_views', { nullable: true });

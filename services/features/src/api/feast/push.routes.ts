@@ -4,9 +4,8 @@ import { sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EventIntake, GivenEvent } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
-import { strictness } from './compatibility.js';
+import { openCall } from './compatibility.js';
 import { notOnline, refusal, sendFeastError, sendInvalid, sendJson, type FeastError } from './errors.js';
-import { FieldReader, parseBody } from './feast-body.js';
 import { frameEvents, viewColumns, type Frame } from './pushed-rows.js';
 
 export interface PushOptions {
@@ -36,11 +35,9 @@ const NO_NAMES: ReadonlyMap<string, string> = new Map();
 /** `POST /push` and `POST /write-to-online-store`: rows become events on the source's topic, and the answer comes when they can be read. */
 export function pushRoutes(scope: FastifyInstance, options: PushOptions): void {
   scope.post('/push', async (request, reply) => {
-    const isStrict = strictness(request, reply, options.isStrict);
-    if (isStrict === undefined) return reply;
-    const body = parseBody(request.body);
-    if ('detail' in body) return sendInvalid(reply, body.detail);
-    const read = new FieldReader(body.fields);
+    const call = openCall(request, reply, options.isStrict);
+    if (!call) return reply;
+    const { isStrict, read } = call;
     const name = read.text('push_source_name');
     const frame = read.columns('df');
     const to = read.text('to', 'online');
@@ -56,11 +53,9 @@ export function pushRoutes(scope: FastifyInstance, options: PushOptions): void {
   });
 
   scope.post('/write-to-online-store', async (request, reply) => {
-    const isStrict = strictness(request, reply, options.isStrict);
-    if (isStrict === undefined) return reply;
-    const body = parseBody(request.body);
-    if ('detail' in body) return sendInvalid(reply, body.detail);
-    const read = new FieldReader(body.fields);
+    const call = openCall(request, reply, options.isStrict);
+    if (!call) return reply;
+    const { isStrict, read } = call;
     const name = read.text('feature_view_name');
     const frame = read.columns('df');
     if (read.detail.length > 0) return sendInvalid(reply, read.detail);
