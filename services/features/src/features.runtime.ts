@@ -3,7 +3,7 @@ import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Clock, type Ids, type Position, type Scheduler } from '@millrace/kernel';
-import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
+import { migrate, offlineStoreMigrations, tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   tableBarrier,
@@ -96,8 +96,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   health.catchUp('features.sources', () => sources.missing());
   const waitForPredictions = async (deadlineMs: number): Promise<boolean> => {
     // Made by the inference service, which may not have started yet; nothing was served then.
-    const [found] = await offline.query<{ result: number }>(`EXISTS TABLE ${PREDICTIONS_TABLE}`);
-    if (Number(found?.result) === 0) return false;
+    if (!(await tableExists(offline, PREDICTIONS_TABLE))) return false;
     await tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, PREDICTIONS_TABLE, deadlineMs);
     return true;
   };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { tableExists } from '@millrace/offline-store';
 import type { TrainingSetRequested } from './domain/training-set/training-set.events.js';
 import { latestOf, type Ride } from './testing/latest-oracle.js';
 import { DAY, ridesService, type RidesService, type Row, type TrainingSet } from './testing/rides.js';
@@ -116,8 +117,7 @@ describe('what a training set holds', () => {
     expect(before.map((row) => row['fare_now'])).toEqual(parquet.map((row) => row['fare_now'] ?? null));
     await offline.command(`DROP TABLE ${set.table} SYNC`);
     await rides.built({ spine: { rows: spine }, output: 'table' });
-    while (Number((await offline.query<{ result: number }>(`EXISTS TABLE ${set.table}`))[0]?.result) === 0)
-      await rides.trips.get('/healthz');
+    while (!(await tableExists(offline, set.table as string))) await rides.trips.get('/healthz');
     expect(await tableRows()).toEqual(before);
     const arrow = await rides.built({ spine: { rows: spine }, output: 'arrow' });
     expect((await rides.bytesOf(arrow)).toString('latin1', 0, 6)).toBe('ARROW1');

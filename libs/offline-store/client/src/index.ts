@@ -41,4 +41,5 @@ export {
 } from './decisions-projection.js';
 export { migrate, type Migrations } from './migrations.js';
 export { offlineStoreMigrations } from './offline-store-migrations.js';
+export { tableExists } from './table-exists.js';
 export { TableProjection, type ProjectionObserver, type TableProjectionOptions } from './table-projection.js';

@@ -3,7 +3,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import { canonical, Fault, type CommandMetadata, type Ids, type Position } from '@millrace/kernel';
 import type { ServicePlan, SourcePlan } from '@millrace/feature-engine';
-import type { OfflineStore } from '@millrace/offline-store';
+import { tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { DomainLog } from '@millrace/service';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 import {
@@ -131,8 +131,7 @@ export class TrainingSets {
     const state = this.state(id);
     if (state.status !== 'built') return state.status === 'requested';
     if (state.request.output !== 'table') return false;
-    const [found] = await this.#options.store.query<{ result: number }>(`EXISTS TABLE ${trainingSetTable(id)}`);
-    return Number(found?.result) === 0;
+    return !(await tableExists(this.#options.store, trainingSetTable(id)));
   }
 
   state(id: string): TrainingSetState {
