@@ -105,12 +105,11 @@ export class TrainingSets {
     const deadline = now() + waitMs;
     for (;;) {
       if (this.state(id).status !== 'requested' || now() >= deadline) return;
-      let told: (() => void) | undefined;
-      const here = new Promise<void>((resolve) => (told = resolve));
+      const here = Promise.withResolvers<void>();
       const waiters = this.#waiters.get(id) ?? new Set();
-      this.#waiters.set(id, waiters.add(told as unknown as () => void));
-      await Promise.race([here, pause(Math.max(1, Math.min(POLL_MS, deadline - now())))]);
-      waiters.delete(told as unknown as () => void);
+      this.#waiters.set(id, waiters.add(here.resolve));
+      await Promise.race([here.promise, pause(Math.max(1, Math.min(POLL_MS, deadline - now())))]);
+      waiters.delete(here.resolve);
       if (waiters.size === 0) this.#waiters.delete(id);
       await domain.barrier();
     }
@@ -211,10 +210,10 @@ export class TrainingSets {
       case 'source':
         return spine;
       case 'rows':
-        return this.#keepBytes(Buffer.from(spine.rows.map((row) => JSON.stringify(row)).join('\n')), 'jsonl').then((kept) => ({
-          kind: 'rows',
-          ...kept,
-        }));
+        return {
+          kind: spine.kind,
+          ...(await this.#keepBytes(Buffer.from(spine.rows.map((row) => JSON.stringify(row)).join('\n')), 'jsonl')),
+        };
       case 'file': {
         const { kind, format, bytes } = spine;
         // What its head says can be told at once.
