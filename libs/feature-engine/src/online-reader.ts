@@ -129,7 +129,7 @@ export class OnlineReader {
       const involved = new Set<number>();
       for (const row of rows) {
         const values = plan.joinKeys.map((key) => row[key.name] as Value);
-        const partition = plan.partitionBy ? partitionOf(recordKeyOf(plan.partitionBy.map((key) => values[key] as Value)), count) : 0;
+        const partition = plan.partitionBy ? ownPartition(plan.partitionBy, values, count) : 0;
         involved.add(partition);
         heads.push(headKey(plan, encodeEntityKey(values), partition));
       }
@@ -178,9 +178,7 @@ export class OnlineReader {
   ): Lookup {
     const values = plan.joinKeys.map((key) => (rows[row] as EntityRow)[key.name] as Value);
     const time = typeof at === 'number' ? at : (at[row] as number);
-    const partitions = plan.partitionBy
-      ? [partitionOf(recordKeyOf(plan.partitionBy.map((key) => values[key] as Value)), this.#partitionsOf(plan.source.topic))]
-      : all;
+    const partitions = plan.partitionBy ? [ownPartition(plan.partitionBy, values, this.#partitionsOf(plan.source.topic))] : all;
     const newest = chunkIndexOf(plan, time);
     const oldest = plan.longestWindowMs === 0 ? newest : chunkIndexOf(plan, time - plan.longestWindowMs);
     const chunks = range(newest - oldest + 1).map((step) => oldest + step);
@@ -313,6 +311,11 @@ class HeadState implements EntityState, Latest {
 
 function latestOf(plan: ViewPlan, event: LatestEvent): Latest {
   return { time: event.time, value: (column) => latestValue(plan, event, column) };
+}
+
+/** The partition that has all events of an entity, where its keys hold the record key. */
+function ownPartition(partitionBy: readonly number[], values: readonly Value[], count: number): number {
+  return partitionOf(recordKeyOf(partitionBy.map((key) => values[key] as Value)), count);
 }
 
 function range(count: number): number[] {
