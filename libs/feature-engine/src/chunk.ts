@@ -200,28 +200,26 @@ export class Chunk {
   }
 
   #mayHold(word: number): boolean {
-    const filter = this.#filter;
-    const mask = filter.length - 1;
-    const mark = word === 0 ? 1 : word;
-    let slot = Math.imul(word, 0x9e3779b1) & mask;
-    while (filter[slot] !== 0 && filter[slot] !== mark) slot = (slot + 1) & mask;
-    return filter[slot] === mark;
+    return this.#filter[this.#slotOf(word)] !== 0;
   }
 
   /** True when the word was there already, so its id may be known. */
   #addToFilter(word: number): boolean {
+    const slot = this.#slotOf(word);
+    if (this.#filter[slot] !== 0) return true;
+    this.#filter[slot] = markOf(word);
+    this.#filtered++;
+    return false;
+  }
+
+  /** Where a word stands in the filter, or the empty place where it would. */
+  #slotOf(word: number): number {
     const filter = this.#filter;
     const mask = filter.length - 1;
-    const mark = word === 0 ? 1 : word;
-    for (let slot = Math.imul(word, 0x9e3779b1) & mask; ; slot = (slot + 1) & mask) {
-      const found = filter[slot];
-      if (found === mark) return true;
-      if (found === 0) {
-        filter[slot] = mark;
-        this.#filtered++;
-        return false;
-      }
-    }
+    const mark = markOf(word);
+    let slot = Math.imul(word, 0x9e3779b1) & mask;
+    while (filter[slot] !== 0 && filter[slot] !== mark) slot = (slot + 1) & mask;
+    return slot;
   }
 
   #remove(superseded: ReadonlySet<number>): void {
@@ -300,6 +298,11 @@ function grown(words: Uint32Array, capacity: number, count: number): Uint32Array
 
 function emptyColumn(column: PlanColumn): ChunkColumn {
   return column.kind === 'number' ? { kind: 'number', values: new Float64Array(0) } : { kind: column.kind, values: [] };
+}
+
+/** A word in the filter, where 0 is an empty place. */
+function markOf(word: number): number {
+  return word === 0 ? 1 : word;
 }
 
 function isSorted(events: readonly SourceEvent[]): boolean {
