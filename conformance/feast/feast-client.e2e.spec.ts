@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { embeddedTopology, runCommand, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
+import { embeddedTopology, FEAST, feastVenv, runCommand, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
 import { join } from 'node:path';
-import { applyResources, feastVenv, FEAST } from './feast-side.js';
+import { applyResources } from './feast-side.js';
 
 let directory: TempDir;
 let platform: Topology;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { embeddedTopology, tempDir, type TempDir, type Topology } from '@millrace/testing';
+import { embeddedTopology, FEAST, tempDir, type TempDir, type Topology } from '@millrace/testing';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { applyResources, FEAST, startFeast, type FeastServer } from './feast-side.js';
+import { applyResources, startFeast, type FeastServer } from './feast-side.js';
 import { summaries, type Answer } from './answer-summary.js';
 
 /** One question, asked of both in the order of the file: what is pushed by one is read by the next. */

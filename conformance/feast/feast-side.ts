@@ -1,13 +1,6 @@
-import { ensureVenv, freePort, runCommand, startProcess, waitFor, type RunningProcess, type Venv } from '@millrace/testing';
+import { feastVenv, freePort, runCommand, startProcess, waitFor, type RunningProcess } from '@millrace/testing';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-export const FEAST = '0.66.0';
-
-/** Feast's client and server, and its Redis store. */
-export function feastVenv(): Promise<Venv> {
-  return ensureVenv(`feast-${FEAST}`, [`feast[redis]==${FEAST}`, 'pandas==2.3.3', 'setuptools==75.8.0']);
-}
 
 /** Applies the definitions of `resources.yaml` and waits until their sources run. */
 export async function applyResources(url: string): Promise<void> {

@@ -1,9 +1,10 @@
-import { runCommand, startRedis, tempDir } from '@millrace/testing';
+import { startRedis, tempDir } from '@millrace/testing';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runAlone, type BenchResult } from '../bench-result.js';
+import { moveToClientCore } from '../cores.js';
 import { load, type Load } from './load-client.js';
-import { CLIENT_CORE, FEAST_LABEL, startFeast, startMillrace, type Side } from './sides.js';
+import { FEAST_LABEL, startFeast, startMillrace, type Side } from './sides.js';
 
 const ENTITIES = 5_000;
 const FEATURES = 10;
@@ -24,7 +25,7 @@ const DIFFERENT_REQUESTS = 200;
  * turns. The server whose turn it is has one core to itself; the client and Redis have the other.
  */
 export async function run(): Promise<BenchResult[]> {
-  await runCommand('taskset', ['-a', '-cp', CLIENT_CORE, String(process.pid)]);
+  await moveToClientCore();
   const directory = await tempDir('bench-features-online');
   // Started after the process was put on its core, and so on the same.
   const redis = await startRedis();

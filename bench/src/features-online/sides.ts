@@ -1,10 +1,8 @@
-import { ensureVenv, freePort, runCommand, startProcess, type RunningProcess } from '@millrace/testing';
+import { FEAST, feastVenv, freePort, runCommand, startProcess, type RunningProcess } from '@millrace/testing';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onServerCore } from '../cores.js';
 
-export const CLIENT_CORE = '0';
-const SERVER_CORE = '1';
-const FEAST = '0.66.0';
 export const FEAST_LABEL = `feast serve ${FEAST} on Redis`;
 
 export interface Side {
@@ -17,7 +15,7 @@ export interface Side {
 
 /** `feast serve`, one worker on one core, of a view of so many features in Redis. */
 export async function startFeast(directory: string, redisPort: number, features: number): Promise<Side> {
-  const venv = await ensureVenv(`feast-${FEAST}`, [`feast[redis]==${FEAST}`, 'pandas==2.3.3', 'setuptools==75.8.0']);
+  const venv = await feastVenv();
   const script = fileURLToPath(new URL('../../src/features-online/feast_repo.py', import.meta.url));
   await runCommand(venv.python, [script, directory, `127.0.0.1:${redisPort}`, String(features)]);
   const port = await freePort();
@@ -72,8 +70,7 @@ async function start(
       ({ ok }) => ok,
       () => false,
     );
-  const pinned = ['-c', SERVER_CORE, command, ...args];
-  const options = { name, command: 'taskset', args: pinned, cwd, env, withChildren: true, readyWhen, readyTimeoutMs: 180_000 };
+  const options = { name, ...onServerCore(command, args), cwd, env, withChildren: true, readyWhen, readyTimeoutMs: 180_000 };
   const running: RunningProcess = await startProcess(options);
   return {
     url,

@@ -3,10 +3,8 @@ import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CLIENT_CORE, onServerCore } from '../cores.js';
 import { METRICS, metricValue, paramsOf, runIdOf, START_MS } from './fill-log.js';
-
-export const CLIENT_CORE = '0';
-export const SERVER_CORE = '1';
 
 export interface Server {
   readonly url: string;
@@ -109,10 +107,6 @@ export async function clientTimes(
     timeoutMs: 1_800_000,
   });
   return JSON.parse(output.trim().split('\n').at(-1) ?? '') as Record<'logMetric' | 'logBatch' | 'lifecycle', number>;
-}
-
-function onServerCore(command: string, args: readonly string[]): { command: string; args: readonly string[] } {
-  return { command: 'taskset', args: ['-c', SERVER_CORE, command, ...args] };
 }
 
 function serverOf(url: string, running: RunningProcess): Server {

@@ -1,8 +1,9 @@
-import { runCommand, tempDir } from '@millrace/testing';
+import { tempDir } from '@millrace/testing';
 import { runAlone, type BenchResult } from '../bench-result.js';
+import { moveToClientCore } from '../cores.js';
 import { fillLog, runIdOf } from './fill-log.js';
 import { HttpClient, lifecycle, newRun, p50, rate } from './http-client.js';
-import { CLIENT_CORE, clientTimes, fillMlflow, startMillrace, startMlflow, startStub, type Server } from './servers.js';
+import { clientTimes, fillMlflow, startMillrace, startMlflow, startStub, type Server } from './servers.js';
 
 const RUNS = 100_000;
 const HISTORY = 1_000_000;
@@ -27,7 +28,7 @@ interface Figures {
 
 /** Tracking beside MLflow's own server and a stub that answers at once: clients on one core, the server on the other. */
 export async function run(): Promise<BenchResult[]> {
-  await runCommand('taskset', ['-a', '-cp', CLIENT_CORE, String(process.pid)]);
+  await moveToClientCore();
   const [ours, theirs] = [await tempDir('bench-tracking'), await tempDir('bench-mlflow')];
   try {
     const stub = await startStub();

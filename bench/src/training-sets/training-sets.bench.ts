@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureVenv, freePort, repositoryRoot, runCommand, ServiceProcess, tempDir, type Venv } from '@millrace/testing';
+import { ensureVenv, FEAST, feastVenv, freePort, repositoryRoot, runCommand, ServiceProcess, tempDir, type Venv } from '@millrace/testing';
 import { runAlone, type BenchResult } from '../bench-result.js';
 import { Readings } from './readings.js';
 
@@ -10,7 +10,6 @@ const FEATURES = 10;
 const ENTITIES = 10_000;
 const ROUNDS = 3;
 const DUCKDB = '1.5.6';
-const FEAST = '0.66.0';
 /** Not under `dist/`: Python is not built. */
 const SCRIPTS = join(repositoryRoot, 'bench', 'src', 'training-sets', 'python');
 
@@ -99,7 +98,7 @@ async function compare(venv: Venv, directory: string, spine: string): Promise<vo
 }
 
 async function feastSeconds(directory: string, spine: string): Promise<number> {
-  const venv = await ensureVenv(`feast-${FEAST}`, [`feast[redis]==${FEAST}`, 'pandas==2.3.3', 'setuptools==75.8.0']);
+  const venv = await feastVenv();
   const options = ['--directory', directory, '--features', String(FEATURES), '--spine', spine];
   const output = await runCommand(venv.python, [join(SCRIPTS, 'feast_join.py'), ...options]);
   const line = output.split('\n').find((text) => text.startsWith('{"seconds"'));

@@ -5,6 +5,7 @@ export { startKafka, type KafkaEngine, type KafkaOptions } from './engines/kafka
 export { damageBatches, type Damage, type DamagedBatch } from './engines/kafka-damage.js';
 export { startRedis, type RedisEngine } from './engines/redis.js';
 export { startS3, type S3Engine } from './engines/s3.js';
+export { FEAST, feastVenv } from './feast-venv.js';
 export { freePort } from './ports.js';
 export { ensureVenv, type Venv } from './python-venv.js';
 export { ProcessNotReady, startProcess, type ProcessExit, type ProcessOptions, type RunningProcess } from './start-process.js';
