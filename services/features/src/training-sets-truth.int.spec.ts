@@ -5,7 +5,9 @@ import { latestOf, type Ride } from './testing/latest-oracle.js';
 import { DAY, ridesService, type RidesService, type Row, type TrainingSet } from './testing/rides.js';
 import { START } from './testing/trips.js';
 import { buildTrainingSet } from './training-sets/build-training-set.js';
+import { SeenEvents } from './training-sets/latest-events.js';
 import { ScratchTables } from './training-sets/scratch-table.js';
+import { viewsOf, type ViewColumns } from './training-sets/view-columns.js';
 
 describe('what a training set holds', () => {
   let rides: RidesService;
@@ -45,17 +47,22 @@ describe('what a training set holds', () => {
     }
   });
 
-  test('built again, in pages or whole, it has the same bytes', async () => {
-    const { host } = rides.trips.service;
-    const requests: TrainingSetRequested[] = [];
-    const ends = await host.log.end('millrace.features.decisions');
-    for (const partition of ends.keys()) {
-      for await (const record of host.log.read('millrace.features.decisions', partition, 0)) {
-        if (record.headers['ce_type'] === 'millrace.features.TrainingSetRequested.v1')
-          requests.push(JSON.parse(record.value.toString()) as TrainingSetRequested);
+  async function requestOf(id: string): Promise<TrainingSetRequested> {
+    const { log } = rides.trips.service.host;
+    const topic = 'millrace.features.decisions';
+    for (const [partition] of (await log.end(topic)).entries()) {
+      for await (const record of log.read(topic, partition, 0)) {
+        if (record.headers['ce_type'] !== 'millrace.features.TrainingSetRequested.v1') continue;
+        const request = JSON.parse(record.value.toString()) as TrainingSetRequested;
+        if (request.trainingSetId === id) return request;
       }
     }
-    const request = requests.find(({ trainingSetId }) => trainingSetId === firstBatch.id) as TrainingSetRequested;
+    throw new Error(`training set ${id} was never requested`);
+  }
+
+  test('built again, in pages or whole, it has the same bytes', async () => {
+    const { host } = rides.trips.service;
+    const request = await requestOf(firstBatch.id);
     const scratch = new ScratchTables(host.offline, host.ids);
     for (const [eventsPerJoin, narrowBits] of [
       [1_000_000, 62],
@@ -64,7 +71,10 @@ describe('what a training set holds', () => {
       [50, 0],
     ] as const) {
       const again = await buildTrainingSet(
-        { store: host.offline, artifacts: host.artifacts, scratch, maxRows: 1e6, eventsPerJoin, narrowBits, progress: () => undefined },
+        {
+          ...{ store: host.offline, artifacts: host.artifacts, scratch, seen: new SeenEvents(), maxRows: 1e6 },
+          ...{ eventsPerJoin, narrowBits, progress: () => undefined },
+        },
         request,
       );
       expect(again.sha256).toBe(firstBatch.sha256);
@@ -99,6 +109,25 @@ describe('what a training set holds', () => {
       const rows = await rides.rowsOf(await rides.built({ featureService: 'both', spine: { rows: spine }, asKnown: { rides: next } }));
       rides.expectTruth(rows, spine, some);
       rides.expectTruth(rows, spine, some, (column) => `m_${column}`);
+    });
+
+    test('what was seen of the events is carried on to later positions, and is what a fresh look sees', async () => {
+      const { offline: store } = rides.trips.service.host;
+      const [view] = viewsOf(await requestOf(firstBatch.id)) as [ViewColumns];
+      const end = firstBatch.positions['rides']!.map((_, partition) =>
+        Math.max(0, ...all.flatMap((ride) => (ride.partition === partition ? [ride.offset + 1] : []))),
+      );
+      const carried = new SeenEvents();
+      const found: unknown[] = [];
+      // Forth in steps, a jump back, and forth again from where it was.
+      for (const part of [0, 0.01, 0.02, 0.3, 0.3, 0.31, 0.1, 0.6, 1, 1]) {
+        const look = { store, view, next: end.map((offset) => Math.floor(offset * part)), eventsPerJoin: 1e6 };
+        const seen = await carried.look(look);
+        expect([part, seen]).toEqual([part, await new SeenEvents().look(look)]);
+        found.push(seen);
+      }
+      expect(found[1]).toMatchObject({ hasRepeated: false });
+      expect(found.at(-1)).toMatchObject({ count: all.length, hasRepeated: true });
     });
 
     test('nothing was known before there was anything', async () => {

@@ -16,6 +16,8 @@ import {
   type StoredArtifact,
 } from '@millrace/artifact-store';
 
+/** Bytes read at a time: what is stored is read whole, and each chunk costs a turn of the event loop on its way out. */
+const CHUNK_BYTES = 1024 * 1024;
 /** Uploads grow here, inside the root so that a rename into place stays on one file system. Not an artifact path. */
 const INCOMING = '.incoming';
 /** An upload left by a killed process is swept after this long; a live one is never this old without a write. */
@@ -72,7 +74,7 @@ export class FilesystemArtifactStore implements ArtifactStore {
         await file.close();
         throw artifactNotFound(path);
       }
-      return file.createReadStream();
+      return file.createReadStream({ highWaterMark: CHUNK_BYTES });
     } catch (error) {
       throw isMissing(error) ? artifactNotFound(path) : error;
     }

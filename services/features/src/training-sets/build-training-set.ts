@@ -2,7 +2,8 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
 import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
-import { earlyEvents, isLatestOnly, latestEvents, withLatest, type LatestEvents } from './latest-join.js';
+import type { LatestEvents, SeenEvents } from './latest-events.js';
+import { isLatestOnly, latestEvents, withLatest } from './latest-join.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
@@ -13,6 +14,7 @@ export interface BuildOptions {
   readonly store: OfflineStore;
   readonly artifacts: ArtifactStore;
   readonly scratch: ScratchTables;
+  readonly seen: SeenEvents;
   readonly maxRows: number;
   /** Events that one join holds in memory at most, about; more are joined in pages of whole entities. */
   readonly eventsPerJoin?: number;
@@ -24,6 +26,8 @@ export interface BuildOptions {
 const DEADLINE_MS = 600_000;
 const EVENTS_PER_JOIN = 5_000_000;
 const NARROW_BITS = 62;
+/** Events are read in larger blocks than usual: a join goes through them block by block. */
+const BLOCKS = 'preferred_block_size_bytes = 10000000';
 /** Rows of one Parquet row group at most. */
 const ROWS_PER_GROUP = 1_000_000;
 
@@ -40,7 +44,7 @@ export function trainingSetTable(id: string): string {
  * bytes.
  */
 export async function buildTrainingSet(options: BuildOptions, request: TrainingSetRequested): Promise<TrainingSetBuilt> {
-  const { store, artifacts, scratch, maxRows, progress } = options;
+  const { store, artifacts, scratch, seen, maxRows, progress } = options;
   const views = viewsOf(request);
   const keys = keysOf(views);
   const { spine, timestampColumn, positions } = request;
@@ -50,7 +54,7 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   // Looked at while the spine is being read; what fails is told by whoever needs it.
   const events = views.map((view) => {
     if (request.knownBy !== undefined || !isLatestOnly(view)) return undefined;
-    const looked = earlyEvents({ store, view, next: positions[view.plan.source.topic] ?? [], eventsPerJoin });
+    const looked = seen.look({ store, view, next: positions[view.plan.source.topic] ?? [], eventsPerJoin });
     looked.catch(() => undefined);
     return looked;
   });
@@ -115,7 +119,7 @@ async function withValues<T>(
     return scratch.with(definition, async (table) => {
       for (const [page, sql] of pages.entries()) {
         progress(view.plan.name, Math.floor((staged.rows * page) / pages.length), staged.rows);
-        const insert = `INSERT INTO ${table} SELECT ${['__row', ...names].join(', ')} FROM (${sql}) SETTINGS join_use_nulls = 1`;
+        const insert = `INSERT INTO ${table} SELECT ${['__row', ...names].join(', ')} FROM (${sql})`;
         await store.command(insert, undefined, { deadlineMs: DEADLINE_MS });
       }
       return rest({ table });
@@ -155,7 +159,7 @@ async function write(
   const from = joined === undefined ? `FROM ${staged.table} AS s ${joins.join(' ')}` : `FROM (${joined}) AS t0`;
   const row = joined === undefined ? 's.__row' : 't0.__row';
   const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';
-  const settings = ['join_use_nulls = 1', ...(format === 'Parquet' ? parquetSettings(staged.rows) : ['max_threads = 1'])];
+  const settings = [BLOCKS, ...(format === 'Parquet' ? parquetSettings(staged.rows) : ['max_threads = 1'])];
   const path = `${trainingSetPath(request.trainingSetId)}/data.${format.toLowerCase()}`;
   const sql = `SELECT ${selected} ${from} ORDER BY ${row} SETTINGS ${settings.join(', ')}`;
   const stored = await artifacts.put(path, await store.raw(sql, format, undefined, { deadlineMs: DEADLINE_MS }));
@@ -183,7 +187,7 @@ function parquetSettings(rows: number): string[] {
 
 /** Makes the table beside the old one and puts it in its place, so that nobody reads half of it. */
 async function writeTable({ store, scratch }: BuildOptions, table: string, sql: string): Promise<void> {
-  const definition = `ENGINE = MergeTree ORDER BY _row AS ${sql} SETTINGS join_use_nulls = 1`;
+  const definition = `ENGINE = MergeTree ORDER BY _row AS ${sql}`;
   await scratch.with(definition, async (made) => {
     await store.command(`DROP TABLE IF EXISTS ${quoteTable(table)} SYNC`);
     await store.command(`RENAME TABLE ${made} TO ${quoteTable(table)}`);

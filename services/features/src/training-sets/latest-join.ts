@@ -1,6 +1,7 @@
 import type { ViewPlan } from '@millrace/feature-engine';
 import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
+import { EVENT_TIME, eventIdOf, keysOf, knownBefore, lookAtEvents, ofPage, pagesOf, type LatestEvents } from './latest-events.js';
 import type { ScratchTables } from './scratch-table.js';
 import type { SpineKey, StagedSpine } from './spine-table.js';
 import { columnType, type ViewColumns } from './view-columns.js';
@@ -33,61 +34,9 @@ export function isLatestOnly({ plan, features }: ViewColumns): boolean {
   return features.every(({ index }) => plan.latest.includes(index));
 }
 
-/** What the join of a view needs to know of its events. */
-export interface LatestEvents {
-  readonly count: number;
-  /** Of the events, in milliseconds since the epoch; both 0 without any. */
-  readonly first: number;
-  readonly last: number;
-  /** Some of one entity have one id. */
-  readonly hasRepeated: boolean;
-}
-
-/** The same before the spine is there, which costs nobody's time; `undefined` where there are too many events to look at all of them. */
-export async function earlyEvents(
-  options: Omit<LatestOptions, 'scratch' | 'staged' | 'events' | 'keys' | 'narrowBits'>,
-): Promise<LatestEvents | undefined> {
-  const [database, name] = sourceTable(options.view.plan.source.name).split('.') as [string, string];
-  const [table] = await options.store.query<{ rows: string }>(
-    'SELECT total_rows AS rows FROM system.tables WHERE database = {database:String} AND name = {name:String}',
-    { database, name },
-  );
-  return Number(table?.rows ?? Infinity) > options.eventsPerJoin ? undefined : lookAt(options, []);
-}
-
-/** Looks at the events of the spine's entities, or at all of them where the spine is long. */
+/** What there is of the spine's entities, or of all where the spine is long. */
 export function latestEvents(options: Omit<LatestOptions, 'events' | 'narrowBits'>): Promise<LatestEvents> {
-  return lookAt(options, ofSpine(options));
-}
-
-async function lookAt(
-  { store, view: { plan }, next, eventsPerJoin }: Pick<LatestOptions, 'store' | 'view' | 'next' | 'eventsPerJoin'>,
-  entities: readonly string[],
-): Promise<LatestEvents> {
-  const source = quoteTable(sourceTable(plan.source.name));
-  const where = [knownBefore(next), ...entities].join(' AND ');
-  const id = eventIdOf(plan);
-  const [found] = await store.query<{ n: string; first: string; last: string }>(
-    `SELECT count() AS n, toUnixTimestamp64Milli(min(_event_time)) AS first, toUnixTimestamp64Milli(max(_event_time)) AS last
-     FROM ${source} WHERE ${where}`,
-    undefined,
-    { deadlineMs: DEADLINE_MS },
-  );
-  const { n = 0, first = 0, last = 0 } = found ?? {};
-  const events = { count: Number(n), first: Number(first), last: Number(last) };
-  const pages = pagesOf(events.count, eventsPerJoin);
-  const keys = keysOf(plan);
-  // By entity, because an id reaches no further, and because the table is often sorted by it.
-  for (let page = 0; id !== undefined && page < pages; page++) {
-    const [repeated] = await store.query<object>(
-      `SELECT 1 FROM ${source} WHERE ${[where, ...ofPage(plan, page, pages)].join(' AND ')}
-       GROUP BY ${keys} HAVING uniqExact(cityHash64(${id})) < count() LIMIT 1`,
-      undefined,
-      { deadlineMs: DEADLINE_MS },
-    );
-    if (repeated) return { ...events, hasRepeated: true };
-  }
-  return { ...events, hasRepeated: false };
+  return lookAtEvents(options, ofSpine(options));
 }
 
 /**
@@ -118,12 +67,14 @@ function pageSql(options: LatestOptions, superseded: string | undefined, page: n
   const right = [
     ...names.map((name, index) => `${name} AS __k${index}`),
     `${place} AS __place`,
+    // A row without an event has 0 here. Nullable columns would say it too, and cost a third of the join.
+    'materialize(toUInt8(1)) AS __found',
     ...(plan.ttlMs === 0 ? [] : [`${EVENT_TIME} AS __event`]),
     ...columns.map((name, index) => `${quoteIdentifier(name)} AS __c${index}`),
   ];
   const values = features.map(({ type }, index) => {
-    const value = `CAST(r.__c${index} AS Nullable(${columnType(type)}))`;
-    return plan.ttlMs === 0 ? `${value} AS v${index}` : `if(r.__event >= s.__time - ${plan.ttlMs}, ${value}, NULL) AS v${index}`;
+    const isOfEvent = plan.ttlMs === 0 ? 'r.__found' : `r.__found AND r.__event >= s.__time - ${plan.ttlMs}`;
+    return `if(${isOfEvent}, CAST(r.__c${index} AS Nullable(${columnType(type)})), NULL) AS v${index}`;
   });
   const carried = staged.columns.map(({ name }, index) => `s.${quoteIdentifier(name)} AS s${index}`);
   const on = own.map((key, index) => `s.${key} = r.__k${index}`).join(' AND ');
@@ -133,7 +84,6 @@ function pageSql(options: LatestOptions, superseded: string | undefined, page: n
     ON ${on} AND s.__asked >= r.__place`;
 }
 
-const EVENT_TIME = 'toUnixTimestamp64Milli(_event_time)';
 /** No event lies so far off, so a question further off has the same answer. */
 const ASKED_TIME = 'least(greatest(assumeNotNull(__at), -10000000000000), 90000000000000)';
 
@@ -162,30 +112,8 @@ function bitsFor(count: number): number {
   return Math.floor(Math.log2(Math.max(1, count))) + 1;
 }
 
-function knownBefore(next: readonly number[]): string {
-  return `_offset < [${next.map(Number).join(', ')}][_partition + 1]`;
-}
-
-function eventIdOf({ source }: ViewPlan): string | undefined {
-  const name = source.columns[source.eventId]?.name;
-  return name === undefined ? undefined : quoteIdentifier(name);
-}
-
-function pagesOf(count: number, eventsPerJoin: number): number {
-  return Math.max(1, Math.ceil(count / eventsPerJoin));
-}
-
-function keysOf(plan: ViewPlan): string {
-  return plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
-}
-
 function ownKeys({ view, keys }: Pick<LatestOptions, 'view' | 'keys'>): string[] {
   return view.plan.joinKeys.map((key) => `__key_${keys.findIndex((item) => item.name === key.name)}`);
-}
-
-/** A page has whole entities. */
-function ofPage(plan: ViewPlan, page: number, pages: number): string[] {
-  return pages > 1 ? [`cityHash64(${keysOf(plan)}) % ${pages} = ${page}`] : [];
 }
 
 function ofSpine(options: Pick<LatestOptions, 'staged' | 'view' | 'keys'>): string[] {

@@ -18,6 +18,7 @@ import type { Sources } from '../sources/sources.js';
 import { buildTrainingSet, failureOf, trainingSetPath, trainingSetTable } from './build-training-set.js';
 import { csvSpine, parquetSpine } from './file-spine.js';
 import { knownPositions } from './known-positions.js';
+import { SeenEvents } from './latest-events.js';
 import { predictionsSql } from './predictions-spine.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
@@ -71,6 +72,7 @@ const POLL_MS = 100;
 export class TrainingSets {
   readonly #options: TrainingSetsOptions;
   readonly #progress = new Map<string, BuildProgress>();
+  readonly #seen = new SeenEvents();
   readonly #waiters = new Map<string, Set<() => void>>();
   #waiting: string[] = [];
   #running: Promise<void> | undefined;
@@ -293,7 +295,7 @@ export class TrainingSets {
     };
     let command: TrainingSetCommand;
     try {
-      const result = await buildTrainingSet({ store, artifacts, scratch, maxRows, progress }, state.request);
+      const result = await buildTrainingSet({ store, artifacts, scratch, seen: this.#seen, maxRows, progress }, state.request);
       command = { type: 'CompleteTrainingSet', result };
     } catch (error) {
       // While the process stops, its stores go first: that is no failure of the set, which is built after the next start.
