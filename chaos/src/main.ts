@@ -1,14 +1,18 @@
-// npm run chaos [-- --share 0.25] [--seed N] [--embedded N] [--distributed N] [--batches N] [--write]
-// Kills processes under load and checks that nothing acknowledged is lost and nothing is counted twice. Ends with 1 on any violation.
-import { distributedTopology, embeddedTopology, startEngines, tempDir } from '@millrace/testing';
+// npm run chaos [-- --share 0.25] [--seed N] [--embedded N] [--distributed N] [--batches N] [--flights N] [--write]
+// Kills processes under load and checks that nothing acknowledged is lost and nothing is counted twice, and that what was served meanwhile is what the
+// offline store tells. Ends with 1 on any violation.
+import { distributedTopology, embeddedTopology, startEngines, tempDir, type Topology } from '@millrace/testing';
 import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { consistencyReport, runConsistency, violationsOf } from './consistency/run-consistency.js';
 import { killLoop, type KillLoopOptions, type KillLoopResult } from './kill-loop.js';
 import { SeededRandom } from './random.js';
 
-const WHOLE = { embedded: 100, distributed: 30 } as const;
+const WHOLE = { embedded: 100, distributed: 30, flights: 3_000_000 } as const;
+/** Flights of which one vector is served. */
+const FLIGHTS_PER_VECTOR = 25;
 
 const { values } = parseArgs({
   options: {
@@ -17,12 +21,19 @@ const { values } = parseArgs({
     embedded: { type: 'string' },
     distributed: { type: 'string' },
     batches: { type: 'string' },
+    flights: { type: 'string' },
+    topology: { type: 'string' },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  console.log('npm run chaos -- [--share 0..1] [--seed N] [--embedded KILLS] [--distributed KILLS] [--batches LOG_BATCH_CALLS] [--write]');
+  console.log(
+    `npm run chaos -- [--share 0..1] [--seed N] [--write]
+  kills under load:         [--embedded KILLS] [--distributed KILLS] [--batches LOG_BATCH_CALLS]
+  served against offline:   [--flights FLIGHTS] [--topology embedded|distributed]
+0 leaves a part out.`,
+  );
   process.exit(0);
 }
 const share = Number(values.share);
@@ -31,33 +42,55 @@ const kills = {
   embedded: Number(values.embedded ?? Math.ceil(WHOLE.embedded * share)),
   distributed: Number(values.distributed ?? Math.ceil(WHOLE.distributed * share)),
 };
-console.log(`chaos: seed ${seed}, ${kills.embedded} kills embedded, ${kills.distributed} distributed`);
+const flights = Number(values.flights ?? Math.ceil(WHOLE.flights * share));
+console.log(`chaos: seed ${seed}, ${kills.embedded} kills embedded, ${kills.distributed} distributed, ${flights} flights`);
 
-const options: KillLoopOptions = values.batches === undefined ? {} : { batches: Number(values.batches) };
-
-const results: KillLoopResult[] = [];
-if (kills.embedded > 0) {
-  await using directory = await tempDir('millrace-chaos-');
-  results.push(await killLoop(await embeddedTopology(directory.path), kills.embedded, new SeededRandom(seed), console.log, options));
+const violations: string[] = [];
+const results = await killResults();
+for (const { violations: found, ...result } of results) {
+  console.log(JSON.stringify({ seed, ...result, violations: found.length }));
+  violations.push(...found);
 }
-if (kills.distributed > 0) {
-  await using directory = await tempDir('millrace-chaos-');
-  const engines = await startEngines(['kafka', 'redis'], process.env);
-  try {
-    const topology = await distributedTopology({
-      directory: directory.path,
-      kafkaBrokers: engines.env['MILLRACE_TEST_KAFKA_BROKERS'] as string,
-      redisUrl: engines.env['MILLRACE_TEST_REDIS_URL'] as string,
-    });
-    results.push(await killLoop(topology, kills.distributed, new SeededRandom(seed + 1), console.log, options));
-  } finally {
-    await engines.stop();
+if (values.write && results.length > 0) writeFileSync(join(import.meta.dirname, '..', 'RESULTS.md'), report(results));
+if (flights > 0) {
+  const kinds = (['embedded', 'distributed'] as const).filter((kind) => values.topology === undefined || values.topology === kind);
+  const vectors = Math.ceil(flights / FLIGHTS_PER_VECTOR);
+  const found = await runConsistency({ flights, vectors, kinds, seed, say: console.log });
+  for (const result of found) {
+    console.log(JSON.stringify({ seed, ...result }));
+    violations.push(...violationsOf(result, flights));
   }
+  if (values.write) writeFileSync(join(import.meta.dirname, '..', 'CONSISTENCY.md'), consistencyReport(found, { flights, seed }));
 }
+for (const violation of violations) console.log(violation);
+process.exit(violations.length === 0 ? 0 : 1);
 
-for (const result of results) console.log(JSON.stringify({ seed, ...result, violations: result.violations.length }));
-if (values.write) writeFileSync(join(import.meta.dirname, '..', 'RESULTS.md'), report(results));
-process.exit(results.every((result) => result.violations.length === 0) ? 0 : 1);
+async function killResults(): Promise<KillLoopResult[]> {
+  const options: KillLoopOptions = values.batches === undefined ? {} : { batches: Number(values.batches) };
+  const found: KillLoopResult[] = [];
+  const run = async (topology: Topology, count: number, randomSeed: number): Promise<void> => {
+    found.push(await killLoop(topology, count, new SeededRandom(randomSeed), console.log, options));
+  };
+  if (kills.embedded > 0) {
+    await using directory = await tempDir('millrace-chaos-');
+    await run(await embeddedTopology(directory.path), kills.embedded, seed);
+  }
+  if (kills.distributed > 0) {
+    await using directory = await tempDir('millrace-chaos-');
+    const engines = await startEngines(['kafka', 'redis'], process.env);
+    try {
+      const topology = await distributedTopology({
+        directory: directory.path,
+        kafkaBrokers: engines.env['MILLRACE_TEST_KAFKA_BROKERS'] as string,
+        redisUrl: engines.env['MILLRACE_TEST_REDIS_URL'] as string,
+      });
+      await run(topology, kills.distributed, seed + 1);
+    } finally {
+      await engines.stop();
+    }
+  }
+  return found;
+}
 
 function report(all: readonly KillLoopResult[]): string {
   const rows = all.map(

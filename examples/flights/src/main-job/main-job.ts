@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { definitions } from '../definitions.js';
 import type { Flight, Flights } from '../flights.js';
 import { qualityOf, type Quality } from '../quality.js';
 import { probabilitiesOf, trainLogisticRegression, type TrainedModel } from '../trainer.js';
@@ -246,10 +245,6 @@ function digest(rows: readonly object[]): string {
   for (const row of rows)
     hash.update(JSON.stringify(row, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)) + '\n');
   return hash.digest('hex');
-}
-
-function definitions(file: string): string {
-  return readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8');
 }
 
 function notFound(error: unknown): boolean {
