@@ -24,6 +24,16 @@ const BENCHES: readonly Bench[] = [
   },
   { name: 'aggregates', what: 'what each aggregate costs to read and to keep', load: () => import('./features/aggregates.bench.js') },
   {
+    name: 'freshness',
+    what: 'from sent to readable at a steady rate, and memory meanwhile',
+    load: () => import('./features/freshness.bench.js'),
+  },
+  {
+    name: 'windows',
+    what: 'what an event costs and an entity keeps, by how many there are',
+    load: () => import('./features/windows.bench.js'),
+  },
+  {
     name: 'features-online',
     what: "online reads over Feast's protocol beside feast serve",
     load: () => import('./features-online/online.bench.js'),

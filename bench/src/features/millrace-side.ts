@@ -6,15 +6,34 @@ import { freePort, ServiceProcess, startRedis, waitFor } from '@millrace/testing
 const TURN_MS = 10 * 60_000;
 const POLL_MS = 50;
 
-/** What is applied: a source of the topic, an entity by origin, one by origin and destination, three windows with three aggregates for each. */
-function resources(topic: string): string {
-  const features = ['1h', '6h', '24h'].flatMap((window) => [
-    `    - {name: flights_${window}, aggregate: count, window: ${window}}`,
-    `    - {name: delay_mean_${window}, aggregate: mean, column: delay, window: ${window}}`,
-    `    - {name: delay_max_${window}, aggregate: max, column: delay, window: ${window}}`,
-  ]);
-  const view = (name: string, entity: string): string =>
-    document('FeatureView', name, `\n  entity: ${entity}\n  source: ${topic}\n  features:\n${features.join('\n')}`);
+/** What a turn computes. */
+export interface Windows {
+  /** Of each view. */
+  readonly features: readonly string[];
+  /** `airport` by origin, `route` by origin and destination. */
+  readonly entities: readonly ('airport' | 'route')[];
+}
+
+const SLIDING = ['1h', '6h', '24h'].flatMap((window) => [
+  `{name: flights_${window}, aggregate: count, window: ${window}}`,
+  `{name: delay_mean_${window}, aggregate: mean, column: delay, window: ${window}}`,
+  `{name: delay_max_${window}, aggregate: max, column: delay, window: ${window}}`,
+]);
+
+/** Three windows with three aggregates, of one entity or of two. */
+export const OF_AIRPORTS: Windows = { features: SLIDING, entities: ['airport'] };
+export const OF_BOTH: Windows = { features: SLIDING, entities: ['airport', 'route'] };
+export const TUMBLING: Windows = {
+  features: [
+    '{name: flights, aggregate: count, window: 5m, windowKind: tumbling}',
+    '{name: delay, aggregate: sum, column: delay, window: 5m, windowKind: tumbling}',
+  ],
+  entities: ['airport'],
+};
+
+function resources(topic: string, { features, entities }: Windows): string {
+  const view = (entity: string): string =>
+    document('FeatureView', `${entity}_delays`, `\n  entity: ${entity}\n  source: ${topic}\n  features: [${features.join(', ')}]`);
   return [
     document(
       'Source',
@@ -23,8 +42,7 @@ function resources(topic: string): string {
     ),
     document('Entity', 'airport', '{joinKeys: {origin: String}}'),
     document('Entity', 'route', '{joinKeys: {origin: String, destination: String}}'),
-    view('origin_delays', 'airport'),
-    view('route_delays', 'route'),
+    ...entities.map(view),
   ].join('\n---\n');
 }
 
@@ -36,8 +54,8 @@ function document(kind: string, name: string, spec: string): string {
 export interface Expected {
   readonly origin: string;
   readonly at: number;
-  /** Count, mean, max of 24 hours. */
-  readonly values: readonly number[];
+  /** Feature -> value. */
+  readonly values: Readonly<Record<string, number>>;
 }
 
 /**
@@ -54,7 +72,7 @@ export class MillraceSide {
    * Events per second from the moment the source and its views are applied (nothing of the topic is read before) to the moment when both
    * the online store and the table hold `count` events. Joining the group, making the table and filling the last block count.
    */
-  async rate(turn: string, count: number, expected: Expected): Promise<number> {
+  async rate(turn: string, count: number, windows: Windows, expected: Expected): Promise<number> {
     const redis = await startRedis();
     const clickhousePort = await freePort();
     const clickhouse = new ServiceProcess({
@@ -85,11 +103,11 @@ export class MillraceSide {
       await service.start();
       const clickhouseUrl = `http://127.0.0.1:${clickhousePort}`;
       const started = performance.now();
-      await apply(url, resources(this.topic));
-      await this.#complete(url, clickhouseUrl, count);
+      await apply(url, resources(this.topic, windows));
+      await this.#complete(url, clickhouseUrl, count, windows.entities.length);
       const seconds = (performance.now() - started) / 1000;
       await this.#check(url, clickhouseUrl, count, expected);
-      await this.#remove(url);
+      await this.#remove(url, windows);
       return count / seconds;
     } finally {
       await service.stop();
@@ -98,11 +116,11 @@ export class MillraceSide {
     }
   }
 
-  async #complete(url: string, clickhouseUrl: string, count: number): Promise<void> {
+  async #complete(url: string, clickhouseUrl: string, count: number, expectedViews: number): Promise<void> {
     const patience = { timeoutMs: TURN_MS, intervalMs: POLL_MS };
     const status = async () => {
       const { lag, views } = await json<{ lag: number; views: unknown[] }>(await fetch(`${url}/api/v1/sources/${this.topic}`));
-      return views.length === 2 && lag === 0;
+      return views.length === expectedViews && lag === 0;
     };
     await waitFor(status, { ...patience, what: 'the online store to hold every event' });
     const rows = async () => (await ask(clickhouseUrl, `SELECT count() FROM millrace.source_${this.topic}`)) === String(count);
@@ -113,19 +131,21 @@ export class MillraceSide {
   async #check(url: string, clickhouseUrl: string, count: number, { origin, at, values }: Expected): Promise<void> {
     const stored = await ask(clickhouseUrl, `SELECT uniqExact(id) FROM millrace.source_${this.topic}`);
     if (stored !== String(count)) throw new Error(`the table holds ${stored} flights, not ${count}`);
-    const features = ['flights_24h', 'delay_mean_24h', 'delay_max_24h'].map((feature) => `origin_delays:${feature}`);
+    const names = Object.keys(values);
+    const features = names.map((feature) => `airport_delays:${feature}`);
     const body = JSON.stringify({ features, entities: { origin: [origin] }, at: new Date(at).toISOString() });
     const headers = { 'content-type': 'application/json' };
     const reply = await json<{ results: { values: unknown[] }[] }>(
       await fetch(`${url}/get-online-features`, { method: 'POST', headers, body }),
     );
     const found = reply.results.slice(1).map((column) => column.values[0]);
-    if (found.join() !== values.join()) throw new Error(`features of ${origin} are ${found.join()}, not ${values.join()}`);
+    const wanted = names.map((name) => values[name]);
+    if (found.join() !== wanted.join()) throw new Error(`${names.join()} of ${origin} are ${found.join()}, not ${wanted.join()}`);
   }
 
   /** The next turn's service must find nothing to run. */
-  async #remove(url: string): Promise<void> {
-    const names = ['FeatureView/origin_delays', 'FeatureView/route_delays', 'Entity/airport', 'Entity/route', `Source/${this.topic}`];
+  async #remove(url: string, { entities }: Windows): Promise<void> {
+    const names = [...entities.map((entity) => `FeatureView/${entity}_delays`), 'Entity/airport', 'Entity/route', `Source/${this.topic}`];
     for (const name of names) await json(await fetch(`${url}/api/v1/resources/${name}`, { method: 'DELETE' }));
   }
 }

@@ -4,7 +4,7 @@ import { ensureVenv, repositoryRoot, startProcess, type Venv } from '@millrace/t
 
 const VERSION = '3.28.1';
 /** Not under `dist/`: Python is not built. */
-const SCRIPT = join(repositoryRoot, 'bench', 'src', 'features', 'quix_tumbling.py');
+const SCRIPT = join(repositoryRoot, 'bench', 'src', 'features', 'quix_windows.py');
 
 /** What one application prints. */
 interface Seen {
@@ -34,13 +34,13 @@ export class QuixSide {
   }
 
   /** Events per second through `processes` applications of one group; throws unless they have processed `count` events. */
-  async rate(turn: string, processes: number, count: number): Promise<number> {
+  async rate(turn: string, processes: number, count: number, windows: 'tumbling' | 'sliding' = 'tumbling'): Promise<number> {
     const group = `quix-${turn}`;
     const seen = await Promise.all(
       Array.from({ length: processes }, async (_, index) => {
         const state = join(this.directory, `${group}-${index}`);
         mkdirSync(state, { recursive: true });
-        const options = { brokers: this.brokers, topic: this.topic, group, state };
+        const options = { brokers: this.brokers, topic: this.topic, group, state, windows };
         const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
         // Started so that it does not outlive a benchmark that is cut short.
         const process = await startProcess({ name: group, command: this.venv.python, args: [SCRIPT, ...args] });

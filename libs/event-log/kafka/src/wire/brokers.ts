@@ -166,8 +166,13 @@ export class Brokers {
 
   /** The broker that takes changes of topics. */
   async controller(): Promise<KafkaBroker> {
-    await this.metadata('all');
-    return this.node(this.#controllerId);
+    const deadline = performance.now() + NEWS_MS;
+    for (let pause = 2; ; pause *= 2) {
+      await this.metadata('all');
+      // A cluster that has just started has not chosen one yet.
+      if (this.#controllerId >= 0 || performance.now() > deadline) return this.node(this.#controllerId);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
   }
 
   /** The broker that coordinates a group. */

@@ -1,4 +1,5 @@
-"""One Quix Streams application: flights from a topic, count and sum of the delays in 5-minute tumbling windows by the record's key.
+"""One Quix Streams application: flights from a topic, by the record's key: count and sum of the delays in 5-minute tumbling windows, or
+count, mean and greatest delay in sliding windows of 1, 6 and 24 hours.
 
 Ends when no event has come for a while, and prints how many events it has processed, when the first and the last of them were (seconds
 since the epoch), and how many window results came out.
@@ -9,12 +10,13 @@ import time
 from datetime import timedelta
 
 from quixstreams import Application
-from quixstreams.dataframe.windows import Count, Sum
+from quixstreams.dataframe.windows import Count, Max, Mean, Sum
 
 parser = argparse.ArgumentParser()
 for name in ("brokers", "topic", "group", "state"):
     parser.add_argument(f"--{name}", required=True)
 parser.add_argument("--idle", type=float, default=3.0)
+parser.add_argument("--windows", choices=("tumbling", "sliding"), default="tumbling")
 parser.add_argument("--emit", choices=("final", "current"), default="final")
 parser.add_argument("--changelog", action="store_true")
 options = parser.parse_args()
@@ -48,9 +50,16 @@ topic = app.topic(
     key_deserializer="str",
     timestamp_extractor=lambda value, headers, timestamp, kind: value["departed"],
 )
-windows = app.dataframe(topic).tumbling_window(timedelta(minutes=5)).agg(flights=Count(), delay=Sum(column="delay"))
-windows = windows.final() if options.emit == "final" else windows.current()
-windows.update(result)
+flights = app.dataframe(topic)
+if options.windows == "tumbling":
+    defined = [flights.tumbling_window(timedelta(minutes=5)).agg(flights=Count(), delay=Sum(column="delay"))]
+else:
+    defined = [
+        flights.sliding_window(timedelta(hours=hours)).agg(flights=Count(), delay_mean=Mean(column="delay"), delay_max=Max(column="delay"))
+        for hours in (1, 6, 24)
+    ]
+for windows in defined:
+    (windows.final() if options.emit == "final" else windows.current()).update(result)
 
 # Stops by itself when nothing new has come for so long.
 app.run(timeout=options.idle, collect=False)

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { embeddedTopology, tempDir, waitFor } from '@millrace/testing';
+import { runAlone, type BenchResult } from '../bench-result.js';
+import { moveToClientCore } from '../cores.js';
+
+const RATE = 10_000;
+const EVENTS = 3_000_000;
+/** Events of a request; one of them is read back. */
+const BATCH = 100;
+const CARDS = 10_000;
+/** The heap finds its size before memory is looked at. */
+const SETTLED = 1_000_000;
+/** Requests under way at most: beyond it the platform does not keep up, and the rate is no longer what was asked. */
+const IN_FLIGHT = 64;
+const MIB = 2 ** 20;
+
+const RESOURCES = `
+apiVersion: millrace.dev/v1
+kind: Source
+metadata: {name: payments}
+spec: {topic: payments, key: card, eventTime: at, eventId: id, schema: {id: String, at: DateTime64(3), card: Int32, amount: Float64}}
+---
+apiVersion: millrace.dev/v1
+kind: Entity
+metadata: {name: card}
+spec: {joinKeys: {card: Int32}}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: spending}
+spec:
+  entity: card
+  source: payments
+  features:
+    - {name: last_amount, aggregate: last, column: amount}
+    - {name: payments_10m, aggregate: count, window: 10m, includeCurrent: true}
+    - {name: spent_10m, aggregate: sum, column: amount, window: 10m, includeCurrent: true}
+`;
+
+/**
+ * Events at a steady rate into the embedded platform, over HTTP, and one of each hundred read back as soon as it can be: from the moment it is sent to the answer of
+ * a read that has waited for its position and holds its value. Meanwhile memory is watched: what the process itself holds (RssAnon), files that are mapped left out.
+ */
+export async function run(): Promise<BenchResult[]> {
+  await using directory = await tempDir('bench-freshness');
+  const topology = await embeddedTopology(directory.path);
+  await topology.start();
+  try {
+    await moveToClientCore();
+    await post(`${topology.url}/api/v1/apply`, RESOURCES, 'application/yaml');
+    const events = `${topology.url}/api/v1/sources/payments/events`;
+    const isThere = (): Promise<boolean> =>
+      post(events, '', 'application/x-ndjson').then(
+        () => true,
+        () => false,
+      );
+    await waitFor(isThere, { what: 'the source' });
+    const pid = topology.services[0]?.pid as number;
+    const took: number[] = [];
+    const memory: number[] = [];
+    const underWay = new Set<Promise<void>>();
+    const started = performance.now();
+    for (let sent = 0; sent < EVENTS; sent += BATCH) {
+      const due = started + (sent * 1000) / RATE;
+      if (due > performance.now()) await sleep(due - performance.now());
+      while (underWay.size >= IN_FLIGHT) await Promise.race(underWay);
+      const done: Promise<void> = freshness(topology.url, sent).then((milliseconds) => void took.push(milliseconds));
+      const settled = done.finally(() => underWay.delete(settled));
+      underWay.add(settled);
+      if (sent >= SETTLED && sent % 100_000 === 0) memory.push(anonymous(pid));
+    }
+    await Promise.all(underWay);
+    const rate = (EVENTS * 1000) / (performance.now() - started);
+    took.sort((a, b) => a - b);
+    const quantile = (share: number): number => took[Math.floor((took.length - 1) * share)] as number;
+    const part = Math.floor(memory.length / 4);
+    const [early, late] = [median(memory.slice(0, part)), median(memory.slice(-part))];
+    const name = 'freshness';
+    return [
+      {
+        name,
+        metric: `events into the embedded platform, ${BATCH} a request`,
+        value: rate,
+        unit: 'events/s',
+        pass: rate >= 0.99 * RATE,
+        target: `>= ${RATE}`,
+      },
+      { name, metric: 'from sent to readable, p50', value: quantile(0.5), unit: 'ms', pass: true },
+      { name, metric: 'from sent to readable, p99', value: quantile(0.99), unit: 'ms', pass: quantile(0.99) <= 50, target: '<= 50' },
+      {
+        name,
+        metric: 'memory of the process after 1 million events (RssAnon, median of 5 readings)',
+        value: early,
+        unit: 'MiB',
+        pass: true,
+      },
+      {
+        name,
+        metric: 'memory of the process after 3 million events (RssAnon, median of 5 readings)',
+        value: late,
+        unit: 'MiB',
+        pass: late <= 1.1 * early,
+        target: '<= 1.1x that after 1 million',
+      },
+    ];
+  } finally {
+    await topology.stop();
+  }
+}
+
+/** Sends a hundred events and reads one of them back. */
+async function freshness(url: string, first: number): Promise<number> {
+  const at = Date.now();
+  const lines: string[] = [];
+  for (let event = first; event < first + BATCH; event++) {
+    lines.push(`{"id":"p${event}","at":${at},"card":${(event * 7_919) % CARDS},"amount":${event / 100}}`);
+  }
+  const started = performance.now();
+  const { position } = await post(`${url}/api/v1/sources/payments/events`, lines.join('\n'), 'application/x-ndjson');
+  const body = JSON.stringify({ features: ['spending:last_amount'], entities: { card: [(first * 7_919) % CARDS] }, at });
+  const read = await post(`${url}/get-online-features`, body, 'application/json', { 'at-least': position ?? '' });
+  const value = (read.json as { results: { values: unknown[] }[] }).results[1]?.values[0];
+  // Another event of the card may have come at the same millisecond, never an older one.
+  if (typeof value !== 'number' || value < first / 100) throw new Error(`event ${first} is answered with ${String(value)}`);
+  return performance.now() - started;
+}
+
+async function post(
+  url: string,
+  body: string,
+  type: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ json: unknown; position: string | null }> {
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type, ...headers }, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
+  return { json: JSON.parse(text) as unknown, position: response.headers.get('millrace-position') };
+}
+
+function anonymous(pid: number): number {
+  const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return (Number(found?.[1]) * 1024) / MIB;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+}
+
+await runAlone(import.meta.url, run);
