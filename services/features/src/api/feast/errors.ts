@@ -51,10 +51,19 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
       return refusal(`Feature reference ${problem.reference} names no feature: write view:feature`);
     case 'missing-join-key':
       return refusal(`Join key ${problem.name} is missing from entities`);
+    case 'request-conflict':
+      return refusal(problem.message);
+    case 'missing-request':
+      return refusal(
+        `Required request data source features missing: ${problem.names.join(', ')}`,
+        'RequestDataNotFoundInEntityRowsException',
+      );
     case 'bad-value':
-      return refusal(`Value ${problem.row} of join key ${problem.name} is not ${problem.type}`);
+      return refusal(`Value ${problem.row} of ${problem.of} ${problem.name} is not ${problem.type}`);
     case 'ragged':
-      return refusal(`Join key ${problem.name} has ${problem.length} values, another has ${problem.expected}`);
+      return refusal(
+        `${problem.of === 'join key' ? 'Join key' : 'Request field'} ${problem.name} has ${problem.length} values, another has ${problem.expected}`,
+      );
     case 'too-many-rows':
       return { status: 413, message: `${problem.rows} entity rows; at most ${problem.most} are answered at once` };
   }
