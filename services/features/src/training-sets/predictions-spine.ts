@@ -26,7 +26,7 @@ export async function predictionsSql(
 ): Promise<string> {
   const fields = [
     ...service.joinKeys.map((key) => extracted('entity', key.name, key.type.name)),
-    ...service.request.map((field) => extracted('request', field.name, field.type.name)),
+    ...service.request.filter(({ name }) => !service.joinKeys.some((key) => key.name === name)).map(requested),
   ];
   const labels = await store.query<{ label: string }>(
     `SELECT DISTINCT name AS label FROM millrace.labels${spine.deployment === null ? '' : ' WHERE deployment = {deployment:String}'} ORDER BY label`,
@@ -34,7 +34,10 @@ export async function predictionsSql(
   );
   // The one without a name is called `label`.
   const told = labels.map(({ label }, index) => ({ label, table: `l${index}`, column: label === '' ? 'label' : `label_${label}` }));
-  const conditions = ["error_code = ''", 'feature_time IS NOT NULL', "entity NOT IN ('', '{}', 'null')"];
+  const conditions = ["error_code = ''", 'feature_time IS NOT NULL'];
+  if (service.joinKeys.length > 0) conditions.push("entity NOT IN ('', '{}', 'null')");
+  // Features that rest on the request alone know no entity; that they were asked for is told by the service.
+  else conditions.push(`feature_service = ${quoteString(name)}`);
   if (spine.deployment !== null) conditions.push(`deployment = ${quoteString(spine.deployment)}`);
   if (served) conditions.push(`feature_service = ${quoteString(name)}`);
   if (spine.from !== null) conditions.push(`time >= fromUnixTimestamp64Milli(toInt64(${spine.from}), 'UTC')`);
@@ -49,6 +52,13 @@ export async function predictionsSql(
   return `SELECT ${columns.join(', ')}
     FROM (SELECT * FROM millrace.predictions FINAL WHERE ${conditions.join(' AND ')}) AS p ${joins.join(' ')}
     ORDER BY p.time, p.prediction_id, p.row`;
+}
+
+/** A field of the request as the record has it: a time in milliseconds. */
+function requested({ name, type }: ServicePlan['request'][number]): string {
+  if (!type.isTime) return extracted('request', name, type.name);
+  const told = `JSONExtract(p.request, ${quoteString(name)}, 'Nullable(Int64)')`;
+  return `fromUnixTimestamp64Milli(${told}, 'UTC') AS ${quoteIdentifier(name)}`;
 }
 
 function extracted(column: string, name: string, type: string): string {
