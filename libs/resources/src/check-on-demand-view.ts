@@ -65,12 +65,17 @@ export function checkOnDemandView(spec: OnDemandViewSpec, say: Say, lookup: Look
         names.add(feature.name);
         refusal(
           () => compileOnDemandFeature(`feature view ${name}`, feature, scope),
-          (message) => say(`${field}.expression`, message),
+          (message) => say(`${field}.expression`, withoutPlace(message)),
         );
       });
     },
-    (message) => say(spec.inputs ? 'spec.inputs' : 'spec.request', message),
+    (message) => say(spec.inputs ? 'spec.inputs' : 'spec.request', withoutPlace(message)),
   );
+}
+
+/** The engine says whose definition it is; here the field says so. */
+function withoutPlace(message: string): string {
+  return message.replace(/^feature view [^:]+: (expression of \w+: )?/, '');
 }
 
 function inputPlan(reference: string, lookup: Lookup, pinned: PinnedView): ViewPlan | undefined {

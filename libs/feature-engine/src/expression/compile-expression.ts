@@ -106,11 +106,17 @@ class Compiler {
   #column({ name, isQuoted, at }: Extract<Node, { kind: 'column' }>): Typed {
     const index = this.columns.findIndex((column) => column.name === name);
     if (index < 0) {
-      const near = nearest(
-        name,
-        this.columns.map((column) => column.name),
-      );
-      const hint = near !== undefined ? `; did you mean ${near}?` : isQuoted ? '; text is written in single quotes' : '';
+      const names = this.columns.map((column) => column.name);
+      const near = nearest(name, names);
+      const longer = names.filter((other) => other.endsWith(`__${name}`));
+      const hint =
+        longer.length > 0
+          ? `; write ${longer.join(' or ')}`
+          : near !== undefined
+            ? `; did you mean ${near}?`
+            : isQuoted
+              ? '; text is written in single quotes'
+              : '';
       throw expressionFault(`there is no ${this.word} ${name}${hint}`, this.text, at);
     }
     this.used.add(index);
