@@ -53,11 +53,11 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
       return refusal(`Join key ${problem.name} is missing from entities`);
     case 'request-conflict':
       return refusal(problem.message);
-    case 'missing-request':
-      return refusal(
-        `Required request data source features missing: ${problem.names.join(', ')}`,
-        'RequestDataNotFoundInEntityRowsException',
-      );
+    case 'missing-request': {
+      const names = problem.names.map((name) => `'${name}'`).join(', ');
+      const message = `Required request data source features [${names}] not found in the entity rows, but required by feature views`;
+      return { status: 404, className: 'RequestDataNotFoundInEntityRowsException', message };
+    }
     case 'bad-value':
       return refusal(`Value ${problem.row} of ${problem.of} ${problem.name} is not ${problem.type}`);
     case 'ragged':
