@@ -92,10 +92,10 @@ async function predict(minutes: number): Promise<void> {
   const inputs = [
     column('city', 'BYTES', ['Bern', 'Zürich', 'nowhere']),
     column('distance', 'FP32', [0.1, 1e-3, null]),
-    column('ticket', 'BYTES', ['9007199254740993', '-1', null]),
-    column('booked', 'BYTES', ['2026-01-01T10:00:00.123Z', '2026-01-01 11:00:00', null]),
+    column('ticket', 'BYTES', ['9007199254740993', '-1', '0']),
+    column('booked', 'BYTES', ['2026-01-01T10:00:00.123Z', '2026-01-01 11:00:00', '2026-01-01']),
     column('member', 'BOOL', [true, false, true]),
-    column('note', 'BYTES', ['straße', '"', null]),
+    column('note', 'BYTES', ['straße', '"', '']),
   ];
   await post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: AT + minutes * 60_000 }, inputs }));
 }

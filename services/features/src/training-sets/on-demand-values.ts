@@ -32,7 +32,7 @@ export async function computeOnDemand({ store, progress, staged, views, tables, 
   });
   const fields = plan.request.map(({ name, type }) => {
     const declared = staged.columns.find((column) => column.name === name)?.type ?? '';
-    return { name, type, isNumber: /^(Nullable\()?(U?Int|Float|Decimal)/.test(declared), sql: fieldSql(name, type, declared) };
+    return { name, type, isNumber: /^(Nullable\()?(U?Int|Float|Decimal|Date)/.test(declared), sql: fieldSql(name, type, declared) };
   });
   const selected = [
     's.__row AS __row',
