@@ -66,13 +66,21 @@ export class OnlineReader {
    * The features' values for each row, at `at` (one time, or one for each row; milliseconds since the epoch). `request` has what the caller brings: for each
    * of the service's request fields its values by row. What on-demand features are computed from is read once, with everything else.
    */
-  async readVectors(
+  readVectors(
     service: ServicePlan,
     rows: readonly EntityRow[],
     at: number | readonly number[],
     request: readonly (readonly Value[])[] = [],
   ): Promise<FeatureVectors> {
-    if (service.onDemand.length === 0) return this.#readStored(service, rows, at);
+    return service.onDemand.length === 0 ? this.#readStored(service, rows, at) : this.#readOnDemand(service, rows, at, request);
+  }
+
+  async #readOnDemand(
+    service: ServicePlan,
+    rows: readonly EntityRow[],
+    at: number | readonly number[],
+    request: readonly (readonly Value[])[],
+  ): Promise<FeatureVectors> {
     const stored = service.views.length === 0 ? NOTHING : await this.#readStored(service, rows, at);
     return withOnDemand(service, stored, request, rows.length, at);
   }

@@ -47,6 +47,10 @@ metadata: {name: request_only}
 spec: {features: [of_request]}
 `;
 
+function show(value: unknown): string {
+  return String(value);
+}
+
 /** What a caller could send, and a spine could hold: edges, nulls, 64 bits, times with a zone. */
 const CALLS: readonly Row[] = [
   { distance: 0.1, seats: 2, ticket: '9007199254740993', note: 'Zürich', booked: '2026-01-01T10:00:00+02:00', member: true },
@@ -115,7 +119,7 @@ describe.each(['LMDB', 'Redis'])('features computed on demand, on %s', (store) =
         if (status === 'INVALID') continue;
         // Feast's protocol has times in seconds; Parquet gives every Int64 as a bigint.
         const same = name === 'newest' && got !== null ? Number(got) * 1000 : typeof want === 'bigint' ? BigInt(got as number) : got;
-        if (!Object.is(same, want)) throw new Error(`row ${index}, ${name}: online ${String(got)}, offline ${String(want)}`);
+        if (!Object.is(same, want)) throw new Error(`row ${index}, ${name}: online ${show(got)}, offline ${show(want)}`);
         expect(status).toBe(got === null ? 'NULL_VALUE' : 'PRESENT');
         if (got === null) nulls++;
         else values++;
@@ -195,7 +199,7 @@ describe.each(['LMDB', 'Redis'])('features computed on demand, on %s', (store) =
   });
 
   test('take the spine as a file, too: text, digits and times are what they are online', async () => {
-    const quote = (value: unknown): string => (value === null ? '' : `"${String(value).replaceAll('"', '""')}"`);
+    const quote = (value: unknown): string => (value === null ? '' : `"${show(value).replaceAll('"', '""')}"`);
     const names = ['number', 'city', 'line', 'asked', ...FIELDS];
     const rows = spine.filter(({ note, city }) => note !== '' && note !== null && city !== null);
     const csv = [names.join(','), ...rows.map((row) => names.map((name) => quote(row[name])).join(','))].join('\n');
@@ -279,7 +283,7 @@ describe.each(['LMDB', 'Redis'])('features computed on demand, on %s', (store) =
         request: JSON.stringify({
           ...request,
           distance: request['distance'] === null ? null : Math.fround(Number(request['distance'])),
-          booked: booked === null ? null : Date.parse(String(booked)),
+          booked: booked === null ? null : Date.parse(show(booked)),
         }),
         features: JSON.stringify(Object.fromEntries(features)),
         feature_positions: JSON.stringify(reply.metadata.positions),

@@ -51,7 +51,11 @@ interface Typed {
  * everywhere. `word` is what a message calls the names. Nulls are SQL's: an operation on null is null; `and`, `or` and `not` are three-valued. What has no value (a division by
  * zero, an overflow, the root of -1) is null. Throws `MR_FEATURES_EXPRESSION`, which tells the character.
  */
-export function compileExpression(text: string, columns: readonly ExpressionColumn[], word: 'column' | 'feature' | 'input' = 'column'): Expression {
+export function compileExpression(
+  text: string,
+  columns: readonly ExpressionColumn[],
+  word: 'column' | 'feature' | 'input' = 'column',
+): Expression {
   const compiler = new Compiler(text, columns, word);
   const { type, run } = compiler.compile(parseExpression(text));
   const used = [...compiler.used].sort((a, b) => a - b);

@@ -1,64 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { partitionOf } from '@millrace/event-log';
-import { MemoryOnlineStore } from '@millrace/online-store';
-import fc from 'fast-check';
-import type { Value } from '../column-type.js';
+import { type MemoryOnlineStore } from '@millrace/online-store';
 import type { OnDemandViewDefinition } from '../definitions.js';
-import { EntityHistory } from '../entity-history.js';
 import { OnlineReader } from '../online-reader.js';
-import { OnlineUpdater } from '../online-updater.js';
-import { compileFeatureService, parseRequestValue, servicePlan, type ServicePlan } from '../service-plan.js';
-import { readSourceEvent, type SourceEvent } from '../source-event.js';
+import { compileFeatureService, type ServedView } from '../service-plan.js';
 import { Status } from '../status.js';
-import { compileView, type ViewPlan } from '../view-plan.js';
-import { compileOnDemandView, type OnDemandPlan } from './compile-on-demand-view.js';
-import { OnDemandEvaluator } from './evaluate-on-demand.js';
-
-const SCHEMA = {
-  at: 'DateTime64(3)',
-  city: 'String',
-  line: 'Int32',
-  fare: 'Nullable(Float64)',
-  micros: 'Nullable(Int64)',
-  driver: 'Nullable(String)',
-  seen: 'Nullable(DateTime64(3))',
-  late: 'Nullable(Bool)',
-};
-const SOURCE = { name: 'trips', topic: 'trips', eventTime: 'at', key: ['city'], schema: SCHEMA };
-const CITY = { name: 'place', joinKeys: { city: 'String' } };
-const ROUTE = { name: 'route', joinKeys: { city: 'String', line: 'Int32' } };
-
-const cityTrips = compileView(
-  {
-    name: 'city_trips',
-    entity: 'place',
-    source: 'trips',
-    ttl: '2s',
-    features: [
-      { name: 'trips_1s', aggregate: 'count', window: '1s' },
-      { name: 'micros_1s', aggregate: 'sum', column: 'micros', window: '1s' },
-      { name: 'fare', aggregate: 'last', column: 'fare' },
-      { name: 'driver', aggregate: 'last', column: 'driver' },
-      { name: 'seen', aggregate: 'last', column: 'seen' },
-      { name: 'late', aggregate: 'last', column: 'late' },
-      { name: 'doubled', expression: 'trips_1s * 2' },
-      { name: 'wide', expression: 'micros_1s + 1' },
-    ],
-  },
-  CITY,
-  SOURCE,
-);
-const routeTrips = compileView(
-  { name: 'route_trips', entity: 'route', source: 'trips', features: [{ name: 'fare', aggregate: 'last', column: 'fare' }] },
-  ROUTE,
-  SOURCE,
-);
-const STORED = new Map([cityTrips, routeTrips].map((plan) => [plan.name, plan]));
-const find = (name: string): ViewPlan | undefined => STORED.get(name);
-
-function compile(definition: Partial<OnDemandViewDefinition>): OnDemandPlan {
-  return compileOnDemandView({ name: 'checks', features: [{ name: 'x', expression: 'distance' }], ...definition }, find);
-}
+import { CITY, compileChecks, SOURCE, STORED } from '../testing/trip-views.js';
+import { compileView } from '../view-plan.js';
+import { compileOnDemandView } from './compile-on-demand-view.js';
 
 const distance = { distance: 'Float64' };
 
@@ -122,11 +70,11 @@ describe('a view computed on demand', () => {
     ['nothing to compute from', { features: [{ name: 'x', expression: '1' }] }, /neither inputs nor request fields/],
     ['no features', { request: distance, features: [] }, /it has no features/],
   ])('with %s is refused with a sentence', (_what, definition, message) => {
-    expect(() => compile(definition)).toThrow(message);
+    expect(() => compileChecks(definition)).toThrow(message);
   });
 
   test('calls what it reads by its name, and by the view’s as well where two have one', () => {
-    const { inputs, features } = compile({
+    const { inputs, features } = compileChecks({
       inputs: ['city_trips:fare', 'city_trips:trips_1s', 'city_trips:fare', 'route_trips'],
       features: [{ name: 'x', expression: 'city_trips__fare - route_trips__fare + trips_1s' }],
     });
@@ -137,7 +85,7 @@ describe('a view computed on demand', () => {
   test('has the types of its expressions', () => {
     const texts = { a: 'doubled + 1', b: 'wide', c: 'seen', d: 'late', e: 'driver', f: 'trips_1s / 2', g: 'asked_at - seen', h: 'day' };
     const features = Object.entries(texts).map(([name, expression]) => ({ name, expression }));
-    const { features: compiled } = compile({ inputs: ['city_trips'], request: { day: 'Date' }, features });
+    const { features: compiled } = compileChecks({ inputs: ['city_trips'], request: { day: 'Date' }, features });
     expect(compiled.map(({ type }) => type)).toEqual([
       'Int64',
       'Int64',
@@ -158,21 +106,21 @@ describe('a view computed on demand', () => {
       SOURCE,
     );
     const versions = [
-      compile(base),
-      compile({ ...base, features: [{ name: 'x', expression: 'fare * distance' }] }),
-      compile({ ...base, request: { distance: 'Float32' } }),
-      compile({ ...base, inputs: ['city_trips:fare', 'city_trips:late'] }),
+      compileChecks(base),
+      compileChecks({ ...base, features: [{ name: 'x', expression: 'fare * distance' }] }),
+      compileChecks({ ...base, request: { distance: 'Float32' } }),
+      compileChecks({ ...base, inputs: ['city_trips:fare', 'city_trips:late'] }),
       compileOnDemandView({ name: 'checks', ...base }, () => other),
     ].map(({ version }) => version);
     expect(new Set(versions).size).toBe(5);
     const described = { ...base, features: [{ ...base.features[0], description: 'what a mile costs' }] };
-    expect(compile(described as never).version).toBe(versions[0]);
-    expect(compile({ ...base, name: 'checks@1', pins: { city_trips: 'city_trips' } }).version).toBe(versions[0]);
+    expect(compileChecks(described as never).version).toBe(versions[0]);
+    expect(compileChecks({ ...base, name: 'checks@1', pins: { city_trips: 'city_trips' } }).version).toBe(versions[0]);
   });
 });
 
 describe('a service with views computed on demand', () => {
-  const checks = compile({
+  const checks = compileChecks({
     inputs: ['city_trips', 'route_trips:fare'],
     request: distance,
     features: [
@@ -180,7 +128,7 @@ describe('a service with views computed on demand', () => {
       { name: 'busy', expression: 'trips_1s > 3' },
     ],
   });
-  const views = new Map([...STORED, ['checks', checks] as const]);
+  const views = new Map<string, ServedView>([...STORED, ['checks', checks] as const]);
 
   test('reads what its features use and nothing else, each view once', () => {
     const plan = compileFeatureService({ name: 's', features: ['checks:per_km', 'city_trips:fare'] }, views);
@@ -197,7 +145,10 @@ describe('a service with views computed on demand', () => {
     expect(() => compileFeatureService({ ...own, request: { distance: 'Float32' } }, views)).toThrow(
       'request field distance is Float64 in feature view checks and Float32 in the feature service',
     );
-    const others = new Map([...views, ['more', compile({ name: 'more', request: { distance: 'Int32' } })] as const]);
+    const others = new Map<string, ServedView>([
+      ...views,
+      ['more', compileChecks({ name: 'more', request: { distance: 'Int32' } })] as const,
+    ]);
     expect(() => compileFeatureService({ name: 's', features: ['checks', 'more'] }, others)).toThrow(
       'request field distance is Int32 in feature view more and Float64 in feature view checks',
     );
@@ -212,7 +163,7 @@ describe('a service with views computed on demand', () => {
   test('of the request alone reads nothing', async () => {
     const plan = compileFeatureService(
       { name: 's', features: ['only'] },
-      new Map([['only', compile({ name: 'only', request: distance })]]),
+      new Map([['only', compileChecks({ name: 'only', request: distance })]]),
     );
     const store = { getMany: () => Promise.reject(new Error('it was read')) } as unknown as MemoryOnlineStore;
     const { columns, positions } = await new OnlineReader(store, () => 1).readVectors(plan, [{}, {}], 0, [[2, null]]);
@@ -221,220 +172,4 @@ describe('a service with views computed on demand', () => {
     ]);
     expect(positions).toEqual({});
   });
-});
-
-const EPOCH = Date.UTC(2001, 1, 28, 23, 59, 59, 0);
-const REQUEST = { distance: 'Float64', seats: 'Int32', id: 'Int64', note: 'String', booked: 'DateTime64(3)', member: 'Bool' };
-type Given = Readonly<Record<string, Value>>;
-
-/** Expressions, and what they mean, said once more by hand; `null` in, or nothing right to say: null out. */
-const MEANINGS: Readonly<Record<string, (of: Given, at: number) => Value>> = {
-  'city_trips__fare / distance': ({ fare, distance: by }) => finite(fare === null || by === null ? null : Number(fare) / Number(by)),
-  'coalesce(city_trips__fare, distance, 0)': ({ fare, distance: by }) => (fare ?? by ?? 0) as Value,
-  'micros_1s + id': ({ micros_1s: a, id: b }) => int64(a === null || b === null ? null : (a as bigint) + (b as bigint)),
-  'wide - id': ({ wide: a, id: b }) => int64(a === null || b === null ? null : (a as bigint) - (b as bigint)),
-  'doubled * seats': ({ doubled: a, seats: b }) => safe(a === null || b === null ? null : Number(a) * Number(b)),
-  'seen > booked': ({ seen, booked }) => truth(seen === null || booked === null ? null : Number(seen) > Number(booked)),
-  'asked_at - booked': ({ booked }, at) => (booked === null ? null : at - Number(booked)),
-  "if(member or late, upper(note), '-')": ({ member, late, note }) => {
-    const holds = member === 1 || late === 1;
-    return holds ? (note === null ? null : String(note).toUpperCase()) : '-';
-  },
-  'route_trips__fare is null and note = driver': ({ route_fare: fare, note, driver }) =>
-    fare !== null ? 0 : note === null || driver === null ? null : truth(note === driver),
-  "driver || '/' || note": ({ driver, note }) => (driver === null || note === null ? null : `${String(driver)}/${String(note)}`),
-};
-
-function finite(value: number | null): Value {
-  return value === null || !Number.isFinite(value) ? null : value + 0;
-}
-
-function safe(value: number | null): Value {
-  return value === null || !Number.isSafeInteger(value) ? null : value + 0;
-}
-
-function int64(value: bigint | null): Value {
-  return value === null || BigInt.asIntN(64, value) !== value ? null : value;
-}
-
-function truth(value: boolean | null): Value {
-  return value === null ? null : value ? 1 : 0;
-}
-
-const nullable = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { nil: null, freq: 4 });
-const double = fc.oneof(fc.constantFrom(0, -0, 0.1, 1e300, 5e-324), fc.double({ noNaN: true, noDefaultInfinity: true }));
-const int64Text = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: -9n, max: 9n })).map(String);
-const text = fc.oneof(fc.constantFrom('', 'Ä', 'Bo'), fc.string({ unit: 'grapheme', maxLength: 4 }));
-const moment = fc.nat(4000).map((offset) => EPOCH + offset);
-
-const trip = fc.record({
-  time: fc.nat(2500),
-  city: fc.constantFrom('1', '12'),
-  line: fc.constantFrom(3, 23),
-  fare: nullable(double),
-  micros: nullable(int64Text),
-  driver: nullable(text),
-  seen: nullable(moment),
-  late: nullable(fc.boolean()),
-});
-const asked = fc.record({
-  distance: nullable(double),
-  seats: nullable(fc.integer()),
-  id: nullable(int64Text),
-  note: nullable(text),
-  booked: nullable(moment),
-  member: nullable(fc.boolean()),
-});
-const ROWS = ['1', '12', 'nowhere'].flatMap((city) => [3, 23].map((line) => ({ city, line })));
-
-const texts = Object.keys(MEANINGS);
-const generated = compile({
-  name: 'generated',
-  inputs: ['city_trips', 'route_trips'],
-  request: REQUEST,
-  features: texts.map((expression, index) => ({ name: `x${index}`, expression })),
-});
-
-/** The same question offline: the engine's values of each view, from the events, through the same evaluator. */
-function offline(
-  plan: ServicePlan,
-  events: readonly SourceEvent[],
-  row: (typeof ROWS)[number],
-  request: readonly Value[],
-  at: number,
-): Value[] {
-  const histories = plan.views.map(
-    (view) =>
-      new EntityHistory(
-        view,
-        events.filter((event) => view.joinKeys.every((key) => event.values[key.source] === row[key.name as 'city'])),
-      ),
-  );
-  const stored = plan.stored.map(({ view, feature }) => histories[plan.views.indexOf(view)]?.at(at).values[feature] as Value);
-  return plan.columns.map((column) =>
-    typeof column === 'number' ? (stored[column] as Value) : new OnDemandEvaluator(column).value(stored, request, at),
-  );
-}
-
-test('is online what it is offline and what is written by hand, bit for bit, for nulls, 64-bit integers, times and text', async () => {
-  const answered = new Map<string, number>();
-  let mostlyNull = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(trip, { maxLength: 25 }),
-      fc.array(asked, { minLength: ROWS.length, maxLength: ROWS.length }),
-      fc.subarray(
-        texts.map((_, index) => index),
-        { minLength: 1 },
-      ),
-      fc.boolean(),
-      fc.integer({ min: -500, max: 6000 }),
-      async (trips, requests, chosen, isBeside, question) => {
-        const own = chosen.map((index) => ({ view: generated, feature: index, name: `x${index}` }));
-        const beside = isBeside ? [{ view: cityTrips, feature: 2, name: 'fare' }] : [];
-        const plan = servicePlan([...beside, ...own]);
-        const next = [0, 0];
-        const events = trips.map((item): SourceEvent => {
-          const partition = partitionOf(item.city, 2);
-          const decoded = readSourceEvent(cityTrips.source, { ...item, at: EPOCH + item.time }, partition, next[partition]!++);
-          if (!decoded.ok) throw new Error(decoded.reason);
-          return decoded.value;
-        });
-        const store = new MemoryOnlineStore();
-        for (const view of STORED.values()) {
-          for (const partition of [0, 1]) {
-            const updater = new OnlineUpdater({ plan: view, store, partition });
-            await updater.load();
-            await updater.apply(
-              events.filter((event) => event.partition === partition),
-              next[partition] as number,
-            );
-          }
-        }
-        const at = EPOCH + question;
-        const parsed = requests.map((row) => plan.request.map(({ name, type }) => parseRequestValue(type, row[name as 'note']) as Value));
-        const request = plan.request.map((_, index) => parsed.map((row) => row[index] as Value));
-        const { columns } = await new OnlineReader(store, () => 2).readVectors(plan, ROWS, at, request);
-        expect(columns.map(({ name }) => name)).toEqual(plan.features.map(({ name }) => name));
-        for (const [row, entity] of ROWS.entries()) {
-          const told = offline(plan, events, entity, parsed[row] as Value[], at);
-          const ofCity = offline(
-            servicePlan(cityTrips.features.map((item, feature) => ({ view: cityTrips, feature, name: item.name }))),
-            events,
-            entity,
-            [],
-            at,
-          );
-          const [routeFare] = offline(servicePlan([{ view: routeTrips, feature: 0, name: 'fare' }]), events, entity, [], at);
-          const of: Record<string, Value> = { route_fare: routeFare as Value };
-          for (const [index, item] of cityTrips.features.entries()) of[item.name] = ofCity[index] as Value;
-          for (const [index, field] of plan.request.entries()) of[field.name] = parsed[row]?.[index] as Value;
-          for (const [index, column] of columns.entries()) {
-            const [value, status] = [column.values[row] as Value, column.statuses[row]];
-            if (status === Status.INVALID) continue;
-            if (!Object.is(value, told[index])) throw new Error(`${column.name}: online ${String(value)}, offline ${String(told[index])}`);
-            if (column.view !== 'generated') continue;
-            const expression = texts[Number(column.name.slice(1))] as string;
-            const want = MEANINGS[expression]?.(of, at) as Value;
-            if (!Object.is(value, want)) throw new Error(`${expression}: ${String(value)}, by hand ${String(want)}`);
-            expect(status).toBe(value === null ? Status.NULL_VALUE : Status.PRESENT);
-            if (value === null) mostlyNull++;
-            else answered.set(expression, (answered.get(expression) ?? 0) + 1);
-          }
-        }
-      },
-    ),
-    { numRuns: 1_000 },
-  );
-  expect([...answered.keys()].sort()).toEqual([...texts].sort());
-  expect([...answered.values()].filter((times) => times < 100)).toEqual([]);
-  expect(mostlyNull).toBeGreaterThan(1_000);
-}, 300_000);
-
-test('what rests on a value that the store cannot tell any more cannot be told, and says so; the rest is answered', async () => {
-  const view = compileView(
-    {
-      name: 'city_trips',
-      entity: 'place',
-      source: 'trips',
-      history: '100ms',
-      span: '100ms',
-      features: [{ name: 'n', aggregate: 'count', window: '100ms' }],
-    },
-    CITY,
-    SOURCE,
-  );
-  const onDemand = compileOnDemandView(
-    {
-      name: 'checks',
-      inputs: ['city_trips'],
-      request: distance,
-      features: [
-        { name: 'a', expression: 'coalesce(n, 7)' },
-        { name: 'b', expression: 'distance' },
-      ],
-    },
-    () => view,
-  );
-  const store = new MemoryOnlineStore();
-  const updater = new OnlineUpdater({ plan: view, store, partition: 0 });
-  await updater.load();
-  const events = Array.from({ length: 20 }, (_, index) => {
-    const decoded = readSourceEvent(view.source, { at: EPOCH + index * 100, city: '1', line: 3 }, 0, index);
-    if (!decoded.ok) throw new Error(decoded.reason);
-    return decoded.value;
-  });
-  await updater.apply(events, events.length);
-  const plan = servicePlan(onDemand.features.map(({ name }, feature) => ({ view: onDemand, feature, name })));
-  const { columns } = await new OnlineReader(store, () => 1).readVectors(plan, [{ city: '1' }, { city: '2' }], EPOCH + 150, [[1, 2]]);
-  expect(columns.map(({ values, statuses }) => [values, statuses])).toEqual([
-    [
-      [null, 7],
-      [Status.INVALID, Status.PRESENT],
-    ],
-    [
-      [1, 2],
-      [Status.PRESENT, Status.PRESENT],
-    ],
-  ]);
 });

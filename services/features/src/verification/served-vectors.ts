@@ -78,7 +78,8 @@ function vectorOf(row: Row): ServedVector {
     featureService: row.feature_service,
     at: Number(row.at),
     entity: JSON.parse(row.entity) as ServedVector['entity'],
-    request: JSON.parse(row.request) as ServedVector['request'],
+    // Rows from before requests were kept have none.
+    request: JSON.parse(row.request || '{}') as ServedVector['request'],
     features: JSON.parse(row.features) as ServedVector['features'],
     positions: JSON.parse(row.feature_positions) as ServedVector['positions'],
     versions: JSON.parse(row.feature_versions) as ServedVector['versions'],
