@@ -241,6 +241,17 @@ describe.each(['LMDB', 'Redis'])('features computed on demand, on %s', (store) =
     expect(rows.map((one) => Number(one['room']))).toEqual([before]);
   });
 
+  test.each([
+    ['/materialize-incremental', { end_ts: '2026-01-01T00:00:00Z', feature_views: ['ride_checks'] }],
+    ['/write-to-online-store', { feature_view_name: 'ride_checks', df: { city: ['1'] } }],
+  ])('%s has nothing of them to keep', async (path, body) => {
+    const response = await rides.trips.post(path, body);
+    expect([response.status, await response.text()]).toEqual([
+      422,
+      expect.stringMatching(/ride_checks is computed on demand and keeps nothing/),
+    ]);
+  });
+
   test('a view that they read is not deleted', async () => {
     const response = await fetch(`${rides.trips.service.url}/api/v1/resources/FeatureView/any_ride`, { method: 'DELETE' });
     expect(response.status).toBe(409);

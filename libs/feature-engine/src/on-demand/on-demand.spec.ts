@@ -4,7 +4,7 @@ import type { OnDemandViewDefinition } from '../definitions.js';
 import { OnlineReader } from '../online-reader.js';
 import { compileFeatureService, type ServedView } from '../service-plan.js';
 import { Status } from '../status.js';
-import { CITY, compileChecks, SOURCE, STORED } from '../testing/trip-views.js';
+import { CITY, cityTrips, compileChecks, SOURCE, STORED } from '../testing/trip-views.js';
 import { compileView } from '../view-plan.js';
 import { compileOnDemandView } from './compile-on-demand-view.js';
 
@@ -80,6 +80,16 @@ describe('a view computed on demand', () => {
     });
     expect(inputs.map(({ name }) => name)).toEqual(['city_trips__fare', 'trips_1s', 'route_trips__fare']);
     expect(features.map(({ type }) => type)).toEqual(['Float64']);
+  });
+
+  test('calls a version of a view by the version, in double quotes', () => {
+    const inputs = ['city_trips:fare', 'city_trips@1:fare'];
+    const features = [{ name: 'x', expression: '"city_trips@1__fare" - city_trips__fare' }];
+    const other = { ...cityTrips, name: 'city_trips@1' };
+    const { features: compiled } = compileOnDemandView({ name: 'checks', inputs, features }, (name) =>
+      name === 'city_trips' ? cityTrips : other,
+    );
+    expect(compiled[0]?.places).toEqual([0, 1]);
   });
 
   test('has the types of its expressions', () => {

@@ -21,7 +21,7 @@ type Given = Readonly<Record<string, Value>>;
 /** Expressions, and what they mean, said once more by hand; `null` in, or nothing right to say: null out. */
 const MEANINGS: Readonly<Record<string, (of: Given, at: number) => Value>> = {
   'city_trips__fare / distance': ({ fare, distance: by }) => finite(fare === null || by === null ? null : Number(fare) / Number(by)),
-  'coalesce(city_trips__fare, distance, 0)': ({ fare, distance: by }) => (fare ?? by ?? 0),
+  'coalesce(city_trips__fare, distance, 0)': ({ fare, distance: by }) => fare ?? by ?? 0,
   'micros_1s + id': ({ micros_1s: a, id: b }) => int64(a === null || b === null ? null : (a as bigint) + (b as bigint)),
   'wide - id': ({ wide: a, id: b }) => int64(a === null || b === null ? null : (a as bigint) - (b as bigint)),
   'doubled * seats': ({ doubled: a, seats: b }) => safe(a === null || b === null ? null : Number(a) * Number(b)),

@@ -160,6 +160,7 @@ export class FeatureDefinitions {
 
   /** Resources that are applied and cannot be used, with the reason: `Kind/name` -> text. */
   problems(): ReadonlyMap<string, string> {
+    for (const { name } of this.#catalog.list('FeatureView')) this.servedView(name);
     return this.#problems;
   }
 

@@ -26,7 +26,9 @@ export async function predictionsSql(
 ): Promise<string> {
   const fields = [
     ...service.joinKeys.map((key) => extracted('entity', key.name, key.type.name)),
-    ...service.request.filter(({ name }) => !service.joinKeys.some((key) => key.name === name)).map(requested),
+    ...service.request
+      .filter(({ name }) => !service.joinKeys.some((key) => key.name === name))
+      .map((field) => extracted('request', field.name, field.type.name)),
   ];
   const labels = await store.query<{ label: string }>(
     `SELECT DISTINCT name AS label FROM millrace.labels${spine.deployment === null ? '' : ' WHERE deployment = {deployment:String}'} ORDER BY label`,
@@ -52,13 +54,6 @@ export async function predictionsSql(
   return `SELECT ${columns.join(', ')}
     FROM (SELECT * FROM millrace.predictions FINAL WHERE ${conditions.join(' AND ')}) AS p ${joins.join(' ')}
     ORDER BY p.time, p.prediction_id, p.row`;
-}
-
-/** A field of the request as the record has it: a time in milliseconds. */
-function requested({ name, type }: ServicePlan['request'][number]): string {
-  if (!type.isTime) return extracted('request', name, type.name);
-  const told = `JSONExtract(p.request, ${quoteString(name)}, 'Nullable(Int64)')`;
-  return `fromUnixTimestamp64Milli(${told}, 'UTC') AS ${quoteIdentifier(name)}`;
 }
 
 function extracted(column: string, name: string, type: string): string {

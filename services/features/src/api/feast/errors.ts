@@ -28,6 +28,10 @@ export function notOnline(view: string): FeastError {
   return refusal(`Feature view ${view} is not kept online (online: false)`);
 }
 
+export function computedOnDemand(view: string): FeastError {
+  return refusal(`Feature view ${view} is computed on demand and keeps nothing: name the views that it reads`);
+}
+
 /** The table of this protocol: what cannot be answered, as Feast's classes. */
 export function feastError(problem: OnlineFeaturesProblem): FeastError {
   switch (problem.kind) {
