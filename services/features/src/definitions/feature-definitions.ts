@@ -104,8 +104,9 @@ export class FeatureDefinitions {
   readonly online = {
     view: (reference: string): ServedView | undefined => {
       const plan = this.servedView(reference);
-      const read = plan === undefined ? [] : isOnDemand(plan) ? plan.inputs.map(({ view }) => view) : [plan];
-      return read.every((view) => this.#isKept(view)) ? plan : undefined;
+      if (!plan) return undefined;
+      const isKept = isOnDemand(plan) ? plan.inputs.every((input) => this.#isKept(input.view)) : this.#isKept(plan);
+      return isKept ? plan : undefined;
     },
     service: (reference: string): ServicePlan | undefined => {
       const plan = this.service(reference);
