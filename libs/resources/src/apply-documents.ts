@@ -146,8 +146,14 @@ function checkReaders(
   pinned: Parameters<typeof checkDocument>[2],
 ): DocumentProblem[] {
   const isGiven = (name: string): boolean => documents.some((other) => other.kind === 'FeatureView' && other.name === name);
+  const present: Lookup = (kind, name, version) => catalog.get(kind, name, version)?.spec as never;
   const readers = presentDocuments(catalog, 'FeatureView').filter(
-    (other) => isOnDemandView(other) && !isGiven(other.name) && restsOn(other).some((used) => used.name === view.name),
+    (other) =>
+      isOnDemandView(other) &&
+      !isGiven(other.name) &&
+      restsOn(other).some((used) => used.name === view.name) &&
+      // What could not be computed before is not this request's doing.
+      checkDocument(other, present, pinned).length === 0,
   );
   return readers.flatMap((reader) =>
     checkDocument(reader, lookup, pinned).map(({ field, message }) => ({

@@ -210,6 +210,19 @@ describe.each(['LMDB', 'Redis'])('features computed on demand, on %s', (store) =
     );
   });
 
+  test('take the spine’s columns in the types that a query or a file gives them', async () => {
+    const [call] = CALLS;
+    const asked = { city: '1', line: '23', asked: START + 20 * HOUR };
+    const typed = `SELECT '1' AS city, '23' AS line, ${asked.asked} AS asked, toFloat32(0.1) AS distance, toInt64(2) AS seats,
+      toInt64(9007199254740993) AS ticket, toLowCardinality('Zürich') AS note, toDateTime64('2026-01-01 08:00:00.000999', 6, 'UTC') AS booked, toUInt8(1) AS member
+      FROM (SELECT 1 FROM millrace.source_rides LIMIT 1)`;
+    const bySql = await rides.rowsOf(await rides.built({ featureService: 'checked', spine: { sql: typed } }));
+    const byRow = await rides.rowsOf(await rides.built({ featureService: 'checked', spine: { rows: [{ ...asked, ...call }] } }));
+    expect(bySql.map((row) => NAMES.map((name) => rides.plain(row[name])))).toEqual(
+      byRow.map((row) => NAMES.map((name) => rides.plain(row[name]))),
+    );
+  });
+
   test('a changed expression is a new version, and each is served as it was', async () => {
     const row = { city: '1', line: '23', ...CALLS[0] };
     const at = START + 20 * HOUR;
