@@ -29,7 +29,7 @@ export {
   type OnDemandPlan,
   type RequestField,
 } from './on-demand/compile-on-demand-view.js';
-export { OnDemandEvaluator, type OnDemandColumn } from './on-demand/evaluate-on-demand.js';
+export type { OnDemandColumn } from './on-demand/on-demand-column.js';
 export { parseFeatureReference, servedNames } from './service-names.js';
 export {
   compileFeatureService,

@@ -6,7 +6,7 @@ import type { Value } from './column-type.js';
 import { encodeEntityKey, recordKeyOf } from './entity-key.js';
 import { evaluate, type EntityState, type Latest, type ViewRow } from './evaluate.js';
 import { decodeHead, decodeLatest, horizonOf, latestValue, type LatestEvent } from './head.js';
-import { withOnDemand } from './on-demand/evaluate-on-demand.js';
+import { withOnDemand } from './on-demand/with-on-demand.js';
 import type { ServicePlan } from './service-plan.js';
 import type { Status } from './status.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, headKey } from './store-keys.js';

@@ -1,7 +1,7 @@
 import { parseColumnType, type ColumnType, type Value } from './column-type.js';
 import type { FeatureServiceDefinition } from './definitions.js';
 import type { OnDemandFeature, OnDemandPlan, RequestField } from './on-demand/compile-on-demand-view.js';
-import type { OnDemandColumn } from './on-demand/evaluate-on-demand.js';
+import { OnDemandColumn } from './on-demand/on-demand-column.js';
 import { parseFeatureReference } from './service-names.js';
 import { invalidDefinition } from './source-plan.js';
 import type { ViewPlan } from './view-plan.js';
@@ -120,8 +120,7 @@ function onDemandColumn(
   request: readonly RequestField[],
 ): OnDemandColumn {
   const first = view.inputs.length;
-  const askedAt = first + view.request.length;
-  return {
+  return new OnDemandColumn({
     view,
     feature,
     stored: feature.places.flatMap((place) => {
@@ -132,8 +131,7 @@ function onDemandColumn(
       const field = view.request[place - first];
       return field ? [{ place, index: request.findIndex((item) => item.name === field.name) }] : [];
     }),
-    askedAt,
-  };
+  });
 }
 
 function placeOf(stored: readonly StoredFeature[], view: ViewPlan, feature: number): number {

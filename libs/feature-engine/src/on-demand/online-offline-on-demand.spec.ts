@@ -12,7 +12,6 @@ import { Status } from '../status.js';
 import { CITY, cityTrips, compileChecks, routeTrips, SOURCE, STORED } from '../testing/trip-views.js';
 import { compileView } from '../view-plan.js';
 import { compileOnDemandView } from './compile-on-demand-view.js';
-import { OnDemandEvaluator } from './evaluate-on-demand.js';
 
 const EPOCH = Date.UTC(2001, 1, 28, 23, 59, 59, 0);
 const REQUEST = { distance: 'Float64', seats: 'Int32', id: 'Int64', note: 'String', booked: 'DateTime64(3)', member: 'Bool' };
@@ -102,9 +101,7 @@ function offline(
       ),
   );
   const stored = plan.stored.map(({ view, feature }) => histories[plan.views.indexOf(view)]?.at(at).values[feature] as Value);
-  return plan.columns.map((column) =>
-    typeof column === 'number' ? (stored[column] as Value) : new OnDemandEvaluator(column).value(stored, request, at),
-  );
+  return plan.columns.map((column) => (typeof column === 'number' ? (stored[column] as Value) : column.value(stored, request, at)));
 }
 
 test('is online what it is offline and what is written by hand, bit for bit, for nulls, 64-bit integers, times and text', async () => {

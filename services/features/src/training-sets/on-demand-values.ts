@@ -1,4 +1,4 @@
-import { heldTypeOf, OnDemandEvaluator, parseRequestValue, type ColumnType, type Value } from '@millrace/feature-engine';
+import { heldTypeOf, parseRequestValue, type ColumnType, type Value } from '@millrace/feature-engine';
 import { quoteIdentifier } from '@millrace/offline-store';
 import { spineFault } from './spine-fault.js';
 import { milliseconds, type StagedSpine } from './spine-table.js';
@@ -46,7 +46,6 @@ export async function computeOnDemand({ store, progress, staged, views, tables, 
   );
   const sql = `SELECT ${selected} FROM (SELECT * FROM ${staged.table} WHERE ${inPage}) AS s ${joins.join(' ')}
     ORDER BY s.__row SETTINGS join_use_nulls = 1`;
-  const evaluators = features.map(({ computed }) => new OnDemandEvaluator(computed));
   const writer = new ValueWriter(
     store,
     into,
@@ -74,7 +73,7 @@ export async function computeOnDemand({ store, progress, staged, views, tables, 
       if (
         writer.add(
           place,
-          evaluators.map((evaluator) => evaluator.value(stored, request, at)),
+          features.map(({ computed }) => computed.value(stored, request, at)),
         )
       )
         await writer.flush();

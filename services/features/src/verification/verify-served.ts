@@ -2,7 +2,6 @@ import {
   entityKeyText,
   EntityHistory,
   jsonValue,
-  OnDemandEvaluator,
   parseKeyValue,
   parseRequestValue,
   servedNames,
@@ -122,8 +121,7 @@ async function verifyVectors(options: VerifyOptions, name: string, vectors: read
   }
   for (const [index, column] of plan.columns.entries()) {
     if (typeof column === 'number') continue;
-    const evaluator = new OnDemandEvaluator(column);
-    for (const vector of verifiable) compare(vector, index, evaluator.value(stored.get(vector) ?? [], requestOf(plan, vector), vector.at));
+    for (const vector of verifiable) compare(vector, index, column.value(stored.get(vector) ?? [], requestOf(plan, vector), vector.at));
   }
   tally.vectors(verifiable.length, differing.size);
 }
