@@ -11,7 +11,8 @@ from datetime import timedelta
 os.environ["FEAST_USAGE"] = "False"
 
 import pandas
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, RequestSource
+from feast.on_demand_feature_view import on_demand_feature_view
 from feast.repo_config import RepoConfig
 from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
 from feast.value_type import ValueType
@@ -84,11 +85,27 @@ def definitions(directory):
         source=routes,
         online=True,
     )
+    trip = RequestSource(name="trip", schema=[Field(name="distance", dtype=Float64), Field(name="extra", dtype=Int64)])
+
+    @on_demand_feature_view(
+        sources=[driver_stats[["conv_rate", "trips"]], trip],
+        schema=[Field(name="per_km", dtype=Float64), Field(name="total", dtype=Int64), Field(name="is_far", dtype=Bool)],
+        mode="python",
+    )
+    def driver_checks(inputs: dict) -> dict:
+        pairs = list(zip(inputs["conv_rate"], inputs["distance"]))
+        return {
+            "per_km": [None if rate is None else rate / distance for rate, distance in pairs],
+            "total": [None if trips is None else trips + extra for trips, extra in zip(inputs["trips"], inputs["extra"])],
+            "is_far": [distance > 3 for distance in inputs["distance"]],
+        }
+
     services = [
+        FeatureService(name="checked_service", features=[driver_stats[["trips"]], driver_checks]),
         FeatureService(name="driver_service", features=[driver_stats[["conv_rate", "trips"]], driver_notes[["stars"]]]),
         FeatureService(name="route_service", features=[route_stats]),
     ]
-    return [driver, origin, destination, stats, routes, notes, driver_stats, driver_notes, route_stats, *services]
+    return [driver, origin, destination, stats, routes, notes, driver_stats, driver_notes, route_stats, driver_checks, *services]
 
 
 def make(directory, where, rows):

@@ -27,6 +27,19 @@ describe('checkSpec', () => {
     );
   });
 
+  test('takes a view computed on demand, which has neither entity nor source', () => {
+    const features = [{ name: 'per_km', expression: 'fare / distance' }];
+    expect(checkSpec('FeatureView', { inputs: ['trips', 'trips@2:fare'], features })).toEqual([]);
+    expect(checkSpec('FeatureView', { request: { distance: 'Float32' }, features })).toEqual([]);
+    expect(checkSpec('FeatureView', { features })).toEqual([
+      { field: 'spec.entity', message: 'is missing' },
+      { field: 'spec.source', message: 'is missing' },
+    ]);
+    expect(checkSpec('FeatureView', { request: { distance: 'Nullable(Float32)' }, features })).toEqual([
+      { field: 'spec.request.distance', message: expect.stringMatching(/^"Nullable\(Float32\)" is not one of String, Bool/) },
+    ]);
+  });
+
   test('is bounded', () => {
     const features = Array.from({ length: 400 }, () => ({}));
     expect(checkSpec('FeatureView', { ...VIEW, features }).length).toBeLessThanOrEqual(50);

@@ -43,7 +43,7 @@ export interface FeatureDefinition {
   readonly name: string;
   /** How the events of the window become a value. A feature has this or an expression. */
   readonly aggregate?: Aggregate | undefined;
-  /** Of the view's other features, and of `asked_at`, the time that is asked for. */
+  /** Of the view's other features (on demand: of its inputs and the request), and of `asked_at`, the time that is asked for. */
   readonly expression?: string | undefined;
   /** Needed by all but `count`; with it `count` counts the values that are not null. */
   readonly column?: string | undefined;
@@ -77,6 +77,19 @@ export interface FeatureViewDefinition {
   readonly history?: string | undefined;
   /** Time covered by one stored chunk; the longest window (28 days at most) when absent. Shorter suits entities with very many events. */
   readonly span?: string | undefined;
+}
+
+/** Features computed when they are asked for, from features of other views and from what the caller brings. The plain shape of a `FeatureView` resource without a source. */
+export interface OnDemandViewDefinition {
+  readonly name: string;
+  /** `view` or `view:feature`: what expressions may use, by the feature's name, or `view__feature` where two views have one of that name. */
+  readonly inputs?: readonly string[] | undefined;
+  /** Views that are meant by another name than their reference says: `trips` -> `trips@3`. */
+  readonly pins?: Readonly<Record<string, string>> | undefined;
+  /** What the caller brings along: name -> type. */
+  readonly request?: Readonly<Record<string, string>> | undefined;
+  /** Expressions alone. */
+  readonly features: readonly FeatureDefinition[];
 }
 
 /** What a model asks for. The plain shape of a `FeatureService` resource. */

@@ -3,10 +3,10 @@ import type { FeatureDefinition } from './definitions.js';
 import type { Expression } from './expression/compile-expression.js';
 import { invalidDefinition } from './source-plan.js';
 import { viewExpression } from './view-expression.js';
-import type { DerivedFeature, PlanColumn, PlanFeature } from './view-plan.js';
+import type { DerivedFeature, PlanColumn, PlanFeature, ViewPlan } from './view-plan.js';
 
 /** In an expression: the time that is asked for. */
-const ASKED_AT = 'asked_at';
+export const ASKED_AT = 'asked_at';
 
 /** The features that are expressions over the others, by their place. They are computed with the view, and so the same wherever its values are. */
 export function compileDerived(
@@ -31,6 +31,7 @@ export function compileDerived(
       feature: index,
       text,
       type: expression.columnType,
+      held: expression.type === 'int' ? HELD_AS_DOUBLE : expression.columnType,
       inputs: expression.columns.flatMap((place) => inputs[place]?.index ?? []),
       evaluate: evaluator(expression, inputs),
     });
@@ -49,9 +50,18 @@ function evaluator(expression: Expression, inputs: readonly { readonly index: nu
   };
 }
 
+/** A whole number held as a double, whatever its type is called. */
+const HELD_AS_DOUBLE = 'Int32';
+
+/** The type of a view's feature as its values are held, for an expression that reads it. */
+export function heldTypeOf(plan: ViewPlan, index: number): ColumnType {
+  const derived = plan.derived.find((item) => item.feature === index);
+  return derived ? (parseColumnType(derived.held) as ColumnType) : heldType(plan.features[index] as PlanFeature, plan.columns);
+}
+
 /** A feature's type as its values are held: counts, and sums of columns of 32 bits and less, are Int64 and held as doubles. */
 function heldType(feature: PlanFeature, columns: readonly PlanColumn[]): ColumnType {
   const isCounted = feature.aggregate === 'count' || feature.aggregate === 'count_distinct';
   const isDouble = isCounted || (feature.aggregate === 'sum' && columns[feature.column]?.kind === 'number' && feature.type === 'Int64');
-  return parseColumnType(isDouble ? 'Int32' : feature.type) as ColumnType;
+  return parseColumnType(isDouble ? HELD_AS_DOUBLE : feature.type) as ColumnType;
 }

@@ -8,6 +8,7 @@ export type {
   FeatureDefinition,
   FeatureServiceDefinition,
   FeatureViewDefinition,
+  OnDemandViewDefinition,
   SourceDefinition,
   WindowKind,
 } from './definitions.js';
@@ -19,14 +20,27 @@ export { parseEventTime } from './event-time.js';
 export type { ViewRow } from './evaluate.js';
 export { OnlineReader, type EntityRow, type FeatureColumn, type FeatureVectors, type ViewPositions } from './online-reader.js';
 export { OnlineUpdater, type OnlineUpdaterOptions, type StagedBatch } from './online-updater.js';
+export { heldTypeOf } from './derived-features.js';
+export {
+  compileOnDemandFeature,
+  compileOnDemandView,
+  compileScope,
+  type FindView,
+  type OnDemandPlan,
+  type RequestField,
+} from './on-demand/compile-on-demand-view.js';
+export type { OnDemandColumn } from './on-demand/on-demand-column.js';
+export { parseFeatureReference, servedNames } from './service-names.js';
 export {
   compileFeatureService,
-  parseFeatureReference,
+  isOnDemand,
   parseKeyValue,
-  servedNames,
+  parseRequestValue,
   servicePlan,
+  type ServedView,
   type ServiceFeature,
   type ServicePlan,
+  type StoredFeature,
 } from './service-plan.js';
 export { readPlainSourceEvent, readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
 export { compileSource, invalidDefinition, type SourceColumn, type SourcePlan } from './source-plan.js';

@@ -6,6 +6,7 @@ import type { Value } from './column-type.js';
 import { encodeEntityKey, recordKeyOf } from './entity-key.js';
 import { evaluate, type EntityState, type Latest, type ViewRow } from './evaluate.js';
 import { decodeHead, decodeLatest, horizonOf, latestValue, type LatestEvent } from './head.js';
+import { withOnDemand } from './on-demand/with-on-demand.js';
 import type { ServicePlan } from './service-plan.js';
 import type { Status } from './status.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, headKey } from './store-keys.js';
@@ -33,6 +34,9 @@ export interface FeatureVectors {
   readonly positions: ViewPositions;
 }
 
+/** Of a service whose features rest on the request alone. */
+const NOTHING: FeatureVectors = { columns: [], positions: {} };
+
 /** One (row, view) pair on its way. */
 interface Lookup {
   readonly view: number;
@@ -58,8 +62,30 @@ export class OnlineReader {
     this.#partitionsOf = partitionsOf;
   }
 
-  /** The features' values for each row, at `at` (one time, or one for each row; milliseconds since the epoch). */
-  async readVectors(service: ServicePlan, rows: readonly EntityRow[], at: number | readonly number[]): Promise<FeatureVectors> {
+  /**
+   * The features' values for each row, at `at` (one time, or one for each row; milliseconds since the epoch). `request` has what the caller brings: for each
+   * of the service's request fields its values by row. What on-demand features are computed from is read once, with everything else.
+   */
+  readVectors(
+    service: ServicePlan,
+    rows: readonly EntityRow[],
+    at: number | readonly number[],
+    request: readonly (readonly Value[])[] = [],
+  ): Promise<FeatureVectors> {
+    return service.onDemand.length === 0 ? this.#readStored(service, rows, at) : this.#readOnDemand(service, rows, at, request);
+  }
+
+  async #readOnDemand(
+    service: ServicePlan,
+    rows: readonly EntityRow[],
+    at: number | readonly number[],
+    request: readonly (readonly Value[])[],
+  ): Promise<FeatureVectors> {
+    const stored = service.views.length === 0 ? NOTHING : await this.#readStored(service, rows, at);
+    return withOnDemand(service, stored, request, rows.length, at);
+  }
+
+  async #readStored(service: ServicePlan, rows: readonly EntityRow[], at: number | readonly number[]): Promise<FeatureVectors> {
     if (typeof at === 'number' && service.views.every((plan) => this.#isTold(plan))) {
       const vectors = await this.#readLatest(service, rows, at);
       if (vectors) return vectors;
@@ -88,7 +114,7 @@ export class OnlineReader {
       }
       if (complete) break;
     }
-    const columns = service.features.map(({ view, feature, name }): FeatureColumn => {
+    const columns = service.stored.map(({ view, feature, name }): FeatureColumn => {
       const first = service.views.indexOf(view) * rows.length;
       const own = results.slice(first, first + rows.length);
       return {
@@ -137,7 +163,7 @@ export class OnlineReader {
       return involved;
     });
     const found = await this.#store.getMany([...heads, ...checkpoints]);
-    const columns = service.features.map(({ view, feature, name }): FeatureColumn => {
+    const columns = service.stored.map(({ view, feature, name }): FeatureColumn => {
       const { type } = view.features[feature] as ViewPlan['features'][number];
       const [values, statuses, times] = [new Array<Value>(rows.length), new Array<Status>(rows.length), new Array<number>(rows.length)];
       return { view: view.name, name, type, values, statuses, times };
@@ -146,7 +172,7 @@ export class OnlineReader {
     let next = heads.length;
     for (let view = 0; view < views.length; view++) {
       const plan = views[view] as ViewPlan;
-      const asked = service.features.flatMap((item, index) =>
+      const asked = service.stored.flatMap((item, index) =>
         item.view === plan ? [{ feature: item.feature, column: columns[index] as FeatureColumn }] : [],
       );
       const state = new HeadState(plan);

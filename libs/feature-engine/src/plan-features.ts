@@ -8,7 +8,7 @@ import type { DerivedFeature, PlanColumn, PlanFeature, PlanFilter, WindowGroup }
 const DAY = 86_400_000;
 const LONGEST_WINDOW = 3_660 * DAY;
 const MOST_TOP = 100;
-const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+export const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** Aggregates whose values are numbers, and which times have none of. */
 const ARITHMETIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'var_pop', 'var_samp', 'stddev_pop', 'stddev_samp', 'quantile']);
 const OF_AGGREGATES = ['column', 'window', 'windowKind', 'gap', 'includeCurrent', 'filter', 'k', 'quantile'] as const;
@@ -60,11 +60,16 @@ export function compileFeature(
 function unaggregated(where: string, feature: FeatureDefinition): PlanFeature {
   const { name } = feature;
   if (feature.expression === undefined) throw invalidDefinition(`${where}: feature ${name} needs an aggregate or an expression`);
-  const beside = OF_AGGREGATES.find((field) => feature[field] !== undefined);
-  if (beside) throw invalidDefinition(`${where}: feature ${name} is an expression and takes no ${beside}`);
+  checkExpressionAlone(where, feature);
   if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
   const none = { column: -1, windowMs: 0, kind: 'sliding', gapMs: 0, includeCurrent: false, filter: -1, parameter: 0 } as const;
   return { name, aggregate: 'expression', ...none, type: '' };
+}
+
+/** An expression stands alone: what says how events become a value has no meaning beside it. */
+export function checkExpressionAlone(where: string, feature: FeatureDefinition): void {
+  const beside = OF_AGGREGATES.find((field) => feature[field] !== undefined);
+  if (beside) throw invalidDefinition(`${where}: feature ${feature.name} is an expression and takes no ${beside}`);
 }
 
 type CompiledWindow = Pick<PlanFeature, 'windowMs' | 'kind' | 'gapMs' | 'includeCurrent'>;

@@ -1,32 +1,48 @@
 import { parseColumnType, type ColumnType, type Value } from './column-type.js';
 import type { FeatureServiceDefinition } from './definitions.js';
+import type { OnDemandFeature, OnDemandPlan, RequestField } from './on-demand/compile-on-demand-view.js';
+import { OnDemandColumn } from './on-demand/on-demand-column.js';
+import { parseFeatureReference } from './service-names.js';
 import { invalidDefinition } from './source-plan.js';
 import type { ViewPlan } from './view-plan.js';
 
+/** A view that features can be asked of. */
+export type ServedView = ViewPlan | OnDemandPlan;
+
 export interface ServiceFeature {
-  readonly view: ViewPlan;
+  readonly view: ServedView;
   /** Index in the view's features. */
   readonly feature: number;
   readonly name: string;
 }
 
+/** A feature whose values rest on events alone. */
+export interface StoredFeature extends ServiceFeature {
+  readonly view: ViewPlan;
+}
+
 /** What a reader needs for one request: features in the order asked for, and the views they come from, each once. */
 export interface ServicePlan {
   readonly features: readonly ServiceFeature[];
+  /** The views that are read: those asked for, and those that on-demand features are computed from. */
   readonly views: readonly ViewPlan[];
   /** All join keys of the views, each once, in the order met. */
   readonly joinKeys: readonly { readonly name: string; readonly type: ColumnType }[];
-  readonly request: readonly { readonly name: string; readonly type: ColumnType }[];
+  /** What the caller brings: what the service names, and what its on-demand views do. */
+  readonly request: readonly RequestField[];
+  /** The features that are read, each once. Without on-demand features these are `features` themselves. */
+  readonly stored: readonly StoredFeature[];
+  readonly onDemand: readonly OnDemandPlan[];
+  /** Where each of `features` comes from: an index in `stored`, or how it is computed. */
+  readonly columns: readonly (number | OnDemandColumn)[];
 }
 
-/** Splits `view` or `view:feature`. */
-export function parseFeatureReference(text: string): { view: string; feature: string | undefined } {
-  const colon = text.indexOf(':');
-  return colon < 0 ? { view: text, feature: undefined } : { view: text.slice(0, colon), feature: text.slice(colon + 1) };
+export function isOnDemand(view: ServedView): view is OnDemandPlan {
+  return 'inputs' in view;
 }
 
 /** Resolves a feature service against the compiled views. Throws `MR_FEATURES_DEFINITION` naming what is missing. */
-export function compileFeatureService(definition: FeatureServiceDefinition, views: ReadonlyMap<string, ViewPlan>): ServicePlan {
+export function compileFeatureService(definition: FeatureServiceDefinition, views: ReadonlyMap<string, ServedView>): ServicePlan {
   const where = `feature service ${definition.name}`;
   const features = definition.features.flatMap((reference): ServiceFeature[] => {
     const { view: name, feature } = parseFeatureReference(reference);
@@ -42,22 +58,84 @@ export function compileFeatureService(definition: FeatureServiceDefinition, view
     if (!type) throw invalidDefinition(`${where}: request field ${name} has the unknown type ${text}`);
     return { name, type };
   });
-  return { ...servicePlan(features), request };
+  return servicePlan(features, request);
 }
 
-/** A plan for features picked one by one. */
-export function servicePlan(features: readonly ServiceFeature[]): ServicePlan {
-  const views = [...new Set(features.map((feature) => feature.view))];
+/** A plan for features picked one by one. Throws `MR_FEATURES_DEFINITION` where two views want a request field of different types. */
+export function servicePlan(features: readonly ServiceFeature[], own: readonly RequestField[] = []): ServicePlan {
+  const onDemand = [...new Set(features.flatMap(({ view }) => (isOnDemand(view) ? [view] : [])))];
+  const request = onDemand.length === 0 ? own : unitedRequest(own, onDemand);
+  const stored = onDemand.length === 0 ? (features as readonly StoredFeature[]) : storedFeatures(features);
+  const views = [...new Set(stored.map((feature) => feature.view))];
   const joinKeys = new Map<string, ColumnType>();
   for (const view of views) for (const key of view.joinKeys) if (!joinKeys.has(key.name)) joinKeys.set(key.name, key.type);
-  return { features, views, joinKeys: [...joinKeys].map(([name, type]) => ({ name, type })), request: [] };
+  const columns = features.map(({ view, feature }, index) => {
+    if (onDemand.length === 0) return index;
+    if (isOnDemand(view)) return onDemandColumn(view, view.features[feature] as OnDemandFeature, stored, request);
+    return placeOf(stored, view, feature);
+  });
+  return { features, views, joinKeys: [...joinKeys].map(([name, type]) => ({ name, type })), request, stored, onDemand, columns };
 }
 
-/** What features are called in a model's vector: by their names, or `<view>__<name>` where two views have one of the same name. */
-export function servedNames(features: readonly { readonly view: string; readonly name: string }[]): string[] {
-  const counts = new Map<string, number>();
-  for (const { name } of features) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return features.map(({ view, name }) => (counts.get(name) === 1 ? name : `${view}__${name}`));
+/** The service's own fields and those of its on-demand views, each once. */
+function unitedRequest(own: readonly RequestField[], views: readonly OnDemandPlan[]): RequestField[] {
+  const fields = new Map(own.map((field) => [field.name, { field, of: 'the feature service' }]));
+  for (const view of views) {
+    for (const field of view.request) {
+      const known = fields.get(field.name);
+      if (known && known.field.type.name !== field.type.name) {
+        throw invalidDefinition(
+          `request field ${field.name} is ${field.type.name} in feature view ${view.name} and ${known.field.type.name} in ${known.of}`,
+        );
+      }
+      if (!known) fields.set(field.name, { field, of: `feature view ${view.name}` });
+    }
+  }
+  return [...fields.values()].map(({ field }) => field);
+}
+
+/** What has to be read: features asked for, and those that the on-demand ones among them use. */
+function storedFeatures(features: readonly ServiceFeature[]): StoredFeature[] {
+  const stored: StoredFeature[] = [];
+  const add = (view: ViewPlan, feature: number): void => {
+    if (placeOf(stored, view, feature) < 0) stored.push({ view, feature, name: view.features[feature]?.name ?? '' });
+  };
+  for (const { view, feature } of features) {
+    if (!isOnDemand(view)) {
+      add(view, feature);
+      continue;
+    }
+    for (const place of view.features[feature]?.places ?? []) {
+      const input = view.inputs[place];
+      if (input) add(input.view, input.feature);
+    }
+  }
+  return stored;
+}
+
+function onDemandColumn(
+  view: OnDemandPlan,
+  feature: OnDemandFeature,
+  stored: readonly StoredFeature[],
+  request: readonly RequestField[],
+): OnDemandColumn {
+  const first = view.inputs.length;
+  return new OnDemandColumn({
+    view,
+    feature,
+    stored: feature.places.flatMap((place) => {
+      const input = view.inputs[place];
+      return input ? [{ place, index: placeOf(stored, input.view, input.feature) }] : [];
+    }),
+    request: feature.places.flatMap((place) => {
+      const field = view.request[place - first];
+      return field ? [{ place, index: request.findIndex((item) => item.name === field.name) }] : [];
+    }),
+  });
+}
+
+function placeOf(stored: readonly StoredFeature[], view: ViewPlan, feature: number): number {
+  return stored.findIndex((item) => item.view === view && item.feature === feature);
 }
 
 /**
@@ -72,4 +150,10 @@ export function parseKeyValue(type: ColumnType, json: unknown): Exclude<Value, n
   else if (typeof given === 'bigint') given = given.toString();
   const value = type.parse(given);
   return value === null ? undefined : value;
+}
+
+/** A request field's value in its type; `undefined` when it cannot be one. What the caller does not know is null, whatever the type. */
+export function parseRequestValue(type: ColumnType, json: unknown): Value | undefined {
+  if (json === null) return null;
+  return type.parse(typeof json === 'bigint' ? json.toString() : json);
 }

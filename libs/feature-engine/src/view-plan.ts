@@ -49,6 +49,8 @@ export interface DerivedFeature {
   readonly feature: number;
   readonly text: string;
   readonly type: string;
+  /** The type its values are held as: a whole number may be a double, whatever its type is called. */
+  readonly held: string;
   /** The features it is computed from. */
   readonly inputs: readonly number[];
   readonly evaluate: (values: readonly Value[], at: number) => Value;

@@ -4,8 +4,9 @@ import { resource, resourceSubject, type ResourceCommand } from './domain/resour
 import type { ResourceApplied } from './domain/resource/resource.events.js';
 import { parseDocuments } from './parse-documents.js';
 import type { ResourceCatalog } from './resource-catalog.js';
+import { viewResources } from './feature-references.js';
 import { meaningOf, pinsOf, restsOn } from './pins.js';
-import { KINDS, type DocumentProblem, type ResourceDocument } from './resource.js';
+import { isOnDemandSpec, KINDS, type DocumentProblem, type FeatureViewSpec, type Kind, type ResourceDocument } from './resource.js';
 
 export interface AppliedDocument {
   readonly kind: string;
@@ -63,14 +64,14 @@ async function applyAll(
   const applied: AppliedDocument[] = [];
   const isGiven = new Set(documents.map(({ kind, name }) => `${kind}/${name}`));
   const changed = new Set<string>();
-  for (const kind of KINDS) {
-    const given = documents.filter((document) => document.kind === kind).sort((a, b) => a.index - b.index);
-    const dependents = catalog.list(kind).flatMap((resource): ResourceDocument[] => {
-      if (isGiven.has(`${kind}/${resource.name}`)) return [];
-      const { name, labels, description } = resource;
-      const document = { index: 0, kind, name, labels, description, spec: resource.spec as unknown as ResourceDocument['spec'] };
-      return restsOn(document).some((other) => changed.has(`${other.kind}/${other.name}`)) ? [document] : [];
-    });
+  for (const { kind, isOfStep } of STEPS) {
+    const given = documents.filter((document) => isOfStep(document)).sort((a, b) => a.index - b.index);
+    const dependents = presentDocuments(catalog, kind).filter(
+      (document) =>
+        isOfStep(document) &&
+        !isGiven.has(`${kind}/${document.name}`) &&
+        restsOn(document).some((other) => changed.has(`${other.kind}/${other.name}`)),
+    );
     for (const document of [...given, ...dependents]) {
       const before = catalog.get(kind, document.name)?.version;
       const outcome = await apply(document, versions);
@@ -81,6 +82,32 @@ async function applyAll(
     }
   }
   return applied;
+}
+
+interface Step {
+  readonly kind: Kind;
+  readonly isOfStep: (document: ResourceDocument) => boolean;
+}
+
+/** The kinds in their order; of the views those that others are computed from first. */
+const STEPS = KINDS.flatMap((kind: Kind): Step[] => {
+  const isOfKind = (document: ResourceDocument): boolean => document.kind === kind;
+  if (kind !== 'FeatureView') return [{ kind, isOfStep: isOfKind }];
+  return [false, true].map((isOnDemand) => ({
+    kind,
+    isOfStep: (document) => isOfKind(document) && isOnDemandView(document) === isOnDemand,
+  }));
+});
+
+function isOnDemandView({ kind, spec }: Pick<ResourceDocument, 'kind' | 'spec'>): boolean {
+  return kind === 'FeatureView' && isOnDemandSpec(spec as unknown as FeatureViewSpec);
+}
+
+/** What is applied now, as it would be applied again. */
+function presentDocuments(catalog: ResourceCatalog, kind: Kind): ResourceDocument[] {
+  return catalog.list(kind).map(({ name, labels, description, spec }) => {
+    return { index: 0, kind, name, labels, description, spec: spec as unknown as ResourceDocument['spec'] };
+  });
 }
 
 function checkDocuments(
@@ -101,8 +128,41 @@ function checkDocuments(
     const given = wellFormed.find((document) => document.kind === kind && document.name === name);
     return (given?.spec ?? context.catalog.get(kind, name)?.spec) as never;
   };
-  for (const document of wellFormed) all.push(...checkDocument(document, lookup));
+  const pinned = (reference: string): ReturnType<typeof viewResources> => viewResources(context.catalog, reference);
+  for (const document of wellFormed) {
+    const own = checkDocument(document, lookup, pinned);
+    all.push(...own);
+    if (own.length === 0 && document.kind === 'FeatureView') all.push(...checkReaders(document, wellFormed, context, lookup, pinned));
+  }
   return { documents, problems: all.sort((a, b) => a.document - b.document) };
+}
+
+/** A view that others are computed from must still have what they read; those that are in the request themselves are checked there. */
+function checkReaders(
+  view: ResourceDocument,
+  documents: readonly ResourceDocument[],
+  { catalog }: ApplyContext,
+  lookup: Lookup,
+  pinned: Parameters<typeof checkDocument>[2],
+): DocumentProblem[] {
+  const isGiven = (name: string): boolean => documents.some((other) => other.kind === 'FeatureView' && other.name === name);
+  const present: Lookup = (kind, name, version) => catalog.get(kind, name, version)?.spec as never;
+  const readers = presentDocuments(catalog, 'FeatureView').filter(
+    (other) =>
+      isOnDemandView(other) &&
+      !isGiven(other.name) &&
+      restsOn(other).some((used) => used.name === view.name) &&
+      // What could not be computed before is not this request's doing.
+      checkDocument(other, present, pinned).length === 0,
+  );
+  return readers.flatMap((reader) =>
+    checkDocument(reader, lookup, pinned).map(({ field, message }) => ({
+      document: view.index,
+      resource: `FeatureView/${view.name}`,
+      field: 'spec',
+      message: `FeatureView ${reader.name} is computed from it and could not be any more: ${field} ${message}; apply both in one request`,
+    })),
+  );
 }
 
 async function applyOne(

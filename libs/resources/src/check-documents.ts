@@ -1,18 +1,16 @@
 import { compileExpression, compileView, parseColumnType } from '@millrace/feature-engine';
-import { isFault } from '@millrace/kernel';
-import type {
-  DocumentProblem,
-  ExperimentSpec,
-  FeatureServiceSpec,
-  FeatureViewSpec,
-  Kind,
-  ResourceDocument,
-  ResourceSpecs,
-  SourceSpec,
-} from './resource.js';
+import { checkOnDemandView, refusal, type PinnedView } from './check-on-demand-view.js';
+import type { DocumentProblem, ExperimentSpec, FeatureServiceSpec, Kind, ResourceDocument, ResourceSpecs, SourceSpec } from './resource.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkPolicy } from './check-policy.js';
-import type { DeploymentSpec, EntitySpec, PolicySpec } from './resource.js';
+import {
+  isOnDemandSpec,
+  type DeploymentSpec,
+  type EntitySpec,
+  type FeatureViewSpec,
+  type PolicySpec,
+  type StoredViewSpec,
+} from './resource.js';
 
 /** Finds the spec another document names: first among the documents of the request, then among the resources there are; a version of it, among these. */
 export type Lookup = <K extends Kind>(kind: K, name: string, version?: number) => ResourceSpecs[K] | undefined;
@@ -25,19 +23,23 @@ const OF_NUMBERS = /^(sum|mean|min|max|quantile|var_.*|stddev_.*)$/;
 const LONGEST_WINDOW_DAYS = 366;
 
 /** What a JSON Schema cannot say: names that must exist, columns that must fit. The shape is checked before. */
-export function checkDocument(document: ResourceDocument, lookup: Lookup): DocumentProblem[] {
+export function checkDocument(document: ResourceDocument, lookup: Lookup, pinned: PinnedView): DocumentProblem[] {
   const problems: DocumentProblem[] = [];
   const say: Say = (field, message) => {
     problems.push({ document: document.index, resource: `${document.kind}/${document.name}`, field, message });
   };
-  CHECKS[document.kind](document.spec, say, lookup, document.name);
+  CHECKS[document.kind](document.spec, say, lookup, document.name, pinned);
   return problems;
 }
 
-const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, name: string) => void>> = {
+const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, name: string, pinned: PinnedView) => void>> = {
   Source: (spec, say) => checkSource(spec as SourceSpec, say),
   Entity: (spec, say) => checkEntity(spec as EntitySpec, say),
-  FeatureView: (spec, say, lookup, name) => checkFeatureView(spec as FeatureViewSpec, say, lookup, name),
+  FeatureView: (spec, say, lookup, name, pinned) => {
+    const view = spec as FeatureViewSpec;
+    if (isOnDemandSpec(view)) checkOnDemandView(view, say, lookup, pinned, name);
+    else checkFeatureView(view, say, lookup, name);
+  },
   FeatureService: (spec, say, lookup) => checkFeatureService(spec as FeatureServiceSpec, say, lookup),
   Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
@@ -67,7 +69,7 @@ function checkEntity(spec: EntitySpec, say: Say): void {
   }
 }
 
-function checkFeatureView(spec: FeatureViewSpec, sayTo: Say, lookup: Lookup, name: string): void {
+function checkFeatureView(spec: StoredViewSpec, sayTo: Say, lookup: Lookup, name: string): void {
   let isSound = true;
   const say: Say = (field, message) => {
     isSound = false;
@@ -124,17 +126,9 @@ function checkFilter(filter: string, source: SourceSpec, say: (message: string) 
   }, say);
 }
 
-function refusal(attempt: () => unknown, say: (message: string) => void): void {
-  try {
-    attempt();
-  } catch (error) {
-    if (!isFault(error)) throw error;
-    say(error.message);
-  }
-}
-
 function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup): void {
   const names = new Map<string, string>();
+  const request = new Map(Object.entries(spec.request ?? {}).map(([name, type]) => [name, { type, of: 'the request of this service' }]));
   spec.features.forEach((reference, index) => {
     const { name: viewName, version, feature: featureName } = parseReference(reference);
     const view = lookup('FeatureView', viewName, version);
@@ -158,9 +152,23 @@ function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup)
         say(`spec.features[${index}]`, `feature ${feature} is in ${other} too; name single features as view:feature`);
       names.set(feature, viewName);
     }
+    for (const [name, type] of Object.entries(isOnDemandSpec(view) ? (view.request ?? {}) : {})) {
+      const other = request.get(name);
+      if (other && other.type !== type)
+        say(`spec.features[${index}]`, `FeatureView ${viewName} takes ${name} of the request as ${type}, and ${other.of} as ${other.type}`);
+      else request.set(name, { type, of: `FeatureView ${viewName}` });
+    }
   });
-  for (const name of Object.keys(spec.request ?? {}))
-    if (names.has(name)) say(`spec.request.${name}`, `is also a feature of ${names.get(name)}`);
+  for (const [name, { of }] of request) {
+    if (!names.has(name)) continue;
+    const field = spec.request?.[name] === undefined ? 'spec.features' : `spec.request.${name}`;
+    say(
+      field,
+      spec.request?.[name] === undefined
+        ? `${name} is a request field of ${of} and a feature of ${names.get(name)}`
+        : `is also a feature of ${names.get(name)}`,
+    );
+  }
 }
 
 function checkExperiment(spec: ExperimentSpec, say: Say): void {

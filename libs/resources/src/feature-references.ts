@@ -1,5 +1,5 @@
-import { parseFeatureReference } from '@millrace/feature-engine';
-import type { Kind, Resource, ResourceSpecs } from './resource.js';
+import { parseFeatureReference, type OnDemandViewDefinition } from '@millrace/feature-engine';
+import { isOnDemandSpec, type Kind, type Resource, type ResourceSpecs, type StoredViewSpec } from './resource.js';
 import type { ResourceCatalog } from './resource-catalog.js';
 import { sourceDefinition } from './check-documents.js';
 
@@ -27,7 +27,7 @@ export function parseReference(text: string): FeatureReference {
 
 /** What a feature view is compiled from, whole. Its name is the reference it was asked by. */
 export interface ViewResources {
-  readonly view: { readonly name: string } & ResourceSpecs['FeatureView'];
+  readonly view: { readonly name: string } & StoredViewSpec;
   readonly entity: { readonly name: string } & ResourceSpecs['Entity'];
   readonly source: ReturnType<typeof sourceDefinition>;
   readonly version: number;
@@ -35,11 +35,11 @@ export interface ViewResources {
 
 type Catalog = Pick<ResourceCatalog, 'get'>;
 
-/** The view that is applied now, or a version of it with the source and entity it had then. */
+/** The view that is applied now, or a version of it with the source and entity it had then; `undefined` for one computed on demand. */
 export function viewResources(catalog: Catalog, reference: string): ViewResources | undefined {
   const { name, version } = parseVersionedName(reference);
   const view = catalog.get('FeatureView', name, version);
-  if (!view) return undefined;
+  if (!view || isOnDemandSpec(view.spec)) return undefined;
   const pins = version === undefined ? undefined : view.pins;
   const entity = pinned(catalog, 'Entity', view.spec.entity, pins);
   const source = pinned(catalog, 'Source', view.spec.source, pins);
@@ -50,6 +50,28 @@ export function viewResources(catalog: Catalog, reference: string): ViewResource
     source: sourceDefinition(source.name, source.spec),
     version: view.version,
   };
+}
+
+/** A view computed on demand, as it is applied now, or a version of it over the views it read then; `undefined` for any other. */
+export function onDemandResources(catalog: Catalog, reference: string): OnDemandViewDefinition | undefined {
+  const { name, version } = parseVersionedName(reference);
+  const view = catalog.get('FeatureView', name, version);
+  if (!view || !isOnDemandSpec(view.spec)) return undefined;
+  const { inputs, request, features } = view.spec;
+  const pinned = version === undefined ? [] : (inputs ?? []).map((text) => parseFeatureReference(text).view);
+  const pins = Object.fromEntries(pinned.flatMap((text) => (withPin(text, view.pins) === text ? [] : [[text, withPin(text, view.pins)]])));
+  return {
+    name: reference,
+    ...(inputs === undefined ? {} : { inputs }),
+    ...(Object.keys(pins).length === 0 ? {} : { pins }),
+    ...(request === undefined ? {} : { request }),
+    features,
+  };
+}
+
+/** The views that one computed on demand reads, by the names they are compiled by. */
+export function inputViews({ inputs = [], pins = {} }: Pick<OnDemandViewDefinition, 'inputs' | 'pins'>): string[] {
+  return [...new Set(inputs.map((text) => parseFeatureReference(text).view))].map((view) => pins[view] ?? view);
 }
 
 export interface ServiceResources {

@@ -1,6 +1,8 @@
 export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
 export { checkDocument, sourceDefinition, type Lookup } from './check-documents.js';
 export {
+  inputViews,
+  onDemandResources,
   parseReference,
   parseVersionedName,
   serviceResources,
@@ -20,10 +22,12 @@ export {
 } from './domain/resource/resource.decider.js';
 export type { ResourceApplied, ResourceDeleted, ResourceEvent } from './domain/resource/resource.events.js';
 export { parseDocuments, type ParsedDocuments } from './parse-documents.js';
+export { usersOf } from './pins.js';
 export { ResourceCatalog, type ResourceChange } from './resource-catalog.js';
 export {
   API_VERSION,
   isKind,
+  isOnDemandSpec,
   KINDS,
   type DeploymentSpec,
   type DocumentProblem,
@@ -34,6 +38,7 @@ export {
   type FeatureViewSpec,
   type Kind,
   type MetricSpec,
+  type OnDemandViewSpec,
   type Pins,
   type PolicyCheckSpec,
   type PolicySpec,

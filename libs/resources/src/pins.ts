@@ -1,6 +1,16 @@
 import { canonical } from '@millrace/kernel';
 import { parseReference } from './feature-references.js';
-import type { FeatureServiceSpec, FeatureViewSpec, Kind, Pins, ResourceDocument, SourceSpec } from './resource.js';
+import type { ResourceCatalog } from './resource-catalog.js';
+import {
+  isOnDemandSpec,
+  KINDS,
+  type FeatureServiceSpec,
+  type FeatureViewSpec,
+  type Kind,
+  type Pins,
+  type ResourceDocument,
+  type SourceSpec,
+} from './resource.js';
 
 /** Fields that say something about a definition and change nothing that it gives. */
 const DESCRIPTIVE = ['owner', 'tags'];
@@ -17,16 +27,30 @@ export function meaningOf(kind: Kind, spec: Readonly<Record<string, unknown>>): 
 /** Kinds and names a document rests on and whose change changes its values, unless it names their version itself. */
 export function restsOn({ kind, spec }: Pick<ResourceDocument, 'kind' | 'spec'>): { kind: Kind; name: string }[] {
   if (kind === 'FeatureView') {
-    const { source, entity } = spec as unknown as FeatureViewSpec;
+    const view = spec as unknown as FeatureViewSpec;
+    if (isOnDemandSpec(view)) return viewsNamed(view.inputs ?? []);
     return [
-      { kind: 'Source', name: source },
-      { kind: 'Entity', name: entity },
+      { kind: 'Source', name: view.source },
+      { kind: 'Entity', name: view.entity },
     ];
   }
   if (kind !== 'FeatureService') return [];
-  const references = (spec as unknown as FeatureServiceSpec).features.map(parseReference);
-  const names = references.flatMap(({ name, version }) => (version === undefined ? [name] : []));
+  return viewsNamed((spec as unknown as FeatureServiceSpec).features);
+}
+
+function viewsNamed(references: readonly string[]): { kind: Kind; name: string }[] {
+  const names = references.map(parseReference).flatMap(({ name, version }) => (version === undefined ? [name] : []));
   return [...new Set(names)].map((name) => ({ kind: 'FeatureView', name }));
+}
+
+/** Resources that rest on another as it is applied now, `<Kind>/<name>`: without it they could not be computed. */
+export function usersOf(catalog: Pick<ResourceCatalog, 'list'>, kind: Kind, name: string): string[] {
+  return KINDS.flatMap((other) =>
+    catalog.list(other).flatMap((resource) => {
+      const document = { kind: other, spec: resource.spec as unknown as ResourceDocument['spec'] };
+      return restsOn(document).some((used) => used.kind === kind && used.name === name) ? [`${other}/${resource.name}`] : [];
+    }),
+  );
 }
 
 export interface PinContext {

@@ -40,7 +40,8 @@ export interface FeatureSpec {
   readonly pii?: boolean;
 }
 
-export interface FeatureViewSpec extends Ownership {
+/** A view of one entity's events. */
+export interface StoredViewSpec extends Ownership {
   readonly entity: string;
   readonly source: string;
   readonly ttl?: string;
@@ -48,6 +49,20 @@ export interface FeatureViewSpec extends Ownership {
   readonly history?: string;
   readonly span?: string;
   readonly features: readonly FeatureSpec[];
+}
+
+/** A view whose features are expressions over features of other views and over what a caller brings. */
+export interface OnDemandViewSpec extends Ownership {
+  /** `view` or `view:feature`, with a version or without. */
+  readonly inputs?: readonly string[];
+  readonly request?: Readonly<Record<string, string>>;
+  readonly features: readonly FeatureSpec[];
+}
+
+export type FeatureViewSpec = StoredViewSpec | OnDemandViewSpec;
+
+export function isOnDemandSpec(spec: FeatureViewSpec): spec is OnDemandViewSpec {
+  return 'inputs' in spec || 'request' in spec;
 }
 
 export interface FeatureServiceSpec extends Ownership {

@@ -103,6 +103,7 @@ export class FeaturesModule implements OnModuleInit {
       });
       materializeRoutes(scope, {
         view: (name) => definitions.view(name),
+        isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
         onlineViews: () => definitions.views().filter((view) => view.online),
         materialize: features.materialize,
         failed: (views, error) => logger.warn({ err: error, views }, 'a materialization that nobody waits for did not come to its end'),
@@ -114,6 +115,7 @@ export class FeaturesModule implements OnModuleInit {
         intake: features.intake,
         reader: features.readerOf,
         view: (name) => definitions.view(name),
+        isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
         viewsOf: (source) => definitions.views().filter((view) => view.source.name === source),
         took,
         waitForOnline: features.waitForOnline,

@@ -7,7 +7,7 @@ import { START } from './testing/trips.js';
 import { buildTrainingSet } from './training-sets/build-training-set.js';
 import { SeenEvents } from './training-sets/latest-events.js';
 import { ScratchTables } from './training-sets/scratch-table.js';
-import { viewsOf, type ViewColumns } from './training-sets/view-columns.js';
+import { columnsOf, type ViewColumns } from './training-sets/view-columns.js';
 
 describe('what a training set holds', () => {
   let rides: RidesService;
@@ -113,7 +113,7 @@ describe('what a training set holds', () => {
 
     test('what was seen of the events is carried on to later positions, and is what a fresh look sees', async () => {
       const { offline: store } = rides.trips.service.host;
-      const [view] = viewsOf(await requestOf(firstBatch.id)) as [ViewColumns];
+      const [view] = columnsOf(await requestOf(firstBatch.id)).views as [ViewColumns];
       const end = firstBatch.positions['rides']!.map((_, partition) =>
         Math.max(0, ...all.flatMap((ride) => (ride.partition === partition ? [ride.offset + 1] : []))),
       );

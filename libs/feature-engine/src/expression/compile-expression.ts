@@ -51,7 +51,11 @@ interface Typed {
  * everywhere. `word` is what a message calls the names. Nulls are SQL's: an operation on null is null; `and`, `or` and `not` are three-valued. What has no value (a division by
  * zero, an overflow, the root of -1) is null. Throws `MR_FEATURES_EXPRESSION`, which tells the character.
  */
-export function compileExpression(text: string, columns: readonly ExpressionColumn[], word: 'column' | 'feature' = 'column'): Expression {
+export function compileExpression(
+  text: string,
+  columns: readonly ExpressionColumn[],
+  word: 'column' | 'feature' | 'input' = 'column',
+): Expression {
   const compiler = new Compiler(text, columns, word);
   const { type, run } = compiler.compile(parseExpression(text));
   const used = [...compiler.used].sort((a, b) => a - b);
@@ -106,11 +110,17 @@ class Compiler {
   #column({ name, isQuoted, at }: Extract<Node, { kind: 'column' }>): Typed {
     const index = this.columns.findIndex((column) => column.name === name);
     if (index < 0) {
-      const near = nearest(
-        name,
-        this.columns.map((column) => column.name),
-      );
-      const hint = near !== undefined ? `; did you mean ${near}?` : isQuoted ? '; text is written in single quotes' : '';
+      const names = this.columns.map((column) => column.name);
+      const near = nearest(name, names);
+      const longer = names.filter((other) => other.endsWith(`__${name}`));
+      const hint =
+        longer.length > 0
+          ? `; write ${longer.join(' or ')}`
+          : near !== undefined
+            ? `; did you mean ${near}?`
+            : isQuoted
+              ? '; text is written in single quotes'
+              : '';
       throw expressionFault(`there is no ${this.word} ${name}${hint}`, this.text, at);
     }
     this.used.add(index);

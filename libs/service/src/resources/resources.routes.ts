@@ -6,6 +6,7 @@ import {
   isKind,
   KINDS,
   resourceSubject,
+  usersOf,
   type ApplyContext,
   type Kind,
   type Resource,
@@ -28,6 +29,8 @@ export interface ResourceRoutesContext {
 
 const DEFAULT_LIMIT = 100;
 const HIGHEST_LIMIT = 1000;
+/** Users of a resource that a refusal names. */
+const MOST_NAMED = 10;
 
 /** The resources' REST, the same in every service: `/api/v1/apply` and `/api/v1/resources`. Bodies arrive as bytes, YAML or JSON. */
 export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesContext): void {
@@ -85,10 +88,23 @@ function list(context: ResourceRoutesContext, query: Record<string, string | und
   return { resources: page.map(view), ...(start + size < all.length && last ? { nextPageToken: tokenOf(last) } : {}) };
 }
 
+/** 409 while another resource rests on it as it is applied now. */
 async function remove(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { kind: asked, name } = request.params as { kind: string; name: string };
   const kind = kindOf(asked);
   requireRole(request, roleOf(kind));
+  // What uses it may have been applied through another replica a moment ago.
+  await context.resources.log.barrier();
+  const users = usersOf(context.resources.catalog, kind, name);
+  if (users.length > 0) {
+    const named =
+      users.length > MOST_NAMED ? `${users.slice(0, MOST_NAMED).join(', ')} and ${users.length - MOST_NAMED} more` : users.join(', ');
+    throw new ProblemError(
+      409,
+      'MR_RESOURCES_IN_USE',
+      `${kind}/${name} is used by ${named}; delete or change ${users.length === 1 ? 'it' : 'them'} first`,
+    );
+  }
   const subject = resourceSubject(kind, name);
   const metadata = commandMetadata(request, context.clock, context.ids);
   const outcome = await context.resources.log.handle<ResourceEvent, ResourceRejection>(subject, { type: 'DeleteResource' }, metadata);

@@ -1,17 +1,23 @@
 import {
   compileFeatureService,
+  compileOnDemandView,
   compileSource,
   compileView,
+  isOnDemand,
   parseFeatureReference,
   type EntityDefinition,
   type FeatureViewDefinition,
+  type OnDemandPlan,
+  type OnDemandViewDefinition,
+  type ServedView,
   type ServicePlan,
   type SourceDefinition,
   type SourcePlan,
   type ViewPlan,
 } from '@millrace/feature-engine';
 import {
-  parseReference,
+  inputViews,
+  onDemandResources,
   parseVersionedName,
   serviceResources,
   sourceDefinition,
@@ -43,6 +49,7 @@ export class FeatureDefinitions {
   readonly #listeners = new Set<() => void>();
   #sources = new Map<string, Source | undefined>();
   #views = new Map<string, ViewPlan | undefined>();
+  #onDemand = new Map<string, OnDemandPlan | undefined>();
   #services = new Map<string, ServicePlan | undefined>();
   #problems = new Map<string, string>();
   #isDue = false;
@@ -85,18 +92,21 @@ export class FeatureDefinitions {
       return featureService !== undefined && parseVersionedName(featureService).version !== undefined ? [featureService] : [];
     });
     const references = [...services, ...pinned].flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
-    const versions = references.flatMap((reference) => {
-      const { name, version } = parseReference(reference);
-      return version === undefined ? [] : [`${name}@${version}`];
-    });
+    const asked = references.map((reference) => parseFeatureReference(reference).view);
+    // What is computed on demand keeps nothing itself; what it reads is kept.
+    const onDemand = [...this.#catalog.list('FeatureView').map(({ name }) => name), ...asked];
+    const read = [...new Set(onDemand)].flatMap((reference) => inputViews(this.onDemandDefinition(reference) ?? {}));
+    const versions = [...asked, ...read].filter((reference) => parseVersionedName(reference).version !== undefined);
     return [...this.views(), ...[...new Set(versions)].sort().flatMap((reference) => this.view(reference) ?? [])];
   }
 
   /** What an online read may ask for: a version that nobody serves is not kept, and an answer from nothing would be a wrong one. */
   readonly online = {
-    view: (reference: string): ViewPlan | undefined => {
-      const plan = this.view(reference);
-      return plan && this.#isKept(plan) ? plan : undefined;
+    view: (reference: string): ServedView | undefined => {
+      const plan = this.servedView(reference);
+      if (!plan) return undefined;
+      const isKept = isOnDemand(plan) ? plan.inputs.every((input) => this.#isKept(input.view)) : this.#isKept(plan);
+      return isKept ? plan : undefined;
     },
     service: (reference: string): ServicePlan | undefined => {
       const plan = this.service(reference);
@@ -112,6 +122,23 @@ export class FeatureDefinitions {
     });
   }
 
+  /** A view that is computed when it is asked for, over the views it reads. */
+  onDemandView(reference: string): OnDemandPlan | undefined {
+    return this.#compiled(this.#onDemand, 'FeatureView', reference, () => {
+      const definition = this.onDemandDefinition(reference);
+      return definition && compileOnDemandView(definition, (view) => this.view(view));
+    });
+  }
+
+  /** Whatever features can be asked of under this name. */
+  servedView(reference: string): ServedView | undefined {
+    return this.view(reference) ?? this.onDemandView(reference);
+  }
+
+  onDemandDefinition(reference: string): OnDemandViewDefinition | undefined {
+    return onDemandResources(this.#catalog, reference);
+  }
+
   definitionsOf(reference: string): ViewDefinitions | undefined {
     const found = viewResources(this.#catalog, reference);
     return found && { view: found.view, entity: found.entity, source: found.source };
@@ -123,7 +150,7 @@ export class FeatureDefinitions {
       const definition = serviceResources(this.#catalog, reference);
       if (!definition) return undefined;
       const names = definition.features.map((text) => parseFeatureReference(text).view);
-      const views = new Map(names.flatMap((name) => [this.view(name)].flatMap((plan) => (plan ? [[name, plan] as const] : []))));
+      const views = new Map(names.flatMap((name) => [this.servedView(name)].flatMap((plan) => (plan ? [[name, plan] as const] : []))));
       return compileFeatureService(definition, views);
     });
   }
@@ -134,6 +161,7 @@ export class FeatureDefinitions {
 
   /** Resources that are applied and cannot be used, with the reason: `Kind/name` -> text. */
   problems(): ReadonlyMap<string, string> {
+    for (const { name } of this.#catalog.list('FeatureView')) this.servedView(name);
     return this.#problems;
   }
 
@@ -165,6 +193,7 @@ export class FeatureDefinitions {
   #changed(): void {
     this.#sources = new Map();
     this.#views = new Map();
+    this.#onDemand = new Map();
     this.#services = new Map();
     this.#problems = new Map();
     if (this.#isDue) return;

@@ -2,16 +2,18 @@ import {
   type OnlineReader,
   parseFeatureReference,
   parseKeyValue,
+  parseRequestValue,
   servicePlan,
   type EntityRow,
   type FeatureVectors,
+  type ServedView,
   type ServiceFeature,
   type ServicePlan,
   type Value,
-  type ViewPlan,
 } from '@millrace/feature-engine';
+import { isFault } from '@millrace/kernel';
 
-/** Join key (or entity name) -> values, all of one length. */
+/** Join key (or entity name) -> values, and request field -> values, all of one length. */
 export type EntityColumns = Readonly<Record<string, readonly unknown[]>>;
 
 export interface OnlineFeatures {
@@ -27,15 +29,29 @@ export type OnlineFeaturesProblem =
   | { readonly kind: 'no-feature'; readonly view: string; readonly name: string }
   | { readonly kind: 'no-features' }
   | { readonly kind: 'no-reference'; readonly reference: string }
+  | { readonly kind: 'request-conflict'; readonly message: string }
   | { readonly kind: 'not-online'; readonly view: string }
   | { readonly kind: 'missing-join-key'; readonly name: string }
-  | { readonly kind: 'bad-value'; readonly name: string; readonly row: number; readonly type: string }
-  | { readonly kind: 'ragged'; readonly name: string; readonly length: number; readonly expected: number }
+  | { readonly kind: 'missing-request'; readonly names: readonly string[] }
+  | {
+      readonly kind: 'bad-value';
+      readonly of: 'join key' | 'request field';
+      readonly name: string;
+      readonly row: number;
+      readonly type: string;
+    }
+  | {
+      readonly kind: 'ragged';
+      readonly of: 'join key' | 'request field';
+      readonly name: string;
+      readonly length: number;
+      readonly expected: number;
+    }
   | { readonly kind: 'too-many-rows'; readonly rows: number; readonly most: number };
 
 /** What the query needs to know of what is defined. */
 export interface OnlineCatalog {
-  view(name: string): ViewPlan | undefined;
+  view(name: string): ServedView | undefined;
   service(name: string): ServicePlan | undefined;
 }
 
@@ -64,7 +80,13 @@ export function resolveFeatures(
     if (index < 0) return { kind: 'no-feature', view: name, name: feature };
     features.push({ view, feature: index, name: feature });
   }
-  return features.length === 0 ? { kind: 'no-features' } : servicePlan(features);
+  if (features.length === 0) return { kind: 'no-features' };
+  try {
+    return servicePlan(features);
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return { kind: 'request-conflict', message: error.message };
+  }
 }
 
 /** Values of features from the online store, at one time (milliseconds since the epoch), for entity rows given by column. */
@@ -79,8 +101,11 @@ export async function getOnlineFeatures(
   if (offline) return { kind: 'not-online', view: offline.name };
   const columns = keyColumns(plan, entities, mostRows);
   if ('kind' in columns) return columns;
-  const { rows, joinKeys } = columns;
-  return { joinKeys, vectors: await reader.readVectors(plan, entityRows(joinKeys, rows), at), rows };
+  const { joinKeys, rows } = columns;
+  const request = plan.onDemand.length === 0 ? NO_REQUEST : requestColumns(plan, entities, rows, mostRows);
+  if ('kind' in request) return request;
+  const told = rows ?? request.rows;
+  return { joinKeys, vectors: await reader.readVectors(plan, entityRows(joinKeys, told), at, request.values), rows: told };
 }
 
 type JoinKeyColumn = OnlineFeatures['joinKeys'][number];
@@ -89,24 +114,61 @@ function keyColumns(
   plan: ServicePlan,
   entities: EntityColumns,
   mostRows: number,
-): { readonly joinKeys: readonly JoinKeyColumn[]; readonly rows: number } | OnlineFeaturesProblem {
+): { readonly joinKeys: readonly JoinKeyColumn[]; readonly rows: number | undefined } | OnlineFeaturesProblem {
   let rows: number | undefined;
   const joinKeys: JoinKeyColumn[] = [];
   for (const { name, type } of plan.joinKeys) {
     const given = Object.hasOwn(entities, name) ? entities[name] : entityByName(plan, name, entities);
     if (!given) return { kind: 'missing-join-key', name };
     rows ??= given.length;
-    if (given.length !== rows) return { kind: 'ragged', name, length: given.length, expected: rows };
+    if (given.length !== rows) return { kind: 'ragged', of: 'join key', name, length: given.length, expected: rows };
     if (rows > mostRows) return { kind: 'too-many-rows', rows, most: mostRows };
     const values: Value[] = [];
     for (let row = 0; row < rows; row++) {
       const value = parseKeyValue(type, given[row]);
-      if (value === undefined) return { kind: 'bad-value', name, row, type: type.name };
+      if (value === undefined) return { kind: 'bad-value', of: 'join key', name, row, type: type.name };
       values.push(value);
     }
     joinKeys.push({ name, type: type.name, values });
   }
-  return { joinKeys, rows: rows ?? 0 };
+  return { joinKeys, rows };
+}
+
+interface RequestColumns {
+  readonly values: readonly (readonly Value[])[];
+  readonly rows: number;
+}
+
+const NO_REQUEST: RequestColumns = { values: [], rows: 0 };
+
+/** What on-demand features are computed from besides: columns beside the join keys, in the order of the plan's request. */
+function requestColumns(
+  { request, onDemand }: ServicePlan,
+  entities: EntityColumns,
+  keyRows: number | undefined,
+  mostRows: number,
+): RequestColumns | OnlineFeaturesProblem {
+  const isAsked = (name: string): boolean => onDemand.some((view) => view.request.some((field) => field.name === name));
+  const missing = request.filter(({ name }) => isAsked(name) && !Object.hasOwn(entities, name)).map(({ name }) => name);
+  if (missing.length > 0) return { kind: 'missing-request', names: missing };
+  let rows = keyRows;
+  const columns: Value[][] = [];
+  for (const { name, type } of request) {
+    // What the service itself names goes to its model, and not into a feature.
+    const given = isAsked(name) ? (entities[name] as readonly unknown[]) : [];
+    if (isAsked(name)) rows ??= given.length;
+    if (isAsked(name) && given.length !== rows)
+      return { kind: 'ragged', of: 'request field', name, length: given.length, expected: rows ?? 0 };
+    if ((rows ?? 0) > mostRows) return { kind: 'too-many-rows', rows: rows ?? 0, most: mostRows };
+    const values: Value[] = [];
+    for (let row = 0; row < given.length; row++) {
+      const value = parseRequestValue(type, given[row]);
+      if (value === undefined) return { kind: 'bad-value', of: 'request field', name, row, type: type.name };
+      values.push(value);
+    }
+    columns.push(values);
+  }
+  return { values: columns, rows: rows ?? 0 };
 }
 
 function entityRows(joinKeys: readonly JoinKeyColumn[], rows: number): EntityRow[] {

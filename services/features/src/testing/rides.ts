@@ -95,8 +95,8 @@ export const KEYS = [
 ] as const;
 
 /** The features service with rides in it that have late, equal, corrected and null values; what it is asked, and what the answers have to be. */
-export async function ridesService(seed: number) {
-  const trips = await TripsService.start();
+export async function ridesService(seed: number, environment: Readonly<Record<string, string>> = {}) {
+  const trips = await TripsService.start(environment);
   const applied = await trips.post('/api/v1/apply', RESOURCES, 'application/yaml');
   if (applied.status !== 200) throw new Error(await applied.text());
   const random = randomNumbers(seed);

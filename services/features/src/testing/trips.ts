@@ -82,9 +82,15 @@ export class TripsService {
     private readonly temp: TempDir,
   ) {}
 
-  static async start(): Promise<TripsService> {
+  static async start(more: Readonly<Record<string, string>> = {}): Promise<TripsService> {
     const temp = await tempDir('features');
-    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
+    const environment = {
+      MILLRACE_DATA_DIR: temp.path,
+      MILLRACE_PORT: '0',
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'error',
+      ...more,
+    };
     const trips = new TripsService(await bootstrap(FeaturesModule, loadConfig([featuresConfig], environment)), temp);
     const applied = await trips.post('/api/v1/apply', RESOURCES, 'application/yaml');
     if (applied.status !== 200) throw new Error(`${applied.status} ${await applied.text()}`);

@@ -4,10 +4,11 @@ import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offlin
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
 import type { LatestEvents, SeenEvents } from './latest-events.js';
 import { isLatestOnly, latestEvents, withLatest } from './latest-join.js';
+import { computeOnDemand } from './on-demand-values.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
-import { columnType, keysOf, viewsOf, type ViewColumns } from './view-columns.js';
+import { columnsOf, columnType, fieldsOf, keysOf, type OnDemandColumns, type SetColumn, type ViewColumns } from './view-columns.js';
 import { computeView } from './view-values.js';
 
 export interface BuildOptions {
@@ -45,8 +46,9 @@ export function trainingSetTable(id: string): string {
  */
 export async function buildTrainingSet(options: BuildOptions, request: TrainingSetRequested): Promise<TrainingSetBuilt> {
   const { store, artifacts, scratch, seen, maxRows, progress } = options;
-  const views = viewsOf(request);
-  const keys = keysOf(views);
+  const columns = columnsOf(request);
+  const { views, onDemand } = columns;
+  const [keys, fields] = [keysOf(columns), fieldsOf(columns)];
   const { spine, timestampColumn, positions } = request;
   const sourcePlan = spine.kind === 'source' ? views.find(({ plan }) => plan.source.name === spine.source)?.plan.source : undefined;
   const source = sourcePlan && { plan: sourcePlan, next: positions[sourcePlan.topic] ?? [] };
@@ -60,7 +62,19 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
   });
   const before = spine.kind === 'sql' && spine.path === undefined ? spine.digest : undefined;
   const mayKnow = spine.kind === 'predictions';
-  const reading = { store, artifacts, scratch, spine, keys, timestampColumn, source, maxRows, hasDigest: before !== undefined, mayKnow };
+  const reading = {
+    store,
+    artifacts,
+    scratch,
+    spine,
+    keys,
+    fields,
+    timestampColumn,
+    source,
+    maxRows,
+    hasDigest: before !== undefined,
+    mayKnow,
+  };
   return withSpine(reading, async (staged) => {
     if (before !== undefined && staged.digest !== before) {
       throw spineFault('the rows of spine.sql are no longer those of the request; request the training set again');
@@ -68,9 +82,9 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
     const taken = new Set(staged.columns.map((column) => column.name));
     const clash = request.features.find((feature) => taken.has(feature.column));
     if (clash) throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
-    return withValues(options, { staged, views, events, keys, positions }, [], (values) => {
+    return withValues(options, { staged, views, onDemand, events, keys, positions }, [], (values) => {
       progress('write', 0, staged.rows);
-      return write(options, request, staged, views, values);
+      return write(options, request, staged, onDemand ? [...views, onDemand] : views, values);
     });
   });
 }
@@ -78,6 +92,7 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
 interface Building {
   readonly staged: StagedSpine;
   readonly views: readonly ViewColumns[];
+  readonly onDemand: OnDemandColumns | undefined;
   /** Of the views that ClickHouse joins. */
   readonly events: readonly (Promise<LatestEvents | undefined> | undefined)[];
   readonly keys: readonly SpineKey[];
@@ -87,23 +102,22 @@ interface Building {
 /** Where values are: in a table of a view, or in the one query that gives the spine with them. */
 type Values = { readonly table: string } | { readonly joined: string };
 
-/** Computes one view after the other, each into a table (or a query) of its own, and then runs `use` on all of them. */
+/** Computes one view after the other, each into a table (or a query) of its own, then what is computed from these, and then runs `use` on all of them. */
 async function withValues<T>(
   options: BuildOptions,
   building: Building,
   values: readonly Values[],
   use: (values: readonly Values[]) => Promise<T>,
 ): Promise<T> {
-  const { staged, views, keys, positions } = building;
+  const { staged, views, onDemand, keys, positions } = building;
   const view = views[values.length];
-  if (!view) return use(values);
+  if (!view) return onDemand ? withComputed(options, building, onDemand, values, use) : use(values);
   const { store, scratch, progress, eventsPerJoin = EVENTS_PER_JOIN, narrowBits = NARROW_BITS } = options;
   const next = positions[view.plan.source.topic] ?? [];
   const early = building.events[values.length];
   const rest = (more: Values): Promise<T> => withValues(options, building, [...values, more], use);
   const names = view.features.map((_, index) => `v${index}`);
-  const columns = view.features.map(({ type }, index) => `v${index} Nullable(${columnType(type)})`);
-  const definition = `(${['__row UInt64', ...columns].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
+  const definition = valuesTable(view.features);
   if (!early) {
     return scratch.with(definition, async (table, bare) => {
       await computeView(options, staged, view, keys, next, bare);
@@ -115,7 +129,7 @@ async function withValues<T>(
   return withLatest({ ...latest, events, narrowBits }, async (pages) => {
     // What only one join is needed for need not be put down first.
     const [only] = pages;
-    if (views.length === 1 && pages.length === 1 && only !== undefined) return rest({ joined: only });
+    if (views.length === 1 && !onDemand && pages.length === 1 && only !== undefined) return rest({ joined: only });
     return scratch.with(definition, async (table) => {
       for (const [page, sql] of pages.entries()) {
         progress(view.plan.name, Math.floor((staged.rows * page) / pages.length), staged.rows);
@@ -127,18 +141,38 @@ async function withValues<T>(
   });
 }
 
+async function withComputed<T>(
+  options: BuildOptions,
+  { staged, views }: Building,
+  onDemand: OnDemandColumns,
+  values: readonly Values[],
+  use: (values: readonly Values[]) => Promise<T>,
+): Promise<T> {
+  const tables = values.flatMap((value) => ('table' in value ? [value.table] : []));
+  return options.scratch.with(valuesTable(onDemand.features), async (table, into) => {
+    await computeOnDemand({ ...options, staged, views, tables, onDemand, into });
+    return use([...values, { table }]);
+  });
+}
+
+function valuesTable(features: readonly SetColumn[]): string {
+  const columns = features.map(({ type }, index) => `v${index} Nullable(${columnType(type)})`);
+  return `(${['__row UInt64', ...columns].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
+}
+
 async function write(
   options: BuildOptions,
   request: TrainingSetRequested,
   staged: StagedSpine,
-  views: readonly ViewColumns[],
+  groups: readonly { readonly features: readonly SetColumn[] }[],
   values: readonly Values[],
 ): Promise<TrainingSetBuilt> {
   const { store, artifacts } = options;
   const typed = new Map<string, string>();
   const expressions = new Map<string, string>();
-  for (const [table, { features }] of views.entries()) {
+  for (const [table, { features }] of groups.entries()) {
     for (const [place, { column, type }] of features.entries()) {
+      if (column === undefined) continue;
       typed.set(column, `Nullable(${columnType(type)})`);
       expressions.set(column, `t${table}.v${place} AS ${quoteIdentifier(column)}`);
     }

@@ -58,14 +58,17 @@ function typeOf({ name, type, num_children, repetition_type, logical_type, conve
 const WHOLE = '^(0|-?[1-9][0-9]{0,17})$';
 const NUMBER = '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$';
 
-/** Text with a header. Join keys get their types; another column is a number when all its values are written as one, `007` is not. */
-export function csvSpine({ keys }: { readonly keys: readonly SpineKey[] }, bytes: Buffer): FileSpine {
+/** Text with a header. Join keys get their types, and what is text or 64 bits of the request is kept as it is written; another column is a number when all its values are written as one, `007` is not. */
+export function csvSpine(
+  { keys, fields }: { readonly keys: readonly SpineKey[]; readonly fields: readonly SpineKey[] },
+  bytes: Buffer,
+): FileSpine {
   const text = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? bytes.subarray(3) : bytes;
   const { names, length } = headerOf(text);
   const repeated = names.find((name, index) => name === '' || names.indexOf(name) !== index);
   if (repeated !== undefined)
     throw spineFault(`the header of the CSV file has ${repeated === '' ? 'a column without a name' : `two columns ${repeated}`}`);
-  const isKey = new Set(keys.map((key) => key.name));
+  const isKey = new Set([...keys, ...fields.filter(({ type }) => type.kind !== 'number')].map(({ name }) => name));
   const select = async (store: OfflineStore, table: string): Promise<string> => {
     const others = names.filter((name) => !isKey.has(name));
     const tests = others.flatMap((name, index) => {

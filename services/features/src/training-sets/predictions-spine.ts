@@ -26,7 +26,9 @@ export async function predictionsSql(
 ): Promise<string> {
   const fields = [
     ...service.joinKeys.map((key) => extracted('entity', key.name, key.type.name)),
-    ...service.request.map((field) => extracted('request', field.name, field.type.name)),
+    ...service.request
+      .filter(({ name }) => !service.joinKeys.some((key) => key.name === name))
+      .map((field) => extracted('request', field.name, field.type.name)),
   ];
   const labels = await store.query<{ label: string }>(
     `SELECT DISTINCT name AS label FROM millrace.labels${spine.deployment === null ? '' : ' WHERE deployment = {deployment:String}'} ORDER BY label`,
@@ -34,7 +36,10 @@ export async function predictionsSql(
   );
   // The one without a name is called `label`.
   const told = labels.map(({ label }, index) => ({ label, table: `l${index}`, column: label === '' ? 'label' : `label_${label}` }));
-  const conditions = ["error_code = ''", 'feature_time IS NOT NULL', "entity NOT IN ('', '{}', 'null')"];
+  const conditions = ["error_code = ''", 'feature_time IS NOT NULL'];
+  if (service.joinKeys.length > 0) conditions.push("entity NOT IN ('', '{}', 'null')");
+  // Features that rest on the request alone know no entity; that they were asked for is told by the service.
+  else conditions.push(`feature_service = ${quoteString(name)}`);
   if (spine.deployment !== null) conditions.push(`deployment = ${quoteString(spine.deployment)}`);
   if (served) conditions.push(`feature_service = ${quoteString(name)}`);
   if (spine.from !== null) conditions.push(`time >= fromUnixTimestamp64Milli(toInt64(${spine.from}), 'UTC')`);

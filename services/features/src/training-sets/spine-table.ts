@@ -18,6 +18,8 @@ export interface SpineOptions {
   readonly scratch: ScratchTables;
   readonly spine: Spine;
   readonly keys: readonly SpineKey[];
+  /** Columns that on-demand views take from the request, and the view that does. */
+  readonly fields: readonly (SpineKey & { readonly view: string })[];
   readonly timestampColumn: string;
   /** The source of a `source` spine, and what of it was known. */
   readonly source: { readonly plan: SourcePlan; readonly next: readonly number[] } | undefined;
@@ -49,7 +51,7 @@ export async function withSpine<T>(options: SpineOptions, use: (spine: StagedSpi
 }
 
 async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSpine) => Promise<T>): Promise<T> {
-  const { store, scratch, keys, timestampColumn, maxRows } = options;
+  const { store, scratch, keys, fields, timestampColumn, maxRows } = options;
   const described = await describe(store, rows);
   const columns = described.filter((column) => column.name !== KNOWN_COLUMN || !options.mayKnow);
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));
@@ -59,6 +61,11 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   }
   const missing = keys.find((key) => !typeOf.has(key.name));
   if (missing) throw spineFault(`the spine has no column for join key ${missing.name}`);
+  const absent = fields.find((field) => !typeOf.has(field.name));
+  if (absent)
+    throw spineFault(
+      `the spine has no column ${absent.name} (${absent.type.name}), which feature view ${absent.view} takes from the request`,
+    );
   const reserved = columns.find((column) => column.name.startsWith('__'));
   if (reserved) {
     const mend = reserved.name.startsWith('__index_level_') ? '; write the frame with index=False' : '; rename it';
@@ -69,7 +76,7 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   const keyColumns = keys.map(
     (key, index) => `accurateCastOrNull(${quoteIdentifier(key.name)}, ${quoteString(key.type.name)}) AS __key_${index}`,
   );
-  const at = `${milliseconds(timestampColumn, timestampType)} AS __at`;
+  const at = `${milliseconds(quoteIdentifier(timestampColumn), timestampColumn, timestampType)} AS __at`;
   // One thread keeps the rows in the order the query gives them.
   const definition = `ENGINE = MergeTree ORDER BY __row AS
     SELECT *, rowNumberInAllBlocks() AS __row, ${[at, ...keyColumns].join(', ')} FROM (${inline(rows)})
@@ -103,8 +110,7 @@ function unwrapped(type: string): string {
 }
 
 /** A time column of any kind, in milliseconds since the epoch. */
-function milliseconds(name: string, declared: string): string {
-  const column = quoteIdentifier(name);
+export function milliseconds(column: string, name: string, declared: string): string {
   const type = /^Nullable\((.*)\)$/.exec(declared)?.[1] ?? declared;
   if (type.startsWith('DateTime64')) return `toUnixTimestamp64Milli(toDateTime64(${column}, 3, 'UTC'))`;
   if (type.startsWith('DateTime')) return `toInt64(toUnixTimestamp(${column})) * 1000`;

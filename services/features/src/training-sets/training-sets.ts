@@ -13,7 +13,13 @@ import {
   type TrainingSetRejection,
   type TrainingSetState,
 } from '../domain/training-set/training-set.decider.js';
-import type { KeptRows, Spine, TrainingSetEvent, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
+import type {
+  DefinitionText,
+  KeptRows,
+  Spine,
+  TrainingSetEvent,
+  TrainingSetRequested,
+} from '../domain/training-set/training-set.events.js';
 import type { Sources } from '../sources/sources.js';
 import { buildTrainingSet, failureOf, trainingSetPath, trainingSetTable } from './build-training-set.js';
 import { csvSpine, parquetSpine } from './file-spine.js';
@@ -26,7 +32,7 @@ import { keepRows } from './spine-rows.js';
 import { checkSpineSql } from './spine-sql.js';
 import { withSpine } from './spine-table.js';
 import type { TrainingSetInput } from './training-set-request.js';
-import { keysOf, viewsOf } from './view-columns.js';
+import { columnsOf, definingViews, fieldsOf, keysOf } from './view-columns.js';
 
 export interface TrainingSetsOptions {
   readonly domain: DomainLog;
@@ -173,8 +179,11 @@ export class TrainingSets {
       featureService: input.featureService,
       ...(serviceVersion === undefined ? {} : { featureServiceVersion: serviceVersion }),
       features,
-      versions: Object.fromEntries(service.views.map((view) => [view.name, view.version])),
-      definitions: service.views.map((view) => definitions.definitionsOf(view.name)) as unknown as TrainingSetRequested['definitions'],
+      versions: Object.fromEntries([...service.views, ...service.onDemand].map((view) => [view.name, view.version])),
+      definitions: definingViews(service).map((view) =>
+        definitions.definitionsOf(view.name),
+      ) as unknown as TrainingSetRequested['definitions'],
+      ...onDemandOf(service, definitions),
       timestampColumn: input.timestampColumn,
       positions,
     };
@@ -220,7 +229,7 @@ export class TrainingSets {
         const { kind, format, bytes } = spine;
         // What its head says can be told at once.
         if (format === 'parquet') parquetSpine(bytes);
-        else csvSpine({ keys: service.joinKeys }, bytes);
+        else csvSpine({ keys: service.joinKeys, fields: [] }, bytes);
         return { kind, format, ...(await this.#keepBytes(bytes, format)) };
       }
       case 'sql': {
@@ -252,10 +261,11 @@ export class TrainingSets {
   ): Promise<KeptRows & { digest: string }> {
     const { store, artifacts, scratch, maxRows } = this.#options;
     const { timestampColumn } = input;
-    const keys = keysOf(viewsOf(request));
+    const columns = columnsOf(request);
+    const [keys, fields] = [keysOf(columns), fieldsOf(columns)];
     const mayKnow = input.spine.kind === 'predictions';
     return withSpine(
-      { store, artifacts, scratch, spine, keys, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true },
+      { store, artifacts, scratch, spine, keys, fields, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true },
       async (staged) => ({
         ...(await keepRows({ store, artifacts }, staged, SPINES)),
         digest: staged.digest,
@@ -320,6 +330,12 @@ function identity(spine: Spine): unknown {
   if (spine.kind === 'file') return { kind: spine.kind, format: spine.format, digest: spine.digest };
   if (spine.kind === 'rows') return { kind: spine.kind, digest: spine.digest };
   return { kind: spine.kind, digest: spine.digest, columns: spine.columns };
+}
+
+/** Definitions of the on-demand views of a service, where it has some. */
+function onDemandOf(service: ServicePlan, definitions: FeatureDefinitions): Pick<TrainingSetRequested, 'onDemand'> {
+  if (service.onDemand.length === 0) return {};
+  return { onDemand: service.onDemand.map((view) => definitions.onDemandDefinition(view.name)) as unknown as readonly DefinitionText[] };
 }
 
 function outputOf({ output }: TrainingSetInput): Pick<TrainingSetRequested, 'output'> {

@@ -101,15 +101,21 @@ function knownReader(view: string): (text: unknown) => KnownPositions {
   };
 }
 
+interface WrittenFeature {
+  /** Index in the values of a row. */
+  readonly index: number;
+  readonly type: string;
+}
+
 /** Rows of values on their way into a table, as lines of JSON. */
-class ValueWriter {
+export class ValueWriter {
   #lines: string[] = [];
   #inserted = 0;
   readonly #store: OfflineStore;
   readonly #table: string;
-  readonly #features: ViewColumns['features'];
+  readonly #features: readonly WrittenFeature[];
 
-  constructor(store: OfflineStore, table: string, features: ViewColumns['features']) {
+  constructor(store: OfflineStore, table: string, features: readonly WrittenFeature[]) {
     this.#store = store;
     this.#table = table;
     this.#features = features;

@@ -8,6 +8,8 @@ export interface ServedVector {
   /** Milliseconds since the epoch: the features are as of then. */
   readonly at: number;
   readonly entity: Readonly<Record<string, unknown>>;
+  /** What came with the request: name -> value, as JSON holds it. */
+  readonly request: Readonly<Record<string, unknown>>;
   /** Feature -> value, as JSON holds it. */
   readonly features: Readonly<Record<string, unknown>>;
   /** View -> partition -> next offset applied. */
@@ -31,6 +33,7 @@ interface Row {
   readonly feature_service: string;
   readonly at: string;
   readonly entity: string;
+  readonly request: string;
   readonly features: string;
   readonly feature_positions: string;
   readonly feature_versions: string;
@@ -56,7 +59,7 @@ export async function* servedVectors(store: OfflineStore, selection: VectorSelec
       : conditions;
     const rows: Row[] = await store.query<Row>(
       `SELECT prediction_id, row, toUnixTimestamp64Milli(time) AS answered, feature_service,
-         toUnixTimestamp64Milli(assumeNotNull(feature_time)) AS at, entity, features, feature_positions, feature_versions
+         toUnixTimestamp64Milli(assumeNotNull(feature_time)) AS at, entity, request, features, feature_positions, feature_versions
        FROM millrace.predictions FINAL WHERE ${next.join(' AND ')} ORDER BY answered, prediction_id, row LIMIT ${PAGE}`,
       { ...parameters, answered: after?.answered ?? '0', id: after?.id ?? '', row: after?.row ?? 0 },
       { deadlineMs: DEADLINE_MS },
@@ -75,6 +78,8 @@ function vectorOf(row: Row): ServedVector {
     featureService: row.feature_service,
     at: Number(row.at),
     entity: JSON.parse(row.entity) as ServedVector['entity'],
+    // Rows from before requests were kept have none.
+    request: JSON.parse(row.request || '{}') as ServedVector['request'],
     features: JSON.parse(row.features) as ServedVector['features'],
     positions: JSON.parse(row.feature_positions) as ServedVector['positions'],
     versions: JSON.parse(row.feature_versions) as ServedVector['versions'],

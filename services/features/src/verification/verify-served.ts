@@ -3,6 +3,7 @@ import {
   EntityHistory,
   jsonValue,
   parseKeyValue,
+  parseRequestValue,
   servedNames,
   type ServicePlan,
   type Value,
@@ -81,32 +82,53 @@ async function verifyVectors(options: VerifyOptions, name: string, vectors: read
     return;
   }
   const verifiable = vectors.filter((vector) => {
-    const changed = plan.views.find((view) => vector.versions[view.name] !== view.version);
+    const changed = [...plan.views, ...plan.onDemand].find((view) => vector.versions[view.name] !== view.version);
     if (changed) tally.unverifiable(`feature view ${changed.name} has another definition now`, 1);
     return !changed;
   });
   const names = servedNames(plan.features.map((feature) => ({ view: feature.view.name, name: feature.name })));
   const differing = new Set<ServedVector>();
+  const compare = (vector: ServedVector, index: number, value: Value): void => {
+    const { view, name: feature } = plan.features[index] as ServicePlan['features'][number];
+    const recomputed = jsonValue(value);
+    const served = vector.features[names[index] as string] ?? null;
+    const isSame = served === recomputed;
+    tally.compared(view.name, feature, isSame);
+    if (isSame) return;
+    differing.add(vector);
+    const { predictionId, row, entity } = vector;
+    const at = new Date(vector.at).toISOString();
+    tally.example({ predictionId, row, view: view.name, feature, entity, at, served, recomputed });
+  };
+  // What is computed from stored features takes their recomputed values, all of a vector.
+  const stored = new Map<ServedVector, Value[]>(plan.onDemand.length === 0 ? [] : verifiable.map((vector) => [vector, []]));
   for (const view of plan.views) {
-    const features = plan.features.flatMap((item, index) =>
-      item.view === view ? [{ index: item.feature, name: item.name, served: names[index] as string }] : [],
-    );
+    const asked = plan.columns.flatMap((column, index) => {
+      if (typeof column !== 'number') return [];
+      const item = plan.stored[column] as ServicePlan['stored'][number];
+      return item.view === view ? [{ index, feature: item.feature }] : [];
+    });
+    const read =
+      plan.onDemand.length === 0
+        ? []
+        : plan.stored.flatMap((item, place) => (item.view === view ? [{ place, feature: item.feature }] : []));
     await verifyView(options, view, verifiable, (vector, history) => {
       const { values } = history.at(vector.at, vector.positions[view.name] ?? {});
-      for (const feature of features) {
-        const recomputed = jsonValue(values[feature.index] as Value);
-        const served = vector.features[feature.served] ?? null;
-        const isSame = served === recomputed;
-        tally.compared(view.name, feature.name, isSame);
-        if (isSame) continue;
-        differing.add(vector);
-        const { predictionId, row, entity } = vector;
-        const at = new Date(vector.at).toISOString();
-        tally.example({ predictionId, row, view: view.name, feature: feature.name, entity, at, served, recomputed });
-      }
+      for (const { index, feature } of asked) compare(vector, index, values[feature] as Value);
+      const own = stored.get(vector);
+      if (own) for (const { place, feature } of read) own[place] = values[feature] as Value;
     });
   }
+  for (const [index, column] of plan.columns.entries()) {
+    if (typeof column === 'number') continue;
+    for (const vector of verifiable) compare(vector, index, column.value(stored.get(vector) ?? [], requestOf(plan, vector), vector.at));
+  }
   tally.vectors(verifiable.length, differing.size);
+}
+
+/** What came with a request, as it was parsed then. */
+function requestOf({ request }: ServicePlan, vector: ServedVector): Value[] {
+  return request.map(({ name, type }) => parseRequestValue(type, vector.request[name] ?? null) ?? null);
 }
 
 /** Runs `compare` for each vector with the history of its entity in one view. */

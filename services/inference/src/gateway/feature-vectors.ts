@@ -14,7 +14,7 @@ export interface FeatureInput<T> {
 export interface FeatureServiceShape {
   /** Join keys of all its entities, each once. */
   readonly joinKeys: readonly FeatureInput<EntityValue>[];
-  /** Features that come with the request. */
+  /** What comes with the request: for the model, and for features computed from it. */
   readonly requestFeatures: readonly FeatureInput<FeatureValue>[];
 }
 
@@ -30,6 +30,11 @@ export interface FeatureVectors {
 /** Where the gateway reads features: the online store, through the one feature engine. */
 export interface FeatureReader {
   shapeOf(featureService: string): FeatureServiceShape | undefined;
-  /** One read for all rows, as of `at`. */
-  read(featureService: string, entities: readonly Readonly<Record<string, EntityValue>>[], at: number): Promise<FeatureVectors>;
+  /** One read for all rows, as of `at`; `requests` has what came with each of them. */
+  read(
+    featureService: string,
+    entities: readonly Readonly<Record<string, EntityValue>>[],
+    requests: readonly Readonly<Record<string, FeatureValue>>[],
+    at: number,
+  ): Promise<FeatureVectors>;
 }

@@ -145,7 +145,7 @@ export class Gateway {
 
   async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
     try {
-      return await this.#options.features.read(context.served.deployment?.featureService as string, rows.entities, rows.at);
+      return await this.#options.features.read(context.served.deployment?.featureService as string, rows.entities, rows.requests, rows.at);
     } catch (error) {
       const refusal = isRefusal(error)
         ? error

@@ -1,18 +1,22 @@
 import type { EventLog } from '@millrace/event-log';
 import {
   compileFeatureService,
+  compileOnDemandView,
   compileView,
   OnlineReader,
   parseFeatureReference,
   parseKeyValue,
+  parseRequestValue,
   servedNames,
   Status,
   type FeatureColumn,
+  type ServedView,
   type ServicePlan,
+  type Value,
   type ViewPlan,
 } from '@millrace/feature-engine';
 import type { OnlineStore } from '@millrace/online-store';
-import { serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
+import { inputViews, onDemandResources, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import { invalid, Refusal } from '../domain/refusal.js';
 import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
 
@@ -46,15 +50,21 @@ export class OnlineFeatureReader implements FeatureReader {
     return this.#compile(featureService)?.shape;
   }
 
-  async read(featureService: string, entities: readonly Readonly<Record<string, EntityValue>>[], at: number): Promise<FeatureVectors> {
+  async read(
+    featureService: string,
+    entities: readonly Readonly<Record<string, EntityValue>>[],
+    requests: readonly Readonly<Record<string, FeatureValue>>[],
+    at: number,
+  ): Promise<FeatureVectors> {
     const compiled = this.#compile(featureService);
     if (!compiled) throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(featureService)} is not known here yet`);
     const { plan } = compiled;
     for (const view of plan.views) await this.#learnPartitions(view.source.topic);
-    const { columns, positions } = await this.#reader.readVectors(plan, entities, at);
+    const request = plan.onDemand.length === 0 ? [] : plan.request.map(({ name }) => requests.map((row) => row[name] as Value));
+    const { columns, positions } = await this.#reader.readVectors(plan, entities, at, request);
     const names = servedNames(columns);
     return {
-      rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at)]))),
+      rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at, plan)]))),
       positions,
       versions: compiled.versions,
     };
@@ -65,23 +75,36 @@ export class OnlineFeatureReader implements FeatureReader {
     if (known) return known;
     const service = serviceResources(this.#catalog, name);
     if (!service) return undefined;
-    const views = new Map<string, ViewPlan>();
+    // A view that is asked for and computed from is one, and read once.
+    const stored = new Map<string, ViewPlan>();
+    const views = new Map<string, ServedView>();
     for (const reference of service.features) {
       const { view } = parseFeatureReference(reference);
-      const plan = this.#compileView(view);
+      const plan = this.#compileView(view, stored) ?? this.#compileOnDemand(view, stored);
       if (!plan) return undefined;
       views.set(view, plan);
     }
     const plan = compileFeatureService(service, views);
-    const versions = Object.fromEntries(plan.views.map((view) => [view.name, view.version]));
+    const versions = Object.fromEntries([...plan.views, ...plan.onDemand].map((view) => [view.name, view.version]));
     const compiled = { plan, shape: shapeOf(plan), versions };
     this.#compiled.set(name, compiled);
     return compiled;
   }
 
-  #compileView(reference: string): ViewPlan | undefined {
+  #compileView(reference: string, stored: Map<string, ViewPlan>): ViewPlan | undefined {
+    const known = stored.get(reference);
+    if (known) return known;
     const found = viewResources(this.#catalog, reference);
-    return found && compileView(found.view, found.entity, found.source);
+    if (!found) return undefined;
+    const plan = compileView(found.view, found.entity, found.source);
+    stored.set(reference, plan);
+    return plan;
+  }
+
+  #compileOnDemand(reference: string, stored: Map<string, ViewPlan>): ServedView | undefined {
+    const definition = onDemandResources(this.#catalog, reference);
+    if (!definition || inputViews(definition).some((view) => !this.#compileView(view, stored))) return undefined;
+    return compileOnDemandView(definition, (view) => stored.get(view));
   }
 
   async #learnPartitions(topic: string): Promise<void> {
@@ -99,18 +122,18 @@ function shapeOf(plan: ServicePlan): FeatureServiceShape {
       name,
       type: type.name,
       // What the caller does not know is missing, whatever the type: the model has to cope with it, or refuses it.
-      parse: (value): FeatureValue | undefined =>
-        value === null ? null : (type.parse(typeof value === 'bigint' ? value.toString() : value) ?? undefined),
+      parse: (value): FeatureValue | undefined => parseRequestValue(type, value),
     })),
   };
 }
 
 /** A value the online store can no longer tell is not a missing value: answering with one would be a wrong prediction. */
-function valueAt(column: FeatureColumn, row: number, at: number): FeatureValue {
-  if (column.statuses[row] === Status.INVALID)
-    throw invalid(
-      `feature ${JSON.stringify(column.name)} as of ${new Date(at).toISOString()} is older than the online store keeps; ` +
-        `ask for a later event_time, or raise the history of feature view ${JSON.stringify(column.view)}`,
-    );
-  return column.values[row] ?? null;
+function valueAt(column: FeatureColumn, row: number, at: number, plan: ServicePlan): FeatureValue {
+  if (column.statuses[row] !== Status.INVALID) return column.values[row] ?? null;
+  const computed = plan.onDemand.find((view) => view.name === column.view);
+  const kept = computed ? [...new Set(computed.inputs.map(({ view }) => view.name))] : [column.view];
+  throw invalid(
+    `feature ${JSON.stringify(column.name)} as of ${new Date(at).toISOString()} is older than the online store keeps; ` +
+      `ask for a later event_time, or raise the history of feature view ${kept.map((name) => JSON.stringify(name)).join(' or ')}`,
+  );
 }

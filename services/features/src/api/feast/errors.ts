@@ -28,6 +28,10 @@ export function notOnline(view: string): FeastError {
   return refusal(`Feature view ${view} is not kept online (online: false)`);
 }
 
+export function computedOnDemand(view: string): FeastError {
+  return refusal(`Feature view ${view} is computed on demand and keeps nothing: name the views that it reads`);
+}
+
 /** The table of this protocol: what cannot be answered, as Feast's classes. */
 export function feastError(problem: OnlineFeaturesProblem): FeastError {
   switch (problem.kind) {
@@ -51,10 +55,19 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
       return refusal(`Feature reference ${problem.reference} names no feature: write view:feature`);
     case 'missing-join-key':
       return refusal(`Join key ${problem.name} is missing from entities`);
+    case 'request-conflict':
+      return refusal(problem.message);
+    case 'missing-request': {
+      const names = problem.names.map((name) => `'${name}'`).join(', ');
+      const message = `Required request data source features [${names}] not found in the entity rows, but required by feature views`;
+      return { status: 404, className: 'RequestDataNotFoundInEntityRowsException', message };
+    }
     case 'bad-value':
-      return refusal(`Value ${problem.row} of join key ${problem.name} is not ${problem.type}`);
+      return refusal(`Value ${problem.row} of ${problem.of} ${problem.name} is not ${problem.type}`);
     case 'ragged':
-      return refusal(`Join key ${problem.name} has ${problem.length} values, another has ${problem.expected}`);
+      return refusal(
+        `${problem.of === 'join key' ? 'Join key' : 'Request field'} ${problem.name} has ${problem.length} values, another has ${problem.expected}`,
+      );
     case 'too-many-rows':
       return { status: 413, message: `${problem.rows} entity rows; at most ${problem.most} are answered at once` };
   }

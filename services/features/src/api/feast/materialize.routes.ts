@@ -1,11 +1,12 @@
 import { parseEventTime, type ViewPlan } from '@millrace/feature-engine';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { openCall } from './compatibility.js';
-import { notOnline, refusal, sendFeastError, sendInvalid, sendJson, viewNotFound, type FeastError } from './errors.js';
+import { computedOnDemand, notOnline, refusal, sendFeastError, sendInvalid, sendJson, viewNotFound, type FeastError } from './errors.js';
 import { FieldReader, type Fields } from './feast-body.js';
 
 export interface MaterializeOptions {
   readonly view: (name: string) => ViewPlan | undefined;
+  readonly isOnDemand: (name: string) => boolean;
   readonly onlineViews: () => readonly ViewPlan[];
   /** Resolves when the online store holds everything of these views that is there when it is called. */
   readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
@@ -97,7 +98,7 @@ function viewsOf(options: MaterializeOptions, names: readonly string[] | undefin
   const views: ViewPlan[] = [];
   for (const name of names) {
     const view = options.view(name);
-    if (!view) return viewNotFound(name);
+    if (!view) return options.isOnDemand(name) ? computedOnDemand(name) : viewNotFound(name);
     if (!view.online) return notOnline(name);
     views.push(view);
   }

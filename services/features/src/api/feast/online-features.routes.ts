@@ -1,8 +1,8 @@
-import { parseEventTime, type OnlineReader, type ViewPlan } from '@millrace/feature-engine';
+import { parseEventTime, type OnlineReader, type ServicePlan, type ViewPlan } from '@millrace/feature-engine';
 import type { Position } from '@millrace/kernel';
 import { atLeast } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
-import { getOnlineFeatures, type OnlineCatalog } from '../../queries/get-online-features.query.js';
+import { getOnlineFeatures, type OnlineCatalog, type OnlineFeatures } from '../../queries/get-online-features.query.js';
 import { strictness } from './compatibility.js';
 import { feastError, nameCollision, sendFeastError, sendInvalid } from './errors.js';
 import { parseFeastRequest } from './online-features-request.js';
@@ -35,6 +35,17 @@ export function onlineFeaturesRoutes(scope: FastifyInstance, options: OnlineFeat
     const at = parsed.at ?? options.now();
     const answer = await getOnlineFeatures(options.reader, plan, parsed.entities, at, options.maxRows);
     if ('kind' in answer) return sendFeastError(reply, feastError(answer), isStrict);
-    return reply.header('content-type', 'application/json').send(writeFeastResponse(features.names, answer, isStrict));
+    return reply
+      .header('content-type', 'application/json')
+      .send(writeFeastResponse(features.names, isStrict ? timeless(plan, answer) : answer, isStrict));
   });
+}
+
+/** Feast's server tells no times of features that it computes. */
+function timeless(plan: ServicePlan, answer: OnlineFeatures): OnlineFeatures {
+  if (plan.onDemand.length === 0) return answer;
+  const columns = answer.vectors.columns.map((column, index) =>
+    typeof plan.columns[index] === 'number' ? column : { ...column, times: column.times.map(() => 0) },
+  );
+  return { ...answer, vectors: { ...answer.vectors, columns } };
 }

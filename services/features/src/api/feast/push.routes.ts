@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EventIntake, GivenEvent } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { openCall } from './compatibility.js';
-import { notOnline, refusal, sendFeastError, sendInvalid, sendJson, type FeastError } from './errors.js';
+import { computedOnDemand, notOnline, refusal, sendFeastError, sendInvalid, sendJson, type FeastError } from './errors.js';
 import { frameEvents, viewColumns, type Frame } from './pushed-rows.js';
 
 export interface PushOptions {
@@ -13,6 +13,7 @@ export interface PushOptions {
   /** The reader of a source that is applied and running. */
   readonly reader: (source: string) => Promise<SourceReader | undefined>;
   readonly view: (name: string) => ViewPlan | undefined;
+  readonly isOnDemand: (name: string) => boolean;
   /** All views of a source, online or not. */
   readonly viewsOf: (source: string) => readonly ViewPlan[];
   readonly took: (source: string, accepted: number, rejected: number) => void;
@@ -61,6 +62,7 @@ export function pushRoutes(scope: FastifyInstance, options: PushOptions): void {
     if (read.detail.length > 0) return sendInvalid(reply, read.detail);
     const view = options.view(name);
     const reader = view && (await options.reader(view.source.name));
+    if (options.isOnDemand(name)) return sendFeastError(reply, computedOnDemand(name), isStrict);
     if (!view || !reader) return sendFeastError(reply, noSuchObject(name));
     if (!view.online) return sendFeastError(reply, notOnline(name), isStrict);
     const names = viewColumns(view);

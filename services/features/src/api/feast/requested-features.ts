@@ -1,4 +1,4 @@
-import type { ServicePlan, ViewPlan } from '@millrace/feature-engine';
+import { isOnDemand, servicePlan, type ServedView, type ServicePlan, type ViewPlan } from '@millrace/feature-engine';
 import { resolveFeatures, type OnlineCatalog, type OnlineFeaturesProblem } from '../../queries/get-online-features.query.js';
 
 export interface FeatureRequest {
@@ -20,7 +20,7 @@ const MOST_REMEMBERED = 1_000;
 
 /** Resolves what requests ask for. Most requests ask for what others asked before, so the outcome is kept while the definitions stand. */
 export class RequestedFeatures {
-  readonly #known = new Map<string, Requested & { readonly views: readonly ViewPlan[]; readonly service: ServicePlan | undefined }>();
+  readonly #known = new Map<string, Requested & { readonly views: readonly ServedView[]; readonly service: ServicePlan | undefined }>();
 
   constructor(private readonly catalog: OnlineCatalog) {}
 
@@ -34,7 +34,7 @@ export class RequestedFeatures {
     const names = plan.features.map(({ view, name }) => (request.fullFeatureNames ? `${view.name}__${name}` : name));
     const repeated = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
     const service = featureService === undefined ? undefined : plan;
-    const resolved = { plan: isStrict ? ageless(plan) : plan, names, repeated, views: plan.views, service };
+    const resolved = { plan: isStrict ? ageless(plan) : plan, names, repeated, views: viewsOf(plan), service };
     if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
     this.#known.set(key, resolved);
     return resolved;
@@ -42,7 +42,7 @@ export class RequestedFeatures {
 
   /** Plans are made anew when a definition changes. */
   #isCurrent(
-    known: { readonly views: readonly ViewPlan[]; readonly service: ServicePlan | undefined },
+    known: { readonly views: readonly ServedView[]; readonly service: ServicePlan | undefined },
     service: string | undefined,
   ): boolean {
     if (service !== undefined) return this.catalog.service(service) === known.service;
@@ -60,10 +60,16 @@ export class RequestedFeatures {
 
 /** Feast's server serves a value of any age. A ttl says nothing about what is stored, so the same state answers. */
 function ageless(plan: ServicePlan): ServicePlan {
-  const views = new Map(plan.views.map((view) => [view, { ...view, ttlMs: 0 }]));
-  return {
-    ...plan,
-    views: [...views.values()],
-    features: plan.features.map((feature) => ({ ...feature, view: views.get(feature.view) as ViewPlan })),
-  };
+  const stored = new Map(plan.views.map((view) => [view, { ...view, ttlMs: 0 }]));
+  const ofInput = (view: ViewPlan): ViewPlan => stored.get(view) ?? view;
+  const views = new Map<ServedView, ServedView>(stored);
+  for (const view of plan.onDemand)
+    views.set(view, { ...view, inputs: view.inputs.map((input) => ({ ...input, view: ofInput(input.view) })) });
+  const features = plan.features.map((feature) => ({ ...feature, view: views.get(feature.view) as ServedView }));
+  return servicePlan(features, plan.request);
+}
+
+/** The views asked for, and those that others are computed from. */
+function viewsOf(plan: ServicePlan): ServedView[] {
+  return [...new Set<ServedView>([...plan.views, ...plan.features.map(({ view }) => view).filter(isOnDemand)])];
 }

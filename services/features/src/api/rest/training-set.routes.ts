@@ -167,8 +167,8 @@ function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSe
 }
 
 /** Columns of features that tell about a person, as their definitions say. */
-function personalColumns({ features, definitions }: TrainingSetRequested): string[] {
-  const personal = definitions.flatMap(({ view }) =>
+function personalColumns({ features, definitions, onDemand = [] }: TrainingSetRequested): string[] {
+  const personal = [...definitions.map(({ view }) => view), ...onDemand].flatMap((view) =>
     (view['features'] as { name: string; pii?: boolean }[]).flatMap(({ name, pii }) =>
       pii === true ? [`${String(view['name'])}:${name}`] : [],
     ),

@@ -52,6 +52,8 @@ export interface TrainingSetRequested {
   /** Version of each view, by its name. */
   readonly versions: Readonly<Record<string, string>>;
   readonly definitions: readonly ViewDefinitionTexts[];
+  /** Of the views computed on demand, with the versions of the views they read. */
+  readonly onDemand?: readonly DefinitionText[];
   readonly spine: Spine;
   readonly timestampColumn: string;
   /** Topic -> next offset by partition: what was known. */

@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { logisticRegression } from '@millrace/onnx';
+import { loadConfig, bootstrap, type RunningService } from '@millrace/service';
+import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+import { InferenceModule, inferenceConfig } from './index.js';
+import { departures, FLIGHTS } from './testing/flights.js';
+import { PublishedModels } from './testing/published-models.js';
+
+const CHECKS = `
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: delay_checks}
+spec:
+  inputs: [origin_delays]
+  request: {distance: Float64, booked: DateTime64(3), seats: Int64}
+  features:
+    - {name: delay_per_km, expression: "coalesce(delay_mean_6h, 0) / distance"}
+    - {name: hours_ahead, expression: "(asked_at - booked) / 3600000"}
+    - {name: spare, expression: seats - 1}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: checked}
+spec: {features: ["origin_delays:departures_1h", delay_checks]}
+---
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: checked}
+spec: {model: models:/checked/1, featureService: checked}
+`;
+/** A feature that was computed, one of its inputs' view, and a value of the request. */
+const COLUMNS = ['delay_per_km', 'departures_1h', 'hours_ahead', 'distance'];
+const WEIGHTS = [2, 0.5, 0.1, 0.001];
+
+let temp: TempDir;
+let service: RunningService;
+
+beforeAll(async () => {
+  temp = await tempDir('inference-on-demand');
+  const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
+  service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
+  const zeros = COLUMNS.map(() => 0);
+  const model = logisticRegression({ features: COLUMNS, weights: WEIGHTS, bias: 0, mean: zeros, scale: COLUMNS.map(() => 1) });
+  await new PublishedModels(service.host).register('checked', model);
+  const applied = await post('/api/v1/apply', `${FLIGHTS}---${CHECKS}`, 'application/yaml');
+  if (applied.status !== 200) throw new Error(JSON.stringify(applied.body));
+  await departures(service.host, [
+    { origin: 'ORD', departed: '2001-01-01T08:00:00Z', delay: 30 },
+    { origin: 'ORD', departed: '2001-01-01T09:30:00Z', delay: 10 },
+  ]);
+  await waitFor(async () => (await fetch(`${service.url}/v2/models/checked/ready`)).ok, { what: 'the deployment to be ready' });
+}, 60_000);
+afterAll(async () => {
+  await service.close();
+  await temp.remove();
+});
+
+interface Reply {
+  readonly outputs: readonly { readonly data: number[] }[];
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly error: string;
+}
+
+const post = async (path: string, body: string, type = 'application/json'): Promise<{ status: number; body: Reply }> => {
+  const response = await fetch(`${service.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body });
+  return { status: response.status, body: (await response.json()) as Reply };
+};
+type Column = readonly [name: string, datatype: string, data: readonly unknown[]];
+const REQUEST: readonly Column[] = [
+  ['origin', 'BYTES', ['ORD', 'nowhere']],
+  ['distance', 'FP64', [80, 40]],
+  ['booked', 'BYTES', ['2001-01-01T08:00:00Z', '2001-01-01T09:00:00+00:00']],
+  ['seats', 'INT64', [9, 4]],
+];
+const infer = (columns: readonly Column[]): Promise<{ status: number; body: Reply }> => {
+  const inputs = columns.map(([name, datatype, data]) => ({ name, datatype, shape: [data.length], data }));
+  return post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: '2001-01-01T10:00:00Z' }, inputs }));
+};
+const sigmoid = (...values: number[]): number =>
+  1 / (1 + Math.exp(-values.reduce((sum, value, index) => sum + value * (WEIGHTS[index] as number), 0)));
+
+test('a deployment predicts from entity keys and request data, and records what it rested on', async () => {
+  const reply = await infer(REQUEST);
+  expect([reply.status, reply.body.error]).toEqual([200, undefined]);
+  const [probability] = reply.body.outputs;
+  expect(probability?.data[0]).toBeCloseTo(sigmoid(20 / 80, 1, 2, 80), 6);
+  // Of an entity that nobody knows, what is computed from it has its own answer; what is not there is the model's mean.
+  expect(probability?.data[1]).toBeCloseTo(sigmoid(0, 0, 1, 40), 6);
+  const id = reply.body.parameters['prediction_id'];
+  const rows = await waitFor(async () => {
+    const found = await service.host.offline.query<Record<string, string>>(
+      `SELECT * FROM millrace.predictions WHERE prediction_id = '${id}' ORDER BY row`,
+    );
+    return found.length === 2 && found;
+  });
+  const told = (field: string): unknown[] => rows.map((row) => JSON.parse(row[field] ?? '') as unknown);
+  expect(told('features')).toEqual([
+    { departures_1h: 1, delay_per_km: 0.25, hours_ahead: 2, spare: 8 },
+    { departures_1h: null, delay_per_km: 0, hours_ahead: 1, spare: 3 },
+  ]);
+  expect(told('request')).toEqual([
+    { distance: 80, booked: Date.parse('2001-01-01T08:00:00Z'), seats: 9 },
+    { distance: 40, booked: Date.parse('2001-01-01T09:00:00Z'), seats: 4 },
+  ]);
+  // One view was read, once; the versions of both are known.
+  expect(told('feature_positions')[0]).toEqual({ origin_delays: { 0: 2 } });
+  expect(Object.keys(told('feature_versions')[0] as object).sort()).toEqual(['delay_checks', 'origin_delays']);
+});
+
+test.each<[string, readonly Column[], RegExp]>([
+  [
+    'a missing value',
+    REQUEST.filter(([name]) => name !== 'booked'),
+    /input "booked" is missing; give the join keys "origin" and the request features "distance", "booked", "seats"/,
+  ],
+  [
+    'a value of another type',
+    [...REQUEST.slice(0, 2), ['booked', 'BYTES', ['soon', 'later']], ...REQUEST.slice(3)],
+    /input "booked": soon in row 0 is not a value of DateTime64\(3\)/,
+  ],
+  ['a value that nobody takes', [...REQUEST, ['gate', 'BYTES', ['A', 'B']]], /input "gate" is unknown/],
+])('refuses %s of the request, and names it', async (_what, columns, message) => {
+  const reply = await infer(columns);
+  expect([reply.status, reply.body.error]).toEqual([400, expect.stringMatching(message)]);
+});
+
+test('a view that is asked for in the past says which view to keep longer', async () => {
+  const inputs = REQUEST.map(([name, datatype, data]) => ({ name, datatype, shape: [2], data }));
+  await departures(
+    service.host,
+    Array.from({ length: 60 }, (_, day) => ({ origin: 'ORD', departed: new Date(Date.UTC(2001, 1, 1 + day)).toISOString(), delay: 1 })),
+  );
+  const reply = await post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: '2001-02-02T01:00:00Z' }, inputs }));
+  expect([reply.status, reply.body.error]).toEqual([400, expect.stringMatching(/raise the history of feature view "origin_delays"$/)]);
+});
