@@ -35,6 +35,7 @@ import { onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
 import { pushRoutes } from './api/feast/push.routes.js';
 import { ingestRoutes } from './api/rest/ingest.routes.js';
 import { sourceRoutes } from './api/rest/source.routes.js';
+import { statisticsRoutes } from './api/rest/statistics.routes.js';
 import { trainingSetRoutes } from './api/rest/training-set.routes.js';
 import { verificationRoutes } from './api/rest/verification.routes.js';
 import { featuresConfig } from './config.js';
@@ -146,6 +147,14 @@ export class FeaturesModule implements OnModuleInit {
         names: () => features.definitions.sources().map((source) => source.plan.name),
         status: features.statusOf,
         problems: () => features.definitions.problems(),
+      });
+      const { statistics } = features;
+      statisticsRoutes(scope, {
+        source: async (name) => (await features.readerOf(name))?.plan,
+        view: (reference) => definitions.view(reference),
+        ofSource: (name, columns, selection) => statistics.ofSource(name, columns, selection),
+        ofEvents: (view, names, selection) => statistics.ofEvents(view, names, selection),
+        ofServed: (view, names, selection) => statistics.ofServed(view, names, selection),
       });
       verificationRoutes(scope, { verify: features.verify, last: features.lastVerification });
     });

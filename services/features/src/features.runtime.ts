@@ -26,6 +26,8 @@ import { EventIntake } from './sources/event-intake.js';
 import type { SourceReader } from './sources/source-record.js';
 import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
+import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
+import { Statistics } from './statistics/statistics.js';
 import { ScratchTables } from './training-sets/scratch-table.js';
 import { TrainingSets } from './training-sets/training-sets.js';
 import type { VectorSelection } from './verification/served-vectors.js';
@@ -65,19 +67,20 @@ export interface Features {
   readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
   readonly domain: DomainLog;
   readonly trainingSets: TrainingSets;
+  readonly statistics: Statistics;
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
   /** What the last scheduled check found. */
   readonly lastVerification: () => VerificationReport | undefined;
 }
 
 const DOMAIN = 'features';
-const PREDICTIONS_TABLE = 'millrace.predictions';
 
 /** Opens the service: follows the feature resources, runs their sources, and answers from what they fill. */
 export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const { log, online, offline, consumers, tables, clock, scheduler, resources, health, lifecycle, logger, metrics } = host;
   const config = host.config.of(featuresConfig);
   await migrate(offline, offlineStoreMigrations);
+  await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [TRAINING_SET]: trainingSet } });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
@@ -140,6 +143,19 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   metrics.verifyingFrom(checks.from);
   checks.start();
 
+  const statistics = new Statistics({
+    ...{ store: offline, scratch, definitions, sources, scheduler, waitForPredictions },
+    everyMs: config.statisticsEveryMs,
+    sampleRows: config.statisticsSample,
+    queryDeadlineMs: host.config.queryDeadlineMs,
+    failed: (what, error) => {
+      metrics.statisticsFailures.inc();
+      logger.warn({ err: error, what }, 'statistics could not be brought up to date; the next round makes up for it');
+    },
+  });
+  lifecycle.add('consumers', 'features.statistics', () => statistics.stop());
+  statistics.start();
+
   const readerOf = async (name: string): Promise<SourceReader | undefined> => {
     if (!sources.get(name)) {
       // A source applied a moment ago through another process may still be on its way here.
@@ -168,6 +184,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     },
     domain,
     trainingSets,
+    statistics,
     verify,
     lastVerification: () => checks.last,
     materialize: async (views) => {

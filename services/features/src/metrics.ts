@@ -9,6 +9,7 @@ export class FeaturesMetrics {
   readonly #verified: Counter;
   readonly #unverifiable: Counter;
   readonly verificationFailures: Counter;
+  readonly statisticsFailures: Counter;
   readonly ingested: Counter;
 
   constructor(registry: Registry) {
@@ -23,6 +24,8 @@ export class FeaturesMetrics {
     const unverifiable = 'Served vectors that could not be recomputed, because their definition has changed';
     this.#unverifiable = counter(registry, 'millrace_features_unverifiable_vectors_total', unverifiable, []);
     this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
+    const failures = 'Rounds of statistics that came to no end, each of a source, a view, or what was served';
+    this.statisticsFailures = counter(registry, 'millrace_features_statistics_failures_total', failures, []);
   }
 
   /** The first check is yet to come, and takes the answers from this time on. */

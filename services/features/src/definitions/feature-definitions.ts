@@ -78,13 +78,17 @@ export class FeatureDefinitions {
     return this.#catalog.list('FeatureView').flatMap(({ name }) => this.view(name) ?? []);
   }
 
-  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
-  servedViews(): ViewPlan[] {
-    const services = this.#catalog.list('FeatureService').map(({ name }) => name);
+  /** The feature services that are applied, and beside them the versions that a deployment names. */
+  servedServices(): string[] {
     const pinned = this.#catalog.list('Deployment').flatMap(({ spec: { featureService } }) => {
       return featureService !== undefined && parseVersionedName(featureService).version !== undefined ? [featureService] : [];
     });
-    const references = [...services, ...pinned].flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
+    return [...this.#catalog.list('FeatureService').map(({ name }) => name), ...new Set(pinned)];
+  }
+
+  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
+  servedViews(): ViewPlan[] {
+    const references = this.servedServices().flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
     const versions = references.flatMap((reference) => {
       const { name, version } = parseReference(reference);
       return version === undefined ? [] : [`${name}@${version}`];

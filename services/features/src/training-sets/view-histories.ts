@@ -71,7 +71,7 @@ function selected(plan: ViewPlan): Selected[] {
 }
 
 /** A time column in milliseconds since the epoch, as the engine holds it. */
-function milliseconds(type: string, column: string): string {
+export function milliseconds(type: string, column: string): string {
   if (type === 'Date') return `toInt64(toInt32(${column})) * 86400000`;
   if (type === 'DateTime') return `toInt64(toUnixTimestamp(${column})) * 1000`;
   return `toUnixTimestamp64Milli(toDateTime64(${column}, 3, 'UTC'))`;

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import { entityKeyText, jsonValue, parseKeyValue, type Value, type ViewPlan } from '@millrace/feature-engine';
+import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { sourceTable } from '../sources/source-table.js';
+import type { ScratchTables } from '../training-sets/scratch-table.js';
+import { entityOf, visitEntities } from '../training-sets/visit-entities.js';
+import { sourceShape } from './source-statistics.js';
+import { storeSummaries } from './store-summaries.js';
+import { hourOf } from './summary-sql.js';
+
+export interface EventValuesOptions {
+  readonly store: OfflineStore;
+  readonly scratch: ScratchTables;
+  /** Events of an hour whose features are computed, at most. */
+  readonly sampleRows: number;
+}
+
+/** Hours that are computed together. */
+const HOURS_PER_RUN = 24;
+const DEADLINE_MS = 600_000;
+
+interface DueHour {
+  /** Milliseconds since the epoch. */
+  readonly hour: number;
+  readonly events: number;
+}
+
+interface Sampled {
+  readonly at: number;
+  readonly hour: number;
+  readonly key: string;
+  readonly entity: readonly Value[];
+}
+
+/**
+ * Computes a view's features at the times of a sample of its source's events, for the newest hours that have events the sample has not seen, and stores their statistics
+ * and values. The sample of an hour is the same whenever it is taken: events by the hash of their position. `counted` is how far the statistics of the source go, by partition.
+ *
+ * @returns how many hours are left.
+ */
+export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan, counted: readonly number[]): Promise<number> {
+  const { store, scratch } = options;
+  const { hours, left } = await dueHours(store, plan);
+  if (hours.length === 0) return 0;
+  const sampled = await sample(options, plan, counted, hours);
+  const values = await featureValues(store, scratch, plan, counted, sampled);
+  await storeHours(store, scratch, plan, hours, sampled, values);
+  return left;
+}
+
+async function dueHours(store: OfflineStore, plan: ViewPlan): Promise<{ hours: DueHour[]; left: number }> {
+  const { source } = plan;
+  const rows = await store.query<{ hour: string; events: string; due: string }>(
+    `SELECT toUnixTimestamp64Milli(toDateTime64(hour, 3, 'UTC')) AS hour, events, count() OVER () AS due
+     FROM (SELECT hour, sum(rows) AS events FROM millrace.statistics FINAL
+           WHERE of = 'source' AND name = {source:String} AND definition = {shape:String} AND column = {time:String} GROUP BY hour) AS source
+     LEFT JOIN (SELECT hour, max(until) AS seen FROM millrace.statistics
+                WHERE of = 'events' AND name = {view:String} AND definition = {version:String} AND column = '' GROUP BY hour) AS known USING hour
+     WHERE events != seen ORDER BY hour DESC LIMIT ${HOURS_PER_RUN}`,
+    {
+      source: source.name,
+      shape: sourceShape(source),
+      time: source.columns[source.eventTime]?.name ?? '',
+      view: plan.name,
+      version: plan.version,
+    },
+    { deadlineMs: DEADLINE_MS },
+  );
+  return {
+    hours: rows.map(({ hour, events }) => ({ hour: Number(hour), events: Number(events) })),
+    left: Number(rows[0]?.due ?? 0) - rows.length,
+  };
+}
+
+async function sample(
+  { store, sampleRows }: EventValuesOptions,
+  plan: ViewPlan,
+  counted: readonly number[],
+  hours: readonly DueHour[],
+): Promise<Sampled[]> {
+  const keys = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
+  const rows = await store.query<Record<string, unknown>>(
+    `SELECT ${keys}, toUnixTimestamp64Milli(_event_time) AS _at, toUnixTimestamp64Milli(toDateTime64(${hourOf('_event_time')}, 3, 'UTC')) AS _hour
+     FROM ${quoteTable(sourceTable(plan.source.name))} FINAL
+     WHERE _offset < {counted:Array(UInt64)}[_partition + 1] AND _hour IN {hours:Array(Int64)}
+     ORDER BY _hour, cityHash64(_partition, _offset), _partition, _offset LIMIT {most:UInt32} BY _hour`,
+    { counted: [...counted], hours: hours.map(({ hour }) => hour), most: sampleRows },
+    { deadlineMs: DEADLINE_MS },
+  );
+  return rows.map((row) => {
+    const entity = plan.joinKeys.map((key) => parseKeyValue(key.type, row[key.name]) ?? null);
+    return { at: Number(row['_at']), hour: Number(row['_hour']), key: entityKeyText(entity), entity };
+  });
+}
+
+/** The view's values for each sampled event, in their order. */
+async function featureValues(
+  store: OfflineStore,
+  scratch: ScratchTables,
+  plan: ViewPlan,
+  counted: readonly number[],
+  sampled: readonly Sampled[],
+): Promise<readonly (readonly Value[])[]> {
+  const values = new Array<readonly Value[]>(sampled.length);
+  const byEntity = new Map<string, number[]>();
+  for (const [index, { key }] of sampled.entries()) byEntity.set(key, [...(byEntity.get(key) ?? []), index]);
+  const entities = new Map(sampled.map(({ key, entity }) => [key, entity]));
+  const until = Math.max(...sampled.map(({ at }) => at));
+  await visitEntities({ store, scratch, plan, next: counted, until }, entities, (key, history) => {
+    for (const index of byEntity.get(key) ?? []) values[index] = history.at((sampled[index] as Sampled).at).values.slice();
+  });
+  return values;
+}
+
+async function storeHours(
+  store: OfflineStore,
+  scratch: ScratchTables,
+  plan: ViewPlan,
+  hours: readonly DueHour[],
+  sampled: readonly Sampled[],
+  values: readonly (readonly Value[])[],
+): Promise<void> {
+  const subject = { of: 'events' as const, name: plan.name, definition: plan.version };
+  const seconds = (hour: number): number => hour / 1000;
+  const long = sampled.flatMap(({ hour }, index) =>
+    plan.features.map(({ name, type }, feature) => {
+      const value = (values[index] as readonly Value[])[feature] as Value;
+      const isText = type === 'String' || type === 'Nullable(String)';
+      return { column: name, hour: seconds(hour), ...(isText ? { text: value } : { value: value === null ? null : Number(value) }) };
+    }),
+  );
+  const columns =
+    "(column String, hour DateTime64(0, 'UTC'), partition UInt32, segment UInt64, value Nullable(Float64), text Nullable(String))";
+  await scratch.with(`${columns} ENGINE = MergeTree ORDER BY tuple()`, async (table, bare) => {
+    if (long.length > 0) await store.insert(bare, long, `${bare}:0`);
+    const list = hours.map(({ hour }) => seconds(hour)).join(', ');
+    const events = hours.map((one) => one.events).join(', ');
+    const population = `transform(toUnixTimestamp64Second(hour), [${list}], [${events}], 0)`;
+    await storeSummaries(store, subject, `SELECT * FROM ${table}`, { until: population, population });
+  });
+  await store.insert(
+    'millrace.feature_samples',
+    hours.map(({ hour, events }) => {
+      const own = sampled.flatMap((one, index) => (one.hour === hour ? [{ ...one, values: values[index] as readonly Value[] }] : []));
+      return {
+        view: plan.name,
+        version: plan.version,
+        hour: seconds(hour),
+        population: events,
+        at: own.map(({ at }) => new Date(at).toISOString()),
+        entity: own.map(({ entity }) => JSON.stringify(entityOf(plan, entity))),
+        features: own.map((one) =>
+          JSON.stringify(Object.fromEntries(plan.features.map(({ name }, feature) => [name, jsonValue(one.values[feature] as Value)]))),
+        ),
+      };
+    }),
+    randomUUID(),
+  );
+  // Marks come last: an hour without one is computed again.
+  await store.insert(
+    'millrace.statistics',
+    hours.map(({ hour, events }) => ({ ...subject, hour: seconds(hour), until: events, population: events })),
+    randomUUID(),
+  );
+}
