@@ -17,6 +17,7 @@ import {
   type TableProjections,
 } from '@millrace/service';
 import type { Logger } from 'pino';
+import { AnalystViews } from './analysts/analyst-views.js';
 import { featuresConfig } from './config.js';
 import { FeatureDefinitions } from './definitions/feature-definitions.js';
 import { TRAINING_SET, trainingSet } from './domain/training-set/training-set.decider.js';
@@ -84,8 +85,14 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [TRAINING_SET]: trainingSet } });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
+  const analystViews = new AnalystViews(offline);
   const sources = new Sources({
     ...{ log, online, offline, consumers, tables, scheduler, definitions, now },
+    arranged: () =>
+      analystViews.arrange(
+        definitions.sources().map(({ plan }) => plan),
+        definitions.views(),
+      ),
     maxAheadMs: config.maxAheadMs,
     maxCachedEvents: config.maxCachedEvents,
     failed: (what, error) => logger.error({ err: error, what }, 'a source could not be brought in line; trying again'),

@@ -42,7 +42,7 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
 }
 
 /** A declared type as a column's: times are in UTC, whatever the server's zone is. */
-function columnType(name: string, nullable: boolean): string {
+export function columnType(name: string, nullable: boolean): string {
   const precision = /^DateTime64\((\d)/.exec(name);
   const type = precision
     ? `DateTime64(${precision[1]}, 'UTC')`
