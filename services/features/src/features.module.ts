@@ -41,6 +41,7 @@ import { verificationRoutes } from './api/rest/verification.routes.js';
 import { featuresConfig } from './config.js';
 import { openFeatures } from './features.runtime.js';
 import { FeaturesMetrics } from './metrics.js';
+import type { IntakeResult } from './sources/event-intake.js';
 
 /** Feature sources, windows kept online and offline, Feast's online protocol, and point-in-time training sets. */
 @Module({})
@@ -76,9 +77,10 @@ export class FeaturesModule implements OnModuleInit {
     const own = config.of(featuresConfig);
     const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes, feastStrict: isStrict } = own;
     const { definitions, sources } = features;
-    const took = (source: string, accepted: number, rejected: number): void => {
+    const took = (source: string, { accepted, rejectedCount, rejectedKinds }: IntakeResult): void => {
       metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
-      metrics.ingested.inc({ source, outcome: 'rejected' }, rejected);
+      metrics.ingested.inc({ source, outcome: 'rejected' }, rejectedCount);
+      for (const [reason, count] of rejectedKinds) metrics.rejected.inc({ source, via: 'http', reason }, count);
     };
     rawRoutes(this.http, { body: 'stream' }, (scope) =>
       ingestRoutes(scope, {

@@ -25,6 +25,8 @@ import { FeaturesMetrics } from './metrics.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
 import type { SourceReader } from './sources/source-record.js';
+import { rejectionKind } from './sources/rejection-kind.js';
+import { tableProjectionName } from './sources/running-source.js';
 import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
 import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
@@ -96,6 +98,10 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     maxAheadMs: config.maxAheadMs,
     maxCachedEvents: config.maxCachedEvents,
     failed: (what, error) => logger.error({ err: error, what }, 'a source could not be brought in line; trying again'),
+    judged: {
+      refused: (source, reason) => metrics.rejected.inc({ source, via: 'log', reason: rejectionKind(reason) }),
+      unexpected: (source, column) => metrics.unexpected.inc({ source, column }),
+    },
     observer: {
       applied: (plan, partition, nextOffset) => metrics.applied(plan, partition, nextOffset),
       restarted: (source, reason) => logger.warn({ source, reason }, 'the online projection reads again from the stored checkpoints'),
@@ -186,7 +192,13 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       if (!plan) return undefined;
       return sourceStatus(
         { log, online, definitions },
-        { name, topic: plan.topic, table: sourceTable(name), partitions: sources.partitionsOf(plan.topic) },
+        {
+          name,
+          topic: plan.topic,
+          table: sourceTable(name),
+          consumer: tableProjectionName(name),
+          partitions: sources.partitionsOf(plan.topic),
+        },
       );
     },
     domain,

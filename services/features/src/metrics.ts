@@ -11,6 +11,8 @@ export class FeaturesMetrics {
   readonly verificationFailures: Counter;
   readonly statisticsFailures: Counter;
   readonly ingested: Counter;
+  readonly rejected: Counter;
+  readonly unexpected: Counter;
 
   constructor(registry: Registry) {
     this.#applied = gauge(registry, 'millrace_features_online_next_offset', 'Next offset to apply to a view online', ['view', 'partition']);
@@ -18,6 +20,10 @@ export class FeaturesMetrics {
       'source',
       'outcome',
     ]);
+    const rejected = 'Events that were not taken, by what kept them out: over HTTP, or records on the log that are no events';
+    this.rejected = counter(registry, 'millrace_features_rejected_events_total', rejected, ['source', 'via', 'reason']);
+    const unexpected = 'Events with a value that is not as the source expects, by column';
+    this.unexpected = counter(registry, 'millrace_features_unexpected_events_total', unexpected, ['source', 'column']);
     this.#verifiedAt = gauge(registry, 'millrace_features_verified_until_seconds', 'Answers before this time have been verified', []);
     const verified = 'Served values that were recomputed from the offline store, by outcome: same or different';
     this.#verified = counter(registry, 'millrace_features_verified_values_total', verified, ['view', 'feature', 'outcome']);

@@ -19,6 +19,7 @@ import {
   type Resource,
   type ResourceCatalog,
 } from '@millrace/resources';
+import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
 /** A source as the service runs it. */
 export interface Source {
@@ -26,6 +27,7 @@ export interface Source {
   readonly format: 'json' | 'cloudevents';
   /** Partitions to make its topic with; the topic's own count stands if it is there already. */
   readonly partitions: number | undefined;
+  readonly expectations: readonly Expectation[];
 }
 
 /** The definitions a plan was compiled from, whole: kept with what is computed from them. */
@@ -62,11 +64,11 @@ export class FeatureDefinitions {
   }
 
   source(name: string): Source | undefined {
-    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => ({
-      plan: compileSource(sourceDefinition(name, spec)),
-      format: spec.format ?? 'json',
-      partitions: spec.partitions,
-    }));
+    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => {
+      const plan = compileSource(sourceDefinition(name, spec));
+      const expectations = compileExpectations(plan, spec.expectations ?? []);
+      return { plan, format: spec.format ?? 'json', partitions: spec.partitions, expectations };
+    });
   }
 
   /** Views of a source that are kept online: those that are applied, and the versions of them that somebody serves. */

@@ -35,9 +35,9 @@ export interface StatisticsAnswer {
 
 /** Queries a question may make to catch up; a source that has only been found takes the rounds in the background. */
 const MOST_QUERIES = 20;
-/** Hours are computed by the day. */
-const MOST_DAYS = 3;
-const MOST_DAYS_IN_BACKGROUND = 30;
+/** Runs of hours that a question, and a round, may compute of a view. */
+const MOST_RUNS = 1;
+const MOST_RUNS_IN_BACKGROUND = 4;
 
 /**
  * Keeps statistics of sources' columns, served values and features at event times: a round every while counts what came since, and a question counts what is
@@ -85,7 +85,7 @@ export class Statistics {
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${plan.source.name} is being started; try again`, true);
     await reached(running.table.barrier(queryDeadlineMs));
     const progress = await countSegments(store, sourceColumns(plan.source), undefined, MOST_QUERIES);
-    const hours = sampleRows === 0 ? 0 : await this.#sample(plan, progress, MOST_DAYS);
+    const hours = sampleRows === 0 ? 0 : await this.#sample(plan, progress, MOST_RUNS);
     const columns = features.map((name) => {
       const isTime = isTimeType(plan.features.find((feature) => feature.name === name)?.type);
       return { name: plan.name, definition: plan.version, column: name, isTime, label: name };
@@ -127,7 +127,7 @@ export class Statistics {
       // Who reads the source's first partition computes its views; the others need not.
       if (!running?.table.assigned().includes(0)) continue;
       await this.#attempt(`the features of view ${plan.name}`, async () => {
-        await this.#sample(plan, await countSegments(store, sourceColumns(plan.source), [], 0), MOST_DAYS_IN_BACKGROUND);
+        await this.#sample(plan, await countSegments(store, sourceColumns(plan.source), [], 0), MOST_RUNS_IN_BACKGROUND);
       });
     }
   }
@@ -142,9 +142,9 @@ export class Statistics {
   }
 
   /** How many hours are left. */
-  async #sample(plan: ViewPlan, { counted }: Progress, mostDays: number): Promise<number> {
+  async #sample(plan: ViewPlan, { counted }: Progress, mostRuns: number): Promise<number> {
     let left = 0;
-    for (let day = 0; day < mostDays && !this.#isStopped; day++) {
+    for (let run = 0; run < mostRuns && !this.#isStopped; run++) {
       left = await sampleEvents(this.#options, plan, counted);
       if (left === 0) break;
     }
