@@ -37,8 +37,12 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   if (missing.length > 0) {
     await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
   }
-  // Of a table from before the index was there; rows that are in it already get theirs when they are merged.
-  await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
+  const [index] = await store.query<object>(
+    "SELECT name FROM system.data_skipping_indices WHERE database = {database:String} AND table = {name:String} AND name = '_position'",
+    { database, name },
+  );
+  // Of a table from before there was one: rows that are in it already get theirs when they are merged.
+  if (!index) await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
 }
 
 /** A declared type as a column's: times are in UTC, whatever the server's zone is. */

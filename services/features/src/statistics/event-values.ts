@@ -4,7 +4,8 @@ import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offlin
 import { sourceTable } from '../sources/source-table.js';
 import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { entityOf, visitEntities } from '../training-sets/visit-entities.js';
-import { sourceShape } from './source-statistics.js';
+import { countedOf } from './segments.js';
+import { sourceColumns, sourceShape } from './source-statistics.js';
 import { storeSummaries } from './store-summaries.js';
 import { hourOf } from './summary-sql.js';
 
@@ -35,14 +36,16 @@ interface Sampled {
 
 /**
  * Computes a view's features at the times of a sample of its source's events, for the newest hours that have events the sample has not seen, and stores their statistics
- * and values. The sample of an hour is the same whenever it is taken: events by the hash of their position. `counted` is how far the statistics of the source go, by partition.
+ * and values. The sample of an hour is the same whenever it is taken: events by the hash of their position.
  *
  * @returns how many hours are left.
  */
-export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan, counted: readonly number[]): Promise<number> {
+export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan): Promise<number> {
   const { store, scratch } = options;
   const { hours, left } = await dueHours(store, plan);
   if (hours.length === 0) return 0;
+  // Read after the hours: where more has been counted meanwhile, an hour has more events than its mark says and is due again.
+  const counted = await countedOf(store, sourceColumns(plan.source));
   const sampled = await sample(options, plan, counted, hours);
   const values = await featureValues(store, scratch, plan, counted, sampled);
   await storeHours(store, scratch, plan, hours, sampled, values);

@@ -11,8 +11,6 @@ export interface SegmentedTable extends StatisticsSubject {
 }
 
 export interface Progress {
-  /** Next offset not yet counted, by partition. */
-  readonly counted: readonly number[];
   /** Rows of the table that are not, about. */
   readonly behind: number;
 }
@@ -51,7 +49,7 @@ export async function countSegments(
     for (const { partition, until } of batch) counted[partition] = until;
   }
   const behind = ends.reduce((sum, end, partition) => sum + Math.max(0, end - (counted[partition] ?? 0)), 0);
-  return { counted: Array.from(ends, (_, partition) => counted[partition] ?? 0), behind };
+  return { behind };
 }
 
 /** Forgets what was counted of a table that had another shape. */
@@ -65,7 +63,8 @@ export async function forgetOtherDefinitions(store: OfflineStore, { of, name, de
   }
 }
 
-async function countedOf(store: OfflineStore, { of, name, definition }: SegmentedTable): Promise<number[]> {
+/** Next offset not yet counted, by partition. */
+export async function countedOf(store: OfflineStore, { of, name, definition }: StatisticsSubject): Promise<number[]> {
   const rows = await store.query<{ partition: number; until: string }>(
     `SELECT partition, max(until) AS until FROM millrace.statistics
      WHERE of = {of:String} AND name = {name:String} AND definition = {definition:String} AND column = '' GROUP BY partition`,
@@ -73,7 +72,7 @@ async function countedOf(store: OfflineStore, { of, name, definition }: Segmente
   );
   const counted: number[] = [];
   for (const { partition, until } of rows) counted[Number(partition)] = Number(until);
-  return counted;
+  return Array.from(counted, (until) => until ?? 0);
 }
 
 /** Where each partition of the table ends; only rows beyond what was counted are looked at. */
@@ -87,7 +86,7 @@ async function endsOf(store: OfflineStore, { table }: SegmentedTable, counted: r
     undefined,
     { deadlineMs: DEADLINE_MS },
   );
-  const ends = Array.from(counted, (until) => until ?? 0);
+  const ends = [...counted];
   for (const { partition, next } of rows) ends[Number(partition)] = Number(next);
   return Array.from(ends, (end) => end ?? 0);
 }

@@ -9,6 +9,7 @@ import { readStatistics, type ColumnStatistics, type StatisticsSelection } from 
 import { countSegments, forgetOtherDefinitions, type Progress, type SegmentedTable } from './segments.js';
 import { isTimeType, PREDICTIONS_TABLE, SERVED_FEATURES, servedStatisticsColumns } from './served-statistics.js';
 import { sourceColumns, sourceStatisticsColumns } from './source-statistics.js';
+import { Turns } from './turns.js';
 
 export interface StatisticsOptions {
   readonly store: OfflineStore;
@@ -45,6 +46,7 @@ const MOST_RUNS_IN_BACKGROUND = 4;
  */
 export class Statistics {
   readonly #options: StatisticsOptions;
+  readonly #turns = new Turns();
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -73,7 +75,7 @@ export class Statistics {
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
     const { plan } = running.source;
     await reached(running.table.barrier(this.#options.queryDeadlineMs));
-    const { behind } = await countSegments(this.#options.store, sourceColumns(plan), undefined, MOST_QUERIES);
+    const { behind } = await this.#catchUp(sourceColumns(plan));
     const found = await readStatistics(this.#options.store, 'source', sourceStatisticsColumns(plan, columns), selection);
     return { columns: found, behind: { records: behind, hours: 0 } };
   }
@@ -84,8 +86,8 @@ export class Statistics {
     const running = sources.get(plan.source.name);
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${plan.source.name} is being started; try again`, true);
     await reached(running.table.barrier(queryDeadlineMs));
-    const progress = await countSegments(store, sourceColumns(plan.source), undefined, MOST_QUERIES);
-    const hours = sampleRows === 0 ? 0 : await this.#sample(plan, progress, MOST_RUNS);
+    const progress = await this.#catchUp(sourceColumns(plan.source));
+    const hours = sampleRows === 0 ? 0 : await this.#sample(plan, MOST_RUNS);
     const columns = features.map((name) => {
       const isTime = isTimeType(plan.features.find((feature) => feature.name === name)?.type);
       return { name: plan.name, definition: plan.version, column: name, isTime, label: name };
@@ -99,7 +101,7 @@ export class Statistics {
     if (!(await reached(waitForPredictions(queryDeadlineMs), true))) {
       return { columns: features.map((name) => ({ name, series: [] })), behind: { records: 0, hours: 0 } };
     }
-    const { behind } = await countSegments(store, SERVED_FEATURES, undefined, MOST_QUERIES);
+    const { behind } = await this.#catchUp(SERVED_FEATURES);
     const services = definitions.servedServices().flatMap((name) => {
       const service = definitions.service(name);
       return service ? [{ name, plan: service }] : [];
@@ -107,6 +109,11 @@ export class Statistics {
     const columns = servedStatisticsColumns(services, plan.name, features);
     const found = new Map((await readStatistics(store, 'served', columns, selection)).map((one) => [one.name, one]));
     return { columns: features.map((name) => found.get(name) ?? { name, series: [] }), behind: { records: behind, hours: 0 } };
+  }
+
+  /** Counts what is missing, as far as a question may. */
+  #catchUp(table: SegmentedTable): Promise<Progress> {
+    return this.#turns.run(`${table.of} ${table.name}`, () => countSegments(this.#options.store, table, undefined, MOST_QUERIES));
   }
 
   async #round(): Promise<void> {
@@ -127,7 +134,7 @@ export class Statistics {
       // Who reads the source's first partition computes its views; the others need not.
       if (!running?.table.assigned().includes(0)) continue;
       await this.#attempt(`the features of view ${plan.name}`, async () => {
-        await this.#sample(plan, await countSegments(store, sourceColumns(plan.source), [], 0), MOST_RUNS_IN_BACKGROUND);
+        await this.#sample(plan, MOST_RUNS_IN_BACKGROUND);
       });
     }
   }
@@ -142,13 +149,15 @@ export class Statistics {
   }
 
   /** How many hours are left. */
-  async #sample(plan: ViewPlan, { counted }: Progress, mostRuns: number): Promise<number> {
-    let left = 0;
-    for (let run = 0; run < mostRuns && !this.#isStopped; run++) {
-      left = await sampleEvents(this.#options, plan, counted);
-      if (left === 0) break;
-    }
-    return left;
+  #sample(plan: ViewPlan, mostRuns: number): Promise<number> {
+    return this.#turns.run(`view ${plan.name} ${plan.version} ${mostRuns}`, async () => {
+      let left = 0;
+      for (let run = 0; run < mostRuns && !this.#isStopped; run++) {
+        left = await sampleEvents(this.#options, plan);
+        if (left === 0) break;
+      }
+      return left;
+    });
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {

@@ -113,7 +113,7 @@ export function trainingSetInputs(requested: Values, namespace: string): Values[
   const definitions = definitionsOf(requested);
   const sources = Object.entries(positions).map(([topic, offsets]) => {
     const source = definitions.find((one) => one.source['topic'] === topic)?.source['name'];
-    return dataset(`sources/${String(source ?? topic)}`, offsets.join(','), namespace, {});
+    return dataset(`sources/${typeof source === 'string' ? source : topic}`, offsets.join(','), namespace, {});
   });
   const views = definitions.map((one) => ({ namespace, name: `feature-views/${String(one.view['name']).replace(/@\d+$/, '')}` }));
   const spine = requested['spine'] as Values | undefined;
