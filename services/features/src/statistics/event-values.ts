@@ -47,8 +47,7 @@ export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan):
   // Read after the hours: where more has been counted meanwhile, an hour has more events than its mark says and is due again.
   const counted = await countedOf(store, sourceColumns(plan.source));
   const sampled = await sample(options, plan, counted, hours);
-  const values = await featureValues(store, scratch, plan, counted, sampled);
-  await storeHours(store, scratch, plan, hours, sampled, values);
+  await storeHours(store, scratch, plan, hours, await featureValues(store, scratch, plan, counted, sampled));
   return left;
 }
 
@@ -104,23 +103,36 @@ async function sample(
   });
 }
 
-/** The view's values for each sampled event, in their order. */
+interface Valued extends Sampled {
+  readonly values: readonly Value[];
+}
+
+/** The sampled events with the view's values. A record that a later one has moved away from its time is no event there, which latest values show. */
 async function featureValues(
   store: OfflineStore,
   scratch: ScratchTables,
   plan: ViewPlan,
   counted: readonly number[],
   sampled: readonly Sampled[],
-): Promise<readonly (readonly Value[])[]> {
-  const values = new Array<readonly Value[]>(sampled.length);
-  const byEntity = new Map<string, number[]>();
-  for (const [index, { key }] of sampled.entries()) byEntity.set(key, [...(byEntity.get(key) ?? []), index]);
+): Promise<Valued[]> {
+  if (sampled.length === 0) return [];
+  const byEntity = new Map<string, Sampled[]>();
+  let [from, until] = [Infinity, -Infinity];
+  for (const one of sampled) {
+    const own = byEntity.get(one.key);
+    if (own) own.push(one);
+    else byEntity.set(one.key, [one]);
+    [from, until] = [Math.min(from, one.at), Math.max(until, one.at)];
+  }
   const entities = new Map(sampled.map(({ key, entity }) => [key, entity]));
-  const until = Math.max(...sampled.map(({ at }) => at));
-  await visitEntities({ store, scratch, plan, next: counted, until }, entities, (key, history) => {
-    for (const index of byEntity.get(key) ?? []) values[index] = history.at((sampled[index] as Sampled).at).values.slice();
+  const valued: Valued[] = [];
+  await visitEntities({ store, scratch, plan, next: counted, from, until }, entities, (key, history) => {
+    for (const one of byEntity.get(key) ?? []) {
+      const { values, times } = history.at(one.at);
+      if (plan.latest.every((feature) => times[feature] === one.at)) valued.push({ ...one, values });
+    }
   });
-  return values;
+  return valued;
 }
 
 async function storeHours(
@@ -128,14 +140,13 @@ async function storeHours(
   scratch: ScratchTables,
   plan: ViewPlan,
   hours: readonly DueHour[],
-  sampled: readonly Sampled[],
-  values: readonly (readonly Value[])[],
+  valued: readonly Valued[],
 ): Promise<void> {
   const subject = { of: 'events' as const, name: plan.name, definition: plan.version };
   const seconds = (hour: number): number => hour / 1000;
-  const long = sampled.flatMap(({ hour }, index) =>
+  const long = valued.flatMap(({ hour, values }) =>
     plan.features.map(({ name, type }, feature) => {
-      const value = (values[index] as readonly Value[])[feature] as Value;
+      const value = values[feature] as Value;
       const isText = type === 'String' || type === 'Nullable(String)';
       return { column: name, hour: seconds(hour), ...(isText ? { text: value } : { value: value === null ? null : Number(value) }) };
     }),
@@ -152,7 +163,7 @@ async function storeHours(
   await store.insert(
     'millrace.feature_samples',
     hours.map(({ hour, events }) => {
-      const own = sampled.flatMap((one, index) => (one.hour === hour ? [{ ...one, values: values[index] as readonly Value[] }] : []));
+      const own = valued.filter((one) => one.hour === hour);
       return {
         view: plan.name,
         version: plan.version,

@@ -36,9 +36,8 @@ export interface StatisticsAnswer {
 
 /** Queries a question may make to catch up; a source that has only been found takes the rounds in the background. */
 const MOST_QUERIES = 20;
-/** Runs of hours that a question, and a round, may compute of a view. */
-const MOST_RUNS = 1;
-const MOST_RUNS_IN_BACKGROUND = 4;
+/** Between the queries of a round, so that a source with years of events leaves the store to others. */
+const PAUSE_MS = 250;
 
 /**
  * Keeps statistics of sources' columns, served values and features at event times: a round every while counts what came since, and a question counts what is
@@ -87,7 +86,7 @@ export class Statistics {
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${plan.source.name} is being started; try again`, true);
     await reached(running.table.barrier(queryDeadlineMs));
     const progress = await this.#catchUp(sourceColumns(plan.source));
-    const hours = sampleRows === 0 ? 0 : await this.#sample(plan, MOST_RUNS);
+    const hours = sampleRows === 0 ? 0 : await this.#sample(plan);
     const columns = features.map((name) => {
       const isTime = isTimeType(plan.features.find((feature) => feature.name === name)?.type);
       return { name: plan.name, definition: plan.version, column: name, isTime, label: name };
@@ -134,7 +133,7 @@ export class Statistics {
       // Who reads the source's first partition computes its views; the others need not.
       if (!running?.table.assigned().includes(0)) continue;
       await this.#attempt(`the features of view ${plan.name}`, async () => {
-        await this.#sample(plan, MOST_RUNS_IN_BACKGROUND);
+        await this.#sample(plan);
       });
     }
   }
@@ -145,19 +144,13 @@ export class Statistics {
       const progress = await countSegments(this.#options.store, table, partitions, 1);
       if (progress.behind === 0 || progress.behind >= behind) return;
       behind = progress.behind;
+      await new Promise<void>((resolve) => void this.#options.scheduler.after(PAUSE_MS, resolve));
     }
   }
 
-  /** How many hours are left. */
-  #sample(plan: ViewPlan, mostRuns: number): Promise<number> {
-    return this.#turns.run(`view ${plan.name} ${plan.version} ${mostRuns}`, async () => {
-      let left = 0;
-      for (let run = 0; run < mostRuns && !this.#isStopped; run++) {
-        left = await sampleEvents(this.#options, plan);
-        if (left === 0) break;
-      }
-      return left;
-    });
+  /** Computes the newest hours that are due; how many are left. */
+  #sample(plan: ViewPlan): Promise<number> {
+    return this.#turns.run(`view ${plan.name} ${plan.version}`, () => sampleEvents(this.#options, plan));
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {

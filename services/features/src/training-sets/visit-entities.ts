@@ -1,30 +1,25 @@
 import { EntityHistory, jsonValue, type Value, type ViewPlan } from '@millrace/feature-engine';
-import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier } from '@millrace/offline-store';
 import type { ScratchTables } from './scratch-table.js';
-import { viewHistories } from './view-histories.js';
+import { viewHistories, type HistoriesOptions } from './view-histories.js';
 
-export interface VisitOptions {
-  readonly store: OfflineStore;
+export interface VisitOptions extends Omit<HistoriesOptions, 'keys'> {
   readonly scratch: ScratchTables;
-  readonly plan: ViewPlan;
-  /** Next offset by partition: only events before it count. */
-  readonly next: readonly number[];
-  /** Latest time that will be asked for. */
-  readonly until: number;
 }
 
 /** Calls `visit` once for each entity (key text -> join keys in their order) with its history; an entity without events has an empty one. */
 export async function visitEntities(
-  { store, scratch, plan, next, until }: VisitOptions,
+  { scratch, ...options }: VisitOptions,
   entities: ReadonlyMap<string, readonly Value[]>,
   visit: (key: string, history: EntityHistory) => void,
 ): Promise<void> {
+  const { store, plan } = options;
   const left = new Set(entities.keys());
   const columns = plan.joinKeys.map((key) => `${quoteIdentifier(key.name)} ${key.type.name}`).join(', ');
   await scratch.with(`(${columns}) ENGINE = MergeTree ORDER BY tuple()`, async (table, bare) => {
     const rows = [...entities.values()].map((values) => entityOf(plan, values));
     if (rows.length > 0) await store.insert(bare, rows, `${bare}:0`);
-    for await (const [key, history] of viewHistories({ store, plan, keys: table, next, until })) {
+    for await (const [key, history] of viewHistories({ ...options, keys: table })) {
       if (left.delete(key)) visit(key, history);
     }
   });
