@@ -157,7 +157,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   checks.start();
 
   const statistics = new Statistics({
-    ...{ store: offline, scratch, definitions, sources, scheduler, waitForPredictions },
+    ...{ store: offline, scratch, definitions, sources, scheduler, now, waitForPredictions },
     everyMs: config.statisticsEveryMs,
     sampleRows: config.statisticsSample,
     queryDeadlineMs: host.config.queryDeadlineMs,

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { compileView } from '@millrace/feature-engine';
+import { sampleEvents } from './statistics/event-values.js';
 import type { ColumnStatistics } from './statistics/read-statistics.js';
+import { ScratchTables } from './training-sets/scratch-table.js';
 import { HOUR, ndjson, START, trip, TripsService, until } from './testing/trips.js';
 
 const RIDES = `
@@ -206,13 +209,53 @@ describe('statistics', () => {
     await offline().command('SYSTEM START MERGES millrace.statistics');
   });
 
+  test('what is read for a sample is bounded: fewer hours at a time, and of an hour that is too much some entities', async () => {
+    const schema = {
+      id: 'String',
+      at: 'DateTime64(3)',
+      city: 'String',
+      meters: 'Nullable(Int64)',
+      charge: 'Nullable(Float64)',
+      electric: 'Bool',
+    };
+    const plan = compileView(
+      { name: 'bounded', entity: 'place', source: 'scooters', features: [{ name: 'rides_1h', aggregate: 'count', window: '1h' }] },
+      { name: 'place', joinKeys: { city: 'String' } },
+      { name: 'scooters', topic: 'scooters', eventTime: 'at', eventId: 'id', schema },
+    );
+    const { ids } = trips.service.host;
+    const options = { store: offline(), scratch: new ScratchTables(offline(), ids), sampleRows: 100, mostEvents: 1_500 };
+    // An hour that is not over is left for later.
+    expect(await sampleEvents(options, plan, START + HOUR)).toBe(1);
+    expect(await sampleEvents(options, plan, START + HOUR)).toBe(0);
+    expect(await sampleEvents(options, plan)).toBe(1);
+    expect(await sampleEvents(options, plan)).toBe(0);
+    const hours = await offline().query<{ hour: string; events: string; cities: string; sampled: string }>(
+      `SELECT toString(toHour(at)) AS hour, any(population) AS events, uniqExact(entity) AS cities, count() AS sampled
+       FROM (SELECT population, at, entity FROM millrace.feature_samples FINAL ARRAY JOIN at, entity WHERE view = 'bounded') GROUP BY hour ORDER BY hour`,
+    );
+    expect(hours.map(({ hour, events, sampled }) => [hour, events, sampled])).toEqual([
+      ['0', '2001', '100'],
+      ['1', '2000', '100'],
+      ['23', '2000', '100'],
+      ['5', '1', '1'],
+    ]);
+    // The windows of hours 0 and 1 reach two hours of events, those of hour 23 only its own.
+    for (const { hour, cities } of hours) expect(Number(cities)).toBeLessThan(hour === '5' ? 2 : 4);
+    await sampledHour([...rides, { ...(rides[1] as Scooter), at: START + 5 }], 'bounded', 100);
+  });
+
   /** The sampled values of the hour from START on, after each was held to a count of the events. */
-  async function sampledHour(all: readonly Scooter[]): Promise<{ asked: string; city: string; rides: number }[]> {
+  async function sampledHour(
+    all: readonly Scooter[],
+    view = 'scooter_rides',
+    count = 500,
+  ): Promise<{ asked: string; city: string; rides: number }[]> {
     const sampled = await offline().query<{ asked: string; city: string; rides: number }>(
       `SELECT toString(toUnixTimestamp64Milli(at)) AS asked, JSONExtractString(entity, 'city') AS city, number AS rides FROM millrace.feature_values
-       WHERE view = 'scooter_rides' AND feature = 'rides_1h' AND at >= toDateTime64('2026-01-01 00:00:00', 3, 'UTC') AND at < toDateTime64('2026-01-01 01:00:00', 3, 'UTC')`,
+       WHERE view = '${view}' AND feature = 'rides_1h' AND at >= toDateTime64('2026-01-01 00:00:00', 3, 'UTC') AND at < toDateTime64('2026-01-01 01:00:00', 3, 'UTC')`,
     );
-    expect(sampled).toHaveLength(500);
+    expect(sampled).toHaveLength(count);
     for (const { asked, city, rides: found } of sampled)
       expect(found).toBe(all.filter((ride) => ride.city === city && ride.at < Number(asked) && ride.at >= Number(asked) - HOUR).length);
     return sampled;

@@ -3,6 +3,7 @@ import { entityKeyText, jsonValue, parseKeyValue, type Value, type ViewPlan } fr
 import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
 import type { ScratchTables } from '../training-sets/scratch-table.js';
+import { firstNeeded } from '../training-sets/view-histories.js';
 import { entityOf, visitEntities } from '../training-sets/visit-entities.js';
 import { countedOf } from './segments.js';
 import { sourceColumns, sourceShape } from './source-statistics.js';
@@ -14,11 +15,17 @@ export interface EventValuesOptions {
   readonly scratch: ScratchTables;
   /** Events of an hour whose features are computed, at most. */
   readonly sampleRows: number;
+  /** Events that are read for it at a time, about: of more, only some entities are taken. */
+  readonly mostEvents?: number;
 }
+
+const MOST_EVENTS = 500_000;
 
 /** Hours that are computed together: the table is looked through once for all of them. */
 const HOURS_PER_RUN = 96;
 const HOUR_MS = 3_600_000;
+/** Beyond any event's time. */
+const [EARLIEST, LATEST] = [-1e13, 1e13];
 const DEADLINE_MS = 600_000;
 
 interface DueHour {
@@ -38,40 +45,66 @@ interface Sampled {
  * Computes a view's features at the times of a sample of its source's events, for the newest hours that have events the sample has not seen, and stores their statistics
  * and values. The sample of an hour is the same whenever it is taken: events by the hash of their position.
  *
+ * @param before hours from this time on are not computed: of an hour that goes on the events change all the time.
  * @returns how many hours are left.
  */
-export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan): Promise<number> {
+export async function sampleEvents(options: EventValuesOptions, plan: ViewPlan, before = Infinity): Promise<number> {
   const { store, scratch } = options;
-  const { hours, left } = await dueHours(store, plan);
-  if (hours.length === 0) return 0;
+  const due = await dueHours(store, plan, before);
+  if (due.hours.length === 0) return 0;
+  const { hours, share } = await boundedHours(options, plan, due.hours);
   // Read after the hours: where more has been counted meanwhile, an hour has more events than its mark says and is due again.
   const counted = await countedOf(store, sourceColumns(plan.source));
-  const sampled = await sample(options, plan, counted, hours);
+  let sampled: Sampled[] = [];
+  // Where no entity is among those taken, there are few, and more of them are.
+  for (let among = share; sampled.length === 0 && among >= 1; among /= 2) sampled = await sample(options, plan, counted, hours, among);
   await storeHours(store, scratch, plan, hours, await featureValues(store, scratch, plan, counted, sampled));
-  return left;
+  return due.all - hours.length;
 }
 
-async function dueHours(store: OfflineStore, plan: ViewPlan): Promise<{ hours: DueHour[]; left: number }> {
+/** The newest of the hours for which about so many events are read as may be; of one hour that takes more, one of `share` entities is taken, a power of two. */
+async function boundedHours(
+  { store, mostEvents = MOST_EVENTS }: EventValuesOptions,
+  plan: ViewPlan,
+  due: readonly DueHour[],
+): Promise<{ hours: readonly DueHour[]; share: number }> {
+  for (let hours = due; ; hours = hours.slice(0, Math.ceil(hours.length / 2))) {
+    const times = hours.map(({ hour }) => hour);
+    const first = firstNeeded(plan, Math.min(...times)) ?? EARLIEST;
+    const [found] = await store.query<{ n: string }>(
+      `SELECT count() AS n FROM ${quoteTable(sourceTable(plan.source.name))}
+       WHERE _event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC') AND _event_time < fromUnixTimestamp64Milli({last:Int64}, 'UTC')`,
+      { first, last: Math.max(...times) + HOUR_MS },
+      { deadlineMs: DEADLINE_MS },
+    );
+    const events = Number(found?.n ?? 0);
+    if (events <= mostEvents) return { hours, share: 1 };
+    if (hours.length === 1) return { hours, share: 2 ** Math.ceil(Math.log2(events / mostEvents)) };
+  }
+}
+
+async function dueHours(store: OfflineStore, plan: ViewPlan, before: number): Promise<{ hours: DueHour[]; all: number }> {
   const { source } = plan;
-  const rows = await store.query<{ hour: string; events: string; due: string }>(
-    `SELECT toUnixTimestamp64Milli(toDateTime64(hour, 3, 'UTC')) AS hour, events, count() OVER () AS due
+  const rows = await store.query<{ at: string; events: string; due: string }>(
+    `SELECT toUnixTimestamp64Milli(toDateTime64(hour, 3, 'UTC')) AS at, events, count() OVER () AS due
      FROM (SELECT hour, sum(rows) AS events FROM millrace.statistics FINAL
            WHERE of = 'source' AND name = {source:String} AND definition = {shape:String} AND column = {time:String} GROUP BY hour) AS source
      LEFT JOIN (SELECT hour, max(until) AS seen FROM millrace.statistics
                 WHERE of = 'events' AND name = {view:String} AND definition = {version:String} AND column = '' GROUP BY hour) AS known USING hour
-     WHERE events != seen ORDER BY hour DESC LIMIT ${HOURS_PER_RUN}`,
+     WHERE events != seen AND at < {before:Int64} ORDER BY at DESC LIMIT ${HOURS_PER_RUN}`,
     {
       source: source.name,
       shape: sourceShape(source),
       time: source.columns[source.eventTime]?.name ?? '',
       view: plan.name,
       version: plan.version,
+      before: Math.min(before, LATEST),
     },
     { deadlineMs: DEADLINE_MS },
   );
   return {
-    hours: rows.map(({ hour, events }) => ({ hour: Number(hour), events: Number(events) })),
-    left: Number(rows[0]?.due ?? 0) - rows.length,
+    hours: rows.map(({ at, events }) => ({ hour: Number(at), events: Number(events) })),
+    all: Number(rows[0]?.due ?? 0),
   };
 }
 
@@ -80,13 +113,14 @@ async function sample(
   plan: ViewPlan,
   counted: readonly number[],
   hours: readonly DueHour[],
+  share: number,
 ): Promise<Sampled[]> {
   const keys = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
   const rows = await store.query<Record<string, unknown>>(
     `SELECT ${keys}, toUnixTimestamp64Milli(_event_time) AS _at, toUnixTimestamp64Milli(toDateTime64(${hourOf('_event_time')}, 3, 'UTC')) AS _hour
      FROM ${quoteTable(sourceTable(plan.source.name))} FINAL
      WHERE _event_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND _event_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
-       AND _offset < {counted:Array(UInt64)}[_partition + 1] AND _hour IN {hours:Array(Int64)}
+       AND _offset < {counted:Array(UInt64)}[_partition + 1] AND _hour IN {hours:Array(Int64)}${share > 1 ? ` AND cityHash64(${keys}) % ${share} = 0` : ''}
      ORDER BY _hour, cityHash64(_partition, _offset), _partition, _offset LIMIT {most:UInt32} BY _hour`,
     {
       counted: [...counted],

@@ -17,6 +17,7 @@ export interface StatisticsOptions {
   readonly definitions: FeatureDefinitions;
   readonly sources: Pick<Sources, 'get' | 'list'>;
   readonly scheduler: Scheduler;
+  readonly now: () => number;
   readonly everyMs: number;
   /** Events of an hour whose features are computed, at most; 0: none. */
   readonly sampleRows: number;
@@ -38,6 +39,7 @@ export interface StatisticsAnswer {
 const MOST_QUERIES = 20;
 /** Between the queries of a round, so that a source with years of events leaves the store to others. */
 const PAUSE_MS = 250;
+const HOUR_MS = 3_600_000;
 
 /**
  * Keeps statistics of sources' columns, served values and features at event times: a round every while counts what came since, and a question counts what is
@@ -133,7 +135,7 @@ export class Statistics {
       // Who reads the source's first partition computes its views; the others need not.
       if (!running?.table.assigned().includes(0)) continue;
       await this.#attempt(`the features of view ${plan.name}`, async () => {
-        await this.#sample(plan);
+        await this.#sample(plan, Math.floor(this.#options.now() / HOUR_MS) * HOUR_MS);
       });
     }
   }
@@ -148,9 +150,10 @@ export class Statistics {
     }
   }
 
-  /** Computes the newest hours that are due; how many are left. */
-  #sample(plan: ViewPlan): Promise<number> {
-    return this.#turns.run(`view ${plan.name} ${plan.version}`, () => sampleEvents(this.#options, plan));
+  /** Computes the newest hours before a time that are due; how many are left. */
+  #sample(plan: ViewPlan, before?: number): Promise<number> {
+    const what = before === undefined ? 'asked' : 'past';
+    return this.#turns.run(`${what} ${plan.name} ${plan.version}`, () => sampleEvents(this.#options, plan, before));
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {

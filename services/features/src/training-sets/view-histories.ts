@@ -56,7 +56,7 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
 }
 
 /** The first time of an event that a value at `from` or later may rest on, to the chunk; `undefined` when that may be any event. */
-function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, from: number | undefined): number | undefined {
+export function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, from: number | undefined): number | undefined {
   if (from === undefined || hasLifetime || source.movesEvents) return undefined;
   return Math.floor((from - longestWindowMs) / spanMs) * spanMs;
 }
