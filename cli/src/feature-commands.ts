@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import { EXIT } from './cli-error.js';
 import type { MillraceClient } from './client.js';
+import { featureStatistics, type FeatureStatisticsOptions } from './commands/feature-statistics.js';
 import { verifyFeatures, type VerifyFeaturesOptions } from './commands/verify-features.js';
 import type { Io } from './io.js';
 
@@ -18,4 +19,18 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
     .action(async (options: VerifyFeaturesOptions) => {
       if (!(await verifyFeatures(client(), io, options))) finish(EXIT.found);
     });
+  features
+    .command('statistics')
+    .description("show what a view's features are like over time: at the times of events, or as they were served")
+    .argument('<view[:feature]>', 'a feature view, or one of its features; view@2 is a version of it')
+    .option('--since <time>', 'from that time on, as RFC 3339 (default: all)')
+    .option('--until <time>', 'before that time')
+    .option('--every <duration>', 'how long an interval is: whole hours, such as 1h, 6h, 1d', '1d')
+    .addOption(
+      new Option('--of <what>', 'values at the times of events, or what the gateway served')
+        .choices(['events', 'served'])
+        .default('events'),
+    )
+    .addOption(new Option('-o, --output <format>', 'how to show it').choices(['table', 'json']).default('table'))
+    .action((reference: string, options: FeatureStatisticsOptions) => featureStatistics(client(), io, reference, options));
 }

@@ -118,12 +118,16 @@ test('a run, its version, its alias and its deployment are sent as OpenLineage e
   const sorted = (events: readonly Event[]) => events.map((event) => JSON.stringify(event)).sort();
   expect(sorted(page.events)).toEqual(sorted(once.map(({ event }) => event)));
 
-  const file = join(directory.path, 'events.jsonl');
-  await writeFile(file, page.events.map((event) => JSON.stringify(event)).join('\n'));
-  const { python } = await ensureVenv('openlineage', OPENLINEAGE);
-  const checked = await runCommand(python, [join(import.meta.dirname, 'openlineage_check.py'), file]);
-  expect(JSON.parse(checked)).toEqual({ DatasetEvent: 1, JobEvent: 1, RunEvent: 4 });
+  expect(await read(page.events)).toEqual({ DatasetEvent: 1, JobEvent: 1, RunEvent: 4 });
 }, 600_000);
+
+/** How many events of each kind the classes of openlineage-python read, and write as they were. */
+async function read(events: readonly Event[]): Promise<Record<string, number>> {
+  const file = join(directory.path, 'events.jsonl');
+  await writeFile(file, events.map((event) => JSON.stringify(event)).join('\n'));
+  const { python } = await ensureVenv('openlineage', OPENLINEAGE);
+  return JSON.parse(await runCommand(python, [join(import.meta.dirname, 'openlineage_check.py'), file])) as Record<string, number>;
+}
 
 test('an event the receiver refuses as such is told and passed', async () => {
   answer = 422;
@@ -136,3 +140,75 @@ test('an event the receiver refuses as such is told and passed', async () => {
   await waitFor(() => told().some((line) => line.startsWith('models/delay@shadow')), { timeoutMs: 30_000 });
   expect(told().some((line) => line.startsWith('models/delay@challenger'))).toBe(false);
 }, 120_000);
+
+const FEATURES = `
+apiVersion: millrace.dev/v1
+kind: Source
+metadata: {name: trains}
+spec: {topic: trains, eventTime: at, schema: {at: DateTime64(3), line: String, delay: Float64}}
+---
+apiVersion: millrace.dev/v1
+kind: Entity
+metadata: {name: line}
+spec: {joinKeys: {line: String}}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: line_delays}
+spec: {entity: line, source: trains, features: [{name: delay_1h, aggregate: mean, column: delay, window: 1h}, {name: twice, expression: delay_1h * 2}]}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: punctuality}
+spec: {features: [line_delays]}
+---
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: punctual}
+spec: {model: models:/delay@champion, featureService: punctuality}
+`;
+
+test('features are told from their source to the training set, to catalogs and in the graph', async () => {
+  const before = received.length;
+  await call('POST', '/api/v1/apply', FEATURES);
+  await call('GET', '/api/v1/sources/trains');
+  const spine = { rows: [{ line: 'S1', asked: '2026-01-01T00:00:00Z' }] };
+  const { id } = await call<{ id: string }>('POST', '/api/v1/training-sets?wait=1m', {
+    ...{ featureService: 'punctuality', timestampColumn: 'asked', spine },
+  });
+  await waitFor(() => told().some((line) => line.endsWith(`training-sets/${id}`)), {
+    what: 'the training set to be told',
+    timeoutMs: 60_000,
+  });
+  await call('DELETE', '/api/v1/resources/Deployment/punctual');
+  const lineage = async (node: string, direction: string): Promise<string[]> => {
+    const found = await call<{ nodes: { id: string }[] }>('GET', `/api/v1/lineage?node=${encodeURIComponent(node)}&direction=${direction}`);
+    return found.nodes.map((one) => one.id).sort();
+  };
+  expect(await lineage('source:trains', 'downstream')).toEqual([
+    'feature-service:punctuality@1',
+    'feature-view:line_delays@1',
+    'source:trains',
+    `training-set:${id}`,
+  ]);
+  await call('POST', '/api/v1/apply', FEATURES);
+  expect(await lineage('deployment:punctual', 'upstream')).toEqual(
+    expect.arrayContaining(['feature-service:punctuality@1', 'feature-view:line_delays@1', 'source:trains', 'version:delay/1']),
+  );
+  await waitFor(() => told().filter((line) => line.startsWith('deployments/punctual')).length === 2, {
+    what: 'the deployment to be told again',
+  });
+  const events = received.slice(before).map(({ event }) => event);
+  expect([...new Set(told().slice(before))].sort()).toEqual(
+    [
+      `COMPLETE feature-services/punctuality/training-set sources/trains,feature-views/line_delays,training-sets/${id}`,
+      'START feature-services/punctuality/training-set sources/trains,feature-views/line_delays',
+      'START feature-views/line_delays/online sources/trains,online-store/line_delays',
+      'deployments/punctual models/delay@champion,feature-services/punctuality',
+      'feature-services/punctuality feature-views/line_delays,feature-services/punctuality',
+      'feature-views/line_delays sources/trains,feature-views/line_delays',
+      'sources/trains',
+    ].sort(),
+  );
+  expect(await read(events)).toMatchObject({ DatasetEvent: 1, RunEvent: 3 });
+}, 300_000);

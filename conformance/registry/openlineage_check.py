@@ -6,15 +6,45 @@ import json
 import sys
 
 from openlineage.client import event_v2
-from openlineage.client.facet_v2 import datasource_dataset, dataset_version_dataset, error_message_run, job_type_job, symlinks_dataset
+from openlineage.client.facet_v2 import (
+    column_lineage_dataset,
+    datasource_dataset,
+    dataset_version_dataset,
+    error_message_run,
+    job_type_job,
+    lifecycle_state_change_dataset,
+    schema_dataset,
+    symlinks_dataset,
+)
 from openlineage.client.generated.base import DatasetFacet, JobFacet, RunFacet
 from openlineage.client.serde import Serde
+
+
+
+def column_lineage(fields, producer):
+    module = column_lineage_dataset
+    read = {}
+    for name, value in fields.items():
+        inputs = [
+            module.InputField(**{**one, "transformations": [module.Transformation(**each) for each in one["transformations"]]})
+            for one in value["inputFields"]
+        ]
+        read[name] = module.Fields(inputFields=inputs)
+    return module.ColumnLineageDatasetFacet(fields=read, producer=producer)
+
 
 FACETS = {
     "version": dataset_version_dataset.DatasetVersionDatasetFacet,
     "dataSource": datasource_dataset.DatasourceDatasetFacet,
     "symlinks": lambda identifiers, producer: symlinks_dataset.SymlinksDatasetFacet(
         identifiers=[symlinks_dataset.Identifier(**one) for one in identifiers], producer=producer
+    ),
+    "schema": lambda fields, producer: schema_dataset.SchemaDatasetFacet(
+        fields=[schema_dataset.SchemaDatasetFacetFields(**one) for one in fields], producer=producer
+    ),
+    "columnLineage": column_lineage,
+    "lifecycleStateChange": lambda lifecycleStateChange, producer: lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(
+        lifecycleStateChange=lifecycle_state_change_dataset.LifecycleStateChange(lifecycleStateChange), producer=producer
     ),
     "jobType": job_type_job.JobTypeJobFacet,
     "errorMessage": error_message_run.ErrorMessageRunFacet,

@@ -1,5 +1,6 @@
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
+import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
 
 export interface VerifyFeaturesOptions {
@@ -32,11 +33,12 @@ const EXTRA_MS = 30 * 60_000;
 /** Has what was served recomputed from the offline store. True when every value is the same. */
 export async function verifyFeatures(client: MillraceClient, io: Io, options: VerifyFeaturesOptions): Promise<boolean> {
   const { deployment, featureService, since: from, until: to, output } = options;
-  const found = await client.json<Verification>('POST', '/api/v1/features/verify', {
+  const call = client.json<Verification>('POST', '/api/v1/features/verify', {
     body: JSON.stringify({ deployment, featureService, from, to }),
     headers: { 'content-type': 'application/json' },
     extraTimeMs: EXTRA_MS,
   });
+  const found = await inOptionNames({ from: '--since', to: '--until' }, call);
   if (output === 'json') io.out(`${JSON.stringify(found, null, 2)}\n`);
   else io.out(verificationText(found));
   return found.mismatches === 0;

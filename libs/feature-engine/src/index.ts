@@ -1,3 +1,4 @@
+export { bucketOf, middleOf } from './aggregates/value-buckets.js';
 export { Chunk } from './chunk.js';
 export { decodeChunk, encodeChunk } from './chunk-codec.js';
 export { hash64, hash64Halves } from './hash64.js';

@@ -2,6 +2,7 @@ import { compileExpression, compileView, parseColumnType } from '@millrace/featu
 import { checkOnDemandView, refusal, type PinnedView } from './check-on-demand-view.js';
 import type { DocumentProblem, ExperimentSpec, FeatureServiceSpec, Kind, ResourceDocument, ResourceSpecs, SourceSpec } from './resource.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
+import { checkExpectations } from './check-expectations.js';
 import { checkPolicy } from './check-policy.js';
 import {
   isOnDemandSpec,
@@ -59,6 +60,7 @@ function checkSource(spec: SourceSpec, say: Say): void {
     if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
     else if (isNullable(spec.schema[key])) say('spec.key', `column ${key} may be null; a key may not`);
   }
+  checkExpectations(spec, say);
   for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
 }
 

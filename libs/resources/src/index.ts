@@ -32,6 +32,7 @@ export {
   type DeploymentSpec,
   type DocumentProblem,
   type EntitySpec,
+  type ExpectationSpec,
   type ExperimentSpec,
   type FeatureServiceSpec,
   type FeatureSpec,

@@ -6,6 +6,16 @@ export interface Ownership {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
+/** What values of a source's column are expected to be. */
+export interface ExpectationSpec {
+  readonly column: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly notNull?: boolean;
+  readonly oneOf?: readonly (string | number | boolean)[];
+  readonly action?: 'reject' | 'warn';
+}
+
 /** The specs of the kinds, as `schemas/resources/` describes them. */
 export interface SourceSpec extends Ownership {
   readonly topic: string;
@@ -17,6 +27,7 @@ export interface SourceSpec extends Ownership {
   readonly corrections?: 'values' | 'times';
   readonly partitions?: number;
   readonly schema: Readonly<Record<string, string>>;
+  readonly expectations?: readonly ExpectationSpec[];
 }
 
 export interface EntitySpec extends Ownership {

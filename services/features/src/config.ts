@@ -49,6 +49,16 @@ export const featuresConfig = defineConfig('features', {
     duration('1h'),
     'How often what the gateway served since is recomputed from the offline store. Each replica checks for itself.',
   ),
+  statisticsEveryMs: variable(
+    'MILLRACE_FEATURES_STATISTICS_EVERY',
+    duration('1m'),
+    'How often what came since is counted in the statistics of sources and features. A question counts what is missing first.',
+  ),
+  statisticsSample: variable(
+    'MILLRACE_FEATURES_STATISTICS_SAMPLE',
+    integer(0, 100_000, 500),
+    'Events of an hour at whose times a view is computed for its statistics, at most; 0 turns these statistics off.',
+  ),
   trainingDeadlineMs: variable(
     'MILLRACE_FEATURES_TRAINING_DEADLINE',
     duration('5m'),

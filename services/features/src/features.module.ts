@@ -35,11 +35,13 @@ import { onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
 import { pushRoutes } from './api/feast/push.routes.js';
 import { ingestRoutes } from './api/rest/ingest.routes.js';
 import { sourceRoutes } from './api/rest/source.routes.js';
+import { statisticsRoutes } from './api/rest/statistics.routes.js';
 import { trainingSetRoutes } from './api/rest/training-set.routes.js';
 import { verificationRoutes } from './api/rest/verification.routes.js';
 import { featuresConfig } from './config.js';
 import { openFeatures } from './features.runtime.js';
 import { FeaturesMetrics } from './metrics.js';
+import type { IntakeResult } from './sources/event-intake.js';
 
 /** Feature sources, windows kept online and offline, Feast's online protocol, and point-in-time training sets. */
 @Module({})
@@ -75,9 +77,10 @@ export class FeaturesModule implements OnModuleInit {
     const own = config.of(featuresConfig);
     const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes, feastStrict: isStrict } = own;
     const { definitions, sources } = features;
-    const took = (source: string, accepted: number, rejected: number): void => {
+    const took = (source: string, { accepted, rejectedCount, rejectedKinds }: IntakeResult): void => {
       metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
-      metrics.ingested.inc({ source, outcome: 'rejected' }, rejected);
+      metrics.ingested.inc({ source, outcome: 'rejected' }, rejectedCount);
+      for (const [reason, count] of rejectedKinds) metrics.rejected.inc({ source, via: 'http', reason }, count);
     };
     rawRoutes(this.http, { body: 'stream' }, (scope) =>
       ingestRoutes(scope, {
@@ -148,6 +151,14 @@ export class FeaturesModule implements OnModuleInit {
         names: () => features.definitions.sources().map((source) => source.plan.name),
         status: features.statusOf,
         problems: () => features.definitions.problems(),
+      });
+      const { statistics } = features;
+      statisticsRoutes(scope, {
+        source: async (name) => (await features.readerOf(name))?.plan,
+        view: (reference) => definitions.view(reference),
+        ofSource: (name, columns, selection) => statistics.ofSource(name, columns, selection),
+        ofEvents: (view, names, selection) => statistics.ofEvents(view, names, selection),
+        ofServed: (view, names, selection) => statistics.ofServed(view, names, selection),
       });
       verificationRoutes(scope, { verify: features.verify, last: features.lastVerification });
     });

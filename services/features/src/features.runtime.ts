@@ -17,6 +17,7 @@ import {
   type TableProjections,
 } from '@millrace/service';
 import type { Logger } from 'pino';
+import { AnalystViews } from './analysts/analyst-views.js';
 import { featuresConfig } from './config.js';
 import { FeatureDefinitions } from './definitions/feature-definitions.js';
 import { TRAINING_SET, trainingSet } from './domain/training-set/training-set.decider.js';
@@ -24,8 +25,12 @@ import { FeaturesMetrics } from './metrics.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
 import type { SourceReader } from './sources/source-record.js';
+import { rejectionKind } from './sources/rejection-kind.js';
+import { tableProjectionName } from './sources/running-source.js';
 import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
+import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
+import { Statistics } from './statistics/statistics.js';
 import { ScratchTables } from './training-sets/scratch-table.js';
 import { TrainingSets } from './training-sets/training-sets.js';
 import type { VectorSelection } from './verification/served-vectors.js';
@@ -65,27 +70,38 @@ export interface Features {
   readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
   readonly domain: DomainLog;
   readonly trainingSets: TrainingSets;
+  readonly statistics: Statistics;
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
   /** What the last scheduled check found. */
   readonly lastVerification: () => VerificationReport | undefined;
 }
 
 const DOMAIN = 'features';
-const PREDICTIONS_TABLE = 'millrace.predictions';
 
 /** Opens the service: follows the feature resources, runs their sources, and answers from what they fill. */
 export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const { log, online, offline, consumers, tables, clock, scheduler, resources, health, lifecycle, logger, metrics } = host;
   const config = host.config.of(featuresConfig);
   await migrate(offline, offlineStoreMigrations);
+  await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [TRAINING_SET]: trainingSet } });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
+  const analystViews = new AnalystViews(offline);
   const sources = new Sources({
     ...{ log, online, offline, consumers, tables, scheduler, definitions, now },
+    arranged: () =>
+      analystViews.arrange(
+        definitions.sources().map(({ plan }) => plan),
+        definitions.views(),
+      ),
     maxAheadMs: config.maxAheadMs,
     maxCachedEvents: config.maxCachedEvents,
     failed: (what, error) => logger.error({ err: error, what }, 'a source could not be brought in line; trying again'),
+    judged: {
+      refused: (source, reason) => metrics.rejected.inc({ source, via: 'log', reason: rejectionKind(reason) }),
+      unexpected: (source, column) => metrics.unexpected.inc({ source, column }),
+    },
     observer: {
       applied: (plan, partition, nextOffset) => metrics.applied(plan, partition, nextOffset),
       restarted: (source, reason) => logger.warn({ source, reason }, 'the online projection reads again from the stored checkpoints'),
@@ -140,6 +156,19 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   metrics.verifyingFrom(checks.from);
   checks.start();
 
+  const statistics = new Statistics({
+    ...{ store: offline, scratch, definitions, sources, scheduler, now, waitForPredictions },
+    everyMs: config.statisticsEveryMs,
+    sampleRows: config.statisticsSample,
+    queryDeadlineMs: host.config.queryDeadlineMs,
+    failed: (what, error) => {
+      metrics.statisticsFailures.inc();
+      logger.warn({ err: error, what }, 'statistics could not be brought up to date; the next round makes up for it');
+    },
+  });
+  lifecycle.add('consumers', 'features.statistics', () => statistics.stop());
+  statistics.start();
+
   const readerOf = async (name: string): Promise<SourceReader | undefined> => {
     if (!sources.get(name)) {
       // A source applied a moment ago through another process may still be on its way here.
@@ -163,11 +192,18 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       if (!plan) return undefined;
       return sourceStatus(
         { log, online, definitions },
-        { name, topic: plan.topic, table: sourceTable(name), partitions: sources.partitionsOf(plan.topic) },
+        {
+          name,
+          topic: plan.topic,
+          table: sourceTable(name),
+          consumer: tableProjectionName(name),
+          partitions: sources.partitionsOf(plan.topic),
+        },
       );
     },
     domain,
     trainingSets,
+    statistics,
     verify,
     lastVerification: () => checks.last,
     materialize: async (views) => {

@@ -9,7 +9,10 @@ export class FeaturesMetrics {
   readonly #verified: Counter;
   readonly #unverifiable: Counter;
   readonly verificationFailures: Counter;
+  readonly statisticsFailures: Counter;
   readonly ingested: Counter;
+  readonly rejected: Counter;
+  readonly unexpected: Counter;
 
   constructor(registry: Registry) {
     this.#applied = gauge(registry, 'millrace_features_online_next_offset', 'Next offset to apply to a view online', ['view', 'partition']);
@@ -17,12 +20,18 @@ export class FeaturesMetrics {
       'source',
       'outcome',
     ]);
+    const rejected = 'Events that were not taken, by what kept them out: over HTTP, or records on the log that are no events';
+    this.rejected = counter(registry, 'millrace_features_rejected_events_total', rejected, ['source', 'via', 'reason']);
+    const unexpected = 'Events with a value that is not as the source expects, by column';
+    this.unexpected = counter(registry, 'millrace_features_unexpected_events_total', unexpected, ['source', 'column']);
     this.#verifiedAt = gauge(registry, 'millrace_features_verified_until_seconds', 'Answers before this time have been verified', []);
     const verified = 'Served values that were recomputed from the offline store, by outcome: same or different';
     this.#verified = counter(registry, 'millrace_features_verified_values_total', verified, ['view', 'feature', 'outcome']);
     const unverifiable = 'Served vectors that could not be recomputed, because their definition has changed';
     this.#unverifiable = counter(registry, 'millrace_features_unverifiable_vectors_total', unverifiable, []);
     this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
+    const failures = 'Rounds of statistics that came to no end, each of a source, a view, or what was served';
+    this.statisticsFailures = counter(registry, 'millrace_features_statistics_failures_total', failures, []);
   }
 
   /** The first check is yet to come, and takes the answers from this time on. */

@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import { TOPICS } from '@millrace/contracts';
+import { decisionsTopic, TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
@@ -148,9 +148,10 @@ export function openGovernance(host: GovernanceHost): (scope: FastifyInstance) =
     auditRoutes(scope, api);
     lineageRoutes(scope, {
       upToDate: async (request) => {
-        await Promise.all([upToDate(request), tracking.barrier()]);
+        await Promise.all([upToDate(request), tracking.barrier(), fresh(decisionsTopic('features'), 'millrace.decisions')]);
       },
-      lineage: (node, direction, depth) => lineageOf(lineageSource(view, tracking, resources.catalog), node, direction, depth),
+      lineage: (node, direction, depth) =>
+        lineageOf(lineageSource({ view, tracking, catalog: resources.catalog, offline }), node, direction, depth),
     });
   };
 }

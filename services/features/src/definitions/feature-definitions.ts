@@ -25,6 +25,7 @@ import {
   type Resource,
   type ResourceCatalog,
 } from '@millrace/resources';
+import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
 /** A source as the service runs it. */
 export interface Source {
@@ -32,6 +33,7 @@ export interface Source {
   readonly format: 'json' | 'cloudevents';
   /** Partitions to make its topic with; the topic's own count stands if it is there already. */
   readonly partitions: number | undefined;
+  readonly expectations: readonly Expectation[];
 }
 
 /** The definitions a plan was compiled from, whole: kept with what is computed from them. */
@@ -69,11 +71,11 @@ export class FeatureDefinitions {
   }
 
   source(name: string): Source | undefined {
-    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => ({
-      plan: compileSource(sourceDefinition(name, spec)),
-      format: spec.format ?? 'json',
-      partitions: spec.partitions,
-    }));
+    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => {
+      const plan = compileSource(sourceDefinition(name, spec));
+      const expectations = compileExpectations(plan, spec.expectations ?? []);
+      return { plan, format: spec.format ?? 'json', partitions: spec.partitions, expectations };
+    });
   }
 
   /** Views of a source that are kept online: those that are applied, and the versions of them that somebody serves. */
@@ -85,13 +87,17 @@ export class FeatureDefinitions {
     return this.#catalog.list('FeatureView').flatMap(({ name }) => this.view(name) ?? []);
   }
 
-  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
-  servedViews(): ViewPlan[] {
-    const services = this.#catalog.list('FeatureService').map(({ name }) => name);
+  /** The feature services that are applied, and beside them the versions that a deployment names. */
+  servedServices(): string[] {
     const pinned = this.#catalog.list('Deployment').flatMap(({ spec: { featureService } }) => {
       return featureService !== undefined && parseVersionedName(featureService).version !== undefined ? [featureService] : [];
     });
-    const references = [...services, ...pinned].flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
+    return [...this.#catalog.list('FeatureService').map(({ name }) => name), ...new Set(pinned)];
+  }
+
+  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
+  servedViews(): ViewPlan[] {
+    const references = this.servedServices().flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
     const asked = references.map((reference) => parseFeatureReference(reference).view);
     // What is computed on demand keeps nothing itself; what it reads is kept.
     const onDemand = [...this.#catalog.list('FeatureView').map(({ name }) => name), ...asked];

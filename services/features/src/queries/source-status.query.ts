@@ -1,6 +1,7 @@
 import { checkpointKey, decodeCheckpoint, type ViewPlan } from '@millrace/feature-engine';
 import type { EventLog } from '@millrace/event-log';
 import type { OnlineStore } from '@millrace/online-store';
+import { refusedRecords, type RefusedRecords } from './refused-records.query.js';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 
 /** How far a view has come online. */
@@ -24,12 +25,13 @@ export interface SourceStatus {
   /** Records not yet applied to the view that is furthest behind. */
   readonly lag: number;
   readonly views: readonly ViewStatus[];
+  readonly refused: RefusedRecords;
 }
 
 /** How far the online store is behind a source's log: what any process sees, whichever owns the partitions. */
 export async function sourceStatus(
   from: { log: EventLog; online: OnlineStore; definitions: FeatureDefinitions },
-  source: { name: string; topic: string; table: string; partitions: number },
+  source: { name: string; topic: string; table: string; consumer: string; partitions: number },
 ): Promise<SourceStatus> {
   const plans = from.definitions.onlineViews(source.name);
   const partitions = Array.from({ length: source.partitions }, (_, partition) => partition);
@@ -41,8 +43,9 @@ export async function sourceStatus(
     const lags = partitions.map((partition) => Math.max(0, (end[partition] ?? 0) - Math.max(own[partition] ?? 0, begin[partition] ?? 0)));
     return { view: plan.name, entity: plan.entity, version: plan.version, lag: lags.reduce((sum, lag) => sum + lag, 0), next: own };
   });
-  const { name, topic, table } = source;
-  return { name, topic, table, end, lag: Math.max(0, ...views.map((view) => view.lag)), views };
+  const { name, topic, table, consumer } = source;
+  const refused = await refusedRecords(from.log, topic, consumer);
+  return { name, topic, table, end, lag: Math.max(0, ...views.map((view) => view.lag)), views, refused };
 }
 
 async function checkpoints(store: OnlineStore, plan: ViewPlan, partitions: readonly number[]): Promise<number[]> {

@@ -1,6 +1,7 @@
 import type { EventLog, Headers, NewRecord } from '@millrace/event-log';
 import type { SourceEvent } from '@millrace/feature-engine';
 import type { Position } from '@millrace/kernel';
+import { rejectionKind } from './rejection-kind.js';
 import type { SourceReader } from './source-record.js';
 
 /** One event of a request: its fields for the source's columns and the bytes to put on the log; or why it is none. */
@@ -18,6 +19,8 @@ export interface IntakeResult {
   readonly rejectedCount: number;
   /** The first of them. */
   readonly rejected: readonly RejectedEvent[];
+  /** How many, by the kind of the reason. */
+  readonly rejectedKinds: ReadonlyMap<string, number>;
   /** The last position written in each partition. */
   readonly positions: readonly Position[];
 }
@@ -92,6 +95,8 @@ export class EventIntake {
     const now = this.now();
     const read = reader.read(event.fields, 0, 0, now);
     if (!read.ok) return read;
+    const refused = reader.unexpected(read.value).find(({ expectation }) => expectation.action === 'reject');
+    if (refused) return { reason: refused.problem };
     const { key, partition } = placeOf(reader, read.value);
     const headers = traceparent === undefined ? event.headers : { ...event.headers, traceparent };
     return { topic: reader.plan.topic, key, partition, value: event.value, timestamp: now, ...(headers ? { headers } : {}) };
@@ -114,6 +119,7 @@ class Outcome {
   #rejectedCount = 0;
   readonly #rejected: RejectedEvent[] = [];
   readonly #last = new Map<number, Position>();
+  readonly #kinds = new Map<string, number>();
 
   get hasRejected(): boolean {
     return this.#rejectedCount > 0;
@@ -121,6 +127,8 @@ class Outcome {
 
   reject(line: number, reason: string): void {
     this.#rejectedCount++;
+    const kind = rejectionKind(reason);
+    this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
     if (this.#rejected.length < MOST_TOLD) this.#rejected.push({ line, reason });
   }
 
@@ -137,6 +145,7 @@ class Outcome {
       accepted: this.#accepted,
       rejectedCount: this.#rejectedCount,
       rejected: this.#rejected,
+      rejectedKinds: this.#kinds,
       positions: [...this.#last.values()].sort((a, b) => a.partition - b.partition),
     };
   }

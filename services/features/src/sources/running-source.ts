@@ -19,6 +19,20 @@ export interface SourceHost {
   readonly maxAheadMs: number;
   readonly maxCachedEvents: number;
   readonly observer: OnlineProjectionObserver;
+  readonly judged: SourceJudgement;
+}
+
+/** Told of records of a source's topic, once for each time they are read into the table. */
+export interface SourceJudgement {
+  /** No event of the source. */
+  refused(source: string, reason: string): void;
+  /** An event with a value that is not as expected. */
+  unexpected(source: string, column: string): void;
+}
+
+/** Who reads a source into its table, and writes the letters of what is no event of it. */
+export function tableProjectionName(source: string): string {
+  return `features.${source}.table`;
 }
 
 /** Partitions of a source topic that we make; a producer that needs more makes it first or says so in the source. */
@@ -47,11 +61,17 @@ export class RunningSource {
     await ensureSourceTable(offline, plan);
     const reader = new SourceReader(source, { partitions, maxAheadMs });
     const table = await tables.add<SourceEvent>({
-      name: `features.${plan.name}.table`,
+      name: tableProjectionName(plan.name),
       topic: plan.topic,
       table: sourceTable(plan.name),
       shared: true,
-      decode: (record) => reader.decode(record),
+      decode: (record) => {
+        const event = reader.decode(record);
+        if (event.ok === true)
+          for (const { expectation } of reader.unexpected(event.value)) host.judged.unexpected(plan.name, expectation.spec.column);
+        else if (event.ok === false) host.judged.refused(plan.name, event.reason);
+        return event;
+      },
       toRows: (item) => sourceRow(plan, item.value, item.record.timestamp),
     });
     return new RunningSource(source, reader, partitions, table, host);
@@ -90,9 +110,10 @@ export class RunningSource {
   }
 }
 
-export function fingerprintOf({ plan, format }: Source): string {
+export function fingerprintOf({ plan, format, expectations }: Source): string {
   const { topic, eventTime, eventId, key, columns } = plan;
-  return JSON.stringify([topic, format, eventTime, eventId, key, columns.map(({ name, type }) => [name, type.name, type.nullable])]);
+  const schema = columns.map(({ name, type }) => [name, type.name, type.nullable]);
+  return JSON.stringify([topic, format, eventTime, eventId, key, schema, expectations.map(({ spec }) => spec)]);
 }
 
 /** A producer's topic keeps the count it has; one that we make has four unless the source says otherwise. */

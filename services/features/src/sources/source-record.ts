@@ -9,6 +9,7 @@ import {
   type Value,
 } from '@millrace/feature-engine';
 import type { Source } from '../definitions/feature-definitions.js';
+import type { Expectation } from './expectations.js';
 
 export interface SourceRules {
   /** Partitions of the source's topic. */
@@ -70,6 +71,14 @@ export class SourceReader {
       };
     }
     return event;
+  }
+
+  /** What of the event is not as expected; `action` says what is done about it at the door. */
+  unexpected(event: SourceEvent): { readonly expectation: Expectation; readonly problem: string }[] {
+    return this.#source.expectations.flatMap((expectation) => {
+      const problem = expectation.problem(event);
+      return problem === undefined ? [] : [{ expectation, problem }];
+    });
   }
 
   /** The record key the source declares; `null` when it declares none. */

@@ -9,6 +9,9 @@ export function sourceTable(source: string): string {
 /** When the log took an event's record, or its producer made it: with it, what was known at a time can be told. */
 const APPENDED = `_appended DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4)`;
 
+/** With it, what is new in the table is found without reading what is old. */
+const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 1';
+
 /**
  * Makes the table, or adds the columns it lacks. Columns of an earlier schema stay, with their values; a column whose type has changed
  * is refused by ClickHouse when it cannot hold the new one.
@@ -19,7 +22,7 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   const key = plan.key.map((index) => quoteIdentifier((plan.columns[index] as SourcePlan['columns'][number]).name));
   await store.command(
     `CREATE TABLE IF NOT EXISTS ${table}
-     (_topic LowCardinality(String), _partition UInt32, _offset UInt64 CODEC(DoubleDelta, LZ4), _event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4), ${APPENDED}, ${columns.join(', ')})
+     (_topic LowCardinality(String), _partition UInt32, _offset UInt64 CODEC(DoubleDelta, LZ4), _event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4), ${APPENDED}, ${columns.join(', ')}, ${POSITION})
      ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_event_time', '_partition', '_offset'].join(', ')})
      SETTINGS non_replicated_deduplication_window = 1000`,
   );
@@ -34,10 +37,16 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   if (missing.length > 0) {
     await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
   }
+  const [index] = await store.query<object>(
+    "SELECT name FROM system.data_skipping_indices WHERE database = {database:String} AND table = {name:String} AND name = '_position'",
+    { database, name },
+  );
+  // Of a table from before there was one: rows that are in it already get theirs when they are merged.
+  if (!index) await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
 }
 
 /** A declared type as a column's: times are in UTC, whatever the server's zone is. */
-function columnType(name: string, nullable: boolean): string {
+export function columnType(name: string, nullable: boolean): string {
   const precision = /^DateTime64\((\d)/.exec(name);
   const type = precision
     ? `DateTime64(${precision[1]}, 'UTC')`

@@ -6,6 +6,8 @@ import { fingerprintOf, retireOldState, RunningSource, type SourceHost } from '.
 export interface SourcesHost extends SourceHost {
   readonly definitions: FeatureDefinitions;
   readonly now: () => number;
+  /** Called when what is applied runs: what rests on the sources' tables is brought in line. */
+  readonly arranged: () => Promise<void>;
   /** Told of what could not be brought about; it is tried again. */
   readonly failed: (what: string, error: unknown) => void;
 }
@@ -154,6 +156,7 @@ export class Sources {
       });
     }
     await attempt('remove the state of changed views', () => this.#retire());
+    if (isDone) await attempt('bring the views of analysts in line', () => this.#host.arranged());
     return isDone;
   }
 

@@ -15,6 +15,8 @@ export interface HistoriesOptions {
   readonly next: readonly number[];
   /** Latest time that will be asked for. */
   readonly until: number;
+  /** Earliest time that will be asked for, where an entity has an event at each time it is asked for; absent: any. */
+  readonly from?: number;
 }
 
 /**
@@ -26,12 +28,14 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
   // An event can be superseded by one of its own chunk only, so that far beyond the last question has to be read. Where corrections move
   // events in time, by one at any time.
   const before = (Math.floor(options.until / plan.spanMs) + 1) * plan.spanMs;
+  const first = firstNeeded(plan, options.from);
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
   const from = `FROM ${quoteTable(sourceTable(plan.source.name))} FINAL
     WHERE (${names}) IN (SELECT ${names} FROM ${options.keys})
       AND _offset < {next:Array(UInt64)}[_partition + 1]
-      ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}`;
-  const parameters: SqlParameters = { next: [...options.next], before };
+      ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}
+      ${first === undefined ? '' : "AND _event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"}`;
+  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0 };
   const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
   const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));
   const columns = selected(plan);
@@ -49,6 +53,12 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
     }
     for (const [key, events] of byEntity) yield [key, new EntityHistory(plan, events)];
   }
+}
+
+/** The first time of an event that a value at `from` or later may rest on, to the chunk; `undefined` when that may be any event. */
+export function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, from: number | undefined): number | undefined {
+  if (from === undefined || hasLifetime || source.movesEvents) return undefined;
+  return Math.floor((from - longestWindowMs) / spanMs) * spanMs;
 }
 
 interface Selected {
@@ -71,7 +81,7 @@ function selected(plan: ViewPlan): Selected[] {
 }
 
 /** A time column in milliseconds since the epoch, as the engine holds it. */
-function milliseconds(type: string, column: string): string {
+export function milliseconds(type: string, column: string): string {
   if (type === 'Date') return `toInt64(toInt32(${column})) * 86400000`;
   if (type === 'DateTime') return `toInt64(toUnixTimestamp(${column})) * 1000`;
   return `toUnixTimestamp64Milli(toDateTime64(${column}, 3, 'UTC'))`;

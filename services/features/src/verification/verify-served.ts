@@ -1,16 +1,16 @@
 import {
   entityKeyText,
-  EntityHistory,
   jsonValue,
   parseKeyValue,
   parseRequestValue,
   servedNames,
+  type EntityHistory,
   type ServicePlan,
   type Value,
   type ViewPlan,
 } from '@millrace/feature-engine';
-import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
-import { viewHistories } from '../training-sets/view-histories.js';
+import type { OfflineStore } from '@millrace/offline-store';
+import { visitEntities } from '../training-sets/visit-entities.js';
 import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { servedVectors, type ServedVector, type VectorSelection } from './served-vectors.js';
 
@@ -154,19 +154,10 @@ async function verifyView(
   }
   const known = Array.from(next, (offset) => offset ?? 0);
   await reach(view, known);
-  const columns = view.joinKeys.map((key) => `${quoteIdentifier(key.name)} ${key.type.name}`).join(', ');
-  await scratch.with(`(${columns}) ENGINE = MergeTree ORDER BY tuple()`, async (table, bare) => {
-    const rows = [...asked.values()].map(({ values }) =>
-      Object.fromEntries(view.joinKeys.map((key, index) => [key.name, jsonValue(values[index] as Value)])),
-    );
-    if (rows.length > 0) await store.insert(bare, rows, `${bare}:0`);
-    for await (const [key, history] of viewHistories({ store, plan: view, keys: table, next: known, until })) {
-      for (const vector of asked.get(key)?.vectors ?? []) compare(vector, history);
-      asked.delete(key);
-    }
+  const entities = new Map([...asked].map(([key, { values }]) => [key, values]));
+  await visitEntities({ store, scratch, plan: view, next: known, until }, entities, (key, history) => {
+    for (const vector of asked.get(key)?.vectors ?? []) compare(vector, history);
   });
-  const nothing = new EntityHistory(view, []);
-  for (const entry of asked.values()) for (const vector of entry.vectors) compare(vector, nothing);
 }
 
 /** Counts what was compared. */

@@ -1,11 +1,23 @@
-import type { ResourceCatalog } from '@millrace/resources';
+import type { OfflineStore } from '@millrace/offline-store';
+import { parseReference, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import type { LineageSource } from '../queries/lineage.query.js';
 import { versionView, type RegistryView } from '../queries/registry-view.js';
 import { deploymentsOf } from './card-facts.js';
 import type { FollowedTracking, RunFacts } from './run-artifacts.js';
 
-/** Lineage by the folds of this process: its own versions, the runs it follows, the deployments of the catalog. */
-export function lineageSource(view: RegistryView, tracking: FollowedTracking, catalog: Pick<ResourceCatalog, 'list'>): LineageSource {
+export interface LineageFolds {
+  readonly view: RegistryView;
+  readonly tracking: FollowedTracking;
+  readonly catalog: Pick<ResourceCatalog, 'list' | 'get'>;
+  /** Training sets are decisions of another service: the table of decisions has them. */
+  readonly offline: OfflineStore;
+}
+
+/** Training sets taken into a graph at most, the newest first. */
+const MOST_TRAINING_SETS = 100_000;
+
+/** Lineage by the folds of this process: its own versions, the runs it follows, the resources of the catalog; and the training sets that were asked for. */
+export function lineageSource({ view, tracking, catalog, offline }: LineageFolds): LineageSource {
   return {
     *versions() {
       for (const model of view.models()) {
@@ -21,6 +33,55 @@ export function lineageSource(view: RegistryView, tracking: FollowedTracking, ca
         if (!run) continue;
         const { name, datasets = [], trainingSets = [], featureServices = [] } = run;
         yield { runId: subject.slice('run/'.length), name, datasets, trainingSets, featureServices };
+      }
+    },
+    *views() {
+      for (const { name, version: newest } of catalog.list('FeatureView')) {
+        for (let version = 1; version <= newest; version++) {
+          const found = viewResources(catalog, `${name}@${version}`);
+          if (found) yield { name, version, source: found.source.name };
+        }
+      }
+    },
+    *services() {
+      for (const { name, version: newest } of catalog.list('FeatureService')) {
+        for (let version = 1; version <= newest; version++) {
+          const features = serviceResources(catalog, `${name}@${version}`)?.features ?? [];
+          const views = new Map(features.map(parseReference).map((one) => [`${one.name}@${one.version ?? ''}`, one]));
+          yield {
+            name,
+            version,
+            views: [...views.values()].flatMap((one) => {
+              const of = one.version ?? catalog.get('FeatureView', one.name)?.version;
+              return of === undefined ? [] : [{ name: one.name, version: of }];
+            }),
+          };
+        }
+      }
+    },
+    *sources() {
+      for (const { name } of catalog.list('Source')) yield name;
+    },
+    *servingFeatures() {
+      for (const { name, spec } of catalog.list('Deployment')) {
+        if (spec.featureService !== undefined) yield { deployment: name, featureService: spec.featureService };
+      }
+    },
+    async *trainingSets() {
+      const rows = await offline.query<{ id: string; service: string; version: string; source: string; deployment: string }>(
+        `SELECT JSONExtractString(data, 'trainingSetId') AS id, JSONExtractString(data, 'featureService') AS service, JSONExtractUInt(data, 'featureServiceVersion') AS version,
+           JSONExtractString(data, 'spine', 'source') AS source, JSONExtractString(data, 'spine', 'deployment') AS deployment
+         FROM millrace.decisions WHERE _topic = 'millrace.features.decisions' AND type = 'TrainingSetRequested'
+         ORDER BY time DESC LIMIT 1 BY id LIMIT ${MOST_TRAINING_SETS}`,
+      );
+      for (const { id, service, version, source, deployment } of rows) {
+        yield {
+          id,
+          featureService: service,
+          version: Number(version) || null,
+          spineSource: source === '' ? null : source,
+          spineDeployment: deployment === '' ? null : deployment,
+        };
       }
     },
   };

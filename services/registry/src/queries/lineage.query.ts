@@ -1,8 +1,18 @@
 /**
- * What the lineage joins. An id tells the kind: `dataset:march@a1b2`, `training-set:<id>`, `feature-service:<name>@<n>`, `run:<id>`,
- * `version:<model>/<n>`, `deployment:<name>`.
+ * What the lineage joins. An id tells the kind: `source:<name>`, `feature-view:<name>@<n>`, `feature-service:<name>@<n>`, `dataset:march@a1b2`, `training-set:<id>`,
+ * `run:<id>`, `version:<model>/<n>`, `deployment:<name>`. A view or service without a version is the one that is applied.
  */
-export type LineageKind = 'dataset' | 'training-set' | 'feature-service' | 'run' | 'version' | 'deployment';
+export const LINEAGE_KINDS = [
+  'source',
+  'feature-view',
+  'feature-service',
+  'dataset',
+  'training-set',
+  'run',
+  'version',
+  'deployment',
+] as const;
+export type LineageKind = (typeof LINEAGE_KINDS)[number];
 
 export interface LineageNode {
   readonly id: string;
@@ -42,6 +52,27 @@ export interface LineageSource {
     /** With their versions, as the run named them. */
     readonly featureServices: readonly string[];
   }>;
+  /** Every version of every view there is, from its first; its source as it was then. */
+  views(): Iterable<{ readonly name: string; readonly version: number; readonly source: string }>;
+  /** Every version of every service there is, each with the versions of its views. */
+  services(): Iterable<{
+    readonly name: string;
+    readonly version: number;
+    readonly views: readonly { readonly name: string; readonly version: number }[];
+  }>;
+  /** Sources that are applied. */
+  sources(): Iterable<string>;
+  /** Deployments that serve from features, with the service as they name it. */
+  servingFeatures(): Iterable<{ readonly deployment: string; readonly featureService: string }>;
+  trainingSets(): AsyncIterable<{
+    readonly id: string;
+    readonly featureService: string;
+    readonly version: number | null;
+    /** Whose events gave the rows. */
+    readonly spineSource: string | null;
+    /** Whose answers gave the rows. */
+    readonly spineDeployment: string | null;
+  }>;
 }
 
 const MOST_NODES = 2000;
@@ -49,11 +80,12 @@ const MOST_NODES = 2000;
 /** Everything a node came from or went into, up to `depth` steps away; `undefined` when nobody knows the node. */
 export async function lineageOf(
   source: LineageSource,
-  node: string,
+  asked: string,
   direction: LineageDirection,
   depth: number,
 ): Promise<Lineage | undefined> {
   const graph = await graphOf(source);
+  const node = graph.nodes.has(asked) ? asked : (graph.applied.get(asked) ?? asked);
   const start = graph.nodes.get(node);
   if (!start) return undefined;
   const nodes = new Map([[node, start]]);
@@ -89,10 +121,12 @@ interface Graph {
   readonly nodes: Map<string, LineageNode>;
   readonly upstream: Map<string, Set<string>>;
   readonly downstream: Map<string, Set<string>>;
+  /** Id without a version -> that of the newest. */
+  readonly applied: Map<string, string>;
 }
 
 async function graphOf(source: LineageSource): Promise<Graph> {
-  const graph: Graph = { nodes: new Map(), upstream: new Map(), downstream: new Map() };
+  const graph: Graph = { nodes: new Map(), upstream: new Map(), downstream: new Map(), applied: new Map() };
   const add = (kind: LineageKind, name: string, label = name): string => {
     const id = `${kind}:${name}`;
     if (!graph.nodes.has(id)) graph.nodes.set(id, { id, kind, label });
@@ -102,16 +136,37 @@ async function graphOf(source: LineageSource): Promise<Graph> {
     graph.upstream.set(to, (graph.upstream.get(to) ?? new Set()).add(from));
     graph.downstream.set(from, (graph.downstream.get(from) ?? new Set()).add(to));
   };
+  const addVersion = (kind: 'feature-view' | 'feature-service', name: string, version: number): string => {
+    const id = add(kind, `${name}@${version}`, `${name} version ${version}`);
+    graph.applied.set(`${kind}:${name}`, id);
+    return id;
+  };
+  /** A service as somebody named it: with its version, or as it is applied. */
+  const serviceNamed = (name: string): string => graph.applied.get(`feature-service:${name}`) ?? add('feature-service', name);
+  for (const name of source.sources()) add('source', name);
+  for (const { name, version, source: from } of source.views()) join(add('source', from), addVersion('feature-view', name, version));
+  for (const { name, version, views } of source.services()) {
+    const service = addVersion('feature-service', name, version);
+    for (const view of views) join(add('feature-view', `${view.name}@${view.version}`, `${view.name} version ${view.version}`), service);
+  }
+  for await (const { id, featureService, version, spineSource, spineDeployment } of source.trainingSets()) {
+    const set = add('training-set', id);
+    const name = featureService.replace(/@\d+$/, '');
+    join(version === null ? serviceNamed(featureService) : add('feature-service', `${name}@${version}`), set);
+    if (spineSource !== null) join(add('source', spineSource), set);
+    if (spineDeployment !== null) join(add('deployment', spineDeployment), set);
+  }
   for await (const { runId, name, datasets, trainingSets, featureServices } of source.runs()) {
     const run = add('run', runId, name);
     for (const dataset of datasets) join(add('dataset', `${dataset.name}@${dataset.digest}`, dataset.name), run);
     for (const id of trainingSets) join(add('training-set', id), run);
-    for (const service of featureServices) join(add('feature-service', service), run);
+    for (const service of featureServices) join(serviceNamed(service), run);
   }
   for (const { model, version, runId, deployments } of source.versions()) {
     const here = add('version', `${model}/${version}`, `${model} version ${version}`);
     if (runId !== null) join(add('run', runId), here);
     for (const deployment of deployments) join(here, add('deployment', deployment));
   }
+  for (const { deployment, featureService } of source.servingFeatures()) join(serviceNamed(featureService), add('deployment', deployment));
   return graph;
 }

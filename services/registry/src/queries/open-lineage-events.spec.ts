@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { lineageEvents, uuidOf, type LineageDecision } from './open-lineage-events.js';
+import { lineageEvents, type LineageDecision } from './open-lineage-events.js';
+import { uuidOf } from './open-lineage-facets.js';
 
 const RUN = '4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f';
 const decision = (domain: string, subject: string, sequence: number, type: string, data: object): LineageDecision => ({
@@ -85,5 +86,101 @@ describe('what decisions say of lineage', () => {
     expect(one).toEqual(two);
     expect(new Set(one.map(({ id }) => id)).size).toBe(one.length);
     expect(uuidOf('x')).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+
+  const source = {
+    kind: 'Source',
+    name: 'flights',
+    version: 2,
+    spec: { topic: 'air.flights', eventTime: 'at', schema: { at: 'DateTime64(3)', delay: 'Int32', origin: 'String' } },
+  };
+  const delays = {
+    kind: 'FeatureView',
+    name: 'delays',
+    version: 3,
+    spec: {
+      source: 'flights',
+      entity: 'origin',
+      features: [
+        { name: 'n', aggregate: 'count', window: '1h' },
+        { name: 'mean_6h', aggregate: 'mean', column: 'delay', window: '6h' },
+        { name: 'last_delay', aggregate: 'last', column: 'delay' },
+        { name: 'share', expression: "mean_6h / nullif(n, 0) + length('last_delay')" },
+      ],
+    },
+  };
+  const requested = {
+    trainingSetId: 'ts2',
+    featureService: 'fs',
+    positions: { 'air.flights': [7] },
+    spine: { kind: 'predictions', deployment: 'late' },
+    features: [
+      { view: 'delays', feature: 'mean_6h', column: 'delays__mean_6h' },
+      { view: 'delays', feature: 'n', column: 'n' },
+    ],
+    definitions: [{ view: { name: 'delays', ...delays.spec }, entity: {}, source: { name: 'flights', ...source.spec } }],
+  };
+  const bodiesOf = (one: LineageDecision, earlier: LineageDecision[] = []) =>
+    lineageEvents(one, () => earlier, 'ns').map(({ id, body }) => ({ id, body: body as Record<string, Record<string, unknown>> }));
+  const facetsOf = (dataset: unknown) => (dataset as { facets: Record<string, Record<string, unknown>> }).facets;
+
+  test('sources are datasets, views jobs from columns to features, and services jobs from views', () => {
+    const [told] = bodiesOf(decision('resources', 'resource/Source/flights', 2, 'ResourceApplied', source));
+    expect(told?.body['dataset']).toMatchObject({
+      name: 'sources/flights',
+      facets: {
+        version: { datasetVersion: '2' },
+        schema: { fields: [{ name: 'at' }, { name: 'delay', type: 'Int32' }, { name: 'origin' }] },
+        symlinks: { identifiers: [{ name: 'topics/air.flights', type: 'TOPIC' }] },
+      },
+    });
+    const [job, run] = bodiesOf(decision('resources', 'resource/FeatureView/delays', 3, 'ResourceApplied', delays));
+    expect([job?.body['job']?.['name'], run?.body['job']?.['name'], run?.body['eventType']]).toEqual([
+      'feature-views/delays',
+      'feature-views/delays/online',
+      'START',
+    ]);
+    expect([names(job?.body['inputs']), names(job?.body['outputs']), names(run?.body['outputs'])]).toEqual([
+      ['sources/flights'],
+      ['feature-views/delays'],
+      ['online-store/delays'],
+    ]);
+    const made = (subtype: string) => ({
+      inputFields: [{ namespace: 'ns', name: 'sources/flights', field: 'delay', transformations: [{ type: 'DIRECT', subtype }] }],
+    });
+    const [output] = job?.body['outputs'] as unknown as unknown[];
+    expect(facetsOf(output)['columnLineage']?.['fields']).toEqual({
+      mean_6h: made('AGGREGATION'),
+      last_delay: made('IDENTITY'),
+      share: made('TRANSFORMATION'),
+    });
+    expect(job?.id).not.toBe(run?.id);
+    const offline = { ...delays, spec: { ...delays.spec, online: false } };
+    expect(bodiesOf(decision('resources', 'resource/FeatureView/delays', 4, 'ResourceApplied', offline))).toHaveLength(1);
+    const service = { kind: 'FeatureService', name: 'fs', version: 1, spec: { features: ['delays@3:n', 'airports'] } };
+    const [told2] = bodiesOf(decision('resources', 'resource/FeatureService/fs', 1, 'ResourceApplied', service));
+    expect([names(told2?.body['inputs']), names(told2?.body['outputs'])]).toEqual([
+      ['feature-views/delays', 'feature-views/airports'],
+      ['feature-services/fs'],
+    ]);
+    const deployment = { kind: 'Deployment', name: 'late', spec: { model: 'models:/delay/1', featureService: 'fs@1' } };
+    const [told3] = bodiesOf(decision('resources', 'resource/Deployment/late', 2, 'ResourceApplied', deployment));
+    expect(names(told3?.body['inputs'])).toEqual(['models/delay/1', 'feature-services/fs']);
+    const [gone] = bodiesOf(decision('resources', 'resource/Source/flights', 3, 'ResourceDeleted', { kind: 'Source', name: 'flights' }));
+    expect(facetsOf(gone?.body['dataset'])['lifecycleStateChange']).toMatchObject({ lifecycleStateChange: 'DROP' });
+  });
+
+  test('a training set has its columns, what its features are made of, and where its rows came from', () => {
+    const asked = decision('features', 'training-set/ts2', 1, 'TrainingSetRequested', requested);
+    const columns = [
+      { name: 'asked', type: 'DateTime64(3)' },
+      { name: 'delays__mean_6h', type: 'Nullable(Float64)' },
+    ];
+    const built = decision('features', 'training-set/ts2', 2, 'TrainingSetBuilt', { sha256: 'cc', rows: 3, columns });
+    const [told] = bodiesOf(built, [asked]);
+    expect(names(told?.body['inputs'])).toEqual(['sources/flights', 'feature-views/delays', 'predictions/late']);
+    const [output] = told?.body['outputs'] as unknown as unknown[];
+    expect(facetsOf(output)['schema']?.['fields']).toEqual(columns);
+    expect(Object.keys(facetsOf(output)['columnLineage']?.['fields'] as object)).toEqual(['delays__mean_6h']);
   });
 });

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { AuditEntry } from './audit.query.js';
+import { dashed, facet, failed, jobType, PRODUCER, SPEC, uriOf, uuidOf, type Values } from './open-lineage-facets.js';
+import { featureResource, trainingSetColumns, trainingSetInputs, type LineageStatement } from './open-lineage-features.js';
 
 /** An accepted decision, as far as it says something of lineage. */
 export type LineageDecision = Omit<AuditEntry, 'reason' | 'commandId'>;
@@ -30,18 +31,14 @@ export const LINEAGE_TYPES = [
   'TrainingSetBuilt',
   'TrainingSetFailed',
   'ResourceApplied',
+  'ResourceDeleted',
 ];
 
 /** Decisions that later ones on the same subject, or of a version's run, look back to. */
 export const LOOKED_BACK_TO = ['RunCreated', 'RunAnnotated', 'DatasetsLogged', 'VersionRegistered', 'TrainingSetRequested'];
 
-const PRODUCER = 'https://millrace.dev';
-const SPEC = 'https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs';
-const FACETS = 'https://openlineage.io/spec/facets';
 const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet', 'millrace.training_set'];
 const ENDS: Readonly<Record<string, string>> = { FINISHED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', RUNNING: 'RUNNING' };
-
-type Values = Readonly<Record<string, unknown>>;
 
 /**
  * What a decision says of lineage: runs of experiments and training sets as runs, their data as inputs, versions and training sets as outputs,
@@ -79,21 +76,22 @@ export function lineageEvents(decision: LineageDecision, earlier: EarlierDecisio
       return typeof name === 'string' ? make.dataset(make.alias(name, String(data['alias']), Number(data['version']))) : [];
     }
     case 'TrainingSetRequested':
-      return make.trainingSetRun(data, 'START', { inputs: make.sources(data) });
+      return make.trainingSetRun(data, 'START', { inputs: trainingSetInputs(data, namespace) });
     case 'TrainingSetBuilt':
     case 'TrainingSetFailed': {
       const requested = before().find((one) => one.type === 'TrainingSetRequested')?.data as Values | undefined;
       if (!requested) return [];
       const isBuilt = decision.type === 'TrainingSetBuilt';
       return make.trainingSetRun(requested, isBuilt ? 'COMPLETE' : 'FAIL', {
-        inputs: make.sources(requested),
-        ...(isBuilt
-          ? { outputs: [make.trainingSet(String(requested['trainingSetId']), String(data['sha256']))] }
-          : { error: String(data['message']) }),
+        inputs: trainingSetInputs(requested, namespace),
+        ...(isBuilt ? { outputs: [make.builtTrainingSet(requested, data)] } : { error: String(data['message']) }),
       });
     }
     case 'ResourceApplied':
-      return data['kind'] === 'Deployment' ? make.deployment(String(data['name']), data['spec'] as Values) : [];
+    case 'ResourceDeleted':
+      return decision.type === 'ResourceApplied' && data['kind'] === 'Deployment'
+        ? make.deployment(String(data['name']), data['spec'] as Values)
+        : make.told(featureResource(decision.type, data, namespace));
     default:
       return [];
   }
@@ -141,9 +139,15 @@ class Maker {
 
   deployment(name: string, spec: Values): LineageEvent[] {
     const model = /^models:\/([^/@]+)(?:@([^/@]+)|\/(\d+))$/.exec(String(spec['model']));
-    const inputs = model
-      ? [{ namespace: this.namespace, name: `models/${model[1]}${model[2] === undefined ? `/${model[3]}` : `@${model[2]}`}` }]
-      : [];
+    const { featureService } = spec;
+    const inputs = [
+      ...(model
+        ? [{ namespace: this.namespace, name: `models/${model[1]}${model[2] === undefined ? `/${model[3]}` : `@${model[2]}`}` }]
+        : []),
+      ...(typeof featureService === 'string'
+        ? [{ namespace: this.namespace, name: `feature-services/${featureService.replace(/@\d+$/, '')}` }]
+        : []),
+    ];
     const job = {
       namespace: this.namespace,
       name: `deployments/${name}`,
@@ -204,60 +208,41 @@ class Maker {
     }));
   }
 
-  /** The topics a training set's features were computed from, with how far they were read. */
-  sources({ positions }: Values): Values[] {
-    return Object.entries((positions ?? {}) as Readonly<Record<string, readonly number[]>>).map(([name, offsets]) => ({
-      namespace: this.namespace,
-      name: `sources/${name}`,
-      facets: { version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: offsets.join(',') }) },
-    }));
+  builtTrainingSet(requested: Values, { sha256, columns }: Values): Values {
+    const set = this.trainingSet(String(requested['trainingSetId']), String(sha256));
+    return { ...set, facets: { ...(set['facets'] as Values), ...trainingSetColumns(requested, columns, this.namespace) } };
   }
 
-  #event(kind: 'RunEvent' | 'JobEvent' | 'DatasetEvent', body: Values): LineageEvent[] {
-    return [{ id: this.#id, body: { eventTime: this.decision.time, producer: PRODUCER, schemaURL: `${SPEC}/${kind}`, ...body } }];
+  /** What a decision of the features says, each with an id of its own. */
+  told(statements: readonly LineageStatement[]): LineageEvent[] {
+    return statements.map((statement, place) => {
+      const id = place === 0 ? this.#id : uuidOf(`${this.#id} ${place}`);
+      return { id, body: this.#body(statement.kind, this.#annotated(statement, id)) };
+    });
+  }
+
+  /** A statement with the facet that says which decision it is of. */
+  #annotated({ kind, body }: LineageStatement, id: string): Values {
+    const [part, base] = PARTS[kind];
+    const own = body[part] as Values;
+    return { ...body, [part]: { ...own, facets: { ...(own['facets'] as Values | undefined), ...this.#about(base, id) } } };
+  }
+
+  #event(kind: LineageStatement['kind'], body: Values): LineageEvent[] {
+    return [{ id: this.#id, body: this.#body(kind, body) }];
+  }
+
+  #body(kind: LineageStatement['kind'], body: Values): Values {
+    return { eventTime: this.decision.time, producer: PRODUCER, schemaURL: `${SPEC}/${kind}`, ...body };
   }
 
   /** The decision it is made of: OpenLineage's events have no id of their own. */
-  #about(base: 'RunFacet' | 'JobFacet' | 'DatasetFacet'): Values {
+  #about(base: 'RunFacet' | 'JobFacet' | 'DatasetFacet', eventId = this.#id): Values {
     const { position, actor, subject, type } = this.decision;
     return {
-      millrace: { _producer: PRODUCER, _schemaURL: `${SPEC}/${base}`, eventId: this.#id, position, actor, subject, decision: type },
+      millrace: { _producer: PRODUCER, _schemaURL: `${SPEC}/${base}`, eventId, position, actor, subject, decision: type },
     };
   }
 }
 
-function facet(schema: string, values: Values): Values {
-  const name = schema.slice(schema.indexOf('/') + 1);
-  return { _producer: PRODUCER, _schemaURL: `${FACETS}/${schema}.json#/$defs/${name}`, ...values };
-}
-
-function jobType(type: string): Values {
-  return { jobType: facet('2-0-4/JobTypeJobFacet', { processingType: 'BATCH', integration: 'MILLRACE', jobType: type }) };
-}
-
-function failed(message: string | undefined): Values {
-  return message === undefined ? {} : { errorMessage: facet('1-0-1/ErrorMessageRunFacet', { message, programmingLanguage: 'SQL' }) };
-}
-
-/** MLflow's source is a JSON text with a `url`, `uri` or `path` in it, by its type. */
-function uriOf(source: unknown): { uri?: string } {
-  try {
-    const values = JSON.parse(String(source)) as Values;
-    const uri = ['url', 'uri', 'path'].map((key) => values[key]).find((one) => typeof one === 'string');
-    return typeof uri === 'string' && /^[a-z][a-z0-9+.-]*:/i.test(uri) ? { uri } : {};
-  } catch {
-    return {};
-  }
-}
-
-/** The same text gives the same UUID (version 8 of RFC 9562: from a hash of our own). */
-export function uuidOf(text: string): string {
-  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return dashed(bytes.toString('hex'));
-}
-
-function dashed(hex: string): string {
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
+const PARTS = { RunEvent: ['run', 'RunFacet'], JobEvent: ['job', 'JobFacet'], DatasetEvent: ['dataset', 'DatasetFacet'] } as const;

@@ -52,8 +52,10 @@ export async function lineageAfter(
   const decisions = rows.map(auditEntryOf);
   const earlier = await earlierOf(offline, decisions);
   const events = decisions.flatMap((decision, index) => {
-    const next = Number((rows[index] as AuditRow).offset) + 1;
-    return lineageEvents(decision, earlier, namespace).map((event) => ({ ...event, next }));
+    const offset = Number((rows[index] as AuditRow).offset);
+    const told = lineageEvents(decision, earlier, namespace);
+    // A decision is done with its last event: a process that dies before it sends all of them again.
+    return told.map((event, place) => ({ ...event, next: place === told.length - 1 ? offset + 1 : offset }));
   });
   return { events, next: rows.length === 0 ? from : Number((rows.at(-1) as AuditRow).offset) + 1 };
 }

@@ -2,7 +2,7 @@ import type { SourcePlan, ViewPlan } from '@millrace/feature-engine';
 import { isFault, type Position } from '@millrace/kernel';
 import { sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { EventIntake, GivenEvent } from '../../sources/event-intake.js';
+import type { EventIntake, GivenEvent, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { openCall } from './compatibility.js';
 import { computedOnDemand, notOnline, refusal, sendFeastError, sendInvalid, sendJson, type FeastError } from './errors.js';
@@ -16,7 +16,7 @@ export interface PushOptions {
   readonly isOnDemand: (name: string) => boolean;
   /** All views of a source, online or not. */
   readonly viewsOf: (source: string) => readonly ViewPlan[];
-  readonly took: (source: string, accepted: number, rejected: number) => void;
+  readonly took: (source: string, result: IntakeResult) => void;
   readonly waitForOnline: (views: readonly ViewPlan[], position: Position) => Promise<void>;
   readonly waitForTable: (topic: string, position: Position) => Promise<void>;
   /** What a request that does not say it gets. */
@@ -90,8 +90,9 @@ async function take(
   const { plan } = reader;
   const events = frameEvents(frame, plan, options.viewsOf(plan.name), names);
   if ('status' in events) return events;
-  const { accepted, rejected, rejectedCount, positions } = await options.intake.takeAll(reader, asynchronous(events), request.traceparent);
-  options.took(plan.name, accepted, rejectedCount);
+  const result = await options.intake.takeAll(reader, asynchronous(events), request.traceparent);
+  options.took(plan.name, result);
+  const { rejected, rejectedCount, positions } = result;
   const [first] = rejected;
   if (first) {
     const others = rejectedCount > 1 ? `, and ${rejectedCount - 1} other rows are not right either` : '';

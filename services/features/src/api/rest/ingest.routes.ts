@@ -2,7 +2,7 @@ import { formatPosition } from '@millrace/kernel';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import type { EventIntake, GivenEvent } from '../../sources/event-intake.js';
+import type { EventIntake, GivenEvent, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
 
@@ -10,7 +10,7 @@ export interface IngestOptions {
   readonly intake: EventIntake;
   /** The reader of a source that is applied and running. */
   readonly reader: (source: string) => Promise<SourceReader | undefined>;
-  readonly took: (source: string, accepted: number, rejected: number) => void;
+  readonly took: (source: string, result: IntakeResult) => void;
   readonly maxBytes: number;
   readonly maxAtomicBytes: number;
   readonly maxEventBytes: number;
@@ -31,7 +31,7 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
     const result = atomic
       ? await intake.takeAll(reader, events, request.traceparent)
       : await intake.take(reader, events, request.traceparent);
-    options.took(name, result.accepted, result.rejectedCount);
+    options.took(name, result);
     sendPosition(reply, result.positions);
     const status = result.rejectedCount === 0 ? 200 : result.accepted > 0 ? 207 : 422;
     return reply.code(status).send({

@@ -10,7 +10,7 @@ export interface SourceRoutesOptions {
   readonly problems: () => ReadonlyMap<string, string>;
 }
 
-/** `GET /api/v1/sources[/{name}]`: how far each source's views are. */
+/** `GET /api/v1/sources[/{name}]`: how far each source's views are, and which records on its topic are no events of it. */
 export function sourceRoutes(scope: FastifyInstance, options: SourceRoutesOptions): void {
   scope.get('/api/v1/sources', async () => {
     const sources = await Promise.all(options.names().map((name) => options.status(name)));

@@ -1,6 +1,6 @@
 import { ProblemError } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Lineage, LineageDirection } from '../../queries/lineage.query.js';
+import { LINEAGE_KINDS, type Lineage, type LineageDirection } from '../../queries/lineage.query.js';
 import { invalid, RequestFields } from './fields.js';
 
 export interface LineageApi {
@@ -11,15 +11,18 @@ export interface LineageApi {
 const DEFAULT_DEPTH = 10;
 const DEEPEST = 50;
 
-/** `GET /api/v1/lineage?node=&direction=&depth=`: dataset, training set and feature service -> run -> version -> deployment, both ways. */
+/**
+ * `GET /api/v1/lineage?node=&direction=&depth=`: source -> feature view -> feature service -> training set -> run -> model version -> deployment, both ways; a deployment also
+ * rests on the feature service it serves from, a run on its datasets, a training set on the source or deployment its rows are of.
+ */
 export function lineageRoutes(scope: FastifyInstance, api: LineageApi): void {
   scope.get('/api/v1/lineage', async (request) => {
     const fields = new RequestFields(request.query, ['node', 'direction', 'depth', 'at-least']);
     const node = fields.requiredText('node');
-    if (!/^(dataset|training-set|feature-service|run|version|deployment):./.test(node)) {
+    if (!LINEAGE_KINDS.some((kind) => node.startsWith(`${kind}:`) && node.length > kind.length + 1)) {
       throw invalid(
         'node',
-        'is dataset:<name>@<digest>, training-set:<id>, feature-service:<name>@<n>, run:<id>, version:<model>/<number> or deployment:<name>',
+        'is source:<name>, feature-view:<name>, feature-view:<name>@<n>, feature-service:<name>, feature-service:<name>@<n>, dataset:<name>@<digest>, training-set:<id>, run:<id>, version:<model>/<number> or deployment:<name>',
       );
     }
     const direction = fields.text('direction') ?? 'both';

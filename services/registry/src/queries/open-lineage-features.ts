@@ -1,0 +1,178 @@
+import { columnLineageFacet, facet, jobType, schemaFacet, uuidOf, type FieldLineage, type Values } from './open-lineage-facets.js';
+
+/** An OpenLineage event before it is dated, named and told which decision it is of. */
+export interface LineageStatement {
+  readonly kind: 'RunEvent' | 'JobEvent' | 'DatasetEvent';
+  readonly body: Values;
+}
+
+interface FeatureText {
+  readonly name: string;
+  readonly aggregate?: string;
+  readonly column?: string;
+  readonly window?: string;
+  readonly windowKind?: string;
+  readonly expression?: string;
+  readonly description?: string;
+}
+
+/**
+ * What an applied or deleted source, feature view or feature service says: its data, what it is computed from column by column, and of a view that is kept online that keeping it
+ * begins or ends. A new kind of feature resource gets a case here.
+ */
+export function featureResource(decision: string, data: Values, namespace: string): LineageStatement[] {
+  const kind = String(data['kind']);
+  const name = String(data['name']);
+  if (decision === 'ResourceDeleted') return deleted(kind, name, namespace);
+  const spec = data['spec'] as Values;
+  const version = Number(data['version']);
+  switch (kind) {
+    case 'Source':
+      return [{ kind: 'DatasetEvent', body: { dataset: sourceDataset(name, spec, version, namespace) } }];
+    case 'FeatureView':
+      return view(name, spec, version, namespace);
+    case 'FeatureService':
+      return [service(name, spec, version, namespace)];
+    default:
+      return [];
+  }
+}
+
+const FOLDERS: Readonly<Record<string, string>> = { Source: 'sources', FeatureView: 'feature-views', FeatureService: 'feature-services' };
+
+function deleted(kind: string, name: string, namespace: string): LineageStatement[] {
+  const folder = FOLDERS[kind];
+  if (folder === undefined) return [];
+  const change = facet('1-0-1/LifecycleStateChangeDatasetFacet', { lifecycleStateChange: 'DROP' });
+  return [{ kind: 'DatasetEvent', body: { dataset: { namespace, name: `${folder}/${name}`, facets: { lifecycleStateChange: change } } } }];
+}
+
+function sourceDataset(name: string, { schema, topic }: Values, version: number, namespace: string): Values {
+  const fields = Object.entries((schema ?? {}) as Readonly<Record<string, string>>).map(([column, type]) => ({ name: column, type }));
+  const identifiers = [{ namespace, name: `topics/${String(topic)}`, type: 'TOPIC' }];
+  return dataset(`sources/${name}`, version, namespace, {
+    ...schemaFacet(fields),
+    symlinks: facet('1-0-1/SymlinksDatasetFacet', { identifiers }),
+  });
+}
+
+function view(name: string, spec: Values, version: number, namespace: string): LineageStatement[] {
+  const features = featuresOf(spec);
+  const source = { namespace, name: `sources/${String(spec['source'])}` };
+  const facets = {
+    ...schemaFacet(features.map((feature) => ({ name: feature.name, description: feature.description ?? aboutFeature(feature) }))),
+    ...columnLineageFacet(
+      namespace,
+      features.map((feature) => ({ name: feature.name, from: columnsOf(feature, features, source.name) })),
+    ),
+  };
+  const defined: LineageStatement = {
+    kind: 'JobEvent',
+    body: {
+      job: { namespace, name: `feature-views/${name}`, facets: jobType('FEATURE_VIEW') },
+      inputs: [source],
+      outputs: [dataset(`feature-views/${name}`, version, namespace, facets)],
+    },
+  };
+  if (spec['online'] === false) return [defined];
+  // Kept online from the log, from its beginning on and for as long as this version is applied.
+  const begun: LineageStatement = {
+    kind: 'RunEvent',
+    body: {
+      eventType: 'START',
+      run: { runId: uuidOf(`online-view ${name}@${version}`) },
+      job: { namespace, name: `feature-views/${name}/online`, facets: jobType('MATERIALIZATION', 'STREAMING') },
+      inputs: [source],
+      outputs: [dataset(`online-store/${name}`, version, namespace, facets)],
+    },
+  };
+  return [defined, begun];
+}
+
+function service(name: string, { features }: Values, version: number, namespace: string): LineageStatement {
+  const references = ((features ?? []) as readonly string[]).map((text) => {
+    const [named = '', feature] = text.split(':');
+    return { view: `feature-views/${named.replace(/@\d+$/, '')}`, feature };
+  });
+  const columns = references.flatMap(({ view: from, feature }): FieldLineage[] =>
+    feature === undefined ? [] : [{ name: feature, from: [{ dataset: from, field: feature, subtype: 'IDENTITY' }] }],
+  );
+  return {
+    kind: 'JobEvent',
+    body: {
+      job: { namespace, name: `feature-services/${name}`, facets: jobType('FEATURE_SERVICE') },
+      inputs: [...new Set(references.map((one) => one.view))].map((from) => ({ namespace, name: from })),
+      outputs: [dataset(`feature-services/${name}`, version, namespace, columnLineageFacet(namespace, columns))],
+    },
+  };
+}
+
+/** What a training set was asked of: its sources with how far they were read, its views, its service, and where its rows came from. */
+export function trainingSetInputs(requested: Values, namespace: string): Values[] {
+  const positions = (requested['positions'] ?? {}) as Readonly<Record<string, readonly number[]>>;
+  const definitions = definitionsOf(requested);
+  const sources = Object.entries(positions).map(([topic, offsets]) => {
+    const source = definitions.find((one) => one.source['topic'] === topic)?.source['name'];
+    return dataset(`sources/${typeof source === 'string' ? source : topic}`, offsets.join(','), namespace, {});
+  });
+  const views = definitions.map((one) => ({ namespace, name: `feature-views/${String(one.view['name']).replace(/@\d+$/, '')}` }));
+  const spine = requested['spine'] as Values | undefined;
+  const asked =
+    spine?.['kind'] === 'source'
+      ? [{ namespace, name: `sources/${String(spine['source'])}` }]
+      : spine?.['kind'] === 'predictions' && typeof spine['deployment'] === 'string'
+        ? [{ namespace, name: `predictions/${spine['deployment']}` }]
+        : [];
+  const all = [...sources, ...views, ...asked];
+  return all.filter((one, place) => all.findIndex((other) => other['name'] === one['name']) === place);
+}
+
+/** Columns of a training set, and what each feature's is made of. */
+export function trainingSetColumns(requested: Values, columns: unknown, namespace: string): Values {
+  const fields = ((columns ?? []) as readonly { name: string; type: string }[]).map(({ name, type }) => ({ name, type }));
+  const definitions = definitionsOf(requested);
+  const features = (requested['features'] ?? []) as readonly { view: string; feature: string; column: string }[];
+  const lineage = features.flatMap(({ view: named, feature: wanted, column }): FieldLineage[] => {
+    const own = definitions.find((one) => one.view['name'] === named);
+    const all = own ? featuresOf(own.view) : [];
+    const feature = all.find((one) => one.name === wanted);
+    return own && feature ? [{ name: column, from: columnsOf(feature, all, `sources/${String(own.source['name'])}`) }] : [];
+  });
+  return { ...(fields.length === 0 ? {} : schemaFacet(fields)), ...columnLineageFacet(namespace, lineage) };
+}
+
+function definitionsOf(requested: Values): readonly { readonly view: Values; readonly source: Values }[] {
+  return (requested['definitions'] ?? []) as readonly { view: Values; source: Values }[];
+}
+
+function featuresOf(spec: Values): readonly FeatureText[] {
+  return (spec['features'] ?? []) as readonly FeatureText[];
+}
+
+/** The source's columns a feature's values are made of; an expression's are those of the features it names. */
+function columnsOf(feature: FeatureText, all: readonly FeatureText[], source: string): FieldLineage['from'] {
+  const { expression, column, aggregate, window, windowKind } = feature;
+  if (expression !== undefined) {
+    const words = new Set(expression.replace(/'[^']*'/g, '').match(/[A-Za-z_]\w*/g) ?? []);
+    const named = all.filter((other) => other.expression === undefined && words.has(other.name));
+    const columns = [...new Set(named.flatMap((other) => other.column ?? []))];
+    return columns.map((field) => ({ dataset: source, field, subtype: 'TRANSFORMATION' as const }));
+  }
+  if (column === undefined) return [];
+  const isLatest = aggregate === 'last' && window === undefined && windowKind === undefined;
+  return [{ dataset: source, field: column, subtype: isLatest ? 'IDENTITY' : 'AGGREGATION' }];
+}
+
+function aboutFeature({ expression, aggregate, column, window, windowKind }: FeatureText): string {
+  if (expression !== undefined) return expression;
+  const over = window === undefined ? (windowKind ?? '') : `over ${window}`;
+  return [aggregate, ...(column === undefined ? [] : [`of ${column}`]), over].filter((word) => word !== '').join(' ');
+}
+
+function dataset(name: string, version: number | string, namespace: string, facets: Values): Values {
+  return {
+    namespace,
+    name,
+    facets: { version: facet('1-0-1/DatasetVersionDatasetFacet', { datasetVersion: String(version) }), ...facets },
+  };
+}
