@@ -5,10 +5,12 @@ import type { FeatureServiceSpec, FeatureViewSpec, Kind, Pins, ResourceDocument,
 /** Fields that say something about a definition and change nothing that it gives. */
 const DESCRIPTIVE = ['owner', 'tags'];
 const DESCRIPTIVE_OF_FEATURES = ['description', 'pii'];
+/** When rows come, not which. */
+const DESCRIPTIVE_OF_SOURCES = ['schedule'];
 
 /** What of a spec says which values come out. Its hash is the definition's: another owner makes no new version. */
 export function meaningOf(kind: Kind, spec: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const meaning = without(spec, DESCRIPTIVE);
+  const meaning = without(spec, kind === 'Source' ? [...DESCRIPTIVE, ...DESCRIPTIVE_OF_SOURCES] : DESCRIPTIVE);
   if (kind !== 'FeatureView' || !Array.isArray(meaning['features'])) return meaning;
   const features = meaning['features'].map((feature) => without(feature as Record<string, unknown>, DESCRIPTIVE_OF_FEATURES));
   return { ...meaning, features };
