@@ -2,6 +2,7 @@ import {
   compileFeatureService,
   compileSource,
   compileView,
+  parseDuration,
   parseFeatureReference,
   type EntityDefinition,
   type FeatureViewDefinition,
@@ -11,6 +12,7 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import {
+  hasComputedId,
   parseReference,
   parseVersionedName,
   serviceResources,
@@ -18,10 +20,28 @@ import {
   viewResources,
   type Resource,
   type ResourceCatalog,
+  type SourceSpec,
 } from '@millrace/resources';
+
+/** Where the rows of a source are read that is materialized. */
+export interface BatchOrigin {
+  readonly rows:
+    | { readonly kind: 'query'; readonly sql: string }
+    | { readonly kind: 'table'; readonly table: string }
+    | { readonly kind: 'files'; readonly files: string };
+  /** Ids are made from key and event time. */
+  readonly hasComputedId: boolean;
+  /** Absent: only on request. */
+  readonly everyMs: number | undefined;
+  readonly lookbackMs: number;
+}
 
 /** A source as the service runs it. */
 export interface Source {
+  /** Of its definition. */
+  readonly version: number;
+  /** Absent: its events are written by others. */
+  readonly batch?: BatchOrigin;
   readonly plan: SourcePlan;
   readonly format: 'json' | 'cloudevents';
   /** Partitions to make its topic with; the topic's own count stands if it is there already. */
@@ -62,11 +82,16 @@ export class FeatureDefinitions {
   }
 
   source(name: string): Source | undefined {
-    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => ({
-      plan: compileSource(sourceDefinition(name, spec)),
-      format: spec.format ?? 'json',
-      partitions: spec.partitions,
-    }));
+    return this.#compiled(this.#sources, 'Source', name, ({ spec, version }) => {
+      const batch = batchOrigin(spec);
+      return {
+        version,
+        ...(batch ? { batch } : {}),
+        plan: compileSource(sourceDefinition(name, spec)),
+        format: spec.format ?? 'json',
+        partitions: spec.partitions,
+      };
+    });
   }
 
   /** Views of a source that are kept online: those that are applied, and the versions of them that somebody serves. */
@@ -174,4 +199,19 @@ export class FeatureDefinitions {
       for (const listener of this.#listeners) listener();
     });
   }
+}
+
+function batchOrigin(spec: SourceSpec): BatchOrigin | undefined {
+  const { query, table, files, schedule = {} } = spec;
+  const rows =
+    query !== undefined
+      ? { kind: 'query' as const, sql: query }
+      : table !== undefined
+        ? { kind: 'table' as const, table }
+        : files !== undefined
+          ? { kind: 'files' as const, files }
+          : undefined;
+  if (!rows) return undefined;
+  const everyMs = schedule.every === undefined ? undefined : parseDuration(schedule.every);
+  return { rows, hasComputedId: hasComputedId(spec), everyMs, lookbackMs: parseDuration(schedule.lookback ?? '0s') ?? 0 };
 }

@@ -146,14 +146,11 @@ export const materialization: Decider<MaterializationState, MaterializationComma
     // A process that was thought dead may come back; what it still says does not count.
     if (run.runner !== runner) return taken(run);
     switch (command.type) {
-      case 'ProgressMaterialization':
-        return accept('MaterializationProgressed', {
-          materializationId,
-          runner,
-          to: command.to,
-          rows: command.rows,
-          rejected: command.rejected,
-        });
+      case 'ProgressMaterialization': {
+        // A sign of life may come after the progress it was overtaken by.
+        const to = run.reached !== null && (command.to === null || command.to < run.reached) ? run.reached : command.to;
+        return accept('MaterializationProgressed', { materializationId, runner, to, rows: command.rows, rejected: command.rejected });
+      }
       case 'FinishMaterialization':
         return accept('MaterializationFinished', { materializationId, runner });
       case 'FailMaterialization':
