@@ -33,7 +33,7 @@ metadata: {name: sensors}
 spec: {entity: sensor, source: ticks, features: [{name: ticks_1h, aggregate: count, window: 1h}, {name: value, aggregate: last, column: value}]}
 `;
 const PATH = '/api/v1/sources/ticks/materializations';
-const PAGE = { MILLRACE_FEATURES_MATERIALIZE_PAGE: '25' };
+const PAGE = { MILLRACE_FEATURES_MATERIALIZE_PAGE: '60' };
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
