@@ -24,6 +24,7 @@ import { TRAINING_SET, trainingSet } from './domain/training-set/training-set.de
 import { Materializations, type Asked } from './materialization/materializations.js';
 import { materializeSources } from './materialization/materialize-sources.js';
 import { FeaturesMetrics } from './metrics.js';
+import { materializationStatus } from './queries/materialization-status.query.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
 import { fingerprintOf } from './sources/running-source.js';
@@ -196,12 +197,13 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     readerOf,
     statusOf: async (name) => {
       if (!(await readerOf(name))) return undefined;
-      const { plan } = definitions.source(name) ?? {};
+      const { plan, batch } = definitions.source(name) ?? {};
       if (!plan) return undefined;
-      return sourceStatus(
+      const status = await sourceStatus(
         { log, online, definitions },
         { name, topic: plan.topic, table: sourceTable(name), partitions: sources.partitionsOf(plan.topic) },
       );
+      return batch ? { ...status, materialization: materializationStatus(materializations.state(name)) } : status;
     },
     domain,
     trainingSets,

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { BatchService } from './testing/batch.js';
+import { BatchService, counts } from './testing/batch.js';
 import { HOUR, START, until } from './testing/trips.js';
 
-const counts = BatchService.counts;
 const iso = (hours: number): string => new Date(START + hours * HOUR).toISOString();
 
 const resources = (name: string, schedule: string): string => `

@@ -2,10 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { BatchService, type Run } from './testing/batch.js';
+import { BatchService, counts, type Run } from './testing/batch.js';
 import { HOUR, START, until } from './testing/trips.js';
 
-const counts = BatchService.counts;
 const iso = (minutes: number): string => new Date(START + minutes * 60_000).toISOString();
 
 const ENTITY = `
@@ -104,6 +103,9 @@ describe('materialization', () => {
       await expectTruth('hours');
       expect(counts(await service.materialize('hours', { from: null, to: iso(49 * 60) }))).toEqual(['finished', 490, 0, 490, 0]);
       expect((await service.runs('hours')).watermark).toBe(iso(49 * 60));
+      expect((await service.ask('GET', '/api/v1/sources/hours'))[1]).toMatchObject({
+        materialization: { watermark: iso(49 * 60), running: null },
+      });
     });
 
     test('goes on at the watermark less the lookback, and takes late and changed rows alone', async () => {

@@ -1,6 +1,7 @@
 import { checkpointKey, decodeCheckpoint, type ViewPlan } from '@millrace/feature-engine';
 import type { EventLog } from '@millrace/event-log';
 import type { OnlineStore } from '@millrace/online-store';
+import type { MaterializationStatus } from './materialization-status.query.js';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 
 /** How far a view has come online. */
@@ -24,6 +25,8 @@ export interface SourceStatus {
   /** Records not yet applied to the view that is furthest behind. */
   readonly lag: number;
   readonly views: readonly ViewStatus[];
+  /** Of a source with a query, a table or files. */
+  readonly materialization?: MaterializationStatus;
 }
 
 /** How far the online store is behind a source's log: what any process sees, whichever owns the partitions. */

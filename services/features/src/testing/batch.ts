@@ -116,11 +116,6 @@ export class BatchService {
     return body;
   }
 
-  /** Counts of a run, in the order in which they are shown. */
-  static counts({ status, rows: { read, appended, unchanged, rejected } }: Run): unknown[] {
-    return [status, read, appended, unchanged, rejected];
-  }
-
   async online(features: readonly string[], entities: object, at: number): Promise<unknown[][]> {
     const [status, body] = await this.ask('POST', '/get-online-features', { features, entities, at });
     if (status !== 200) throw new Error(JSON.stringify(body));
@@ -142,4 +137,9 @@ export class BatchService {
   command(text: string): Promise<void> {
     return this.running.host.offline.command(text);
   }
+}
+
+/** Counts of a run, in the order in which they are shown. */
+export function counts({ status, rows: { read, appended, unchanged, rejected } }: Run): unknown[] {
+  return [status, read, appended, unchanged, rejected];
 }

@@ -2,13 +2,9 @@ import { parseEventTime } from '@millrace/feature-engine';
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import {
-  runOf,
-  runningOf,
-  type MaterializationRun,
-  type MaterializationState,
-} from '../../domain/materialization/materialization.decider.js';
+import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
+import { materializationStatus } from '../../queries/materialization-status.query.js';
 import { waitOf } from './wait.js';
 
 export interface MaterializationRoutesOptions {
@@ -76,7 +72,13 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
     if (pageToken !== undefined && from === 0) throw invalid('pageToken is not one this list gave');
     const page = runs.slice(from, from + most);
     const next = from + most < runs.length ? { nextPageToken: page.at(-1)?.id } : {};
-    return { source: name, count: state.count, ...statusOf(state), materializations: page.map((run) => show(run, options)), ...next };
+    return {
+      source: name,
+      count: state.count,
+      ...materializationStatus(state),
+      materializations: page.map((run) => show(run, options)),
+      ...next,
+    };
   });
   scope.get<{ Params: Params; Querystring: Query }>(`${PATH}/:id`, async (request) => {
     const { name, id } = request.params;
@@ -91,11 +93,6 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
     if (position) sendPosition(reply, position);
     return show(existing(await asProblem(options.state(request, name)), id), options);
   });
-}
-
-/** How far a source is materialized, and the run that is under way. */
-export function statusOf(state: MaterializationState): { readonly watermark: string | null; readonly running: string | null } {
-  return { watermark: state.watermark === null ? null : time(state.watermark.at), running: runningOf(state)?.id ?? null };
 }
 
 function askedOf(body: unknown): Asked {
