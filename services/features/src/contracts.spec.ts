@@ -53,7 +53,38 @@ describe('the events of features and their schemas', () => {
   test('an old history of materializations folds to what it always did', () => {
     for (const { type, version, data } of runHistory) expect(checkEvent('features', type, version, data)).toBeUndefined();
     const { state, digests } = foldHistory(materialization, 'materialization/drivers', historyOf('features', 'materialization') as never);
-    expect(state).toEqual({});
-    expect(digests).toEqual([]);
+    const none = { read: 0, appended: 0, unchanged: 0, rejected: 0 };
+    const first = runHistory[3]?.data as { rows: object; rejected: readonly object[] };
+    const run = { from: null, to: 1767225600000, actor: 'ann', runner: '0197-b' };
+    expect(state).toEqual({
+      watermark: { version: 1, at: 1 },
+      count: 3,
+      runs: [
+        {
+          ...{ ...run, id: '5d1c', version: 1, trigger: 'request', status: 'finished', failure: null },
+          ...{ reached: 1767139200000, rows: first.rows, rejected: first.rejected, startedAt: 1, seenAt: 5, endedAt: 5 },
+        },
+        {
+          ...{ ...run, id: '5d1e', version: 2, from: 0, trigger: 'schedule', status: 'failed', reached: null, rows: none, rejected: [] },
+          ...{ startedAt: 6, seenAt: 7, endedAt: 7 },
+          failure: { code: 'MR_FEATURES_BATCH', message: 'the query of source drivers gives no column fare' },
+        },
+        {
+          ...{ ...run, id: '5d1f', version: 2, trigger: 'request', status: 'cancelled', reached: null, rows: none, rejected: [] },
+          ...{ startedAt: 8, seenAt: 9, endedAt: 9, failure: null },
+        },
+      ],
+    });
+    expect(digests).toEqual([
+      'affd550f89ca',
+      '714dd532effe',
+      'b12983a153a5',
+      'ef4f955267e8',
+      'dcd9926a238d',
+      '42640bb2e52e',
+      'b6acf8f4e4c8',
+      '4f9f4bbcf85a',
+      '2ecd39b189d3',
+    ]);
   });
 });
