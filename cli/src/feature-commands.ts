@@ -23,7 +23,7 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
     .command('materialize')
     .description('bring the rows of a source’s query, table or files to its features; exit code 1 when it fails or rejects rows')
     .argument('<name>', 'a source, or a feature view of it')
-    .option('--from <time>', 'rows with event times from that on, as RFC 3339 (default: where the last run ended, less the lookback)')
+    .option('--from <time>', 'rows with event times from that on, as RFC 3339 (default: where the last one ended, less the lookback)')
     .option('--to <time>', 'rows with event times before that (default: now)')
     .option('--all', 'from the first row there is', false)
     .option('--wait', 'show how far it is, and end when it does', false)
