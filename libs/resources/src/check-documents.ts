@@ -4,6 +4,7 @@ import type { DocumentProblem, ExperimentSpec, FeatureServiceSpec, Kind, Resourc
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkExpectations } from './check-expectations.js';
 import { checkPolicy } from './check-policy.js';
+import { checkSource, noColumn } from './check-source.js';
 import {
   isOnDemandSpec,
   type DeploymentSpec,
@@ -12,6 +13,7 @@ import {
   type PolicySpec,
   type StoredViewSpec,
 } from './resource.js';
+import { sourceDefinition } from './source-definition.js';
 
 /** Finds the spec another document names: first among the documents of the request, then among the resources there are; a version of it, among these. */
 export type Lookup = <K extends Kind>(kind: K, name: string, version?: number) => ResourceSpecs[K] | undefined;
@@ -46,23 +48,6 @@ const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, na
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
   Policy: (spec, say, lookup) => checkPolicy(spec as PolicySpec, say, lookup),
 };
-
-function checkSource(spec: SourceSpec, say: Say): void {
-  const columns = Object.keys(spec.schema);
-  const type = spec.schema[spec.eventTime];
-  if (type === undefined) say('spec.eventTime', noColumn(spec.eventTime, columns));
-  else if (type !== 'DateTime64(3)') say('spec.eventTime', `column ${spec.eventTime} is ${type}; an event time is DateTime64(3)`);
-  if (spec.eventId !== undefined && spec.schema[spec.eventId] === undefined) say('spec.eventId', noColumn(spec.eventId, columns));
-  else if (spec.eventId !== undefined && isNullable(spec.schema[spec.eventId]))
-    say('spec.eventId', `column ${spec.eventId} may be null; an event id may not`);
-  if (spec.corrections === 'times' && spec.eventId === undefined) say('spec.corrections', 'needs an eventId, which says what is corrected');
-  for (const key of keyColumns(spec)) {
-    if (spec.schema[key] === undefined) say('spec.key', noColumn(key, columns));
-    else if (isNullable(spec.schema[key])) say('spec.key', `column ${key} may be null; a key may not`);
-  }
-  checkExpectations(spec, say);
-  for (const column of columns) if (column.startsWith('_')) say(`spec.schema.${column}`, "names beginning with _ are the platform's own");
-}
 
 function checkEntity(spec: EntitySpec, say: Say): void {
   for (const [key, type] of Object.entries(spec.joinKeys)) {
@@ -199,28 +184,7 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
   }
 }
 
-/** A source as the engine takes it: whole, so that a field it gains reaches whoever compiles it. */
-export function sourceDefinition(
-  name: string,
-  spec: SourceSpec,
-): Omit<SourceSpec, 'key'> & { readonly name: string; readonly key: readonly string[] } {
-  return { name, ...spec, key: keyColumns(spec) };
-}
-
-function keyColumns(spec: SourceSpec): readonly string[] {
-  if (spec.key === undefined) return [];
-  return typeof spec.key === 'string' ? [spec.key] : spec.key;
-}
-
-function isNullable(type: string | undefined): boolean {
-  return type?.startsWith('Nullable(') === true;
-}
-
 function secondsOf(duration: string): number {
   const match = /^(\d+)(ms|s|m|h|d)$/.exec(duration);
   return match ? Number(match[1]) * (SECONDS[match[2] as string] as number) : Number.NaN;
-}
-
-function noColumn(column: string, columns: readonly string[]): string {
-  return `${column} is not a column of the schema; columns are ${columns.join(', ')}`;
 }

@@ -7,9 +7,10 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import { isFault } from '@millrace/kernel';
-import { sourceDefinition, type Lookup } from './check-documents.js';
+import type { Lookup } from './check-documents.js';
 import { parseReference, type ViewResources } from './feature-references.js';
 import { isOnDemandSpec, type OnDemandViewSpec } from './resource.js';
+import { sourceDefinition } from './source-definition.js';
 
 type Say = (field: string, message: string) => void;
 

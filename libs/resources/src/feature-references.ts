@@ -1,7 +1,7 @@
 import { parseFeatureReference, type OnDemandViewDefinition } from '@millrace/feature-engine';
 import { isOnDemandSpec, type Kind, type Resource, type ResourceSpecs, type StoredViewSpec } from './resource.js';
 import type { ResourceCatalog } from './resource-catalog.js';
-import { sourceDefinition } from './check-documents.js';
+import { sourceDefinition } from './source-definition.js';
 
 /** A name, with the version it is pinned to: `origin_delays`, `origin_delays@2`. */
 export interface VersionedName {

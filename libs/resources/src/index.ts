@@ -1,5 +1,5 @@
 export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
-export { checkDocument, sourceDefinition, type Lookup } from './check-documents.js';
+export { checkDocument, type Lookup } from './check-documents.js';
 export {
   inputViews,
   onDemandResources,
@@ -49,3 +49,4 @@ export {
   type SourceSpec,
   type VariantSpec,
 } from './resource.js';
+export { hasComputedId, isBatchSource, sourceDefinition, sourceTopic } from './source-definition.js';

@@ -14,8 +14,8 @@ import {
 
 /** Fields that say something about a definition and change nothing that it gives. */
 const DESCRIPTIVE = ['owner', 'tags'];
-/** Of a source: what is expected of events that are still to come. */
-const DESCRIPTIVE_OF_SOURCES = ['expectations'];
+/** What is expected of events that are still to come; when rows come, not which. */
+const DESCRIPTIVE_OF_SOURCES = ['expectations', 'schedule'];
 const DESCRIPTIVE_OF_FEATURES = ['description', 'pii'];
 
 /** What of a spec says which values come out. Its hash is the definition's: another owner makes no new version. */

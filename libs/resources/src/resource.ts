@@ -18,7 +18,16 @@ export interface ExpectationSpec {
 
 /** The specs of the kinds, as `schemas/resources/` describes them. */
 export interface SourceSpec extends Ownership {
-  readonly topic: string;
+  /** Exactly one of `topic`, `query`, `table`, `files` and `push` is there. */
+  readonly topic?: string;
+  /** A SELECT whose rows are materialized. */
+  readonly query?: string;
+  /** `database.table` */
+  readonly table?: string;
+  /** A path in the artifact store, or `file:///...`; `*` and `?` match. */
+  readonly files?: string;
+  readonly push?: true;
+  readonly schedule?: { readonly every?: string; readonly lookback?: string };
   readonly format?: 'json' | 'cloudevents';
   /** Columns whose values key the topic's records, in this order. */
   readonly key?: string | readonly string[];

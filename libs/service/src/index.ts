@@ -7,6 +7,7 @@ export { kitConfig } from './config/kit-variables.js';
 export { configurationReference } from './config/reference.js';
 export {
   defineConfig,
+  directories,
   duration,
   flag,
   integer,

@@ -1,4 +1,4 @@
-import { defineConfig, duration, flag, integer, size, variable } from '@millrace/service';
+import { defineConfig, directories, duration, flag, integer, size, variable } from '@millrace/service';
 
 /** Variables of this service alone; those every process shares are the kit's. */
 export const featuresConfig = defineConfig('features', {
@@ -27,7 +27,27 @@ export const featuresConfig = defineConfig('features', {
   materializeDeadlineMs: variable(
     'MILLRACE_FEATURES_MATERIALIZE_DEADLINE',
     duration('10m'),
-    'How long a materialization waits for the online store to hold what the log holds.',
+    "How long a materialization waits for the stores to hold what the log holds, and how long a source's query may take.",
+  ),
+  materializePageRows: variable(
+    'MILLRACE_FEATURES_MATERIALIZE_PAGE',
+    integer(1, 1_000_000, 20_000),
+    'Rows of a query, a table or files that are appended before the progress is put on the log, at most; fewer where they are long.',
+  ),
+  materializeSilenceMs: variable(
+    'MILLRACE_FEATURES_MATERIALIZE_SILENCE',
+    duration('1m'),
+    'A materialization that showed no sign of life for so long is taken over by another replica.',
+  ),
+  fileRoots: variable(
+    'MILLRACE_FEATURES_FILE_ROOTS',
+    directories(),
+    'Directories whose files a source may read as file:///..., separated by commas. None unless it is set: then only files of the artifact store.',
+  ),
+  maxFileBytes: variable(
+    'MILLRACE_FEATURES_MAX_FILE',
+    size('1GiB'),
+    'One Parquet or CSV file of a source at most. It is held in memory while ClickHouse reads it.',
   ),
   maxCachedEvents: variable(
     'MILLRACE_FEATURES_MAX_CACHED_EVENTS',

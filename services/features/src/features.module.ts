@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
-import type { Clock, Ids, Scheduler } from '@millrace/kernel';
+import type { Clock, CommandMetadata, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
@@ -27,6 +27,7 @@ import {
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { feastErrorHandler } from './api/feast/error-handler.js';
@@ -34,11 +35,13 @@ import { materializeRoutes } from './api/feast/materialize.routes.js';
 import { onlineFeaturesRoutes } from './api/feast/online-features.routes.js';
 import { pushRoutes } from './api/feast/push.routes.js';
 import { ingestRoutes } from './api/rest/ingest.routes.js';
+import { materializationRoutes } from './api/rest/materialization.routes.js';
 import { sourceRoutes } from './api/rest/source.routes.js';
 import { statisticsRoutes } from './api/rest/statistics.routes.js';
 import { trainingSetRoutes } from './api/rest/training-set.routes.js';
 import { verificationRoutes } from './api/rest/verification.routes.js';
 import { featuresConfig } from './config.js';
+import { runningOf } from './domain/materialization/materialization.decider.js';
 import { openFeatures } from './features.runtime.js';
 import { FeaturesMetrics } from './metrics.js';
 import type { IntakeResult } from './sources/event-intake.js';
@@ -76,7 +79,9 @@ export class FeaturesModule implements OnModuleInit {
     });
     const own = config.of(featuresConfig);
     const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes, feastStrict: isStrict } = own;
-    const { definitions, sources } = features;
+    const { definitions, sources, materializations } = features;
+    const isBatch = (source: string): boolean => definitions.source(source)?.batch !== undefined;
+    const metadata = (request: FastifyRequest): CommandMetadata => commandMetadata(request, clock, ids);
     const took = (source: string, { accepted, rejectedCount, rejectedKinds }: IntakeResult): void => {
       metrics.ingested.inc({ source, outcome: 'accepted' }, accepted);
       metrics.ingested.inc({ source, outcome: 'rejected' }, rejectedCount);
@@ -86,6 +91,7 @@ export class FeaturesModule implements OnModuleInit {
       ingestRoutes(scope, {
         intake: features.intake,
         reader: features.readerOf,
+        isBatch,
         took,
         maxBytes: maxIngestBytes,
         maxAtomicBytes: maxAtomicIngestBytes,
@@ -109,6 +115,8 @@ export class FeaturesModule implements OnModuleInit {
         isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
         onlineViews: () => definitions.views().filter((view) => view.online),
         materialize: features.materialize,
+        isBusy: ({ source }) => runningOf(materializations.state(source.name)) !== undefined,
+        metadata,
         failed: (views, error) => logger.warn({ err: error, views }, 'a materialization that nobody waits for did not come to its end'),
         isStrict,
       });
@@ -117,6 +125,7 @@ export class FeaturesModule implements OnModuleInit {
       pushRoutes(scope, {
         intake: features.intake,
         reader: features.readerOf,
+        isBatch,
         view: (name) => definitions.view(name),
         isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
         viewsOf: (source) => definitions.views().filter((view) => view.source.name === source),
@@ -141,7 +150,7 @@ export class FeaturesModule implements OnModuleInit {
         settled: (id, waitMs) => trainingSets.settled(id, waitMs),
         list: () => trainingSets.list(),
         progress: (id) => trainingSets.progress(id),
-        metadata: (request) => commandMetadata(request, clock, ids),
+        metadata,
         open: (path) => artifacts.get(path),
         uri: (path) => artifacts.uri(path),
       }),
@@ -159,6 +168,23 @@ export class FeaturesModule implements OnModuleInit {
         ofSource: (name, columns, selection) => statistics.ofSource(name, columns, selection),
         ofEvents: (view, names, selection) => statistics.ofEvents(view, names, selection),
         ofServed: (view, names, selection) => statistics.ofServed(view, names, selection),
+      });
+      materializationRoutes(scope, {
+        request: async (source, asked, given) => {
+          // Applied a moment ago through another process, it may still be on its way here.
+          if (!definitions.source(source)) await resources.log.barrier();
+          return materializations.request(source, asked, given);
+        },
+        cancel: (source, id, given) => materializations.cancel(source, id, given),
+        settled: (source, id, waitMs) => materializations.settled(source, id, waitMs),
+        state: async (request, source) => {
+          await awaitPosition(request, domain);
+          await domain.barrier();
+          materializations.batchSource(source);
+          return materializations.state(source);
+        },
+        total: (id) => materializations.total(id),
+        metadata,
       });
       verificationRoutes(scope, { verify: features.verify, last: features.lastVerification });
     });

@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
-import { Fault, type Clock, type Ids, type Position, type Scheduler } from '@millrace/kernel';
+import { Fault, type Clock, type CommandMetadata, type Ids, type Position, type Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
@@ -19,11 +19,16 @@ import {
 import type { Logger } from 'pino';
 import { AnalystViews } from './analysts/analyst-views.js';
 import { featuresConfig } from './config.js';
-import { FeatureDefinitions } from './definitions/feature-definitions.js';
+import { FeatureDefinitions, type Source } from './definitions/feature-definitions.js';
+import { MATERIALIZATION, materialization } from './domain/materialization/materialization.decider.js';
 import { TRAINING_SET, trainingSet } from './domain/training-set/training-set.decider.js';
+import { Materializations, type Asked } from './materialization/materializations.js';
+import { materializeSources } from './materialization/materialize-sources.js';
 import { FeaturesMetrics } from './metrics.js';
+import { materializationStatus } from './queries/materialization-status.query.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
+import { fingerprintOf } from './sources/running-source.js';
 import type { SourceReader } from './sources/source-record.js';
 import { rejectionKind } from './sources/rejection-kind.js';
 import { tableProjectionName } from './sources/running-source.js';
@@ -66,8 +71,12 @@ export interface Features {
   readonly readerOf: (source: string) => Promise<SourceReader | undefined>;
   readonly statusOf: (source: string) => Promise<SourceStatus | undefined>;
   readonly waitForOnline: (views: readonly ViewPlan[], position: Position) => Promise<void>;
-  /** Resolves when the online store holds everything that the log holds of these views now. */
-  readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
+  /**
+   * Reads an interval of the rows that these views' sources take from a query, a table or files. Resolves when the online store holds everything
+   * that the log holds of the views then.
+   */
+  readonly materialize: (views: readonly ViewPlan[], asked: Asked, metadata: CommandMetadata) => Promise<void>;
+  readonly materializations: Materializations;
   readonly domain: DomainLog;
   readonly trainingSets: TrainingSets;
   readonly statistics: Statistics;
@@ -84,7 +93,10 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const config = host.config.of(featuresConfig);
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [TRAINING_SET]: trainingSet } });
+  const domain = await host.domainLogs.open({
+    domain: DOMAIN,
+    aggregates: { [TRAINING_SET]: trainingSet, [MATERIALIZATION]: materialization },
+  });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
   const analystViews = new AnalystViews(offline);
@@ -129,10 +141,6 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     failed: (id, error) => logger.warn({ err: error, id }, 'a training set could not be built'),
   });
   lifecycle.add('consumers', 'features.training-sets', () => trainingSets.stop());
-  void startWhenFolded(host, sources, async () => {
-    await scratch.sweep();
-    await trainingSets.resume();
-  });
 
   const verify = async (selection: VectorSelection): Promise<Verification> => {
     const deadlineMs = host.config.queryDeadlineMs;
@@ -180,17 +188,47 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
     return running.reader;
   };
+  const intake = new EventIntake(log, now);
+  const materializations = new Materializations({
+    ...{ domain, log, scratch, definitions, scheduler, now, intake },
+    store: offline,
+    artifacts: host.artifacts,
+    ids: host.ids,
+    roots: config.fileRoots,
+    maxFileBytes: config.maxFileBytes,
+    maxEventBytes: config.maxEventBytes,
+    pageRows: config.materializePageRows,
+    deadlineMs: config.materializeDeadlineMs,
+    silentForMs: config.materializeSilenceMs,
+    // Nobody else writes this process's own tables.
+    isAlone: offline.kind === 'chdb',
+    readerOf: (source) => readerOfVersion(sources, source, readerOf),
+    waitForTable: (topic, next) => sources.waitForTable(topic, next, config.materializeDeadlineMs),
+    observer: {
+      ended: (source, outcome) => metrics.materialized(source, outcome),
+      rows: (source, rows) => metrics.materializedRows(source, rows),
+      behind: (lags) => metrics.materializationLags(lags),
+      failed: (source, error, isTriedAgain) => logger.warn({ err: error, source, isTriedAgain }, 'a materialization has trouble'),
+    },
+  });
+  lifecycle.add('consumers', 'features.materializations', () => materializations.stop());
+  void startWhenFolded(host, sources, async () => {
+    await scratch.sweep();
+    await materializations.start();
+    await trainingSets.resume();
+  });
   return {
     definitions,
     sources,
+    materializations,
     reader: new OnlineReader(online, (topic) => sources.partitionsOf(topic)),
-    intake: new EventIntake(log, now),
+    intake,
     readerOf,
     statusOf: async (name) => {
       if (!(await readerOf(name))) return undefined;
-      const { plan } = definitions.source(name) ?? {};
+      const { plan, batch } = definitions.source(name) ?? {};
       if (!plan) return undefined;
-      return sourceStatus(
+      const status = await sourceStatus(
         { log, online, definitions },
         {
           name,
@@ -200,13 +238,16 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
           partitions: sources.partitionsOf(plan.topic),
         },
       );
+      return batch ? { ...status, materialization: materializationStatus(materializations.state(name)) } : status;
     },
     domain,
     trainingSets,
     statistics,
     verify,
     lastVerification: () => checks.last,
-    materialize: async (views) => {
+    materialize: async (views, asked, metadata) => {
+      const batch = [...new Set(views.map((view) => view.source.name))].filter((name) => definitions.source(name)?.batch !== undefined);
+      await materializeSources(materializations, batch, asked, metadata, { now, deadlineMs: config.materializeDeadlineMs });
       // A source that is only being started has no topic to ask yet.
       await Promise.all([...new Set(views.map((view) => view.source.name))].map(readerOf));
       const topics = [...new Set(views.map((view) => view.source.topic))];
@@ -218,6 +259,20 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     },
     waitForOnline: (views, position) => sources.waitForOnline(views, position, host.config.queryDeadlineMs),
   };
+}
+
+/** The reader of a source once it runs as it is defined now; throws a retryable fault while it does not. */
+async function readerOfVersion(
+  sources: Sources,
+  source: Source,
+  readerOf: (name: string) => Promise<SourceReader | undefined>,
+): Promise<SourceReader> {
+  const { name } = source.plan;
+  const isRunning = (): boolean => sources.get(name)?.fingerprint === fingerprintOf(source);
+  if (!isRunning()) await sources.settled();
+  const reader = await readerOf(name);
+  if (!reader || !isRunning()) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+  return reader;
 }
 
 const FIRST_PAUSE_MS = 100;

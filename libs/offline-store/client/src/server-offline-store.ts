@@ -14,6 +14,10 @@ export interface ServerOptions {
   readonly maxConnections?: number;
 }
 
+const SIGN_OF_LIFE_MS = 20_000;
+/** Signs of life are headers, one every twenty seconds. */
+const MOST_HEADER_BYTES = 256 * 1024;
+
 /** A ClickHouse server (or the HTTP façade over chdb), through `@clickhouse/client`. */
 export class ServerOfflineStore implements OfflineStore {
   readonly kind = 'server';
@@ -30,6 +34,7 @@ export class ServerOfflineStore implements OfflineStore {
       log: { level: ClickHouseLogLevel.OFF },
       request_timeout: options.requestTimeoutMs ?? 60_000,
       max_open_connections: options.maxConnections ?? 16,
+      max_response_headers_size: MOST_HEADER_BYTES,
       clickhouse_settings: {
         session_timezone: 'UTC',
         output_format_json_quote_64bit_integers: 1,
@@ -113,8 +118,13 @@ export class ServerOfflineStore implements OfflineStore {
 /** The server stops at the deadline; the client gives up a little later, so that the server's word comes first. */
 function limits(options: QueryOptions) {
   if (options.deadlineMs === undefined) return {};
+  // The client ends a connection on which nothing comes; a statement that may take longer lets the server say that it is still at it.
+  const signs =
+    options.deadlineMs > SIGN_OF_LIFE_MS
+      ? { send_progress_in_http_headers: 1 as const, http_headers_progress_interval_ms: String(SIGN_OF_LIFE_MS) }
+      : {};
   return {
-    clickhouse_settings: { max_execution_time: options.deadlineMs / 1000 },
+    clickhouse_settings: { max_execution_time: options.deadlineMs / 1000, ...signs },
     abort_signal: AbortSignal.timeout(options.deadlineMs + 500),
   };
 }

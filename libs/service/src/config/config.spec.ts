@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { loadConfig } from './config.js';
 import { nearest } from './nearest.js';
 import { kitConfig } from './kit-variables.js';
-import { defineConfig, duration, integer, size, variable } from './variable.js';
+import { defineConfig, directories, duration, integer, size, variable } from './variable.js';
 
 describe('the configuration', () => {
   test('has a default for everything an embedded start needs', () => {
@@ -100,6 +100,15 @@ describe('a service’s own group', () => {
 
   test('refuses what it does not know', () => {
     expect(() => loadConfig([inference], { MILLRACE_INFERENCE_WORKER: '4' })).toThrow(/did you mean MILLRACE_INFERENCE_WORKERS/);
+  });
+
+  test('may list directories; none are listed unless somebody does', () => {
+    const features = defineConfig('features', { roots: variable('MILLRACE_FEATURES_ROOTS', directories(), 'Where files are.') });
+    const read = (environment: Record<string, string>) => loadConfig([features], environment).of(features).roots;
+    expect(read({})).toEqual([]);
+    expect(read({ MILLRACE_FEATURES_ROOTS: '/data/a, /data/b' })).toEqual(['/data/a', '/data/b']);
+    for (const wrong of ['data', '/data/../etc', '/data,b'])
+      expect(() => read({ MILLRACE_FEATURES_ROOTS: wrong })).toThrow(/MILLRACE_FEATURES_ROOTS names .*, which is not an absolute path/);
   });
 
   test('cannot take a name that is not its own', () => {

@@ -109,6 +109,19 @@ export function urls(...schemes: readonly string[]): z.ZodType<readonly string[]
   });
 }
 
+/** Absolute paths of directories separated by commas; none when it is not set. */
+export function directories(): z.ZodType<readonly string[]> {
+  return z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const all = text.split(',').flatMap((part) => (part.trim() === '' ? [] : [part.trim()]));
+      const wrong = all.find((path) => !path.startsWith('/') || path.split('/').includes('..'));
+      if (wrong !== undefined) context.addIssue({ code: 'custom', message: `names ${wrong}, which is not an absolute path` });
+      return all;
+    });
+}
+
 function measure(what: string, units: Readonly<Record<string, number>>) {
   return (text: string, context: z.RefinementCtx<string>): number => {
     const match = /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(text);

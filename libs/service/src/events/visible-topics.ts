@@ -1,6 +1,6 @@
 import { ALL_TOPICS, topicManifest } from '@millrace/contracts';
 import { deadLetterTopicOf, type EventLog } from '@millrace/event-log';
-import type { ResourceCatalog } from '@millrace/resources';
+import { sourceTopic, type ResourceCatalog } from '@millrace/resources';
 
 export interface VisibleTopic {
   readonly name: string;
@@ -37,7 +37,7 @@ export class VisibleTopics {
 
   *#sources(): Iterable<VisibleTopic> {
     for (const { name, spec } of this.catalog.list('Source')) {
-      yield { name: spec.topic, kind: 'source', holds: `events of source ${name}` };
+      yield { name: sourceTopic(name, spec), kind: 'source', holds: `events of source ${name}` };
     }
   }
 }

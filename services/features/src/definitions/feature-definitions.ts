@@ -4,6 +4,7 @@ import {
   compileSource,
   compileView,
   isOnDemand,
+  parseDuration,
   parseFeatureReference,
   type EntityDefinition,
   type FeatureViewDefinition,
@@ -16,6 +17,7 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import {
+  hasComputedId,
   inputViews,
   onDemandResources,
   parseVersionedName,
@@ -24,11 +26,29 @@ import {
   viewResources,
   type Resource,
   type ResourceCatalog,
+  type SourceSpec,
 } from '@millrace/resources';
 import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
+/** Where the rows of a source are read that is materialized. */
+export interface BatchOrigin {
+  readonly rows:
+    | { readonly kind: 'query'; readonly sql: string }
+    | { readonly kind: 'table'; readonly table: string }
+    | { readonly kind: 'files'; readonly files: string };
+  /** Ids are made from key and event time. */
+  readonly hasComputedId: boolean;
+  /** Absent: only on request. */
+  readonly everyMs: number | undefined;
+  readonly lookbackMs: number;
+}
+
 /** A source as the service runs it. */
 export interface Source {
+  /** Of its definition. */
+  readonly version: number;
+  /** Absent: its events are written by others. */
+  readonly batch?: BatchOrigin;
   readonly plan: SourcePlan;
   readonly format: 'json' | 'cloudevents';
   /** Partitions to make its topic with; the topic's own count stands if it is there already. */
@@ -71,10 +91,17 @@ export class FeatureDefinitions {
   }
 
   source(name: string): Source | undefined {
-    return this.#compiled(this.#sources, 'Source', name, ({ spec }) => {
+    return this.#compiled(this.#sources, 'Source', name, ({ spec, version }) => {
+      const batch = batchOrigin(spec);
       const plan = compileSource(sourceDefinition(name, spec));
-      const expectations = compileExpectations(plan, spec.expectations ?? []);
-      return { plan, format: spec.format ?? 'json', partitions: spec.partitions, expectations };
+      return {
+        version,
+        ...(batch ? { batch } : {}),
+        plan,
+        format: spec.format ?? 'json',
+        partitions: spec.partitions,
+        expectations: compileExpectations(plan, spec.expectations ?? []),
+      };
     });
   }
 
@@ -209,4 +236,19 @@ export class FeatureDefinitions {
       for (const listener of this.#listeners) listener();
     });
   }
+}
+
+function batchOrigin(spec: SourceSpec): BatchOrigin | undefined {
+  const { query, table, files, schedule = {} } = spec;
+  const rows =
+    query !== undefined
+      ? { kind: 'query' as const, sql: query }
+      : table !== undefined
+        ? { kind: 'table' as const, table }
+        : files !== undefined
+          ? { kind: 'files' as const, files }
+          : undefined;
+  if (!rows) return undefined;
+  const everyMs = schedule.every === undefined ? undefined : parseDuration(schedule.every);
+  return { rows, hasComputedId: hasComputedId(spec), everyMs, lookbackMs: parseDuration(schedule.lookback ?? '0s') ?? 0 };
 }

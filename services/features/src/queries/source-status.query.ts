@@ -1,6 +1,7 @@
 import { checkpointKey, decodeCheckpoint, type ViewPlan } from '@millrace/feature-engine';
 import type { EventLog } from '@millrace/event-log';
 import type { OnlineStore } from '@millrace/online-store';
+import type { MaterializationStatus } from './materialization-status.query.js';
 import { refusedRecords, type RefusedRecords } from './refused-records.query.js';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 
@@ -26,6 +27,8 @@ export interface SourceStatus {
   readonly lag: number;
   readonly views: readonly ViewStatus[];
   readonly refused: RefusedRecords;
+  /** Of a source with a query, a table or files. */
+  readonly materialization?: MaterializationStatus;
 }
 
 /** How far the online store is behind a source's log: what any process sees, whichever owns the partitions. */

@@ -12,7 +12,10 @@ const plan = compileSource({
   key: ['city'],
   schema: { at: 'DateTime64(3)', city: 'String', fare: 'Float64' },
 });
-const reader = new SourceReader({ plan, format: 'json', partitions: 1, expectations: [] }, { partitions: 64, maxAheadMs: 1_000 });
+const reader = new SourceReader(
+  { version: 1, plan, format: 'json', partitions: 1, expectations: [] },
+  { partitions: 64, maxAheadMs: 1_000 },
+);
 
 test('reasons that are given are of a kind that names the column and no value', async () => {
   const at = '2026-01-01T00:00:00Z';

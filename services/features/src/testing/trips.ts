@@ -130,10 +130,18 @@ export class TripsService {
 }
 
 /** Asks until the answer is as wished. */
-export async function until<T>(ask: () => Promise<T>, done: (answer: T) => boolean): Promise<T> {
-  const found = await waitFor(async () => {
-    const answer = await ask();
-    return done(answer) && { answer };
-  });
-  return found.answer;
+export async function until<T>(ask: () => Promise<T>, done: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
+  let last: T | undefined;
+  try {
+    const found = await waitFor(
+      async () => {
+        last = await ask();
+        return done(last) && { answer: last };
+      },
+      { timeoutMs },
+    );
+    return found.answer;
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; the last answer was ${JSON.stringify(last)?.slice(0, 2_000)}`, { cause: error });
+  }
 }

@@ -41,7 +41,7 @@ const DIGITS: Readonly<Record<string, number>> = { MILLIS: 3, MICROS: 6, NANOS: 
 /** A flat column's type in ClickHouse's words. */
 function typeOf({ name, type, num_children, repetition_type, logical_type, converted_type, scale, precision }: SchemaElement): string {
   if (num_children || repetition_type === 'REPEATED' || type === undefined)
-    throw spineFault(`column ${name} of the Parquet file is nested; a spine has flat columns only`);
+    throw spineFault(`column ${name} of the Parquet file is nested; only flat columns are read`);
   if (logical_type?.type === 'TIMESTAMP') return `DateTime64(${DIGITS[String(logical_type.unit)] ?? 3}, 'UTC')`;
   if (converted_type === 'TIMESTAMP_MILLIS') return "DateTime64(3, 'UTC')";
   if (converted_type === 'TIMESTAMP_MICROS') return "DateTime64(6, 'UTC')";

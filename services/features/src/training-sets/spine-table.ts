@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
 import { quoteIdentifier, quoteString, type OfflineStore } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
+import { millisecondsOf, unwrapped } from '../sources/time-column.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { inline, KNOWN_COLUMN, withRows, type Rows } from './spine-rows.js';
@@ -105,17 +106,9 @@ async function describe(store: OfflineStore, rows: Rows): Promise<TrainingSetCol
   }
 }
 
-function unwrapped(type: string): string {
-  return type.replace(/LowCardinality\(([^()]*(?:\([^()]*\))?[^()]*)\)/g, '$1');
-}
-
 /** A time column of any kind, in milliseconds since the epoch. */
 export function milliseconds(column: string, name: string, declared: string): string {
-  const type = /^Nullable\((.*)\)$/.exec(declared)?.[1] ?? declared;
-  if (type.startsWith('DateTime64')) return `toUnixTimestamp64Milli(toDateTime64(${column}, 3, 'UTC'))`;
-  if (type.startsWith('DateTime')) return `toInt64(toUnixTimestamp(${column})) * 1000`;
-  if (type === 'Date' || type === 'Date32') return `toInt64(toInt32(toDate32(${column}))) * 86400000`;
-  if (type === 'String') return `toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull(${column}, 3, 'UTC'))`;
-  if (/^U?Int\d+$|^Float/.test(type)) return `toInt64(${column})`;
-  throw spineFault(`timestamp column ${name} is ${declared}; it must be a time, RFC 3339 text or milliseconds`);
+  const found = millisecondsOf(column, declared);
+  if (found === undefined) throw spineFault(`timestamp column ${name} is ${declared}; it must be a time, RFC 3339 text or milliseconds`);
+  return found;
 }

@@ -29,7 +29,7 @@ import { predictionsSql } from './predictions-spine.js';
 import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { keepRows } from './spine-rows.js';
-import { checkSpineSql } from './spine-sql.js';
+import { checkSelect } from './checked-select.js';
 import { withSpine } from './spine-table.js';
 import type { TrainingSetInput } from './training-set-request.js';
 import { columnsOf, definingViews, fieldsOf, keysOf } from './view-columns.js';
@@ -233,7 +233,7 @@ export class TrainingSets {
         return { kind, format, ...(await this.#keepBytes(bytes, format)) };
       }
       case 'sql': {
-        const checked = await checkSpineSql(store, spine.sql);
+        const checked = await checkSelect(store, spine.sql, 'spine.sql');
         if ('reason' in checked) throw spineFault(checked.reason);
         return { kind: 'sql', sql: checked.sql, ...(await this.#keepQuery(input, request, { kind: 'sql', sql: checked.sql, digest: '' })) };
       }

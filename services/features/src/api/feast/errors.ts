@@ -81,10 +81,18 @@ export function nameCollision(names: readonly string[]): FeastError {
   );
 }
 
+/** Faults that the caller, or whoever defined the source, has to mend. */
+const CALLERS = new Set([
+  'MR_POSITION_FOREIGN',
+  'MR_FEATURES_BATCH',
+  'MR_FEATURES_MATERIALIZATION_FAILED',
+  'MR_FEATURES_MATERIALIZATION_INVALID',
+]);
+
 /** An operational failure; only what trying again may mend is a 5xx, because Feast's client tries those again. */
 export function faultToFeastError(error: unknown): FeastError | undefined {
   if (!isFault(error)) return undefined;
-  const status = error.code === 'MR_POSITION_FOREIGN' ? 422 : error.code === 'MR_DEADLINE_EXCEEDED' ? 504 : error.retryable ? 503 : 500;
+  const status = CALLERS.has(error.code) ? 422 : error.code === 'MR_DEADLINE_EXCEEDED' ? 504 : error.retryable ? 503 : 500;
   return { status, message: error.message };
 }
 

@@ -1,5 +1,7 @@
 import { parseEventTime, type ViewPlan } from '@millrace/feature-engine';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { CommandMetadata } from '@millrace/kernel';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Asked } from '../../materialization/materializations.js';
 import { openCall } from './compatibility.js';
 import { computedOnDemand, notOnline, refusal, sendFeastError, sendInvalid, sendJson, viewNotFound, type FeastError } from './errors.js';
 import { FieldReader, type Fields } from './feast-body.js';
@@ -8,8 +10,14 @@ export interface MaterializeOptions {
   readonly view: (name: string) => ViewPlan | undefined;
   readonly isOnDemand: (name: string) => boolean;
   readonly onlineViews: () => readonly ViewPlan[];
-  /** Resolves when the online store holds everything of these views that is there when it is called. */
-  readonly materialize: (views: readonly ViewPlan[]) => Promise<void>;
+  /**
+   * Reads the interval's rows of the sources that have a query, a table or files, and resolves when the online store holds everything of these
+   * views that is there by then.
+   */
+  readonly materialize: (views: readonly ViewPlan[], asked: Asked, metadata: CommandMetadata) => Promise<void>;
+  /** Whether rows of the view's source are being read, whoever asked for it. */
+  readonly isBusy: (view: ViewPlan) => boolean;
+  readonly metadata: (request: FastifyRequest) => CommandMetadata;
   /** Told of what failed when nobody waits for it. */
   readonly failed: (views: readonly string[], error: unknown) => void;
   /** What a request that does not say it gets. */
@@ -17,12 +25,13 @@ export interface MaterializeOptions {
 }
 
 /**
- * `POST /materialize` and `POST /materialize-incremental`. Views follow their sources by themselves, so there is nothing to copy: the answer comes
- * when what the log holds is in the online store, and a time range takes nothing away from it.
+ * `POST /materialize` and `POST /materialize-incremental`. Rows of a query, a table or files are read, those of the time range. Other sources
+ * are followed all the time: of them there is nothing to read, and a time range takes nothing away. The answer comes when what the log holds is
+ * in the online store.
  */
 export function materializeRoutes(scope: FastifyInstance, options: MaterializeOptions): void {
   const running = new Map<string, number>();
-  const route = (path: string, rangeProblem: (read: FieldReader) => string | undefined): void => {
+  const route = (path: string, rangeOf: (read: FieldReader) => Asked | string): void => {
     scope.post(path, async (request, reply) => {
       const call = openCall(request, reply, options.isStrict);
       if (!call) return reply;
@@ -32,7 +41,7 @@ export function materializeRoutes(scope: FastifyInstance, options: MaterializeOp
       const names = read.texts('feature_views', { nullable: true });
       const version = read.textOrNull('version');
       read.flag('full_feature_names', false);
-      const problem = rangeProblem(read);
+      const asked = rangeOf(read);
       const detail = [...query.detail, ...read.detail];
       if (detail.length > 0) return sendInvalid(reply, detail);
       if (version !== undefined) {
@@ -41,47 +50,53 @@ export function materializeRoutes(scope: FastifyInstance, options: MaterializeOp
       }
       const views = viewsOf(options, names);
       if ('status' in views) return sendFeastError(reply, views, isStrict);
-      if (problem !== undefined) return sendFeastError(reply, refusal(problem), isStrict);
-      return run(options, running, views, { isAsync, isForced }, reply);
+      if (typeof asked === 'string') return sendFeastError(reply, refusal(asked), isStrict);
+      const materialize = (): Promise<void> => options.materialize(views, asked, options.metadata(request));
+      return run(options, running, views, { isAsync, isForced, materialize }, reply);
     });
   };
   route('/materialize', (read) => {
     const isWhole = read.flag('disable_event_timestamp', false);
     const [start, end] = [read.textOrNull('start_ts'), read.textOrNull('end_ts')];
-    if (isWhole) return undefined;
+    if (isWhole) return { from: null };
     if (start === undefined || end === undefined) return 'start_ts and end_ts are needed unless disable_event_timestamp is true';
     const problem = timeProblem('start_ts', start) ?? timeProblem('end_ts', end);
     if (problem !== undefined) return problem;
-    return (parseEventTime(start) as number) < (parseEventTime(end) as number)
-      ? undefined
-      : `start_ts ${start} must be before end_ts ${end}`;
+    const [from, to] = [start, end].map((text) => parseEventTime(text) as number) as [number, number];
+    return from < to ? { from, to: endOf(to) } : `start_ts ${start} must be before end_ts ${end}`;
   });
   route('/materialize-incremental', (read) => {
     const end = read.text('end_ts');
-    return typeof end === 'string' ? timeProblem('end_ts', end) : undefined;
+    // A body without one is refused before this is looked at.
+    if (typeof end !== 'string') return {};
+    return timeProblem('end_ts', end) ?? { to: endOf(parseEventTime(end) as number) };
   });
+}
+
+/** Feast's range includes its end. */
+function endOf(time: number): number {
+  return time + 1;
 }
 
 async function run(
   options: MaterializeOptions,
   running: Map<string, number>,
   views: readonly ViewPlan[],
-  { isAsync, isForced }: { readonly isAsync: boolean; readonly isForced: boolean },
+  { isAsync, isForced, materialize }: { readonly isAsync: boolean; readonly isForced: boolean; readonly materialize: () => Promise<void> },
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   if (!isAsync) {
-    await options.materialize(views);
+    await materialize();
     return sendJson(reply, 200, 'null');
   }
   const names = views.map(({ name }) => name);
-  const busy = isForced ? [] : names.filter((name) => running.has(name));
+  const busy = isForced ? [] : views.filter((view) => running.has(view.name) || options.isBusy(view)).map(({ name }) => name);
   if (busy.length > 0) {
     const error = `Feature views ${busy.join(', ')} are being materialized; wait for that, or ask with ?force=true`;
     return sendJson(reply, 409, JSON.stringify({ error, feature_views: busy }));
   }
   for (const name of names) running.set(name, (running.get(name) ?? 0) + 1);
-  void options
-    .materialize(views)
+  void materialize()
     .catch((error: unknown) => options.failed(names, error))
     .finally(() => {
       for (const name of names) {

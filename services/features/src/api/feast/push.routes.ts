@@ -12,6 +12,8 @@ export interface PushOptions {
   readonly intake: EventIntake;
   /** The reader of a source that is applied and running. */
   readonly reader: (source: string) => Promise<SourceReader | undefined>;
+  /** Whether a source's events come from a query, a table or files: nobody pushes to it. */
+  readonly isBatch: (source: string) => boolean;
   readonly view: (name: string) => ViewPlan | undefined;
   readonly isOnDemand: (name: string) => boolean;
   /** All views of a source, online or not. */
@@ -46,7 +48,7 @@ export function pushRoutes(scope: FastifyInstance, options: PushOptions): void {
     const reach = Object.hasOwn(TO, to) ? TO[to] : undefined;
     if (!reach)
       return sendFeastError(reply, refusal(`to is ${JSON.stringify(to)}; it must be one of ${Object.keys(TO).join(', ')}`), isStrict);
-    const reader = await options.reader(name);
+    const reader = options.isBatch(name) ? undefined : await options.reader(name);
     if (!reader) return sendFeastError(reply, pushSourceNotFound(name));
     const views = options.viewsOf(name).filter((view) => view.online);
     const outcome = await take(options, request, reader, frame, NO_NAMES, reach, views);
@@ -65,6 +67,10 @@ export function pushRoutes(scope: FastifyInstance, options: PushOptions): void {
     if (options.isOnDemand(name)) return sendFeastError(reply, computedOnDemand(name), isStrict);
     if (!view || !reader) return sendFeastError(reply, noSuchObject(name));
     if (!view.online) return sendFeastError(reply, notOnline(name), isStrict);
+    if (options.isBatch(view.source.name)) {
+      const message = `Feature view ${name} is filled from the rows of source ${view.source.name}; materialize it`;
+      return sendFeastError(reply, refusal(message), isStrict);
+    }
     const names = viewColumns(view);
     if ('status' in names) return sendFeastError(reply, names, isStrict);
     const outcome = await take(options, request, reader, frame, names, ['online'], [view]);

@@ -10,6 +10,8 @@ export interface IngestOptions {
   readonly intake: EventIntake;
   /** The reader of a source that is applied and running. */
   readonly reader: (source: string) => Promise<SourceReader | undefined>;
+  /** Whether a source's events come from a query, a table or files: nobody sends any. */
+  readonly isBatch: (source: string) => boolean;
   readonly took: (source: string, result: IntakeResult) => void;
   readonly maxBytes: number;
   readonly maxAtomicBytes: number;
@@ -23,6 +25,10 @@ export interface IngestOptions {
 export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): void {
   scope.post<{ Params: { name: string }; Querystring: { atomic?: string } }>('/api/v1/sources/:name/events', async (request, reply) => {
     const { name } = request.params;
+    if (options.isBatch(name)) {
+      const message = `source ${name} is filled from its query, table or files; materialize it instead`;
+      throw new ProblemError(409, 'MR_FEATURES_SOURCE_BATCH', message);
+    }
     const reader = await options.reader(name);
     if (!reader) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
     const atomic = request.query.atomic === 'true' || request.query.atomic === '1';

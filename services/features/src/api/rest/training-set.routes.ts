@@ -1,5 +1,4 @@
 import type { CommandMetadata } from '@millrace/kernel';
-import { parseDuration } from '@millrace/feature-engine';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -7,6 +6,7 @@ import type { TrainingSetState } from '../../domain/training-set/training-set.de
 import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
+import { waitOf } from './wait.js';
 
 export interface TrainingSetRoutesOptions {
   readonly request: (input: TrainingSetInput, metadata: CommandMetadata) => Promise<RequestedTrainingSet>;
@@ -36,7 +36,6 @@ const SPINE_TYPES: Readonly<Record<string, 'parquet' | 'csv'>> = {
   'application/x-parquet': 'parquet',
   'text/csv': 'csv',
 };
-const LONGEST_WAIT_MS = 600_000;
 const MOST_LISTED = 1_000;
 
 /**
@@ -45,7 +44,7 @@ const MOST_LISTED = 1_000;
  */
 export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRoutesOptions): void {
   scope.post<{ Querystring: Query }>('/api/v1/training-sets', async (request, reply) => {
-    const waitMs = waitOf(request.query);
+    const waitMs = waitOf(request.query.wait, invalid);
     const input = inputOf(request);
     if ('reason' in input) throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', input.reason);
     const { id, position } = await asProblem(options.request(input, options.metadata(request)));
@@ -109,17 +108,12 @@ function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<ty
   }
 }
 
-/** How long the caller waits, in milliseconds; not at all unless it says so. */
-function waitOf({ wait }: Query): number {
-  if (wait === undefined) return 0;
-  const milliseconds = parseDuration(wait);
-  if (milliseconds === undefined || milliseconds > LONGEST_WAIT_MS)
-    throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', 'wait must be a duration such as 30s, at most 10m');
-  return milliseconds;
+function invalid(message: string): ProblemError {
+  return new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', message);
 }
 
 async function waitFor(options: TrainingSetRoutesOptions, request: FastifyRequest<{ Querystring: Query }>, id: string): Promise<void> {
-  const waitMs = waitOf(request.query);
+  const waitMs = waitOf(request.query.wait, invalid);
   if (waitMs === 0) return;
   // Requested through another process a moment ago, it is not known here before this.
   await options.state(request, id);
