@@ -12,6 +12,8 @@ interface Part {
   /** Last offset by partition. */
   readonly last: Map<number, number>;
   chunk: Chunk | undefined;
+  /** The chunk as it was known last, and at which positions: questions of one request know the same. */
+  known: { readonly at: readonly (readonly [partition: number, offset: number])[]; readonly chunk: Chunk } | undefined;
 }
 
 /**
@@ -32,7 +34,7 @@ export class EntityHistory {
     for (const event of plan.source.movesEvents ? lastOfEach(this.#events) : events) {
       const index = chunkIndexOf(plan, event.time);
       let part = this.#parts.get(index);
-      if (!part) this.#parts.set(index, (part = { events: [], last: new Map(), chunk: undefined }));
+      if (!part) this.#parts.set(index, (part = { events: [], last: new Map(), chunk: undefined, known: undefined }));
       part.events.push(event);
       if (event.offset > (part.last.get(event.partition) ?? -1)) part.last.set(event.partition, event.offset);
     }
@@ -56,15 +58,16 @@ export class EntityHistory {
     return this.#parts.get(index) as Part;
   }
 
-  /** A chunk that is known whole is built once; of any other the known events are taken anew. */
+  /** A chunk that is known whole is built once; of any other the known events are taken, anew when others are known. */
   #chunk(index: number, known: KnownPositions | undefined): Chunk {
     const part = this.#part(index);
     if (known && !isWhollyKnown(part, known)) {
-      return chunkOf(
-        this.plan,
-        index,
-        part.events.filter((event) => isKnown(event, known)),
-      );
+      const before = part.known;
+      if (before?.at.every(([partition, offset]) => offset === (known[partition] ?? 0))) return before.chunk;
+      const heard = part.events.filter((event) => isKnown(event, known));
+      const chunk = chunkOf(this.plan, index, heard);
+      part.known = { at: [...part.last.keys()].map((partition) => [partition, known[partition] ?? 0] as const), chunk };
+      return chunk;
     }
     return (part.chunk ??= chunkOf(this.plan, index, part.events));
   }

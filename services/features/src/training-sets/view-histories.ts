@@ -15,7 +15,9 @@ export interface HistoriesOptions {
   readonly next: readonly number[];
   /** Latest time that will be asked for. */
   readonly until: number;
-  /** Earliest time that will be asked for, where an entity has an event at each time it is asked for; absent: any. */
+  /** Earliest time that will be asked for; absent: any. */
+  readonly since?: number;
+  /** The same, where an entity has an event at each time it is asked for; absent: any. */
   readonly from?: number;
 }
 
@@ -29,13 +31,18 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
   // events in time, by one at any time.
   const before = (Math.floor(options.until / plan.spanMs) + 1) * plan.spanMs;
   const first = firstNeeded(plan, options.from);
+  const whole = firstWhole(plan, options.since);
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
-  const from = `FROM ${quoteTable(sourceTable(plan.source.name))} FINAL
-    WHERE (${names}) IN (SELECT ${names} FROM ${options.keys})
-      AND _offset < {next:Array(UInt64)}[_partition + 1]
+  const table = quoteTable(sourceTable(plan.source.name));
+  const asked = `(${names}) IN (SELECT ${names} FROM ${options.keys}) AND _offset < {next:Array(UInt64)}[_partition + 1]`;
+  const isBefore = "_event_time < fromUnixTimestamp64Milli({whole:Int64}, 'UTC')";
+  const earliest = `SELECT _partition, min(_offset) FROM ${table} WHERE ${asked} AND ${isBefore} GROUP BY ${names}, _partition`;
+  const from = `FROM ${table} FINAL
+    WHERE ${asked}
+      ${whole === undefined ? '' : `AND (NOT ${isBefore} OR (_partition, _offset) IN (${earliest}))`}
       ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}
       ${first === undefined ? '' : "AND _event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"}`;
-  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0 };
+  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0, whole: whole ?? 0 };
   const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
   const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));
   const columns = selected(plan);
@@ -57,8 +64,17 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
 
 /** The first time of an event that a value at `from` or later may rest on, to the chunk; `undefined` when that may be any event. */
 export function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, from: number | undefined): number | undefined {
-  if (from === undefined || hasLifetime || source.movesEvents) return undefined;
+  if (from === undefined || !Number.isFinite(from) || hasLifetime || source.movesEvents) return undefined;
   return Math.floor((from - longestWindowMs) / spanMs) * spanMs;
+}
+
+/**
+ * The same without that promise: of the events before it, the first that the log had of each entity and partition says that there is one, which is all that
+ * a window beyond it tells. A latest value of any age may rest on any event.
+ */
+function firstWhole(plan: ViewPlan, since: number | undefined): number | undefined {
+  if (plan.latest.length > 0 && plan.ttlMs === 0) return undefined;
+  return firstNeeded(plan, since === undefined || plan.latest.length === 0 ? since : since - plan.ttlMs);
 }
 
 interface Selected {

@@ -38,8 +38,8 @@ export async function computeView(
 ): Promise<void> {
   const own = plan.joinKeys.map((key) => keys.findIndex((item) => item.name === key.name));
   const asked = await readAsked(store, staged, plan, own);
-  let until = -Infinity;
-  for (const { ats } of asked.values()) for (const at of ats) if (at > until) until = at;
+  let [since, until] = [Infinity, -Infinity];
+  for (const { ats } of asked.values()) for (const at of ats) [since, until] = [Math.min(since, at), Math.max(until, at)];
   const names = plan.joinKeys.map((key, index) => `assumeNotNull(__key_${own[index]}) AS ${quoteIdentifier(key.name)}`);
   const present = own.map((index) => `__key_${index} IS NOT NULL`).join(' AND ');
   const definition = `ENGINE = Memory AS SELECT DISTINCT ${names.join(', ')} FROM ${staged.table} WHERE ${present}`;
@@ -53,7 +53,7 @@ export async function computeView(
     progress(plan.name, (done += rows.length), staged.rows);
   };
   await scratch.with(definition, async (table) => {
-    for await (const [key, history] of viewHistories({ store, plan, keys: table, next, until })) {
+    for await (const [key, history] of viewHistories({ store, plan, keys: table, next, since, until })) {
       const rows = asked.get(key);
       if (rows) await answer(history, rows);
       asked.delete(key);

@@ -140,7 +140,7 @@ async function verifyView(
 ): Promise<void> {
   const asked = new Map<string, { values: Value[]; vectors: ServedVector[] }>();
   const next: number[] = [];
-  let until = -Infinity;
+  let [since, until] = [Infinity, -Infinity];
   for (const vector of vectors) {
     const values = view.joinKeys.map((key) => parseKeyValue(key.type, vector.entity[key.name]) ?? null);
     const key = entityKeyText(values);
@@ -150,12 +150,12 @@ async function verifyView(
     for (const [partition, offset] of Object.entries(vector.positions[view.name] ?? {})) {
       next[Number(partition)] = Math.max(next[Number(partition)] ?? 0, offset);
     }
-    if (vector.at > until) until = vector.at;
+    [since, until] = [Math.min(since, vector.at), Math.max(until, vector.at)];
   }
   const known = Array.from(next, (offset) => offset ?? 0);
   await reach(view, known);
   const entities = new Map([...asked].map(([key, { values }]) => [key, values]));
-  await visitEntities({ store, scratch, plan: view, next: known, until }, entities, (key, history) => {
+  await visitEntities({ store, scratch, plan: view, next: known, since, until }, entities, (key, history) => {
     for (const vector of asked.get(key)?.vectors ?? []) compare(vector, history);
   });
 }

@@ -169,7 +169,10 @@ class RecordReader {
     const headers: Record<string, string> = {};
     for (let count = this.varint(); count > 0; count--) {
       const name = this.text() ?? '';
-      headers[name] = this.text() ?? '';
+      const text = this.text() ?? '';
+      // Anybody's header may be called so, and assigning it would set the object's prototype.
+      if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true, writable: true });
+      else headers[name] = text;
     }
     return headers;
   }
