@@ -1,3 +1,6 @@
+/** A check of everything that was served takes minutes. */
+const REQUEST_MS = 280_000;
+
 /** A request the platform refused, with what it said. */
 export class PlatformError extends Error {
   override readonly name = 'PlatformError';
@@ -47,7 +50,7 @@ export class PlatformClient {
   }
 
   async #ask(method: string, path: string, body?: string | Uint8Array<ArrayBuffer>, contentType?: string): Promise<Response> {
-    const init: RequestInit = { method, signal: AbortSignal.timeout(120_000) };
+    const init: RequestInit = { method, signal: AbortSignal.timeout(REQUEST_MS) };
     if (body !== undefined) init.body = body;
     if (contentType !== undefined) init.headers = { 'content-type': contentType };
     const response = await fetch(`${this.url}${path}`, init);
