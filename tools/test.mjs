@@ -115,7 +115,8 @@ try {
   const withEngines = { ...environment, ...engines.env };
   if (wanted('int')) await jest('int', withEngines, 2);
   if (wanted('e2e')) await jest('e2e', withEngines, 2);
-  if (wanted('chaos')) await check('chaos, a tenth of it', 'node', ['chaos/dist/main.js', '--share', '0.1', '--flights', '60000'], { env: withEngines });
+  if (wanted('chaos'))
+    await check('chaos, a tenth of it', 'node', ['chaos/dist/main.js', '--share', '0.1', '--flights', '60000'], { env: withEngines });
 } catch (error) {
   failed++;
   failures.push(`the run itself: ${error.stack}`);

@@ -195,7 +195,7 @@ async function verifyAll(client: PlatformClient, say: (line: string) => void): P
   // The check waits until the table holds what is on the log.
   await client.post('/api/v1/features/verify', { deployment: 'none' });
   const logged = await client.sql<{ at: string; rows: string }>(
-    `SELECT toUnixTimestamp64Milli(time) AS at, count() AS rows FROM millrace.predictions FINAL WHERE deployment = '${DEPLOYMENT}' GROUP BY at ORDER BY at`,
+    `SELECT toUnixTimestamp64Milli(time) AS at, count() AS rows FROM millrace.predictions FINAL WHERE deployment = '${DEPLOYMENT}' AND features != '{}' GROUP BY at ORDER BY at`,
   );
   const total: Verified = { vectors: 0, compared: 0, mismatches: 0, unverifiable: {} };
   let rows = 0;

@@ -2,7 +2,6 @@ import { compileExpression, compileView, parseColumnType } from '@millrace/featu
 import { checkOnDemandView, refusal, type PinnedView } from './check-on-demand-view.js';
 import type { DocumentProblem, ExperimentSpec, FeatureServiceSpec, Kind, ResourceDocument, ResourceSpecs, SourceSpec } from './resource.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
-import { checkExpectations } from './check-expectations.js';
 import { checkPolicy } from './check-policy.js';
 import { checkSource, noColumn } from './check-source.js';
 import {
