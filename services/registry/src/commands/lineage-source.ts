@@ -1,5 +1,5 @@
 import type { OfflineStore } from '@millrace/offline-store';
-import { parseReference, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
+import { inputViews, onDemandResources, parseReference, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import type { LineageSource } from '../queries/lineage.query.js';
 import { versionView, type RegistryView } from '../queries/registry-view.js';
 import { deploymentsOf } from './card-facts.js';
@@ -18,6 +18,13 @@ const MOST_TRAINING_SETS = 100_000;
 
 /** Lineage by the folds of this process: its own versions, the runs it follows, the resources of the catalog; and the training sets that were asked for. */
 export function lineageSource({ view, tracking, catalog, offline }: LineageFolds): LineageSource {
+  /** Views by their references, each once: with the version named, or as it is applied. */
+  const versionsOf = (references: readonly string[]): { name: string; version: number }[] => {
+    const named = new Map(references.map(parseReference).map((one) => [`${one.name}@${one.version ?? ''}`, one]));
+    return [...named.values()].flatMap(({ name, version = catalog.get('FeatureView', name)?.version }) =>
+      version === undefined ? [] : [{ name, version }],
+    );
+  };
   return {
     *versions() {
       for (const model of view.models()) {
@@ -38,8 +45,10 @@ export function lineageSource({ view, tracking, catalog, offline }: LineageFolds
     *views() {
       for (const { name, version: newest } of catalog.list('FeatureView')) {
         for (let version = 1; version <= newest; version++) {
-          const found = viewResources(catalog, `${name}@${version}`);
-          if (found) yield { name, version, source: found.source.name };
+          const stored = viewResources(catalog, `${name}@${version}`);
+          const onDemand = onDemandResources(catalog, `${name}@${version}`);
+          if (stored) yield { name, version, source: stored.source.name, inputs: [] };
+          else if (onDemand) yield { name, version, source: undefined, inputs: versionsOf(inputViews(onDemand)) };
         }
       }
     },
@@ -47,15 +56,7 @@ export function lineageSource({ view, tracking, catalog, offline }: LineageFolds
       for (const { name, version: newest } of catalog.list('FeatureService')) {
         for (let version = 1; version <= newest; version++) {
           const features = serviceResources(catalog, `${name}@${version}`)?.features ?? [];
-          const views = new Map(features.map(parseReference).map((one) => [`${one.name}@${one.version ?? ''}`, one]));
-          yield {
-            name,
-            version,
-            views: [...views.values()].flatMap((one) => {
-              const of = one.version ?? catalog.get('FeatureView', one.name)?.version;
-              return of === undefined ? [] : [{ name: one.name, version: of }];
-            }),
-          };
+          yield { name, version, views: versionsOf(features) };
         }
       }
     },

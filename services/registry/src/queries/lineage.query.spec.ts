@@ -14,9 +14,19 @@ const source: LineageSource = {
   },
   sources: () => ['flights', 'unused'],
   views: () => [
-    { name: 'delays', version: 1, source: 'flights' },
-    { name: 'delays', version: 2, source: 'flights' },
-    { name: 'weather', version: 1, source: 'stations' },
+    { name: 'delays', version: 1, source: 'flights', inputs: [] },
+    { name: 'delays', version: 2, source: 'flights', inputs: [] },
+    { name: 'weather', version: 1, source: 'stations', inputs: [] },
+    {
+      name: 'risk',
+      version: 1,
+      source: undefined,
+      inputs: [
+        { name: 'snow', version: 1 },
+        { name: 'weather', version: 1 },
+      ],
+    },
+    { name: 'snow', version: 1, source: 'snowfall', inputs: [] },
   ],
   services: () => [
     { name: 'delay_model', version: 2, views: [{ name: 'delays', version: 1 }] },
@@ -99,9 +109,18 @@ test('from a source down to the deployments, each version of a view on its own w
   expect((await ids('source:stations', 'downstream'))?.ids).toEqual([
     'deployment:others',
     'feature-service:delay_model@4',
+    'feature-view:risk@1',
     'feature-view:weather@1',
     'source:stations',
     'training-set:t2',
+  ]);
+  // What is computed on demand comes of the views it reads.
+  expect((await ids('feature-view:risk', 'upstream'))?.ids).toEqual([
+    'feature-view:risk@1',
+    'feature-view:snow@1',
+    'feature-view:weather@1',
+    'source:snowfall',
+    'source:stations',
   ]);
   expect((await ids('source:unused', 'both'))?.ids).toEqual(['source:unused']);
 });

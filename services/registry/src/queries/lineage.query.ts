@@ -52,8 +52,13 @@ export interface LineageSource {
     /** With their versions, as the run named them. */
     readonly featureServices: readonly string[];
   }>;
-  /** Every version of every view there is, from its first; its source as it was then. */
-  views(): Iterable<{ readonly name: string; readonly version: number; readonly source: string }>;
+  /** Every version of every view there is, from its first: with its source as it was then or, computed on demand, with the views it reads. */
+  views(): Iterable<{
+    readonly name: string;
+    readonly version: number;
+    readonly source: string | undefined;
+    readonly inputs: readonly { readonly name: string; readonly version: number }[];
+  }>;
   /** Every version of every service there is, each with the versions of its views. */
   services(): Iterable<{
     readonly name: string;
@@ -144,10 +149,16 @@ async function graphOf(source: LineageSource): Promise<Graph> {
   /** A service as somebody named it: with its version, or as it is applied. */
   const serviceNamed = (name: string): string => graph.applied.get(`feature-service:${name}`) ?? add('feature-service', name);
   for (const name of source.sources()) add('source', name);
-  for (const { name, version, source: from } of source.views()) join(add('source', from), addVersion('feature-view', name, version));
+  const viewVersion = ({ name, version }: { readonly name: string; readonly version: number }): string =>
+    add('feature-view', `${name}@${version}`, `${name} version ${version}`);
+  for (const { name, version, source: from, inputs } of source.views()) {
+    const view = addVersion('feature-view', name, version);
+    if (from !== undefined) join(add('source', from), view);
+    for (const input of inputs) join(viewVersion(input), view);
+  }
   for (const { name, version, views } of source.services()) {
     const service = addVersion('feature-service', name, version);
-    for (const view of views) join(add('feature-view', `${view.name}@${view.version}`, `${view.name} version ${view.version}`), service);
+    for (const view of views) join(viewVersion(view), service);
   }
   for await (const { id, featureService, version, spineSource, spineDeployment } of source.trainingSets()) {
     const set = add('training-set', id);

@@ -170,6 +170,49 @@ describe('what decisions say of lineage', () => {
     expect(facetsOf(gone?.body['dataset'])['lifecycleStateChange']).toMatchObject({ lifecycleStateChange: 'DROP' });
   });
 
+  test('a view computed on demand is made of the features it names, and rows have a topic of their own', () => {
+    const spec = {
+      inputs: ['delays:mean_6h', 'airports@2:runways', 'delays:n'],
+      request: { minutes: 'Int32' },
+      features: [{ name: 'load', expression: "mean_6h * minutes / airports__runways + length('n')" }],
+    };
+    const told = bodiesOf(
+      decision('resources', 'resource/FeatureView/load', 1, 'ResourceApplied', { kind: 'FeatureView', name: 'load', version: 1, spec }),
+    );
+    expect(told.map(({ body }) => [body['job']?.['name'], names(body['inputs']), names(body['outputs'])])).toEqual([
+      ['feature-views/load', ['feature-views/delays', 'feature-views/airports'], ['feature-views/load']],
+    ]);
+    const [output] = told[0]?.body['outputs'] as unknown as unknown[];
+    const fields = facetsOf(output)['columnLineage']?.['fields'] as { load: { inputFields: { name: string; field: string }[] } };
+    expect(fields.load.inputFields.map(({ name, field }) => `${name}:${field}`)).toEqual([
+      'feature-views/delays:mean_6h',
+      'feature-views/airports:runways',
+    ]);
+    const rows = { ...source, spec: { query: 'SELECT 1', eventTime: 'at', schema: source.spec.schema } };
+    const [batch] = bodiesOf(decision('resources', 'resource/Source/flights', 4, 'ResourceApplied', rows));
+    expect(facetsOf(batch?.body['dataset'])['symlinks']).toMatchObject({
+      identifiers: [{ name: 'topics/millrace.features.sources.flights' }],
+    });
+  });
+
+  test('a materialization is a run that ends as it ended', () => {
+    const subject = 'materialization/flights';
+    const about = { materializationId: 'm1', source: 'flights' };
+    const started = decision('features', subject, 1, 'MaterializationStarted', { ...about, version: 2, from: null, to: 9, runner: 'r' });
+    const told = [
+      ...bodiesOf(started),
+      ...bodiesOf(decision('features', subject, 3, 'MaterializationFinished', about), [started]),
+      ...bodiesOf(decision('features', subject, 3, 'MaterializationFailed', { ...about, message: 'no such table' }), [started]),
+      ...bodiesOf(decision('features', subject, 3, 'MaterializationCancelled', about), [started]),
+      ...bodiesOf(decision('features', subject, 3, 'MaterializationCancelled', { ...about, materializationId: 'm0' }), [started]),
+    ].map(({ body }) => body);
+    expect(told.map((body) => [body['eventType'], body['job']?.['name'], names(body['outputs'])])).toEqual(
+      ['START', 'COMPLETE', 'FAIL', 'ABORT'].map((type) => [type, 'sources/flights/materialization', ['sources/flights']]),
+    );
+    expect(new Set(told.map((body) => body['run']?.['runId'])).size).toBe(1);
+    expect(told[2]?.['run']).toMatchObject({ facets: { errorMessage: { message: 'no such table' } } });
+  });
+
   test('a training set has its columns, what its features are made of, and where its rows came from', () => {
     const asked = decision('features', 'training-set/ts2', 1, 'TrainingSetRequested', requested);
     const columns = [

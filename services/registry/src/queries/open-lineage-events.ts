@@ -1,6 +1,12 @@
 import type { AuditEntry } from './audit.query.js';
 import { dashed, facet, failed, jobType, PRODUCER, SPEC, uriOf, uuidOf, type Values } from './open-lineage-facets.js';
-import { featureResource, trainingSetColumns, trainingSetInputs, type LineageStatement } from './open-lineage-features.js';
+import {
+  featureResource,
+  materializationRun,
+  trainingSetColumns,
+  trainingSetInputs,
+  type LineageStatement,
+} from './open-lineage-features.js';
 
 /** An accepted decision, as far as it says something of lineage. */
 export type LineageDecision = Omit<AuditEntry, 'reason' | 'commandId'>;
@@ -32,10 +38,21 @@ export const LINEAGE_TYPES = [
   'TrainingSetFailed',
   'ResourceApplied',
   'ResourceDeleted',
+  'MaterializationStarted',
+  'MaterializationFinished',
+  'MaterializationFailed',
+  'MaterializationCancelled',
 ];
 
 /** Decisions that later ones on the same subject, or of a version's run, look back to. */
-export const LOOKED_BACK_TO = ['RunCreated', 'RunAnnotated', 'DatasetsLogged', 'VersionRegistered', 'TrainingSetRequested'];
+export const LOOKED_BACK_TO = [
+  'RunCreated',
+  'RunAnnotated',
+  'DatasetsLogged',
+  'VersionRegistered',
+  'TrainingSetRequested',
+  'MaterializationStarted',
+];
 
 const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet', 'millrace.training_set'];
 const ENDS: Readonly<Record<string, string>> = { FINISHED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', RUNNING: 'RUNNING' };
@@ -92,10 +109,27 @@ export function lineageEvents(decision: LineageDecision, earlier: EarlierDecisio
       return decision.type === 'ResourceApplied' && data['kind'] === 'Deployment'
         ? make.deployment(String(data['name']), data['spec'] as Values)
         : make.told(featureResource(decision.type, data, namespace));
+    case 'MaterializationStarted':
+      return make.told([materializationRun(data, 'START', namespace)]);
+    case 'MaterializationFinished':
+    case 'MaterializationFailed':
+    case 'MaterializationCancelled': {
+      const id = data['materializationId'];
+      const started = before().find((one) => one.type === 'MaterializationStarted' && (one.data as Values)['materializationId'] === id);
+      if (!started) return [];
+      const error = decision.type === 'MaterializationFailed' ? String(data['message']) : undefined;
+      return make.told([materializationRun(started.data as Values, MATERIALIZATION_ENDS[decision.type], namespace, error)]);
+    }
     default:
       return [];
   }
 }
+
+const MATERIALIZATION_ENDS = {
+  MaterializationFinished: 'COMPLETE',
+  MaterializationFailed: 'FAIL',
+  MaterializationCancelled: 'ABORT',
+} as const;
 
 interface Involved {
   readonly inputs?: readonly Values[];

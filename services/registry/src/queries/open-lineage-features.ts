@@ -1,4 +1,5 @@
-import { columnLineageFacet, facet, jobType, schemaFacet, uuidOf, type FieldLineage, type Values } from './open-lineage-facets.js';
+import { isOnDemandSpec, sourceTopic, type FeatureViewSpec, type SourceSpec } from '@millrace/resources';
+import { columnLineageFacet, facet, failed, jobType, schemaFacet, uuidOf, type FieldLineage, type Values } from './open-lineage-facets.js';
 
 /** An OpenLineage event before it is dated, named and told which decision it is of. */
 export interface LineageStatement {
@@ -47,9 +48,11 @@ function deleted(kind: string, name: string, namespace: string): LineageStatemen
   return [{ kind: 'DatasetEvent', body: { dataset: { namespace, name: `${folder}/${name}`, facets: { lifecycleStateChange: change } } } }];
 }
 
-function sourceDataset(name: string, { schema, topic }: Values, version: number, namespace: string): Values {
+function sourceDataset(name: string, spec: Values, version: number, namespace: string): Values {
+  const { schema } = spec;
+  const topic = sourceTopic(name, spec as unknown as SourceSpec);
   const fields = Object.entries((schema ?? {}) as Readonly<Record<string, string>>).map(([column, type]) => ({ name: column, type }));
-  const identifiers = [{ namespace, name: `topics/${String(topic)}`, type: 'TOPIC' }];
+  const identifiers = [{ namespace, name: `topics/${topic}`, type: 'TOPIC' }];
   return dataset(`sources/${name}`, version, namespace, {
     ...schemaFacet(fields),
     symlinks: facet('1-0-1/SymlinksDatasetFacet', { identifiers }),
@@ -57,6 +60,7 @@ function sourceDataset(name: string, { schema, topic }: Values, version: number,
 }
 
 function view(name: string, spec: Values, version: number, namespace: string): LineageStatement[] {
+  if (isOnDemandSpec(spec as unknown as FeatureViewSpec)) return [onDemandView(name, spec, version, namespace)];
   const features = featuresOf(spec);
   const source = { namespace, name: `sources/${String(spec['source'])}` };
   const facets = {
@@ -89,11 +93,55 @@ function view(name: string, spec: Values, version: number, namespace: string): L
   return [defined, begun];
 }
 
-function service(name: string, { features }: Values, version: number, namespace: string): LineageStatement {
-  const references = ((features ?? []) as readonly string[]).map((text) => {
-    const [named = '', feature] = text.split(':');
-    return { view: `feature-views/${named.replace(/@\d+$/, '')}`, feature };
+/** What a view computed on demand is made of: the features of its inputs that an expression names, by their names alone or with their view's. */
+function onDemandView(name: string, spec: Values, version: number, namespace: string): LineageStatement {
+  const references = ((spec['inputs'] ?? []) as readonly string[]).map(referenceOf);
+  const features = featuresOf(spec);
+  const columns = features.map((feature): FieldLineage => {
+    const words = wordsOf(feature.expression ?? '');
+    const used = references.flatMap(({ view: from, feature: field }) =>
+      field !== undefined && (words.has(field) || words.has(`${from.slice('feature-views/'.length)}__${field}`))
+        ? [{ dataset: from, field, subtype: 'TRANSFORMATION' as const }]
+        : [],
+    );
+    return { name: feature.name, from: used };
   });
+  const facets = {
+    ...schemaFacet(features.map((feature) => ({ name: feature.name, description: feature.description ?? aboutFeature(feature) }))),
+    ...columnLineageFacet(namespace, columns),
+  };
+  return {
+    kind: 'JobEvent',
+    body: {
+      job: { namespace, name: `feature-views/${name}`, facets: jobType('FEATURE_VIEW') },
+      inputs: [...new Set(references.map((one) => one.view))].map((from) => ({ namespace, name: from })),
+      outputs: [dataset(`feature-views/${name}`, version, namespace, facets)],
+    },
+  };
+}
+
+/** What a materialization of a source's rows says: that it has begun, or how it ended. */
+export function materializationRun(
+  started: Values,
+  eventType: 'START' | 'COMPLETE' | 'FAIL' | 'ABORT',
+  namespace: string,
+  error?: string,
+): LineageStatement {
+  const name = String(started['source']);
+  return {
+    kind: 'RunEvent',
+    body: {
+      eventType,
+      run: { runId: uuidOf(`materialization ${String(started['materializationId'])}`), facets: failed(error) },
+      job: { namespace, name: `sources/${name}/materialization`, facets: jobType('MATERIALIZATION') },
+      inputs: [],
+      outputs: [dataset(`sources/${name}`, Number(started['version']), namespace, {})],
+    },
+  };
+}
+
+function service(name: string, { features }: Values, version: number, namespace: string): LineageStatement {
+  const references = ((features ?? []) as readonly string[]).map(referenceOf);
   const columns = references.flatMap(({ view: from, feature }): FieldLineage[] =>
     feature === undefined ? [] : [{ name: feature, from: [{ dataset: from, field: feature, subtype: 'IDENTITY' }] }],
   );
@@ -105,6 +153,17 @@ function service(name: string, { features }: Values, version: number, namespace:
       outputs: [dataset(`feature-services/${name}`, version, namespace, columnLineageFacet(namespace, columns))],
     },
   };
+}
+
+/** `view`, `view:feature` or `view@2:feature`, as a dataset and its field. */
+function referenceOf(text: string): { readonly view: string; readonly feature: string | undefined } {
+  const [named = '', feature] = text.split(':');
+  return { view: `feature-views/${named.replace(/@\d+$/, '')}`, feature };
+}
+
+/** The names an expression holds. */
+function wordsOf(expression: string): ReadonlySet<string> {
+  return new Set(expression.replace(/'[^']*'/g, '').match(/[A-Za-z_]\w*/g) ?? []);
 }
 
 /** What a training set was asked of: its sources with how far they were read, its views, its service, and where its rows came from. */
@@ -153,7 +212,7 @@ function featuresOf(spec: Values): readonly FeatureText[] {
 function columnsOf(feature: FeatureText, all: readonly FeatureText[], source: string): FieldLineage['from'] {
   const { expression, column, aggregate, window, windowKind } = feature;
   if (expression !== undefined) {
-    const words = new Set(expression.replace(/'[^']*'/g, '').match(/[A-Za-z_]\w*/g) ?? []);
+    const words = wordsOf(expression);
     const named = all.filter((other) => other.expression === undefined && words.has(other.name));
     const columns = [...new Set(named.flatMap((other) => other.column ?? []))];
     return columns.map((field) => ({ dataset: source, field, subtype: 'TRANSFORMATION' as const }));
