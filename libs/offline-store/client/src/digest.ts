@@ -22,10 +22,11 @@ export async function digest(store: Pick<OfflineStore, 'query'>, table: string, 
   if (columns.length === 0) return { rows: 0, hash: '0' };
   // As one text: a NULL among the arguments of a hash makes the hash NULL, and the sum would pass over the row.
   const row = `toJSONString(tuple(${columns.map((column) => quoteIdentifier(column.name)).join(', ')}))`;
-  const [total] = await store.query<{ rows: string; hash: string }>(
-    `SELECT count() AS rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS hash FROM ${quoteTable(table)} ${await final(store, database, name)}`,
+  // Names no column has: an alias stands for a column of its name everywhere in the query.
+  const [total] = await store.query<{ __rows: string; __hash: string }>(
+    `SELECT count() AS __rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS __hash FROM ${quoteTable(table)} ${await final(store, database, name)}`,
   );
-  return { rows: Number(total?.rows ?? 0), hash: total?.hash ?? '0' };
+  return { rows: Number(total?.__rows ?? 0), hash: total?.__hash ?? '0' };
 }
 
 async function final(store: Pick<OfflineStore, 'query'>, database: string, name: string): Promise<string> {

@@ -133,20 +133,20 @@ describe('the offline store on chdb', () => {
   test('digests a table by its rows, not by their order or parts', async () => {
     for (const name of ['left', 'right']) {
       await store.command(
-        `CREATE TABLE millrace.${name} (k UInt64, v Float64, at DateTime, note Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY k`,
+        `CREATE TABLE millrace.${name} (k UInt64, rows Float64, at DateTime, note Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY k`,
       );
     }
-    const rows = Array.from({ length: 100 }, (_, k) => ({ k, v: Math.sqrt(k), at: k, note: null }));
+    const rows = Array.from({ length: 100 }, (_, k) => ({ k, rows: Math.sqrt(k), at: k, note: null }));
     await store.insert('millrace.left', rows, 'all');
     await store.insert('millrace.right', rows.slice(50).reverse(), 'second');
     await store.insert('millrace.right', rows.slice(0, 60), 'first');
     const left = await digest(store, 'millrace.left');
     expect(left.rows).toBe(100);
     expect(await digest(store, 'millrace.right')).toEqual(left);
-    await store.insert('millrace.right', [{ k: 7, v: 7, at: 0 }], 'changed');
+    await store.insert('millrace.right', [{ k: 7, rows: 7, at: 0 }], 'changed');
     expect(await digest(store, 'millrace.right')).not.toEqual(left);
     const noted = await digest(store, 'millrace.left');
-    await store.insert('millrace.left', [{ k: 8, v: Math.sqrt(8), at: 8, note: 'null' }], 'noted');
+    await store.insert('millrace.left', [{ k: 8, rows: Math.sqrt(8), at: 8, note: 'null' }], 'noted');
     expect(await digest(store, 'millrace.left')).not.toEqual(noted);
     expect(await digest(store, 'millrace.missing')).toEqual({ rows: 0, hash: '0' });
   });
