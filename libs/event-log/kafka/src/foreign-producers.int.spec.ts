@@ -1,6 +1,7 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { collector } from '@millrace/event-log/contract';
+import { waitFor } from '@millrace/testing';
 import kafkajs from 'kafkajs';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import { compressSync, uncompressSync } from 'snappy';
@@ -84,7 +85,9 @@ describe('records of foreign producers', () => {
       await transaction[ending]();
     }
     await producer.disconnect();
-    const [end] = await log.end(topic);
+    // Five records and a marker after each transaction; a broker writes the marker after it has answered.
+    const end = 9;
+    await waitFor(async () => (await log.end(topic))[0] === end, { what: 'the last marker' });
     const { onBatch, has, values, batches } = collector();
     let passed: () => void = () => undefined;
     const atEnd = new Promise<void>((resolve) => (passed = resolve));
