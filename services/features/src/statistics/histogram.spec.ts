@@ -42,5 +42,8 @@ describe('what buckets tell', () => {
     );
     expect(histogramOf(countsOf([1, 1, 2, 9, 10]), 3)).toEqual({ edges: [1, 4, 7, 10], counts: [3, 0, 2] });
     expect(histogramOf(countsOf([7, 7]), 3)).toEqual({ edges: [7, 7], counts: [2] });
+    // The smallest doubles have no tenths.
+    expect(histogramOf(countsOf([0, 5e-324]), 10)).toEqual({ edges: [0, 5e-324], counts: [2] });
+    expect(histogramOf(countsOf([0, 3e-323]), 10).edges.at(-2)).toBe(3e-323);
   });
 });

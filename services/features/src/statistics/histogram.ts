@@ -28,12 +28,13 @@ export function quantilesOf({ buckets, counts, least, greatest }: BucketCounts, 
   });
 }
 
-/** Intervals of equal width from the least to the greatest value; one when all values are the same. */
+/** Intervals of equal width from the least to the greatest value; one when all values are the same, or too close for more. */
 export function histogramOf({ buckets, counts, least, greatest }: BucketCounts, intervals: number): Histogram {
-  if (least === greatest) return { edges: [least, greatest], counts: [counts.reduce((sum, count) => sum + count, 0)] };
-  // Halves: the distance between the greatest doubles is none.
+  // In parts: the distance between the greatest doubles is none. Of the smallest, a part is nothing, or too much.
   const width = greatest / intervals - least / intervals;
-  const edges = Array.from({ length: intervals + 1 }, (_, at) => (at === intervals ? greatest : least + width * at));
+  if (width === 0) return { edges: [least, greatest], counts: [counts.reduce((sum, count) => sum + count, 0)] };
+  const edges = Array.from({ length: intervals + 1 }, (_, at) => within(least + width * at, least, greatest));
+  [edges[0], edges[intervals]] = [least, greatest];
   const sums = new Array<number>(intervals).fill(0);
   for (const [index, bucket] of buckets.entries()) {
     const value = within(middleOf(bucket), least, greatest);
