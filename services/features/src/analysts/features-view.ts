@@ -34,7 +34,7 @@ export function featuresView(plan: ViewPlan): string | undefined {
   const columns: ViewColumn[] = [
     ...plan.joinKeys.map(({ name, type }) => ({ name, type: columnType(type.name, false), comment: `Join key of entity ${plan.entity}.` })),
     { name: 'event_time', type: "DateTime64(3, 'UTC')", comment: 'Time of an event of the entity; the values are as of then.' },
-    ...told.map((feature) => ({ name: feature.name, type: columnType(bare(feature.type), true), comment: aboutFeature(plan, feature) })),
+    ...told.map((feature) => ({ name: feature.name, type: columnType(feature.type, true), comment: aboutFeature(plan, feature) })),
   ];
   const left = plan.features.filter((feature) => !isInSql(feature)).map(({ name }) => name);
   const about = left.length === 0 ? '' : ` Not here but in millrace.feature_values: ${left.join(', ')}.`;
@@ -49,7 +49,7 @@ export function featuresView(plan: ViewPlan): string | undefined {
 function valueSql(plan: ViewPlan, { windowMs, kind, includeCurrent, aggregate, column, type }: PlanFeature, keys: string): string {
   const source = plan.columns[column];
   const raw = source && `toNullable(${quoteIdentifier(source.name)})`;
-  const cast = `Nullable(${columnType(bare(type), false)})`;
+  const cast = columnType(type, true);
   if (windowMs === 0) return `CAST(${raw} AS ${cast})`;
   const start = kind === 'sliding' ? `${windowMs} PRECEDING` : 'UNBOUNDED PRECEDING';
   const part = kind === 'tumbling' ? `${keys}, floor(__t / ${windowMs})` : keys;
@@ -75,10 +75,6 @@ function numberOf(column: PlanColumn | undefined, type: 'Int128' | 'Float64'): s
 
 function finite(sql: string): string {
   return `if(isFinite(${sql}), ${sql}, NULL)`;
-}
-
-function bare(type: string): string {
-  return /^Nullable\((.*)\)$/.exec(type)?.[1] ?? type;
 }
 
 function aboutFeature({ columns }: ViewPlan, { aggregate, column, windowMs, kind, includeCurrent }: PlanFeature): string {

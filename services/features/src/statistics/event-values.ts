@@ -151,16 +151,16 @@ async function featureValues(
 ): Promise<Valued[]> {
   if (sampled.length === 0) return [];
   const byEntity = new Map<string, Sampled[]>();
-  let [from, until] = [Infinity, -Infinity];
+  let [since, until] = [Infinity, -Infinity];
   for (const one of sampled) {
     const own = byEntity.get(one.key);
     if (own) own.push(one);
     else byEntity.set(one.key, [one]);
-    [from, until] = [Math.min(from, one.at), Math.max(until, one.at)];
+    [since, until] = [Math.min(since, one.at), Math.max(until, one.at)];
   }
   const entities = new Map(sampled.map(({ key, entity }) => [key, entity]));
   const valued: Valued[] = [];
-  await visitEntities({ store, scratch, plan, next: counted, from, until }, entities, (key, history) => {
+  await visitEntities({ store, scratch, plan, next: counted, since, until, isAtEvents: true }, entities, (key, history) => {
     for (const one of byEntity.get(key) ?? []) {
       const { values, times } = history.at(one.at);
       if (plan.latest.every((feature) => times[feature] === one.at)) valued.push({ ...one, values });
@@ -181,7 +181,7 @@ async function storeHours(
   const long = valued.flatMap(({ hour, values }) =>
     plan.features.map(({ name, type }, feature) => {
       const value = values[feature] as Value;
-      const isText = type === 'String' || type === 'Nullable(String)';
+      const isText = type === 'String';
       return { column: name, hour: seconds(hour), ...(isText ? { text: value } : { value: value === null ? null : Number(value) }) };
     }),
   );

@@ -1,4 +1,4 @@
-import { servedNames, type ServicePlan } from '@millrace/feature-engine';
+import { parseColumnType, servedNames, type ServicePlan } from '@millrace/feature-engine';
 import type { StatisticsColumn } from './read-statistics.js';
 import type { SegmentedTable } from './segments.js';
 import { hourOf } from './summary-sql.js';
@@ -37,7 +37,7 @@ export function servedStatisticsColumns(
               name: '',
               definition: '',
               column: `${name}/${names[index]}`,
-              isTime: isTimeType(feature.view.features[feature.feature]?.type),
+              isTime: isTimeFeature(feature.view.features[feature.feature]),
               label: feature.name,
             },
           ]
@@ -46,6 +46,6 @@ export function servedStatisticsColumns(
   });
 }
 
-export function isTimeType(type: string | undefined): boolean {
-  return type !== undefined && /^(Nullable\()?Date/.test(type);
+export function isTimeFeature(feature: { readonly type: string } | undefined): boolean {
+  return feature !== undefined && parseColumnType(feature.type)?.isTime === true;
 }

@@ -3,7 +3,7 @@ import type { SourceColumn, SourcePlan } from '@millrace/feature-engine';
 import { canonical } from '@millrace/kernel';
 import { quoteIdentifier, quoteString, quoteTable } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
-import { milliseconds } from '../training-sets/view-histories.js';
+import { millisecondsOf } from '../sources/time-column.js';
 import type { StatisticsColumn } from './read-statistics.js';
 import type { SegmentedTable } from './segments.js';
 import { hourOf } from './summary-sql.js';
@@ -40,7 +40,7 @@ export function sourceStatisticsColumns(plan: SourcePlan, names: readonly string
 function valueOf({ name, type }: SourceColumn): string {
   if (type.kind === 'string') return 'CAST(NULL AS Nullable(Float64))';
   const quoted = quoteIdentifier(name);
-  return `CAST(toFloat64(${type.isTime ? milliseconds(type.name, quoted) : quoted}) AS Nullable(Float64))`;
+  return `CAST(toFloat64(${type.isTime ? millisecondsOf(quoted, type.name) : quoted}) AS Nullable(Float64))`;
 }
 
 function textOf({ name, type }: SourceColumn): string {

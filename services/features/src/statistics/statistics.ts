@@ -1,13 +1,14 @@
-import type { ViewPlan } from '@millrace/feature-engine';
+import type { SourcePlan, ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Scheduler } from '@millrace/kernel';
 import { tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
+import { Rounds } from '../rounds.js';
 import type { Sources } from '../sources/sources.js';
 import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { sampleEvents } from './event-values.js';
 import { readStatistics, type ColumnStatistics, type StatisticsSelection } from './read-statistics.js';
 import { countSegments, forgetOtherDefinitions, type Progress, type SegmentedTable } from './segments.js';
-import { isTimeType, PREDICTIONS_TABLE, SERVED_FEATURES, servedStatisticsColumns } from './served-statistics.js';
+import { isTimeFeature, PREDICTIONS_TABLE, SERVED_FEATURES, servedStatisticsColumns } from './served-statistics.js';
 import { sourceColumns, sourceStatisticsColumns } from './source-statistics.js';
 import { Turns } from './turns.js';
 
@@ -48,34 +49,25 @@ const HOUR_MS = 3_600_000;
 export class Statistics {
   readonly #options: StatisticsOptions;
   readonly #turns = new Turns();
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> | undefined;
-  #isStopped = false;
+  readonly #rounds: Rounds;
 
   constructor(options: StatisticsOptions) {
     this.#options = options;
+    this.#rounds = new Rounds(options.scheduler, options.everyMs, () => this.#round());
   }
 
   start(): void {
-    if (this.#isStopped) return;
-    this.#cancel = this.#options.scheduler.after(this.#options.everyMs, () => {
-      this.#running = this.#round().finally(() => this.start());
-    });
+    this.#rounds.start();
   }
 
   /** Lets a running round come to the end of its present step. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancel?.();
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Of columns of a source; all of them when none is named. */
   async ofSource(name: string, columns: readonly string[], selection: StatisticsSelection): Promise<StatisticsAnswer> {
-    const running = this.#options.sources.get(name);
-    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
-    const { plan } = running.source;
-    await reached(running.table.barrier(this.#options.queryDeadlineMs));
+    const plan = await this.#upToDate(name);
     const { behind } = await this.#catchUp(sourceColumns(plan));
     const found = await readStatistics(this.#options.store, 'source', sourceStatisticsColumns(plan, columns), selection);
     return { columns: found, behind: { records: behind, hours: 0 } };
@@ -83,14 +75,12 @@ export class Statistics {
 
   /** Of a view's features at the times of events: a sample of each hour. */
   async ofEvents(plan: ViewPlan, features: readonly string[], selection: StatisticsSelection): Promise<StatisticsAnswer> {
-    const { store, sources, sampleRows, queryDeadlineMs } = this.#options;
-    const running = sources.get(plan.source.name);
-    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${plan.source.name} is being started; try again`, true);
-    await reached(running.table.barrier(queryDeadlineMs));
+    const { store, sampleRows } = this.#options;
+    await this.#upToDate(plan.source.name);
     const progress = await this.#catchUp(sourceColumns(plan.source));
     const hours = sampleRows === 0 ? 0 : await this.#sample(plan);
     const columns = features.map((name) => {
-      const isTime = isTimeType(plan.features.find((feature) => feature.name === name)?.type);
+      const isTime = isTimeFeature(plan.features.find((feature) => feature.name === name));
       return { name: plan.name, definition: plan.version, column: name, isTime, label: name };
     });
     return { columns: await readStatistics(store, 'events', columns, selection), behind: { records: progress.behind, hours } };
@@ -110,6 +100,14 @@ export class Statistics {
     const columns = servedStatisticsColumns(services, plan.name, features);
     const found = new Map((await readStatistics(store, 'served', columns, selection)).map((one) => [one.name, one]));
     return { columns: features.map((name) => found.get(name) ?? { name, series: [] }), behind: { records: behind, hours: 0 } };
+  }
+
+  /** A source as it runs, once its table holds what the log does. */
+  async #upToDate(name: string): Promise<SourcePlan> {
+    const running = this.#options.sources.get(name);
+    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+    await reached(running.table.barrier(this.#options.queryDeadlineMs));
+    return running.source.plan;
   }
 
   /** Counts what is missing, as far as a question may. */
@@ -142,7 +140,7 @@ export class Statistics {
 
   async #count(table: SegmentedTable, partitions?: readonly number[]): Promise<void> {
     let behind = Infinity;
-    while (!this.#isStopped) {
+    while (!this.#rounds.isStopped) {
       const progress = await countSegments(this.#options.store, table, partitions, 1);
       if (progress.behind === 0 || progress.behind >= behind) return;
       behind = progress.behind;
@@ -157,7 +155,7 @@ export class Statistics {
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
-    if (this.#isStopped) return;
+    if (this.#rounds.isStopped) return;
     try {
       await work();
     } catch (error) {

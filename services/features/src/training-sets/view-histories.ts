@@ -1,6 +1,7 @@
 import { entityKeyText, EntityHistory, hash64, hash64Halves, type SourceEvent, type Value, type ViewPlan } from '@millrace/feature-engine';
 import { quoteIdentifier, quoteTable, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
+import { millisecondsOf } from '../sources/time-column.js';
 
 /** Events read in one query: what is held in memory at a time, about. */
 const EVENTS_PER_PAGE = 250_000;
@@ -15,10 +16,10 @@ export interface HistoriesOptions {
   readonly next: readonly number[];
   /** Latest time that will be asked for. */
   readonly until: number;
-  /** Earliest time that will be asked for; absent: any. */
-  readonly since?: number;
-  /** The same, where an entity has an event at each time it is asked for; absent: any. */
-  readonly from?: number;
+  /** Earliest time that will be asked for. */
+  readonly since: number;
+  /** An entity has an event at each time it is asked for: whether there are older ones need not be told. */
+  readonly isAtEvents?: boolean;
 }
 
 /**
@@ -30,19 +31,18 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
   // An event can be superseded by one of its own chunk only, so that far beyond the last question has to be read. Where corrections move
   // events in time, by one at any time.
   const before = (Math.floor(options.until / plan.spanMs) + 1) * plan.spanMs;
-  const first = firstNeeded(plan, options.from);
-  const whole = firstWhole(plan, options.since);
+  const first = options.isAtEvents ? firstNeeded(plan, options.since) : firstWhole(plan, options.since);
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
   const table = quoteTable(sourceTable(plan.source.name));
   const asked = `(${names}) IN (SELECT ${names} FROM ${options.keys}) AND _offset < {next:Array(UInt64)}[_partition + 1]`;
-  const isBefore = "_event_time < fromUnixTimestamp64Milli({whole:Int64}, 'UTC')";
-  const earliest = `SELECT _partition, min(_offset) FROM ${table} WHERE ${asked} AND ${isBefore} GROUP BY ${names}, _partition`;
+  const isSince = "_event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')";
+  const earliest = `SELECT _partition, min(_offset) FROM ${table} WHERE ${asked} AND NOT ${isSince} GROUP BY ${names}, _partition`;
+  const isNeeded = options.isAtEvents ? isSince : `(${isSince} OR (_partition, _offset) IN (${earliest}))`;
   const from = `FROM ${table} FINAL
     WHERE ${asked}
-      ${whole === undefined ? '' : `AND (NOT ${isBefore} OR (_partition, _offset) IN (${earliest}))`}
       ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}
-      ${first === undefined ? '' : "AND _event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"}`;
-  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0, whole: whole ?? 0 };
+      ${first === undefined ? '' : `AND ${isNeeded}`}`;
+  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0 };
   const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
   const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));
   const columns = selected(plan);
@@ -62,19 +62,19 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
   }
 }
 
-/** The first time of an event that a value at `from` or later may rest on, to the chunk; `undefined` when that may be any event. */
-export function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, from: number | undefined): number | undefined {
-  if (from === undefined || !Number.isFinite(from) || hasLifetime || source.movesEvents) return undefined;
-  return Math.floor((from - longestWindowMs) / spanMs) * spanMs;
+/** The first time of an event that a value at `since` or later may rest on, to the chunk; `undefined` when that may be any event. */
+export function firstNeeded({ spanMs, longestWindowMs, hasLifetime, source }: ViewPlan, since: number): number | undefined {
+  if (!Number.isFinite(since) || hasLifetime || source.movesEvents) return undefined;
+  return Math.floor((since - longestWindowMs) / spanMs) * spanMs;
 }
 
 /**
- * The same without that promise: of the events before it, the first that the log had of each entity and partition says that there is one, which is all that
+ * The same where an entity need not have an event at the times it is asked for: of the events before it, the first that the log had of each entity and partition says that there is one, which is all that
  * a window beyond it tells. A latest value of any age may rest on any event.
  */
-function firstWhole(plan: ViewPlan, since: number | undefined): number | undefined {
+function firstWhole(plan: ViewPlan, since: number): number | undefined {
   if (plan.latest.length > 0 && plan.ttlMs === 0) return undefined;
-  return firstNeeded(plan, since === undefined || plan.latest.length === 0 ? since : since - plan.ttlMs);
+  return firstNeeded(plan, plan.latest.length === 0 ? since : since - plan.ttlMs);
 }
 
 interface Selected {
@@ -92,15 +92,8 @@ function selected(plan: ViewPlan): Selected[] {
   return [...indexes].map((index) => {
     const { name, type } = columns[index] as (typeof columns)[number];
     const quoted = quoteIdentifier(name);
-    return { index, name, sql: type.isTime ? `${milliseconds(type.name, quoted)} AS ${quoted}` : quoted };
+    return { index, name, sql: type.isTime ? `${millisecondsOf(quoted, type.name)} AS ${quoted}` : quoted };
   });
-}
-
-/** A time column in milliseconds since the epoch, as the engine holds it. */
-export function milliseconds(type: string, column: string): string {
-  if (type === 'Date') return `toInt64(toInt32(${column})) * 86400000`;
-  if (type === 'DateTime') return `toInt64(toUnixTimestamp(${column})) * 1000`;
-  return `toUnixTimestamp64Milli(toDateTime64(${column}, 3, 'UTC'))`;
 }
 
 /** A row as the event it was made from: the table holds the engine's own values. */

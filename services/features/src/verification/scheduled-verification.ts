@@ -1,4 +1,5 @@
 import type { Scheduler } from '@millrace/kernel';
+import { Rounds } from '../rounds.js';
 import type { VectorSelection } from './served-vectors.js';
 import type { Verification } from './verify-served.js';
 
@@ -28,14 +29,13 @@ const SETTLED_AFTER_MS = 60_000;
  */
 export class ScheduledVerification {
   readonly #options: ScheduledVerificationOptions;
+  readonly #rounds: Rounds;
   #from: number;
   #last: VerificationReport | undefined;
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> | undefined;
-  #isStopped = false;
 
   constructor(options: ScheduledVerificationOptions) {
     this.#options = options;
+    this.#rounds = new Rounds(options.scheduler, options.everyMs, () => this.#round());
     this.#from = options.now() - options.everyMs - SETTLED_AFTER_MS;
   }
 
@@ -50,17 +50,12 @@ export class ScheduledVerification {
   }
 
   start(): void {
-    if (this.#isStopped) return;
-    this.#cancel = this.#options.scheduler.after(this.#options.everyMs, () => {
-      this.#running = this.#round().finally(() => this.start());
-    });
+    this.#rounds.start();
   }
 
   /** Lets a running check come to its end. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancel?.();
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async #round(): Promise<void> {
