@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isRefused, type MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
+import { CLEAR_LINE } from '../output/progress.js';
 import { table } from '../output/table.js';
 
 export interface MaterializeOptions {
@@ -31,7 +32,6 @@ export interface Materialization {
   readonly error?: string;
 }
 
-const CLEAR_LINE = '\r\u001b[K';
 const LONGEST_LOOK_MS = 30_000;
 const SHORTEST_LOOK_MS = 500;
 

@@ -1,7 +1,8 @@
 import type { Io } from '../io.js';
 
 const EVERY_MS = 100;
-const CLEAR_LINE = '\r\u001b[K';
+/** Back to the beginning of the line, which is emptied. */
+export const CLEAR_LINE = '\r\u001b[K';
 
 /** One line about a transfer that is under way, written over as it goes on. Nothing is shown where nobody watches. */
 export class Progress {

@@ -80,6 +80,7 @@ export class FeaturesModule implements OnModuleInit {
     const own = config.of(featuresConfig);
     const { maxIngestBytes, maxAtomicIngestBytes, maxEventBytes, maxOnlineRows, maxSpineBytes, feastStrict: isStrict } = own;
     const { definitions, sources, materializations } = features;
+    const isOnDemand = (view: string): boolean => definitions.onDemandView(view) !== undefined;
     const isBatch = (source: string): boolean => definitions.source(source)?.batch !== undefined;
     const metadata = (request: FastifyRequest): CommandMetadata => commandMetadata(request, clock, ids);
     const took = (source: string, { accepted, rejectedCount, rejectedKinds }: IntakeResult): void => {
@@ -112,7 +113,7 @@ export class FeaturesModule implements OnModuleInit {
       });
       materializeRoutes(scope, {
         view: (name) => definitions.view(name),
-        isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
+        isOnDemand,
         onlineViews: () => definitions.views().filter((view) => view.online),
         materialize: features.materialize,
         isBusy: ({ source }) => runningOf(materializations.state(source.name)) !== undefined,
@@ -127,7 +128,7 @@ export class FeaturesModule implements OnModuleInit {
         reader: features.readerOf,
         isBatch,
         view: (name) => definitions.view(name),
-        isOnDemand: (name) => definitions.onDemandView(name) !== undefined,
+        isOnDemand,
         viewsOf: (source) => definitions.views().filter((view) => view.source.name === source),
         took,
         waitForOnline: features.waitForOnline,

@@ -28,10 +28,9 @@ import { FeaturesMetrics } from './metrics.js';
 import { materializationStatus } from './queries/materialization-status.query.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
 import { EventIntake } from './sources/event-intake.js';
-import { fingerprintOf } from './sources/running-source.js';
 import type { SourceReader } from './sources/source-record.js';
 import { rejectionKind } from './sources/rejection-kind.js';
-import { tableProjectionName } from './sources/running-source.js';
+import { fingerprintOf, tableProjectionName } from './sources/running-source.js';
 import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
 import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
@@ -246,10 +245,11 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     verify,
     lastVerification: () => checks.last,
     materialize: async (views, asked, metadata) => {
-      const batch = [...new Set(views.map((view) => view.source.name))].filter((name) => definitions.source(name)?.batch !== undefined);
+      const names = [...new Set(views.map((view) => view.source.name))];
+      const batch = names.filter((name) => definitions.source(name)?.batch !== undefined);
       await materializeSources(materializations, batch, asked, metadata, { now, deadlineMs: config.materializeDeadlineMs });
       // A source that is only being started has no topic to ask yet.
-      await Promise.all([...new Set(views.map((view) => view.source.name))].map(readerOf));
+      await Promise.all(names.map(readerOf));
       const topics = [...new Set(views.map((view) => view.source.topic))];
       const ends = await Promise.all(topics.map(async (topic) => ({ topic, end: await log.end(topic) })));
       const positions = ends.flatMap(({ topic, end }) =>

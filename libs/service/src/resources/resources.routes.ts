@@ -97,8 +97,8 @@ async function remove(context: ResourceRoutesContext, request: FastifyRequest, r
   await context.resources.log.barrier();
   const users = usersOf(context.resources.catalog, kind, name);
   if (users.length > 0) {
-    const named =
-      users.length > MOST_NAMED ? `${users.slice(0, MOST_NAMED).join(', ')} and ${users.length - MOST_NAMED} more` : users.join(', ');
+    const more = users.length - MOST_NAMED;
+    const named = `${users.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
     throw new ProblemError(
       409,
       'MR_RESOURCES_IN_USE',

@@ -56,6 +56,13 @@ export interface Source {
   readonly expectations: readonly Expectation[];
 }
 
+/** A source whose rows are materialized. */
+export type BatchSource = Source & { readonly batch: BatchOrigin };
+
+export function isBatch(source: Source): source is BatchSource {
+  return source.batch !== undefined;
+}
+
 /** The definitions a plan was compiled from, whole: kept with what is computed from them. */
 export interface ViewDefinitions {
   readonly view: FeatureViewDefinition;

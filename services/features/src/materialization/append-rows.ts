@@ -1,5 +1,6 @@
 import type { SourcePlan, Value } from '@millrace/feature-engine';
 import type { OfflineStore } from '@millrace/offline-store';
+import { MOST_REJECTED_SHOWN } from '../domain/materialization/materialization.decider.js';
 import type { RejectedRow, RowCounts } from '../domain/materialization/materialization.events.js';
 import type { EventIntake, GivenEvent } from '../sources/event-intake.js';
 import type { SourceReader } from '../sources/source-record.js';
@@ -31,8 +32,6 @@ interface Candidate {
   readonly bytes: Buffer;
 }
 
-const MOST_REJECTED_TOLD = 20;
-
 /**
  * Appends the rows that the source's table does not have as they are, and waits until it has them. So the same rows again append nothing, and
  * a row that has changed is a later event of the same id: a correction.
@@ -48,7 +47,7 @@ export async function appendRows(
   let rejectedCount = 0;
   const reject = (row: StagedRow, reason: string): void => {
     rejectedCount++;
-    if (rejected.length < MOST_REJECTED_TOLD) rejected.push({ time: row.time, reason });
+    if (rejected.length < MOST_REJECTED_SHOWN) rejected.push({ time: row.time, reason });
   };
   const candidates = new Map<string, Candidate>();
   let unchanged = 0;
@@ -73,14 +72,9 @@ export async function appendRows(
     if (has && isSame(has, values)) unchanged++;
     else changed.push({ line: changed.length, fields, value: bytes });
   }
-  const {
-    accepted,
-    rejected: refused,
-    rejectedCount: refusedCount,
-    positions,
-  } = await host.intake.take(reader, asynchronous(changed), undefined);
+  const { accepted, rejected: refused, rejectedCount: refusedCount, positions } = await host.intake.take(reader, changed, undefined);
   rejectedCount += refusedCount;
-  for (const { reason } of refused.slice(0, MOST_REJECTED_TOLD - rejected.length)) rejected.push({ time: null, reason });
+  for (const { reason } of refused.slice(0, MOST_REJECTED_SHOWN - rejected.length)) rejected.push({ time: null, reason });
   const next: number[] = [];
   for (const { partition, offset } of positions) next[partition] = offset + 1;
   await host.waitForTable(
@@ -128,8 +122,4 @@ function known(
 
 function isSame(a: readonly Value[], b: readonly Value[]): boolean {
   return a.every((value, index) => value === b[index]);
-}
-
-async function* asynchronous(events: readonly GivenEvent[]): AsyncGenerator<GivenEvent> {
-  yield* events;
 }

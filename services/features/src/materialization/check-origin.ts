@@ -1,5 +1,5 @@
 import { quoteTable } from '@millrace/offline-store';
-import type { BatchOrigin, Source } from '../definitions/feature-definitions.js';
+import type { BatchOrigin, BatchSource } from '../definitions/feature-definitions.js';
 import { checkSelect } from '../training-sets/checked-select.js';
 import { batchFault } from './batch-fault.js';
 import { columnsOf, selectRows, type GivenColumn } from './row-select.js';
@@ -30,7 +30,7 @@ export async function checkedStatement(
 }
 
 /** Throws a fault with what can be known to be wrong with a source's query, table or files before its rows are read. */
-export async function checkOrigin(host: StagingHost, { plan, batch }: Source & { readonly batch: BatchOrigin }): Promise<void> {
+export async function checkOrigin(host: StagingHost, { plan, batch }: BatchSource): Promise<void> {
   const { rows } = batch;
   if (rows.kind === 'files') {
     await sourceFiles(host, rows.files);

@@ -1,6 +1,6 @@
 import { isFault, Fault, type CommandMetadata, type Ids, type LoggedDecision, type Position, type Scheduler } from '@millrace/kernel';
 import type { DomainLog } from '@millrace/service';
-import type { BatchOrigin, FeatureDefinitions, Source } from '../definitions/feature-definitions.js';
+import { isBatch, type BatchSource, type FeatureDefinitions, type Source } from '../definitions/feature-definitions.js';
 import {
   MATERIALIZATION,
   materializationSubject,
@@ -13,11 +13,11 @@ import {
   type MaterializationRun,
   type MaterializationState,
 } from '../domain/materialization/materialization.decider.js';
-import type { MaterializationEvent, MaterializationStarted, RowCounts } from '../domain/materialization/materialization.events.js';
+import type { MaterializationEvent, RowCounts } from '../domain/materialization/materialization.events.js';
 import { dueSlot } from '../domain/materialization/schedule.js';
 import { failureOf } from '../training-sets/build-training-set.js';
 import { checkOrigin } from './check-origin.js';
-import { materializeInterval, sourceChanged, type IntervalHost, type RunningBatch } from './materialize-interval.js';
+import { materializeInterval, type IntervalHost, type RunningBatch } from './materialize-interval.js';
 
 export interface MaterializationsOptions extends IntervalHost {
   readonly domain: DomainLog;
@@ -110,21 +110,19 @@ export class Materializations {
   }
 
   /** The source, if it is one with rows to materialize; else a fault that says why not. */
-  batchSource(name: string): Source & { readonly batch: BatchOrigin } {
+  batchSource(name: string): BatchSource {
     const source = this.#options.definitions.source(name);
     if (!source) throw new Fault('MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`, false);
-    const { batch } = source;
-    if (!batch) {
+    if (!isBatch(source)) {
       const message = `source ${name} is filled by those who write its events; only one with a query, a table or files is materialized`;
       throw new Fault('MR_FEATURES_SOURCE_NOT_BATCH', message, false);
     }
-    return { ...source, batch };
+    return source;
   }
 
   /** Stops a run; what it has brought stays. */
-  async cancel(source: string, materializationId: string, metadata: CommandMetadata): Promise<Position | undefined> {
-    const outcome = await this.#handle(source, { type: 'CancelMaterialization', materializationId }, metadata);
-    return outcome.position;
+  async cancel(source: string, materializationId: string, metadata: CommandMetadata): Promise<Position> {
+    return this.#handle(source, { type: 'CancelMaterialization', materializationId }, metadata);
   }
 
   /** Resolves when a run is over, or after so long; tells whether it is. */
@@ -171,12 +169,11 @@ export class Materializations {
     for (const source of [...this.#open]) await this.#attempt(source, () => this.#takeUp(source));
     const lags = new Map<string, number>();
     for (const source of definitions.sources()) {
-      const { batch } = source;
-      if (!batch) continue;
+      if (!isBatch(source)) continue;
       const { name } = source.plan;
       const watermark = watermarkOf(this.state(name), source.version);
       if (watermark !== undefined) lags.set(name, Math.max(0, now() - watermark));
-      await this.#attempt(name, () => this.#keepSchedule({ ...source, batch }));
+      await this.#attempt(name, () => this.#keepSchedule(source));
     }
     observer.behind(lags);
   }
@@ -190,12 +187,12 @@ export class Materializations {
     }
   }
 
-  async #keepSchedule(source: Source & { readonly batch: BatchOrigin }): Promise<void> {
-    const { everyMs, lookbackMs } = source.batch;
+  async #keepSchedule(source: BatchSource): Promise<void> {
+    const { everyMs } = source.batch;
     if (everyMs === undefined) return;
     const { name } = source.plan;
     const now = this.#options.now();
-    const to = dueSlot(this.state(name), source.version, { everyMs, lookbackMs }, now);
+    const to = dueSlot(this.state(name), source.version, everyMs, now);
     if (to === undefined) return;
     // All processes that find it due ask for it by one id, and it is one run.
     const commandId = `schedule:${name}:${source.version}:${to}`;
@@ -207,7 +204,7 @@ export class Materializations {
   }
 
   async #begin(
-    source: Source & { readonly batch: BatchOrigin },
+    source: BatchSource,
     { from, to }: { readonly from: number | null | undefined; readonly to: number },
     trigger: 'request' | 'schedule',
     metadata: CommandMetadata,
@@ -220,10 +217,9 @@ export class Materializations {
       type: 'StartMaterialization',
       ...{ materializationId, source: name, version, interval, trigger, runner: this.#runner },
     };
-    const outcome = await this.#handle(name, command, metadata);
-    const id = outcome.event ? (outcome.event.data as MaterializationStarted).materializationId : materializationId;
+    const position = await this.#handle(name, command, metadata);
     void this.#attempt(name, () => this.#takeUp(name));
-    return { id, position: outcome.position };
+    return { id: materializationId, position };
   }
 
   /** Runs what is this process's to run, or what nobody runs any more. */
@@ -290,19 +286,23 @@ export class Materializations {
   async #interval(name: string, id: string): Promise<void> {
     const { definitions, readerOf } = this.#options;
     const run = runOf(this.state(name), id) as MaterializationRun;
-    await materializeInterval(this.#options, structuredClone(run), {
-      source: async () => {
-        if (this.#isStopped) throw new Error('the process stops');
-        const source = definitions.source(name);
-        if (!source?.batch || source.version !== run.version) throw sourceChanged(name, run.version);
-        return { source: { ...source, batch: source.batch }, reader: await readerOf(source) };
+    await materializeInterval(
+      this.#options,
+      { ...run },
+      {
+        source: async () => {
+          if (this.#isStopped) throw new Error('the process stops');
+          const source = definitions.source(name);
+          if (!source || !isBatch(source) || source.version !== run.version) throw sourceChanged(name, run.version);
+          return { source, reader: await readerOf(source) };
+        },
+        counted: (rows) => this.#totals.set(id, (runOf(this.state(name), id)?.rows.read ?? 0) + rows),
+        progress: async (to, rows, rejected) => {
+          await this.#tell(name, { type: 'ProgressMaterialization', materializationId: id, runner: this.#runner, to, rows, rejected });
+          this.#options.observer.rows(name, rows);
+        },
       },
-      counted: (rows) => this.#totals.set(id, (runOf(this.state(name), id)?.rows.read ?? 0) + rows),
-      progress: async (to, rows, rejected) => {
-        await this.#tell(name, { type: 'ProgressMaterialization', materializationId: id, runner: this.#runner, to, rows, rejected });
-        this.#options.observer.rows(name, rows);
-      },
-    });
+    );
   }
 
   /** Nobody takes a run away while its query takes its time. */
@@ -328,23 +328,25 @@ export class Materializations {
     return this.#handle(source, command, { commandId: ids.next(), actor: 'features', now: now() });
   }
 
-  async #handle(
-    source: string,
-    command: MaterializationCommand,
-    metadata: CommandMetadata,
-  ): Promise<{ readonly position: Position; readonly event?: MaterializationEvent }> {
+  async #handle(source: string, command: MaterializationCommand, metadata: CommandMetadata): Promise<Position> {
     const { domain } = this.#options;
     const outcome = await domain.handle<MaterializationEvent, MaterializationRejection>(materializationSubject(source), command, metadata);
-    if (outcome.kind !== 'rejected') return outcome.kind === 'accepted' ? outcome : { position: outcome.position };
+    if (outcome.kind !== 'rejected') return outcome.position;
     const { code, message, details } = outcome.rejection;
     const text = code === 'MR_FEATURES_MATERIALIZATION_INVALID' ? `${message}: ${intervalText(details)}` : message;
     throw new Fault(code, text, false, details ? { details } : {});
   }
 }
 
+/** Times as text, which the domain has no clock to make. */
 function intervalText(details: Readonly<Record<string, unknown>> | undefined): string {
   const [from, to] = ['from', 'to'].map((name) => new Date(Number(details?.[name])).toISOString());
   return `from is ${from}, to is ${to}`;
+}
+
+function sourceChanged(name: string, version: number): Fault {
+  const message = `source ${name} is not version ${version} any more; materialize the new one`;
+  return new Fault('MR_FEATURES_BATCH', message, false);
 }
 
 /** The run is over, or another process's. */

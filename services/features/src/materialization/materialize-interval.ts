@@ -1,7 +1,6 @@
 import type { EventLog } from '@millrace/event-log';
-import { Fault } from '@millrace/kernel';
 import { quoteTable } from '@millrace/offline-store';
-import type { BatchOrigin, Source } from '../definitions/feature-definitions.js';
+import type { BatchSource } from '../definitions/feature-definitions.js';
 import { NO_ROWS, type MaterializationRun } from '../domain/materialization/materialization.decider.js';
 import type { RejectedRow, RowCounts } from '../domain/materialization/materialization.events.js';
 import type { SourceReader } from '../sources/source-record.js';
@@ -16,7 +15,7 @@ export interface IntervalHost extends AppendHost, StagingHost {
 
 /** A source with rows to materialize, as it runs here. */
 export interface RunningBatch {
-  readonly source: Source & { readonly batch: BatchOrigin };
+  readonly source: BatchSource;
   readonly reader: SourceReader;
 }
 
@@ -48,8 +47,8 @@ export async function materializeInterval(host: IntervalHost, run: Materializati
     }
     let page = await rows.page(undefined);
     while (page.length > 0) {
-      const now = await steps.source();
-      if (now.source.version !== source.version) throw sourceChanged(plan.name, source.version);
+      // Throws when it is another by now.
+      await steps.source();
       const appended = await appendRows(host, reader, page, { hasComputedId: batch.hasComputedId, isTableEmpty });
       const next = await rows.page(page.at(-1));
       // Of the time the next page begins with, there may have been rows on this one.
@@ -57,9 +56,4 @@ export async function materializeInterval(host: IntervalHost, run: Materializati
       page = next;
     }
   });
-}
-
-export function sourceChanged(name: string, version: number): Fault {
-  const message = `source ${name} is not version ${version} any more; materialize the new one`;
-  return new Fault('MR_FEATURES_BATCH', message, false);
 }

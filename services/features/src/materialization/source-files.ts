@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import { lstat, readFile, readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { batchFault } from './batch-fault.js';
@@ -97,12 +97,7 @@ async function directoryTree(root: string): Promise<Tree> {
   const read = async (path: string): Promise<Buffer> => {
     const target = await inside(path);
     if (target === undefined) throw batchFault(`${join(root, path)} is not there any more`);
-    const file = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
+    return readFile(target, { flag: constants.O_RDONLY | constants.O_NOFOLLOW });
   };
   return { list, read, nameOf: (path) => join(root, path) };
 }

@@ -155,13 +155,16 @@ function requestColumns(
   const columns: Value[][] = [];
   for (const { name, type } of request) {
     // What the service itself names goes to its model, and not into a feature.
-    const given = isAsked(name) ? (entities[name] as readonly unknown[]) : [];
-    if (isAsked(name)) rows ??= given.length;
-    if (isAsked(name) && given.length !== rows)
-      return { kind: 'ragged', of: 'request field', name, length: given.length, expected: rows ?? 0 };
-    if ((rows ?? 0) > mostRows) return { kind: 'too-many-rows', rows: rows ?? 0, most: mostRows };
+    if (!isAsked(name)) {
+      columns.push([]);
+      continue;
+    }
+    const given = entities[name] as readonly unknown[];
+    rows ??= given.length;
+    if (given.length !== rows) return { kind: 'ragged', of: 'request field', name, length: given.length, expected: rows };
+    if (rows > mostRows) return { kind: 'too-many-rows', rows, most: mostRows };
     const values: Value[] = [];
-    for (let row = 0; row < given.length; row++) {
+    for (let row = 0; row < rows; row++) {
       const value = parseRequestValue(type, given[row]);
       if (value === undefined) return { kind: 'bad-value', of: 'request field', name, row, type: type.name };
       values.push(value);

@@ -9,6 +9,9 @@ export type GivenEvent =
   | { readonly line: number; readonly fields: unknown; readonly value: Buffer; readonly headers?: Headers }
   | { readonly line: number; readonly reason: string };
 
+/** At hand, or as they come in. */
+export type GivenEvents = AsyncIterable<GivenEvent> | Iterable<GivenEvent>;
+
 export interface RejectedEvent {
   readonly line: number;
   readonly reason: string;
@@ -42,7 +45,7 @@ export class EventIntake {
    * Appends what is valid and tells what is not. A throw is indefinite: some may be on the log; events carry ids, so sending them again counts
    * each once.
    */
-  async take(reader: SourceReader, events: AsyncIterable<GivenEvent>, traceparent: string | undefined): Promise<IntakeResult> {
+  async take(reader: SourceReader, events: GivenEvents, traceparent: string | undefined): Promise<IntakeResult> {
     const outcome = new Outcome();
     let batch: NewRecord[] = [];
     let bytes = 0;
@@ -78,7 +81,7 @@ export class EventIntake {
   }
 
   /** All of them or, when one is not valid, none. */
-  async takeAll(reader: SourceReader, events: AsyncIterable<GivenEvent>, traceparent: string | undefined): Promise<IntakeResult> {
+  async takeAll(reader: SourceReader, events: GivenEvents, traceparent: string | undefined): Promise<IntakeResult> {
     const outcome = new Outcome();
     const records: NewRecord[] = [];
     for await (const event of events) {

@@ -34,9 +34,7 @@ export class BatchService {
   ) {}
 
   static async start(environment: Readonly<Record<string, string>> = {}): Promise<BatchService> {
-    const service = new BatchService(await tempDir('batch'), environment);
-    await service.begin();
-    return service;
+    return BatchService.over(await tempDir('batch'), environment);
   }
 
   /** On a data directory that somebody else has made and removes. */

@@ -2,7 +2,7 @@ import type { SourcePlan, ViewPlan } from '@millrace/feature-engine';
 import { isFault, type Position } from '@millrace/kernel';
 import { sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { EventIntake, GivenEvent, IntakeResult } from '../../sources/event-intake.js';
+import type { EventIntake, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { openCall } from './compatibility.js';
 import { computedOnDemand, notOnline, refusal, sendFeastError, sendInvalid, sendJson, type FeastError } from './errors.js';
@@ -96,7 +96,7 @@ async function take(
   const { plan } = reader;
   const events = frameEvents(frame, plan, options.viewsOf(plan.name), names);
   if ('status' in events) return events;
-  const result = await options.intake.takeAll(reader, asynchronous(events), request.traceparent);
+  const result = await options.intake.takeAll(reader, events, request.traceparent);
   options.took(plan.name, result);
   const { rejected, rejectedCount, positions } = result;
   const [first] = rejected;
@@ -142,8 +142,4 @@ function pushSourceNotFound(name: string): FeastError {
 
 function noSuchObject(name: string): FeastError {
   return { status: 404, className: 'FeastObjectNotFoundException', message: `There is no feature view ${name}` };
-}
-
-async function* asynchronous(events: readonly GivenEvent[]): AsyncGenerator<GivenEvent> {
-  yield* events;
 }

@@ -2,7 +2,7 @@ import { formatPosition } from '@millrace/kernel';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import type { EventIntake, GivenEvent, IntakeResult } from '../../sources/event-intake.js';
+import type { EventIntake, GivenEvents, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
 
@@ -49,7 +49,7 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
   });
 }
 
-async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic: boolean): Promise<AsyncIterable<GivenEvent>> {
+async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic: boolean): Promise<GivenEvents> {
   const type = (request.headers['content-type'] ?? 'application/x-ndjson').split(';')[0]?.trim().toLowerCase();
   // A request without a body carries no events, which is no mistake.
   const body = (request.body as Readable | undefined) ?? Readable.from([]);
@@ -61,11 +61,11 @@ async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic:
     case 'text/plain':
       return ndjsonEvents(limited(body, atomic ? maxAtomicBytes : maxBytes), maxEventBytes);
     case 'application/json':
-      return asynchronous(arrayEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes));
+      return arrayEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes);
     case 'application/cloudevents-batch+json':
-      return asynchronous(cloudEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes));
+      return cloudEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes);
     case 'application/cloudevents+json':
-      return asynchronous(cloudEvents([await json(body, maxAtomicBytes)], maxEventBytes));
+      return cloudEvents([await json(body, maxAtomicBytes)], maxEventBytes);
     default:
       throw new ProblemError(
         415,
@@ -104,8 +104,4 @@ async function jsonArray(body: Readable, maxBytes: number): Promise<readonly unk
   const value = await json(body, maxBytes);
   if (!Array.isArray(value)) throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', 'the body must be a JSON array of events');
   return value as readonly unknown[];
-}
-
-async function* asynchronous<T>(items: Iterable<T>): AsyncGenerator<T> {
-  yield* items;
 }

@@ -1,15 +1,16 @@
 import { parseEventTime } from '@millrace/feature-engine';
-import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
+import type { CommandMetadata, Position } from '@millrace/kernel';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
 import { materializationStatus } from '../../queries/materialization-status.query.js';
+import { asProblem } from './as-problem.js';
 import { waitOf } from './wait.js';
 
 export interface MaterializationRoutesOptions {
   readonly request: (source: string, asked: Asked, metadata: CommandMetadata) => Promise<RequestedMaterialization>;
-  readonly cancel: (source: string, id: string, metadata: CommandMetadata) => Promise<Position | undefined>;
+  readonly cancel: (source: string, id: string, metadata: CommandMetadata) => Promise<Position>;
   readonly settled: (source: string, id: string, waitMs: number) => Promise<unknown>;
   /** Read up to what the caller has seen; throws where there is no such source, or none that is materialized. */
   readonly state: (request: FastifyRequest, source: string) => Promise<MaterializationState>;
@@ -25,7 +26,7 @@ interface Query {
   readonly pageToken?: string;
 }
 
-/** Faults and rejections whose status does not follow from their code. */
+/** Faults and rejections that the requester has to mend. */
 const STATUSES: Readonly<Record<string, number>> = {
   MR_FEATURES_SOURCE_NOT_FOUND: 404,
   MR_FEATURES_SOURCE_NOT_BATCH: 409,
@@ -35,6 +36,8 @@ const STATUSES: Readonly<Record<string, number>> = {
   MR_FEATURES_MATERIALIZATION_RUNNING: 409,
   MR_FEATURES_MATERIALIZATION_OVER: 409,
 };
+
+const told = <T>(work: Promise<T>): Promise<T> => asProblem(work, STATUSES);
 
 const USUAL_LIMIT = 50;
 const HIGHEST_LIMIT = 200;
@@ -50,7 +53,7 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   scope.post<{ Params: Params; Querystring: Query }>(PATH, async (request, reply) => {
     const { name } = request.params;
     const waitMs = waitOf(request.query.wait, invalid);
-    const { id, position } = await asProblem(options.request(name, askedOf(request.body ?? {}), options.metadata(request)));
+    const { id, position } = await told(options.request(name, askedOf(request.body ?? {}), options.metadata(request)));
     sendPosition(reply, position);
     if (waitMs > 0) await options.settled(name, id, waitMs);
     const run = existing(await options.state(request, name), id);
@@ -66,7 +69,7 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
     const most = limit === undefined ? USUAL_LIMIT : Number(limit);
     if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
       throw invalid(`limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
-    const state = await asProblem(options.state(request, name));
+    const state = await told(options.state(request, name));
     const runs = [...state.runs].reverse();
     const from = pageToken === undefined ? 0 : runs.findIndex(({ id }) => id === pageToken) + 1;
     if (pageToken !== undefined && from === 0) throw invalid('pageToken is not one this list gave');
@@ -83,15 +86,16 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   scope.get<{ Params: Params; Querystring: Query }>(`${PATH}/:id`, async (request) => {
     const { name, id } = request.params;
     const waitMs = waitOf(request.query.wait, invalid);
-    existing(await asProblem(options.state(request, name)), id);
-    if (waitMs > 0) await options.settled(name, id, waitMs);
-    return show(existing(await asProblem(options.state(request, name)), id), options);
+    const run = existing(await told(options.state(request, name)), id);
+    if (waitMs === 0) return show(run, options);
+    await options.settled(name, id, waitMs);
+    return show(existing(await told(options.state(request, name)), id), options);
   });
   scope.post<{ Params: Params }>(`${PATH}/:id/cancel`, async (request, reply) => {
     const { name, id } = request.params;
-    const position = await asProblem(options.cancel(name, id, options.metadata(request)));
-    if (position) sendPosition(reply, position);
-    return show(existing(await asProblem(options.state(request, name)), id), options);
+    const position = await told(options.cancel(name, id, options.metadata(request)));
+    sendPosition(reply, position);
+    return show(existing(await told(options.state(request, name)), id), options);
   });
 }
 
@@ -134,15 +138,4 @@ function time(milliseconds: number): string {
 
 function invalid(message: string): ProblemError {
   return new ProblemError(400, 'MR_FEATURES_MATERIALIZATION_INVALID', message);
-}
-
-async function asProblem<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!isFault(error)) throw error;
-    const status = STATUSES[error.code];
-    if (status === undefined) throw error;
-    throw new ProblemError(status, error.code, error.message, error.details);
-  }
 }

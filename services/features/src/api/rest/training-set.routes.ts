@@ -6,6 +6,7 @@ import type { TrainingSetState } from '../../domain/training-set/training-set.de
 import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
+import { asProblem } from './as-problem.js';
 import { waitOf } from './wait.js';
 
 export interface TrainingSetRoutesOptions {
@@ -47,7 +48,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
     const waitMs = waitOf(request.query.wait, invalid);
     const input = inputOf(request);
     if ('reason' in input) throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', input.reason);
-    const { id, position } = await asProblem(options.request(input, options.metadata(request)));
+    const { id, position } = await asProblem(options.request(input, options.metadata(request)), CLIENT_FAULTS);
     if (position) sendPosition(reply, position);
     await options.settled(id, waitMs);
     const state = await options.state(request, id);
@@ -172,15 +173,4 @@ function personalColumns({ features, definitions, onDemand = [] }: TrainingSetRe
 
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
-}
-
-async function asProblem<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    const status = code === undefined ? undefined : CLIENT_FAULTS[code];
-    if (status === undefined) throw error;
-    throw new ProblemError(status, code as string, message);
-  }
 }

@@ -174,12 +174,6 @@ export function watermarkOf({ watermark }: MaterializationState, version: number
   return watermark?.version === version ? watermark.at : undefined;
 }
 
-/** Where a run begins that goes on where the last one ended; null: at the first row there is. */
-export function beginOf(state: MaterializationState, version: number, lookback: number): number | null {
-  const watermark = watermarkOf(state, version);
-  return watermark === undefined ? null : watermark - lookback;
-}
-
 function start(
   command: Extract<MaterializationCommand, { type: 'StartMaterialization' }>,
   state: MaterializationState,
@@ -191,7 +185,10 @@ function start(
     return reject('MR_FEATURES_MATERIALIZATION_RUNNING', message, { materializationId: running.id });
   }
   const { to } = interval;
-  const from = interval.from === undefined ? beginOf(state, version, interval.lookback) : interval.from;
+  const watermark = watermarkOf(state, version);
+  // Where the last one ended; at the first row there is when none has.
+  const next = watermark === undefined ? null : watermark - interval.lookback;
+  const from = interval.from === undefined ? next : interval.from;
   if (from !== null && from >= to) {
     const what = interval.from === undefined ? 'from, where the last materialization ended less the lookback,' : 'from';
     return reject('MR_FEATURES_MATERIALIZATION_INVALID', `${what} has to be before to`, { from, to });
@@ -216,7 +213,7 @@ function end(run: MaterializationRun, status: 'finished' | 'failed' | 'cancelled
   run.endedAt = time;
 }
 
-export function sum(a: RowCounts, b: RowCounts): RowCounts {
+function sum(a: RowCounts, b: RowCounts): RowCounts {
   return {
     read: a.read + b.read,
     appended: a.appended + b.appended,

@@ -4,7 +4,6 @@ import type { MaterializationEvent } from './materialization.events.js';
 import { dueSlot } from './schedule.js';
 
 const HOUR = 3_600_000;
-const hourly = { everyMs: HOUR, lookbackMs: 0 };
 
 function given(
   ...runs: readonly { to: number; trigger?: 'request' | 'schedule'; version?: number; end?: 'finished' | 'failed' }[]
@@ -33,5 +32,5 @@ test.each([
   ['then up to there', given({ to: 10 * HOUR, end: 'failed' }), 1, 11.5, 11],
   ['another version at once', given({ to: 10 * HOUR, end: 'finished' }), 2, 10.5, 10],
 ] as const)('%s', (_what, state, version, hours, slot) => {
-  expect(dueSlot(state, version, hourly, hours * HOUR)).toBe(slot === undefined ? undefined : slot * HOUR);
+  expect(dueSlot(state, version, HOUR, hours * HOUR)).toBe(slot === undefined ? undefined : slot * HOUR);
 });
