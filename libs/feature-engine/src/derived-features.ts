@@ -1,12 +1,8 @@
 import { parseColumnType, type ColumnType, type Value } from './column-type.js';
 import type { FeatureDefinition } from './definitions.js';
-import type { Expression } from './expression/compile-expression.js';
 import { invalidDefinition } from './source-plan.js';
-import { viewExpression } from './view-expression.js';
+import { ASKED_AT, ASKED_AT_COLUMN, featureExpression, type FeatureExpression } from './view-expression.js';
 import type { DerivedFeature, PlanColumn, PlanFeature, ViewPlan } from './view-plan.js';
-
-/** In an expression: the time that is asked for. */
-export const ASKED_AT = 'asked_at';
 
 /** The features that are expressions over the others, by their place. They are computed with the view, and so the same wherever its values are. */
 export function compileDerived(
@@ -17,36 +13,31 @@ export function compileDerived(
 ): Map<number, DerivedFeature> {
   const derived = new Map<number, DerivedFeature>();
   const inputs = features.flatMap((feature, index) => (feature.aggregate === 'expression' ? [] : [{ index, name: feature.name }]));
-  const scope = [
-    ...inputs.map(({ index, name }) => ({ name, type: heldType(features[index] as PlanFeature, columns) })),
-    { name: ASKED_AT, type: parseColumnType('DateTime64(3)') as ColumnType },
-  ];
+  const scope = [...inputs.map(({ index, name }) => ({ name, type: heldType(features[index] as PlanFeature, columns) })), ASKED_AT_COLUMN];
   for (const [index, { name, expression: text }] of definitions.entries()) {
     if (features[index]?.aggregate !== 'expression' || text === undefined) continue;
     if (inputs.some((input) => input.name === ASKED_AT))
       throw invalidDefinition(`${where}: a feature may not be called ${ASKED_AT} beside expressions, in which that is the time asked for`);
-    const expression = viewExpression(`${where}: expression of ${name}`, text, scope, 'feature');
-    if (expression.columnType === undefined) throw invalidDefinition(`${where}: expression of ${name} is always null`);
+    const { expression, type, evaluate } = featureExpression(where, name, text, scope, 'feature');
     derived.set(index, {
       feature: index,
       text,
-      type: expression.columnType,
-      held: expression.type === 'int' ? HELD_AS_DOUBLE : expression.columnType,
+      type,
+      held: expression.type === 'int' ? HELD_AS_DOUBLE : type,
       inputs: expression.columns.flatMap((place) => inputs[place]?.index ?? []),
-      evaluate: evaluator(expression, inputs),
+      evaluate: evaluator(evaluate, inputs),
     });
   }
   return derived;
 }
 
-function evaluator(expression: Expression, inputs: readonly { readonly index: number }[]): DerivedFeature['evaluate'] {
+function evaluator(evaluate: FeatureExpression['evaluate'], inputs: readonly { readonly index: number }[]): DerivedFeature['evaluate'] {
   return (values, at) => {
     const value = (place: number): Value => {
       const input = inputs[place];
       return input ? (values[input.index] as Value) : at;
     };
-    const result = expression.evaluate({ value });
-    return typeof result === 'boolean' ? (result ? 1 : 0) : result;
+    return evaluate({ value });
   };
 }
 

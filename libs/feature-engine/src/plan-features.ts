@@ -8,7 +8,7 @@ import type { DerivedFeature, PlanColumn, PlanFeature, PlanFilter, WindowGroup }
 const DAY = 86_400_000;
 const LONGEST_WINDOW = 3_660 * DAY;
 const MOST_TOP = 100;
-export const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+const FEATURE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** Aggregates whose values are numbers, and which times have none of. */
 const ARITHMETIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'var_pop', 'var_samp', 'stddev_pop', 'stddev_samp', 'quantile']);
 const OF_AGGREGATES = ['column', 'window', 'windowKind', 'gap', 'includeCurrent', 'filter', 'k', 'quantile'] as const;
@@ -46,7 +46,7 @@ export function compileFeature(
   if (aggregate === undefined) return unaggregated(where, feature);
   if (feature.expression !== undefined)
     throw invalidDefinition(`${where}: feature ${name} has an aggregate and an expression; it is one or the other`);
-  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
+  checkFeatureName(where, name);
   if (feature.column === undefined && aggregate !== 'count')
     throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a column`);
   const window = compileWindow(where, feature);
@@ -61,9 +61,13 @@ function unaggregated(where: string, feature: FeatureDefinition): PlanFeature {
   const { name } = feature;
   if (feature.expression === undefined) throw invalidDefinition(`${where}: feature ${name} needs an aggregate or an expression`);
   checkExpressionAlone(where, feature);
-  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
+  checkFeatureName(where, name);
   const none = { column: -1, windowMs: 0, kind: 'sliding', gapMs: 0, includeCurrent: false, filter: -1, parameter: 0 } as const;
   return { name, aggregate: 'expression', ...none, type: '' };
+}
+
+export function checkFeatureName(where: string, name: string): void {
+  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
 }
 
 /** An expression stands alone: what says how events become a value has no meaning beside it. */

@@ -64,8 +64,9 @@ async function applyAll(
   const applied: AppliedDocument[] = [];
   const isGiven = new Set(documents.map(({ kind, name }) => `${kind}/${name}`));
   const changed = new Set<string>();
-  for (const { kind, isOfStep } of STEPS) {
-    const given = documents.filter((document) => isOfStep(document)).sort((a, b) => a.index - b.index);
+  for (const { kind, isOnDemand } of STEPS) {
+    const isOfStep = (document: ResourceDocument): boolean => document.kind === kind && isOnDemandView(document) === isOnDemand;
+    const given = documents.filter(isOfStep).sort((a, b) => a.index - b.index);
     const dependents = presentDocuments(catalog, kind).filter(
       (document) =>
         isOfStep(document) &&
@@ -84,20 +85,8 @@ async function applyAll(
   return applied;
 }
 
-interface Step {
-  readonly kind: Kind;
-  readonly isOfStep: (document: ResourceDocument) => boolean;
-}
-
 /** The kinds in their order; of the views those that others are computed from first. */
-const STEPS = KINDS.flatMap((kind: Kind): Step[] => {
-  const isOfKind = (document: ResourceDocument): boolean => document.kind === kind;
-  if (kind !== 'FeatureView') return [{ kind, isOfStep: isOfKind }];
-  return [false, true].map((isOnDemand) => ({
-    kind,
-    isOfStep: (document) => isOfKind(document) && isOnDemandView(document) === isOnDemand,
-  }));
-});
+const STEPS = KINDS.flatMap((kind) => (kind === 'FeatureView' ? [false, true] : [false]).map((isOnDemand) => ({ kind, isOnDemand })));
 
 function isOnDemandView({ kind, spec }: Pick<ResourceDocument, 'kind' | 'spec'>): boolean {
   return kind === 'FeatureView' && isOnDemandSpec(spec as unknown as FeatureViewSpec);
@@ -148,21 +137,19 @@ function checkReaders(
   const isGiven = (name: string): boolean => documents.some((other) => other.kind === 'FeatureView' && other.name === name);
   const present: Lookup = (kind, name, version) => catalog.get(kind, name, version)?.spec as never;
   const readers = presentDocuments(catalog, 'FeatureView').filter(
-    (other) =>
-      isOnDemandView(other) &&
-      !isGiven(other.name) &&
-      restsOn(other).some((used) => used.name === view.name) &&
-      // What could not be computed before is not this request's doing.
-      checkDocument(other, present, pinned).length === 0,
+    (other) => isOnDemandView(other) && !isGiven(other.name) && restsOn(other).some((used) => used.name === view.name),
   );
-  return readers.flatMap((reader) =>
-    checkDocument(reader, lookup, pinned).map(({ field, message }) => ({
+  return readers.flatMap((reader) => {
+    const problems = checkDocument(reader, lookup, pinned);
+    // What could not be computed before is not this request's doing.
+    if (problems.length === 0 || checkDocument(reader, present, pinned).length > 0) return [];
+    return problems.map(({ field, message }) => ({
       document: view.index,
       resource: `FeatureView/${view.name}`,
       field: 'spec',
       message: `FeatureView ${reader.name} is computed from it and could not be any more: ${field} ${message}; apply both in one request`,
-    })),
-  );
+    }));
+  });
 }
 
 async function applyOne(

@@ -1,23 +1,29 @@
 import { compileExpression, compileView, parseColumnType } from '@millrace/feature-engine';
-import { checkOnDemandView, refusal, type PinnedView } from './check-on-demand-view.js';
-import type { DocumentProblem, ExperimentSpec, FeatureServiceSpec, Kind, ResourceDocument, ResourceSpecs, SourceSpec } from './resource.js';
+import { checkOnDemandView, type PinnedView } from './check-on-demand-view.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkPolicy } from './check-policy.js';
-import { checkSource, noColumn } from './check-source.js';
+import { checkSource } from './check-source.js';
+import { hasNamedFeature, namedView } from './check-view-reference.js';
 import {
   isOnDemandSpec,
   type DeploymentSpec,
+  type DocumentProblem,
   type EntitySpec,
+  type ExperimentSpec,
+  type FeatureServiceSpec,
   type FeatureViewSpec,
+  type Kind,
   type PolicySpec,
+  type ResourceDocument,
+  type ResourceSpecs,
+  type SourceSpec,
   type StoredViewSpec,
 } from './resource.js';
+import { noColumn, refusal, type Say } from './say.js';
 import { sourceDefinition } from './source-definition.js';
 
 /** Finds the spec another document names: first among the documents of the request, then among the resources there are; a version of it, among these. */
 export type Lookup = <K extends Kind>(kind: K, name: string, version?: number) => ResourceSpecs[K] | undefined;
-
-type Say = (field: string, message: string) => void;
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 const NUMERIC = /^(U?Int\d+|Float\d+|Nullable\((U?Int\d+|Float\d+)\))$/;
@@ -116,44 +122,28 @@ function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup)
   const names = new Map<string, string>();
   const request = new Map(Object.entries(spec.request ?? {}).map(([name, type]) => [name, { type, of: 'the request of this service' }]));
   spec.features.forEach((reference, index) => {
-    const { name: viewName, version, feature: featureName } = parseReference(reference);
-    const view = lookup('FeatureView', viewName, version);
-    if (!view && version !== undefined) {
-      return say(
-        `spec.features[${index}]`,
-        `FeatureView ${viewName} has no version ${version}; versions are told by GET /api/v1/resources/FeatureView/${viewName}`,
-      );
-    }
-    if (!view) return say(`spec.features[${index}]`, `FeatureView ${viewName} does not exist; apply it first or in the same request`);
+    const sayHere = (message: string): void => say(`spec.features[${index}]`, message);
+    const named = parseReference(reference);
+    const { name: viewName, feature: featureName } = named;
+    const view = namedView(named, lookup, sayHere);
+    if (!view || !hasNamedFeature(named, view, sayHere)) return;
     const features = featureName === undefined ? view.features.map((feature) => feature.name) : [featureName];
-    if (featureName !== undefined && !view.features.some((feature) => feature.name === featureName)) {
-      return say(
-        `spec.features[${index}]`,
-        `FeatureView ${viewName} has no feature ${featureName}; it has ${view.features.map((feature) => feature.name).join(', ')}`,
-      );
-    }
     for (const feature of features) {
       const other = names.get(feature);
-      if (other !== undefined)
-        say(`spec.features[${index}]`, `feature ${feature} is in ${other} too; name single features as view:feature`);
+      if (other !== undefined) sayHere(`feature ${feature} is in ${other} too; name single features as view:feature`);
       names.set(feature, viewName);
     }
     for (const [name, type] of Object.entries(isOnDemandSpec(view) ? (view.request ?? {}) : {})) {
       const other = request.get(name);
       if (other && other.type !== type)
-        say(`spec.features[${index}]`, `FeatureView ${viewName} takes ${name} of the request as ${type}, and ${other.of} as ${other.type}`);
+        sayHere(`FeatureView ${viewName} takes ${name} of the request as ${type}, and ${other.of} as ${other.type}`);
       else request.set(name, { type, of: `FeatureView ${viewName}` });
     }
   });
   for (const [name, { of }] of request) {
     if (!names.has(name)) continue;
-    const field = spec.request?.[name] === undefined ? 'spec.features' : `spec.request.${name}`;
-    say(
-      field,
-      spec.request?.[name] === undefined
-        ? `${name} is a request field of ${of} and a feature of ${names.get(name)}`
-        : `is also a feature of ${names.get(name)}`,
-    );
+    if (spec.request?.[name] !== undefined) say(`spec.request.${name}`, `is also a feature of ${names.get(name)}`);
+    else say('spec.features', `${name} is a request field of ${of} and a feature of ${names.get(name)}`);
   }
 }
 

@@ -1,16 +1,13 @@
 import { parseColumnType } from '@millrace/feature-engine';
 import type { ExpectationSpec, SourceSpec } from './resource.js';
+import { noColumn, type Say } from './say.js';
 
 /** What a JSON Schema cannot say of a source's expectations: columns that must exist, and values that they can have. */
-export function checkExpectations(spec: SourceSpec, say: (field: string, message: string) => void): void {
+export function checkExpectations(spec: SourceSpec, say: Say): void {
   (spec.expectations ?? []).forEach((expectation, index) => {
     const field = `spec.expectations[${index}]`;
     const type = parseColumnType(spec.schema[expectation.column] ?? '');
-    if (!type)
-      return say(
-        `${field}.column`,
-        `${expectation.column} is not a column of the schema; columns are ${Object.keys(spec.schema).join(', ')}`,
-      );
+    if (!type) return say(`${field}.column`, noColumn(expectation.column, Object.keys(spec.schema)));
     const { min, max, notNull, oneOf } = expectation;
     if (min === undefined && max === undefined && notNull !== true && oneOf === undefined)
       say(field, 'expects nothing; it needs min, max, notNull or oneOf');

@@ -8,11 +8,11 @@ import {
 } from '@millrace/feature-engine';
 import { isFault } from '@millrace/kernel';
 import type { Lookup } from './check-documents.js';
-import { parseReference, type ViewResources } from './feature-references.js';
-import { isOnDemandSpec, type OnDemandViewSpec } from './resource.js';
+import { hasNamedFeature, namedView } from './check-view-reference.js';
+import { parseReference, parseVersionedName, type ViewResources } from './feature-references.js';
+import { isOnDemandSpec, type OnDemandViewSpec, type StoredViewSpec } from './resource.js';
+import { refusal, type Say } from './say.js';
 import { sourceDefinition } from './source-definition.js';
-
-type Say = (field: string, message: string) => void;
 
 /** Fields that say how a view is kept, which one computed on demand is not. */
 const OF_STORED_VIEWS = ['entity', 'source', 'ttl', 'online', 'history', 'span'] as const;
@@ -37,21 +37,17 @@ export function checkOnDemandView(spec: OnDemandViewSpec, say: Say, lookup: Look
       isSound = false;
       say(field, message);
     };
-    const { name: view, version, feature } = parseReference(reference);
-    const found = lookup('FeatureView', view, version);
-    if (!found && version !== undefined) {
-      return refuse(`FeatureView ${view} has no version ${version}; versions are told by GET /api/v1/resources/FeatureView/${view}`);
-    }
-    if (!found) return refuse(`FeatureView ${view} does not exist; apply it first or in the same request`);
+    const named = parseReference(reference);
+    const found = namedView(named, lookup, refuse);
+    if (!found) return;
     if (isOnDemandSpec(found)) {
-      return refuse(`FeatureView ${view} is itself computed on demand; name the views that it reads, and repeat its expression`);
+      return refuse(`FeatureView ${named.name} is itself computed on demand; name the views that it reads, and repeat its expression`);
     }
-    const names = found.features.map((item) => item.name);
-    if (feature !== undefined && !names.includes(feature))
-      return refuse(`FeatureView ${view} has no feature ${feature}; it has ${names.join(', ')}`);
-    const plan = inputPlan(reference, lookup, pinned);
+    if (!hasNamedFeature(named, found, refuse)) return;
+    const called = parseFeatureReference(reference).view;
+    const plan = plans.get(called) ?? inputPlan(called, found, lookup, pinned);
     // What is wrong with the view itself is said of it.
-    if (plan) plans.set(parseFeatureReference(reference).view, plan);
+    if (plan) plans.set(called, plan);
     else isSound = false;
   });
   if (!isSound) return;
@@ -79,29 +75,18 @@ function withoutPlace(message: string): string {
   return message.replace(/^feature view [^:]+: (expression of \w+: )?/, '');
 }
 
-function inputPlan(reference: string, lookup: Lookup, pinned: PinnedView): ViewPlan | undefined {
-  const { name, version } = parseReference(reference);
+/** The view or the version of one that is called so. */
+function inputPlan(called: string, spec: StoredViewSpec, lookup: Lookup, pinned: PinnedView): ViewPlan | undefined {
+  const { name, version } = parseVersionedName(called);
   try {
     if (version !== undefined) {
-      const found = pinned(`${name}@${version}`);
+      const found = pinned(called);
       return found && compileView(found.view, found.entity, found.source);
     }
-    const spec = lookup('FeatureView', name);
-    if (!spec || isOnDemandSpec(spec)) return undefined;
     const [source, entity] = [lookup('Source', spec.source), lookup('Entity', spec.entity)];
     return source && entity && compileView({ name, ...spec }, { name: spec.entity, ...entity }, sourceDefinition(spec.source, source));
   } catch (error) {
     if (!isFault(error)) throw error;
     return undefined;
-  }
-}
-
-/** Says what an attempt is refused for. */
-export function refusal(attempt: () => unknown, say: (message: string) => void): void {
-  try {
-    attempt();
-  } catch (error) {
-    if (!isFault(error)) throw error;
-    say(error.message);
   }
 }

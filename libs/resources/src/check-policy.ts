@@ -1,7 +1,6 @@
 import type { Lookup } from './check-documents.js';
 import type { PolicyCheckSpec, PolicySpec } from './resource.js';
-
-type Say = (field: string, message: string) => void;
+import type { Say } from './say.js';
 
 /** Fields of a check that only some types have, with the types that have them. */
 const FIELDS: Readonly<Record<string, readonly PolicyCheckSpec['type'][]>> = {

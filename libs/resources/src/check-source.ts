@@ -1,9 +1,8 @@
 import { parseDuration } from '@millrace/feature-engine';
 import { checkExpectations } from './check-expectations.js';
 import type { SourceSpec } from './resource.js';
+import { noColumn, type Say } from './say.js';
 import { COMPUTED_ID, hasComputedId, isBatchSource, keyColumns, SOURCE_ORIGINS } from './source-definition.js';
-
-type Say = (field: string, message: string) => void;
 
 const ORIGINS_TEXT = 'topic, query, table, files or push: true';
 const COMMENTS = /^(\s+|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/;
@@ -67,8 +66,4 @@ function checkFiles(files: string, say: (message: string) => void): void {
 
 function isNullable(type: string | undefined): boolean {
   return type?.startsWith('Nullable(') === true;
-}
-
-export function noColumn(column: string, columns: readonly string[]): string {
-  return `${column} is not a column of the schema; columns are ${columns.join(', ')}`;
 }

@@ -59,7 +59,7 @@ export function onDemandResources(catalog: Catalog, reference: string): OnDemand
   if (!view || !isOnDemandSpec(view.spec)) return undefined;
   const { inputs, request, features } = view.spec;
   const pinned = version === undefined ? [] : (inputs ?? []).map((text) => parseFeatureReference(text).view);
-  const pins = Object.fromEntries(pinned.flatMap((text) => (withPin(text, view.pins) === text ? [] : [[text, withPin(text, view.pins)]])));
+  const pins = Object.fromEntries(pinned.map((text) => [text, withPin(text, view.pins)] as const).filter(([text, pin]) => pin !== text));
   return {
     name: reference,
     ...(inputs === undefined ? {} : { inputs }),

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { canonical } from '@millrace/kernel';
 import { COLUMN_TYPES, parseColumnType, type ColumnType, type Value } from '../column-type.js';
 import type { FeatureDefinition, OnDemandViewDefinition } from '../definitions.js';
-import { ASKED_AT, heldTypeOf } from '../derived-features.js';
-import type { Expression, ExpressionRow } from '../expression/compile-expression.js';
-import { checkExpressionAlone, FEATURE_NAME } from '../plan-features.js';
+import { heldTypeOf } from '../derived-features.js';
+import type { ExpressionRow } from '../expression/compile-expression.js';
+import { checkExpressionAlone, checkFeatureName } from '../plan-features.js';
 import { parseFeatureReference, servedNames } from '../service-names.js';
 import { invalidDefinition } from '../source-plan.js';
-import { viewExpression } from '../view-expression.js';
+import { ASKED_AT, ASKED_AT_COLUMN, featureExpression } from '../view-expression.js';
 import type { ViewPlan } from '../view-plan.js';
 
 /** A feature of another view that expressions may use. */
@@ -111,7 +111,7 @@ export function compileScope(
   const columns = [
     ...inputs.map((input) => ({ name: input.name, type: heldTypeOf(input.view, input.feature) })),
     ...fields,
-    { name: ASKED_AT, type: parseColumnType('DateTime64(3)') as ColumnType },
+    ASKED_AT_COLUMN,
   ];
   return { inputs, request: fields, columns };
 }
@@ -126,17 +126,7 @@ export function compileOnDemandFeature(where: string, feature: FeatureDefinition
   if (scope.request.some((field) => field.name === name))
     throw invalidDefinition(`${where}: ${name} is a feature and a request field; call one otherwise`);
   if (keys.includes(name)) throw invalidDefinition(`${where}: ${name} is a feature and a join key; call the feature otherwise`);
-  if (!FEATURE_NAME.test(name)) throw invalidDefinition(`${where}: feature name ${JSON.stringify(name)} must be letters, digits and _`);
-  const expression = viewExpression(`${where}: expression of ${name}`, text, scope.columns, 'input');
-  if (expression.columnType === undefined) throw invalidDefinition(`${where}: expression of ${name} is always null`);
-  return { name, type: expression.columnType, text, places: expression.columns, evaluate: evaluator(expression) };
-}
-
-/** Truth is held as a number, as of any column. */
-function evaluator({ type, evaluate }: Expression): OnDemandFeature['evaluate'] {
-  if (type !== 'bool') return evaluate as OnDemandFeature['evaluate'];
-  return (row) => {
-    const result = evaluate(row);
-    return result === null ? null : result === true ? 1 : 0;
-  };
+  checkFeatureName(where, name);
+  const { expression, type, evaluate } = featureExpression(where, name, text, scope.columns, 'input');
+  return { name, type, text, places: expression.columns, evaluate };
 }

@@ -93,11 +93,21 @@ export class Brokers {
 
   /** Throws `MR_TOPIC_UNKNOWN`, but not at once for a topic that was seen before: a broker may hear of a new topic later than others. */
   async leaders(topic: string): Promise<Leaders> {
+    const leaders = await this.#told(async () => {
+      const found = (await this.metadata([topic])).get(topic);
+      if (!found && !this.#seenTopics.has(topic)) throw topicUnknown(topic);
+      return found?.leaders;
+    });
+    if (!leaders) throw topicUnknown(topic);
+    return leaders;
+  }
+
+  /** Asks until there is an answer, for as long as news may take to reach a broker. */
+  async #told<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
     const deadline = performance.now() + NEWS_MS;
     for (let pause = 2; ; pause *= 2) {
-      const metadata = (await this.metadata([topic])).get(topic);
-      if (metadata) return metadata.leaders;
-      if (!this.#seenTopics.has(topic) || performance.now() > deadline) throw topicUnknown(topic);
+      const answer = await ask();
+      if (answer !== undefined || performance.now() > deadline) return answer;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
@@ -166,13 +176,12 @@ export class Brokers {
 
   /** The broker that takes changes of topics. */
   async controller(): Promise<KafkaBroker> {
-    const deadline = performance.now() + NEWS_MS;
-    for (let pause = 2; ; pause *= 2) {
+    // A cluster that has just started has not chosen one yet.
+    const nodeId = await this.#told(async () => {
       await this.metadata('all');
-      // A cluster that has just started has not chosen one yet.
-      if (this.#controllerId >= 0 || performance.now() > deadline) return this.node(this.#controllerId);
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+      return this.#controllerId < 0 ? undefined : this.#controllerId;
+    });
+    return this.node(nodeId ?? -1);
   }
 
   /** The broker that coordinates a group. */
