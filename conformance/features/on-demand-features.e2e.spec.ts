@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { PlatformClient } from '@millrace/example-flights';
 import { logisticRegression } from '@millrace/onnx';
 import { embeddedTopology, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
 
@@ -56,6 +57,7 @@ const trip = (id: string, minutes: number, city: string, fare: number): object =
 
 let directory: TempDir;
 let platform: Topology;
+let client: PlatformClient;
 
 beforeAll(async () => {
   directory = await tempDir('on-demand');
@@ -63,10 +65,11 @@ beforeAll(async () => {
   await platform.start();
   const one = (value: number): number[] => [value, value];
   const model = logisticRegression({ features: ['per_km', 'distance'], weights: one(0.1), bias: 0, mean: one(0), scale: one(1) });
-  await post('/api/2.0/mlflow-artifacts/artifacts/on-demand/model.onnx', Buffer.from(model), 'application/octet-stream', 'PUT');
-  await post('/api/2.0/mlflow/registered-models/create', JSON.stringify({ name: 'checked' }));
-  await post('/api/2.0/mlflow/model-versions/create', JSON.stringify({ name: 'checked', source: 'mlflow-artifacts:/on-demand' }));
-  await post('/api/v1/apply', RESOURCES, 'application/yaml');
+  client = new PlatformClient(platform.url, `${platform.clickhouseUrl}/?output_format_json_quote_64bit_integers=1`);
+  await client.put('/api/2.0/mlflow-artifacts/artifacts/on-demand/model.onnx', Buffer.from(model));
+  await client.post('/api/2.0/mlflow/registered-models/create', { name: 'checked' });
+  await client.post('/api/2.0/mlflow/model-versions/create', { name: 'checked', source: 'mlflow-artifacts:/on-demand' });
+  await client.post('/api/v1/apply', RESOURCES, 'application/yaml');
   await waitFor(async () => (await fetch(`${platform.url}/v2/models/checked/ready`)).ok, { what: 'the deployment to be ready' });
 }, 180_000);
 
@@ -75,16 +78,9 @@ afterAll(async () => {
   await directory.remove();
 });
 
-async function post(path: string, body: string | Buffer<ArrayBuffer>, type = 'application/json', method = 'POST'): Promise<unknown> {
-  const response = await fetch(`${platform.url}${path}`, { method, headers: { 'content-type': type }, body });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-  return text === '' ? undefined : (JSON.parse(text) as unknown);
-}
-
 async function send(events: readonly object[]): Promise<void> {
-  await post('/api/v1/sources/trips/events', events.map((event) => JSON.stringify(event)).join('\n'), 'application/x-ndjson');
-  await post('/materialize-incremental', JSON.stringify({ end_ts: new Date(AT).toISOString() }));
+  await client.post('/api/v1/sources/trips/events', events.map((event) => JSON.stringify(event)).join('\n'), 'application/x-ndjson');
+  await client.post('/materialize-incremental', { end_ts: new Date(AT).toISOString() });
 }
 
 async function predict(minutes: number): Promise<void> {
@@ -97,7 +93,7 @@ async function predict(minutes: number): Promise<void> {
     column('member', 'BOOL', [true, false, true]),
     column('note', 'BYTES', ['straße', '"', '']),
   ];
-  await post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: AT + minutes * 60_000 }, inputs }));
+  await client.post('/v2/models/checked/infer', { parameters: { event_time: AT + minutes * 60_000 }, inputs });
 }
 
 test('what the gateway answered is recomputed to the bit, and is a training set as it was served', async () => {
@@ -105,7 +101,7 @@ test('what the gateway answered is recomputed to the bit, and is a training set 
   for (const minutes of [0, 5]) await predict(minutes);
   await send([trip('d', -5, 'Bern', 7), trip('e', -1, 'Bern', 1 / 3), trip('a', -30, 'Bern', 3.5)]);
   for (const minutes of [0, 10]) await predict(minutes);
-  const verified = (await post('/api/v1/features/verify', JSON.stringify({ deployment: 'checked' }))) as Record<string, unknown>;
+  const verified = await client.post<Record<string, unknown>>('/api/v1/features/verify', { deployment: 'checked' });
   expect(verified).toMatchObject({ compared: 12, mismatches: 0, unverifiable: {} });
   expect(verified['features']).toEqual(
     expect.arrayContaining(
@@ -113,9 +109,9 @@ test('what the gateway answered is recomputed to the bit, and is a training set 
     ),
   );
   const ask = { featureService: 'checked', spine: { predictions: { deployment: 'checked' } }, asKnown: 'served', output: 'table' };
-  const set = (await post('/api/v1/training-sets?wait=60s', JSON.stringify(ask))) as { table: string; status: string; error: string };
+  const set = await client.post<{ table: string; status: string; error: string }>('/api/v1/training-sets?wait=60s', ask);
   expect([set.status, set.error]).toEqual(['built', undefined]);
-  const rows = await query<Record<string, unknown>>(`SELECT * FROM ${set.table}`);
+  const rows = await client.sql<Record<string, unknown>>(`SELECT * FROM ${set.table}`);
   const logged = await served();
   expect(rows.length).toBe(12);
   for (const row of rows) {
@@ -127,19 +123,8 @@ test('what the gateway answered is recomputed to the bit, and is a training set 
 /** What was served, by prediction and row. */
 async function served(): Promise<Map<string, unknown>> {
   const sql = "SELECT prediction_id, row, features FROM millrace.predictions FINAL WHERE deployment = 'checked'";
-  const rows = await query<{ prediction_id: string; row: number; features: string }>(sql);
+  const rows = await client.sql<{ prediction_id: string; row: number; features: string }>(sql);
   return new Map(rows.map(({ prediction_id, row, features }) => [`${prediction_id}/${row}`, JSON.parse(features)]));
-}
-
-async function query<T>(sql: string): Promise<T[]> {
-  const settings = 'output_format_json_quote_64bit_integers=1';
-  const response = await fetch(`${platform.clickhouseUrl}/?${settings}`, { method: 'POST', body: `${sql} FORMAT JSONEachRow` });
-  const text = await response.text();
-  if (!response.ok) throw new Error(text);
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as T);
 }
 
 /** A value of the table as the record of a prediction has it. */
