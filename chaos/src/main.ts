@@ -3,11 +3,11 @@
 // offline store tells. Ends with 1 on any violation.
 import { distributedTopology, embeddedTopology, startEngines, tempDir, type Topology } from '@millrace/testing';
 import { writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { consistencyReport, runConsistency, violationsOf } from './consistency/run-consistency.js';
 import { killLoop, type KillLoopOptions, type KillLoopResult } from './kill-loop.js';
+import { measuredOn } from './measured-on.js';
 import { SeededRandom } from './random.js';
 
 const WHOLE = { embedded: 100, distributed: 30, flights: 3_000_000 } as const;
@@ -99,7 +99,7 @@ function report(all: readonly KillLoopResult[]): string {
   );
   return `# Chaos: last result
 
-\`npm run chaos -- --seed ${seed} --write\` on ${new Date().toISOString().slice(0, 10)}; Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB.
+\`npm run chaos -- --seed ${seed} --write\` ${measuredOn()}
 
 Under load from eight clients a process is killed with SIGKILL at a random moment (50 to 900 ms after the load began), started again, and everything
 acknowledged since the beginning is looked for: each run with its param and its points, each event, each exactly once in the offline store; online

@@ -1,6 +1,6 @@
 import { Flights } from '@millrace/example-flights';
 import { startKafka, tempDir } from '@millrace/testing';
-import { runAlone, type BenchResult } from '../bench-result.js';
+import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { fillTopic } from './flights-topic.js';
 import { MillraceSide, OF_AIRPORTS, OF_BOTH, TUMBLING, type Expected } from './millrace-side.js';
 import { QuixSide } from './quix-side.js';
@@ -95,10 +95,6 @@ function busiest(flights: Flights, windowMs: number): Expected {
       ? { flights: delays.length, delay: sum }
       : { flights_24h: delays.length, delay_mean_24h: sum / delays.length, delay_max_24h: Math.max(...delays) };
   return { origin, at, values };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 await runAlone(import.meta.url, run);

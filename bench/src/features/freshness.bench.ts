@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embeddedTopology, tempDir, waitFor } from '@millrace/testing';
-import { runAlone, type BenchResult } from '../bench-result.js';
+import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { moveToClientCore } from '../cores.js';
 
 const RATE = 10_000;
@@ -141,10 +141,6 @@ async function post(
 function anonymous(pid: number): number {
   const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return (Number(found?.[1]) * 1024) / MIB;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 await runAlone(import.meta.url, run);

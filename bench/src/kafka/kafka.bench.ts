@@ -2,7 +2,7 @@ import type { NewRecord } from '@millrace/event-log';
 import { KafkaEventLog } from '@millrace/event-log-kafka';
 import { startKafka } from '@millrace/testing';
 import kafkajs from 'kafkajs';
-import { runAlone, type BenchResult } from '../bench-result.js';
+import { median, runAlone, type BenchResult } from '../bench-result.js';
 
 const { Kafka, logLevel, Partitioners } = kafkajs;
 
@@ -160,10 +160,6 @@ async function compare(
     ratio,
     pass: ratio >= TARGET,
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 await runAlone(import.meta.url, run);

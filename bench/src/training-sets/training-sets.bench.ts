@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureVenv, FEAST, feastVenv, freePort, repositoryRoot, runCommand, ServiceProcess, tempDir, type Venv } from '@millrace/testing';
-import { runAlone, type BenchResult } from '../bench-result.js';
+import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { Readings } from './readings.js';
 
 const SPINE_ROWS = 100_000;
@@ -119,10 +119,6 @@ function compared(peer: string, value: number, peerValue: number, least: number,
     pass: ratio >= least,
     target,
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 await runAlone(import.meta.url, run);

@@ -2,8 +2,8 @@ import { Flights } from '@millrace/example-flights';
 import { distributedTopology, embeddedTopology, startKafka, startRedis, tempDir, type Topology } from '@millrace/testing';
 import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { measuredOn } from '../measured-on.js';
 import { SeededRandom } from '../random.js';
 import { consistency, type ConsistencyResult } from './consistency.js';
 import { FlightStream } from './flight-stream.js';
@@ -76,7 +76,7 @@ export function consistencyReport(results: readonly ConsistencyResult[], stream:
   );
   return `# Served against offline: last result
 
-\`npm run chaos -- --embedded 0 --distributed 0 --flights ${stream.flights} --seed ${stream.seed} --write\` on ${new Date().toISOString().slice(0, 10)}; Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB.
+\`npm run chaos -- --embedded 0 --distributed 0 --flights ${stream.flights} --seed ${stream.seed} --write\` ${measuredOn()}
 
 US flights of 2001 in the order in which the planes left; 5 % arrive up to half a day late, 1 % are sent twice, 1 % are corrected one to three days later. While they
 arrive, feature vectors of 18 windowed features are served through a deployment, as of the stream's time. In the first third the process with the features is

@@ -8,7 +8,7 @@ export function airportsAt(stream: FlightStream, at: number): Map<string, Record
   const delays = new Map<string, Record<keyof typeof WINDOWS, number[]>>();
   for (let index = 0; index < stream.counts.flights; index++) {
     const flight = stream.standing(index);
-    if (flight.departed >= at || flight.departed < at - 7 * 24 * HOUR) continue;
+    if (flight.departed >= at) continue;
     for (const [name, length] of Object.entries(WINDOWS) as [keyof typeof WINDOWS, number][]) {
       if (flight.departed < at - length) continue;
       const own = delays.get(flight.origin) ?? { '1h': [], '6h': [], '24h': [] };
