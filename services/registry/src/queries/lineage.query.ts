@@ -1,3 +1,4 @@
+import { parseVersionedName } from '@millrace/resources';
 /**
  * What the lineage joins. An id tells the kind: `source:<name>`, `feature-view:<name>@<n>`, `feature-service:<name>@<n>`, `dataset:march@a1b2`, `training-set:<id>`,
  * `run:<id>`, `version:<model>/<n>`, `deployment:<name>`. A view or service without a version is the one that is applied.
@@ -162,7 +163,7 @@ async function graphOf(source: LineageSource): Promise<Graph> {
   }
   for await (const { id, featureService, version, spineSource, spineDeployment } of source.trainingSets()) {
     const set = add('training-set', id);
-    const name = featureService.replace(/@\d+$/, '');
+    const name = parseVersionedName(featureService).name;
     join(version === null ? serviceNamed(featureService) : add('feature-service', `${name}@${version}`), set);
     if (spineSource !== null) join(add('source', spineSource), set);
     if (spineDeployment !== null) join(add('deployment', spineDeployment), set);

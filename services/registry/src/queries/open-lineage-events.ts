@@ -1,3 +1,4 @@
+import { parseVersionedName } from '@millrace/resources';
 import type { AuditEntry } from './audit.query.js';
 import { dashed, facet, failed, jobType, PRODUCER, SPEC, uriOf, uuidOf, type Values } from './open-lineage-facets.js';
 import {
@@ -179,7 +180,7 @@ class Maker {
         ? [{ namespace: this.namespace, name: `models/${model[1]}${model[2] === undefined ? `/${model[3]}` : `@${model[2]}`}` }]
         : []),
       ...(typeof featureService === 'string'
-        ? [{ namespace: this.namespace, name: `feature-services/${featureService.replace(/@\d+$/, '')}` }]
+        ? [{ namespace: this.namespace, name: `feature-services/${parseVersionedName(featureService).name}` }]
         : []),
     ];
     const job = {

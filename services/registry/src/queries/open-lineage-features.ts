@@ -1,4 +1,11 @@
-import { isOnDemandSpec, sourceTopic, type FeatureViewSpec, type SourceSpec } from '@millrace/resources';
+import {
+  isOnDemandSpec,
+  parseReference,
+  parseVersionedName,
+  sourceTopic,
+  type FeatureViewSpec,
+  type SourceSpec,
+} from '@millrace/resources';
 import { columnLineageFacet, facet, failed, jobType, schemaFacet, uuidOf, type FieldLineage, type Values } from './open-lineage-facets.js';
 
 /** An OpenLineage event before it is dated, named and told which decision it is of. */
@@ -63,21 +70,9 @@ function view(name: string, spec: Values, version: number, namespace: string): L
   if (isOnDemandSpec(spec as unknown as FeatureViewSpec)) return [onDemandView(name, spec, version, namespace)];
   const features = featuresOf(spec);
   const source = { namespace, name: `sources/${String(spec['source'])}` };
-  const facets = {
-    ...schemaFacet(features.map((feature) => ({ name: feature.name, description: feature.description ?? aboutFeature(feature) }))),
-    ...columnLineageFacet(
-      namespace,
-      features.map((feature) => ({ name: feature.name, from: columnsOf(feature, features, source.name) })),
-    ),
-  };
-  const defined: LineageStatement = {
-    kind: 'JobEvent',
-    body: {
-      job: { namespace, name: `feature-views/${name}`, facets: jobType('FEATURE_VIEW') },
-      inputs: [source],
-      outputs: [dataset(`feature-views/${name}`, version, namespace, facets)],
-    },
-  };
+  const columns = features.map((feature) => ({ name: feature.name, from: columnsOf(feature, features, source.name) }));
+  const facets = featureFacets(features, columns, namespace);
+  const defined = job('FEATURE_VIEW', { name: `feature-views/${name}`, version, namespace }, [source.name], facets);
   if (spec['online'] === false) return [defined];
   // Kept online from the log, from its beginning on and for as long as this version is applied.
   const begun: LineageStatement = {
@@ -106,18 +101,30 @@ function onDemandView(name: string, spec: Values, version: number, namespace: st
     );
     return { name: feature.name, from: used };
   });
-  const facets = {
-    ...schemaFacet(features.map((feature) => ({ name: feature.name, description: feature.description ?? aboutFeature(feature) }))),
-    ...columnLineageFacet(namespace, columns),
-  };
+  const inputs = references.map((one) => one.view);
+  return job('FEATURE_VIEW', { name: `feature-views/${name}`, version, namespace }, inputs, featureFacets(features, columns, namespace));
+}
+
+/** What makes a dataset of its own name out of others. */
+function job(
+  type: string,
+  { name, version, namespace }: { readonly name: string; readonly version: number; readonly namespace: string },
+  inputs: readonly string[],
+  facets: Values,
+): LineageStatement {
   return {
     kind: 'JobEvent',
     body: {
-      job: { namespace, name: `feature-views/${name}`, facets: jobType('FEATURE_VIEW') },
-      inputs: [...new Set(references.map((one) => one.view))].map((from) => ({ namespace, name: from })),
-      outputs: [dataset(`feature-views/${name}`, version, namespace, facets)],
+      job: { namespace, name, facets: jobType(type) },
+      inputs: [...new Set(inputs)].map((from) => ({ namespace, name: from })),
+      outputs: [dataset(name, version, namespace, facets)],
     },
   };
+}
+
+function featureFacets(features: readonly FeatureText[], columns: readonly FieldLineage[], namespace: string): Values {
+  const fields = features.map((feature) => ({ name: feature.name, description: feature.description ?? aboutFeature(feature) }));
+  return { ...schemaFacet(fields), ...columnLineageFacet(namespace, columns) };
 }
 
 /** What a materialization of a source's rows says: that it has begun, or how it ended. */
@@ -145,20 +152,14 @@ function service(name: string, { features }: Values, version: number, namespace:
   const columns = references.flatMap(({ view: from, feature }): FieldLineage[] =>
     feature === undefined ? [] : [{ name: feature, from: [{ dataset: from, field: feature, subtype: 'IDENTITY' }] }],
   );
-  return {
-    kind: 'JobEvent',
-    body: {
-      job: { namespace, name: `feature-services/${name}`, facets: jobType('FEATURE_SERVICE') },
-      inputs: [...new Set(references.map((one) => one.view))].map((from) => ({ namespace, name: from })),
-      outputs: [dataset(`feature-services/${name}`, version, namespace, columnLineageFacet(namespace, columns))],
-    },
-  };
+  const inputs = references.map((one) => one.view);
+  return job('FEATURE_SERVICE', { name: `feature-services/${name}`, version, namespace }, inputs, columnLineageFacet(namespace, columns));
 }
 
 /** `view`, `view:feature` or `view@2:feature`, as a dataset and its field. */
 function referenceOf(text: string): { readonly view: string; readonly feature: string | undefined } {
-  const [named = '', feature] = text.split(':');
-  return { view: `feature-views/${named.replace(/@\d+$/, '')}`, feature };
+  const { name, feature } = parseReference(text);
+  return { view: `feature-views/${name}`, feature };
 }
 
 /** The names an expression holds. */
@@ -174,7 +175,7 @@ export function trainingSetInputs(requested: Values, namespace: string): Values[
     const source = definitions.find((one) => one.source['topic'] === topic)?.source['name'];
     return dataset(`sources/${typeof source === 'string' ? source : topic}`, offsets.join(','), namespace, {});
   });
-  const views = definitions.map((one) => ({ namespace, name: `feature-views/${String(one.view['name']).replace(/@\d+$/, '')}` }));
+  const views = definitions.map((one) => ({ namespace, name: `feature-views/${parseVersionedName(String(one.view['name'])).name}` }));
   const spine = requested['spine'] as Values | undefined;
   const asked =
     spine?.['kind'] === 'source'
