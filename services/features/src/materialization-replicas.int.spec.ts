@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort, startKafka, startProcess, startRedis, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
+import { freePort, startKafka, startRedis, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Run } from './testing/batch.js';
+import { FEATURES_MAIN, startFromSources } from './testing/source-process.js';
 import { START, until as untilIn } from './testing/trips.js';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const CLICKHOUSE = fileURLToPath(new URL('../../../libs/offline-store/http/src/main.ts', import.meta.url));
-const SOURCES = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
 const ROWS = 6_000;
 const TOPIC = 'millrace.features.sources.ticks';
 
@@ -54,7 +53,7 @@ describe('two replicas on Kafka and Redis', () => {
     await begin('clickhouse', [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', port], `${clickhouse}/ping`, {});
     for (const name of ['one', 'two']) {
       const url = `http://127.0.0.1:${await freePort()}`;
-      const process_ = await begin(name, [MAIN], `${url}/readyz`, {
+      const process_ = await begin(name, [FEATURES_MAIN], `${url}/readyz`, {
         MILLRACE_DATA_DIR: join(directory.path, name),
         MILLRACE_PORT: new URL(url).port,
         MILLRACE_KAFKA_BROKERS: kafka.brokers,
@@ -78,14 +77,7 @@ describe('two replicas on Kafka and Redis', () => {
     ready: string,
     env: Readonly<Record<string, string>>,
   ): Promise<RunningProcess> {
-    const process_ = await startProcess({
-      name,
-      command: process.execPath,
-      args: ['--conditions=source', '--import', SOURCES, ...script],
-      env: { ...env, NODE_OPTIONS: '' },
-      readyWhen: async () => (await fetch(ready, { signal: AbortSignal.timeout(5_000) })).ok,
-      readyTimeoutMs: 120_000,
-    });
+    const process_ = await startFromSources(name, script, ready, env);
     ends.push(() => process_.stop());
     return process_;
   }

@@ -1,11 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { freePort, startProcess, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
-import { fileURLToPath } from 'node:url';
+import { freePort, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
 import { BatchService, type Run } from './testing/batch.js';
+import { FEATURES_MAIN, startFromSources } from './testing/source-process.js';
 import { HOUR, START, until as untilIn } from './testing/trips.js';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
-const SOURCES = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
 const ROWS = 3_000;
 
 /** So many rows, a second apart, without any table; small pages make many places to be interrupted at. */
@@ -145,14 +143,7 @@ function environmentOf(directory: TempDir): Record<string, string> {
 async function live(environment: Readonly<Record<string, string>>): Promise<{ process: RunningProcess; url: string }> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const process_ = await startProcess({
-    name: 'features',
-    command: process.execPath,
-    args: ['--conditions=source', '--import', SOURCES, MAIN],
-    env: { ...environment, MILLRACE_PORT: String(port) },
-    readyWhen: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) })).ok,
-    readyTimeoutMs: 90_000,
-  });
+  const process_ = await startFromSources('features', [FEATURES_MAIN], `${url}/readyz`, { ...environment, MILLRACE_PORT: String(port) });
   ends.push(() => process_.stop());
   return { process: process_, url };
 }

@@ -1,5 +1,6 @@
 import type { OfflineStore } from '@millrace/offline-store';
 import { histogramOf, quantilesOf, type Histogram } from './histogram.js';
+import type { StatisticsSubject } from './store-summaries.js';
 import { mergedSql, type MergedRow } from './summary-sql.js';
 
 /** What statistics are of, in the words of the table. */
@@ -7,8 +8,6 @@ export type StatisticsKind = 'source' | 'served' | 'events';
 
 /** A column or feature as it is stored, and what to call it. */
 export interface StatisticsColumn {
-  readonly name: string;
-  readonly definition: string;
   readonly column: string;
   /** Times have a least and a greatest value, and no distribution. */
   readonly isTime: boolean;
@@ -65,37 +64,26 @@ const DEADLINE_MS = 60_000;
 /** The statistics of columns as series of intervals, in the order of the columns. Several stored columns of one label are one. */
 export async function readStatistics(
   store: OfflineStore,
-  of: StatisticsKind,
+  { of, name, definition }: StatisticsSubject,
   columns: readonly StatisticsColumn[],
   { from, to, everyMs }: StatisticsSelection,
 ): Promise<ColumnStatistics[]> {
   const labels = new Map<string, StatisticsColumn[]>();
   for (const column of columns) labels.set(column.label, [...(labels.get(column.label) ?? []), column]);
   const found: ColumnStatistics[] = [];
-  for (const [name, own] of labels) {
-    const places = own.map(
-      (_, index) => `(name = {name${index}:String} AND definition = {definition${index}:String} AND column = {column${index}:String})`,
-    );
+  for (const [label, own] of labels) {
     const where = [
-      'of = {of:String}',
-      `(${places.join(' OR ')})`,
+      'of = {of:String} AND name = {name:String} AND definition = {definition:String} AND column IN {columns:Array(String)}',
       ...(from === undefined ? [] : ["hour >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')"]),
       ...(to === undefined ? [] : ["hour < fromUnixTimestamp64Milli({to:Int64}, 'UTC')"]),
     ];
-    const parameters = Object.fromEntries(
-      own.flatMap((one, index) => [
-        [`name${index}`, one.name],
-        [`definition${index}`, one.definition],
-        [`column${index}`, one.column],
-      ]),
-    );
     const rows = await store.query<MergedRow>(
       mergedSql(where.join(' AND ')),
-      { ...parameters, of, every: everyMs, from: from ?? 0, to: to ?? 0 },
+      { of, name, definition, columns: own.map(({ column }) => column), every: everyMs, from: from ?? 0, to: to ?? 0 },
       { deadlineMs: DEADLINE_MS },
     );
     const isTime = own.every((one) => one.isTime);
-    found.push({ name, series: rows.map((row) => intervalOf(row, everyMs, isTime)) });
+    found.push({ name: label, series: rows.map((row) => intervalOf(row, everyMs, isTime)) });
   }
   return found;
 }

@@ -34,8 +34,6 @@ export function servedStatisticsColumns(
       feature.view.name === view && features.includes(feature.name)
         ? [
             {
-              name: '',
-              definition: '',
               column: `${name}/${names[index]}`,
               isTime: isTimeFeature(feature.view.features[feature.feature]),
               label: feature.name,

@@ -32,9 +32,8 @@ export function sourceColumns(plan: SourcePlan): SegmentedTable {
 
 /** Where the statistics of a source's columns are, in the order they are named in; of all when none is. */
 export function sourceStatisticsColumns(plan: SourcePlan, names: readonly string[]): StatisticsColumn[] {
-  const definition = sourceShape(plan);
   const wanted = names.length === 0 ? plan.columns : names.flatMap((name) => plan.columns[plan.columnIndex.get(name) ?? -1] ?? []);
-  return wanted.map(({ name, type }) => ({ name: plan.name, definition, column: name, isTime: type.isTime, label: name }));
+  return wanted.map(({ name, type }) => ({ column: name, isTime: type.isTime, label: name }));
 }
 
 function valueOf({ name, type }: SourceColumn): string {

@@ -69,7 +69,7 @@ export class Statistics {
   async ofSource(name: string, columns: readonly string[], selection: StatisticsSelection): Promise<StatisticsAnswer> {
     const plan = await this.#upToDate(name);
     const { behind } = await this.#catchUp(sourceColumns(plan));
-    const found = await readStatistics(this.#options.store, 'source', sourceStatisticsColumns(plan, columns), selection);
+    const found = await readStatistics(this.#options.store, sourceColumns(plan), sourceStatisticsColumns(plan, columns), selection);
     return { columns: found, behind: { records: behind, hours: 0 } };
   }
 
@@ -81,9 +81,10 @@ export class Statistics {
     const hours = sampleRows === 0 ? 0 : await this.#sample(plan);
     const columns = features.map((name) => {
       const isTime = isTimeFeature(plan.features.find((feature) => feature.name === name));
-      return { name: plan.name, definition: plan.version, column: name, isTime, label: name };
+      return { column: name, isTime, label: name };
     });
-    return { columns: await readStatistics(store, 'events', columns, selection), behind: { records: progress.behind, hours } };
+    const subject = { of: 'events', name: plan.name, definition: plan.version } as const;
+    return { columns: await readStatistics(store, subject, columns, selection), behind: { records: progress.behind, hours } };
   }
 
   /** Of a view's features as the gateway answered from them, in whatever feature service. */
@@ -98,7 +99,7 @@ export class Statistics {
       return service ? [{ name, plan: service }] : [];
     });
     const columns = servedStatisticsColumns(services, plan.name, features);
-    const found = new Map((await readStatistics(store, 'served', columns, selection)).map((one) => [one.name, one]));
+    const found = new Map((await readStatistics(store, SERVED_FEATURES, columns, selection)).map((one) => [one.name, one]));
     return { columns: features.map((name) => found.get(name) ?? { name, series: [] }), behind: { records: behind, hours: 0 } };
   }
 

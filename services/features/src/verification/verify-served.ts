@@ -119,9 +119,10 @@ async function verifyVectors(options: VerifyOptions, name: string, vectors: read
       if (own) for (const { place, feature } of read) own[place] = values[feature] as Value;
     });
   }
-  for (const [index, column] of plan.columns.entries()) {
-    if (typeof column === 'number') continue;
-    for (const vector of verifiable) compare(vector, index, column.value(stored.get(vector) ?? [], requestOf(plan, vector), vector.at));
+  for (const [vector, own] of stored) {
+    const request = requestOf(plan, vector);
+    for (const [index, column] of plan.columns.entries())
+      if (typeof column !== 'number') compare(vector, index, column.value(own, request, vector.at));
   }
   tally.vectors(verifiable.length, differing.size);
 }
