@@ -17,6 +17,9 @@ interface Entity {
   readonly chunks: Map<number, Chunk>;
 }
 
+/** About what an entity without events costs in memory, in events. */
+const WEIGHT_OF_ENTITY = 20;
+
 /** What a batch does to one entity. */
 interface Touched {
   readonly entity: Entity;
@@ -128,15 +131,19 @@ export class OnlineUpdater {
   }
 
   #touch(text: string, event: SourceEvent): Touched {
-    let entity = this.#entities.get(text);
-    const isNew = entity === undefined;
-    if (entity) this.#entities.delete(text);
-    else {
-      const key = encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value));
-      entity = { key, headKey: headKey(this.plan, key, this.#partition), head: null, chunks: new Map() };
+    const known = this.#entities.get(text);
+    if (known) {
+      // Those last touched stand last, as soon as some may have to go; before, moving them would be work for nothing.
+      if (this.#weight() > this.#maxCached / 2) {
+        this.#entities.delete(text);
+        this.#entities.set(text, known);
+      }
+      return { entity: known, events: [], indexes: new Set(), isNew: false };
     }
+    const key = encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value));
+    const entity = { key, headKey: headKey(this.plan, key, this.#partition), head: null, chunks: new Map() };
     this.#entities.set(text, entity);
-    return { entity, events: [], indexes: new Set(), isNew };
+    return { entity, events: [], indexes: new Set(), isNew: true };
   }
 
   /** Reads heads and chunks that are not in memory: one round trip, and a second for chunks that fall behind the horizon and hold a latest value. */
@@ -210,6 +217,7 @@ export class OnlineUpdater {
       addSorted(head.chunks, index);
       if (index === head.newest) head.latest = lastOf(plan, chunk);
     }
+    this.#letGo(entity, head);
     head.appliedOffset = (events[events.length - 1] as SourceEvent).offset;
     writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
   }
@@ -297,19 +305,30 @@ export class OnlineUpdater {
     this.#cachedEvents += chunk.count;
   }
 
+  /**
+   * Lets go of what late events seldom come for: all chunks but the newest and the one before. So memory goes with the entities and the span of a
+   * chunk, not with how far windows and history reach. What falls behind the horizon later, or gets a late event, is read again.
+   */
+  #letGo(entity: Entity, { newest }: Head): void {
+    if (entity.chunks.size > 2) for (const index of [...entity.chunks.keys()]) if (index < newest - 1) this.#uncache(entity, index);
+  }
+
   #uncache(entity: Entity, index: number): void {
     this.#cachedEvents -= entity.chunks.get(index)?.count ?? 0;
     entity.chunks.delete(index);
   }
 
-  /** Entities without events cost memory too, so each counts for some. */
   #evict(): void {
-    const weightOfEntity = 20;
     for (const [text, entity] of this.#entities) {
-      if (this.#cachedEvents + this.#entities.size * weightOfEntity <= this.#maxCached) return;
+      if (this.#weight() <= this.#maxCached) return;
       for (const index of [...entity.chunks.keys()]) this.#uncache(entity, index);
       this.#entities.delete(text);
     }
+  }
+
+  /** Entities without events cost memory too, so each counts for some. */
+  #weight(): number {
+    return this.#cachedEvents + this.#entities.size * WEIGHT_OF_ENTITY;
   }
 
   #forget(): void {

@@ -249,6 +249,7 @@ export class LmdbEventLog implements EventLog {
       ends[partition] = Math.max(ends[partition] as number, chunk.base + chunk.count);
       if (!this.#subscriptions.isRead(chunk.topic)) recent[partition]?.clear();
       else {
+        recent[partition]?.forget(this.#subscriptions.unreadFrom(chunk.topic, partition));
         recent[partition]?.add(chunk.base, chunk.logRecords(), chunk.bytes);
         this.#subscriptions.appended(chunk.topic, partition);
       }

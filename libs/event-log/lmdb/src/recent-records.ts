@@ -53,6 +53,17 @@ export class RecentRecords {
     return records;
   }
 
+  /** Lets go of what lies before an offset: kept longer, records outlive the collector's young generation, and what dies there stops the process. */
+  forget(before: number): void {
+    let read = 0;
+    for (; read < this.#segments.length; read++) {
+      const { base, records, bytes } = this.#segments[read] as Segment;
+      if (base + records.length > before) break;
+      this.#bytes -= bytes;
+    }
+    if (read > 0) this.#segments.splice(0, read);
+  }
+
   clear(): void {
     this.#segments = [];
     this.#bytes = 0;

@@ -1,26 +1,48 @@
 import { Fault } from '@millrace/kernel';
-import type { OnlineGuard, OnlineStore, OnlineWrite } from '@millrace/online-store';
+import { MAX_ONLINE_KEY_BYTES, type OnlineGuard, type OnlineStore, type OnlineWrite } from '@millrace/online-store';
 import { open, type RootDatabase } from 'lmdb';
+import { RecentWrites } from './recent-writes.js';
 
 export interface LmdbOnlineStoreOptions {
   /** A directory of its own, or a file name ending in a dot and an extension. */
   readonly path: string;
   /** Upper bound of the file; address space, not memory or disk. */
   readonly mapSizeBytes?: number;
+  /** How long writes gather in memory before they go into the file. Default 100 ms. */
+  readonly gatherMs?: number;
+  /** Bytes that may gather while others are being written; who writes more waits. Default 32 MiB. */
+  readonly maxGatheredBytes?: number;
 }
 
 /** Keys removed per transaction by `clear`, so that readers and the projection are not kept waiting. */
 const CLEAR_BATCH = 5_000;
 /** Entries read per snapshot by `scan`. */
 const SCAN_BATCH = 1_000;
+const RETRY_MS = 1_000;
 
 /**
- * The online store in a local LMDB file. A batch is one transaction: visible whole when `writeMany` resolves, on disk a moment later
- * (LMDB syncs behind the writer). A crash of the machine may take the last batches and never leaves part of one; the checkpoint goes with them,
- * so the projection simply goes on from there.
+ * The online store in a local LMDB file, which belongs to this process alone. A batch is visible whole when `writeMany` resolves; it goes into the
+ * file a moment later, with all that came meanwhile in one transaction, so a key written a hundred times in that moment costs one write, and the
+ * B-tree is worked on by LMDB's own thread. The end of the process may take the last batches and never leaves part of one; the checkpoint goes with
+ * them, so a projection simply goes on from there.
  */
 export class LmdbOnlineStore implements OnlineStore {
-  private constructor(private readonly db: RootDatabase<Buffer, Buffer>) {}
+  readonly #recent = new RecentWrites();
+  readonly #gatherMs: number;
+  readonly #maxGatheredBytes: number;
+  /** Prefixes being cleared; writes below them wait. */
+  readonly #clearing = new Map<Buffer, Promise<unknown>>();
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> | undefined;
+  #failure: unknown;
+
+  private constructor(
+    private readonly db: RootDatabase<Buffer, Buffer>,
+    { gatherMs = 100, maxGatheredBytes = 32 * 1024 * 1024 }: LmdbOnlineStoreOptions,
+  ) {
+    this.#gatherMs = gatherMs;
+    this.#maxGatheredBytes = maxGatheredBytes;
+  }
 
   static async open(options: LmdbOnlineStoreOptions): Promise<LmdbOnlineStore> {
     return attempt('open', async () => {
@@ -33,7 +55,7 @@ export class LmdbOnlineStore implements OnlineStore {
         cache: false,
         ...(options.mapSizeBytes === undefined ? {} : { mapSize: options.mapSizeBytes }),
       });
-      return new LmdbOnlineStore(db);
+      return new LmdbOnlineStore(db, options);
     });
   }
 
@@ -41,7 +63,12 @@ export class LmdbOnlineStore implements OnlineStore {
     return attempt('read', async () => {
       const transaction = this.db.useReadTransaction();
       try {
-        return keys.map((key) => this.db.get(key, { transaction }) ?? null);
+        return keys.map((key) => {
+          const recent = this.#recent.find(key);
+          if (!recent) return this.db.get(key, { transaction }) ?? null;
+          // A copy, as from the file: who reads may work in it, and the original is still to be written.
+          return recent.value && Buffer.from(recent.value);
+        });
       } finally {
         transaction.done();
       }
@@ -49,22 +76,23 @@ export class LmdbOnlineStore implements OnlineStore {
   }
 
   async writeMany(writes: readonly OnlineWrite[], guards: readonly OnlineGuard[] = []): Promise<boolean> {
-    return attempt('write', () =>
-      this.db.transaction(() => {
-        for (const guard of guards) {
-          const found = this.db.get(guard.key);
-          if (guard.value === null ? found !== undefined : !found?.equals(guard.value)) return false;
-        }
-        for (const { key, value } of writes) {
-          if (value === null) this.db.removeSync(key);
-          else this.db.putSync(key, value);
-        }
-        return true;
-      }),
-    );
+    return attempt('write', async () => {
+      mustBeStorable(writes);
+      for (let wait = this.#waitFor(writes); wait; wait = this.#waitFor(writes)) await wait;
+      // From here to the end without a pause: what the guards say holds for the whole batch.
+      for (const { key, value } of guards) {
+        const recent = this.#recent.find(key);
+        const found = recent ? recent.value : (this.db.get(key) ?? null);
+        if (value === null ? found !== null : !found?.equals(value)) return false;
+      }
+      for (const write of writes) this.#recent.add(write);
+      if (writes.length > 0) this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), this.#gatherMs);
+      return true;
+    });
   }
 
   async *scan(prefix: Buffer): AsyncIterable<readonly [Buffer, Buffer]> {
+    await attempt('scan', () => this.#settle());
     let start = prefix;
     for (;;) {
       const page = await attempt('scan', async () =>
@@ -80,30 +108,105 @@ export class LmdbOnlineStore implements OnlineStore {
   }
 
   async clear(prefix: Buffer): Promise<number> {
+    // A name of its own: two may clear the same prefix at once.
+    const cleared = Buffer.from(prefix);
+    const clearing = attempt('clear', () => this.#clear(cleared));
+    this.#clearing.set(cleared, clearing);
+    try {
+      return await clearing;
+    } finally {
+      this.#clearing.delete(cleared);
+    }
+  }
+
+  /** Rejects while what was written cannot be brought into the file. */
+  async ping(): Promise<void> {
+    await attempt('ping', async () => {
+      if (this.#failure !== undefined) throw this.#failure;
+      this.db.doesExist(Buffer.from([0]));
+    });
+  }
+
+  async close(): Promise<void> {
+    try {
+      await attempt('write', () => this.#settle());
+    } finally {
+      clearTimeout(this.#timer);
+      await this.db.close();
+    }
+  }
+
+  /** What a write has to wait for first, if anything; rejects when there is no more room and the file cannot be written. */
+  #waitFor(writes: readonly OnlineWrite[]): Promise<unknown> | undefined {
+    for (const [prefix, clearing] of this.#clearing) {
+      if (writes.some(({ key }) => startsWith(key, prefix))) return clearing.catch(() => undefined);
+    }
+    return this.#recent.bytes > this.#maxGatheredBytes ? this.#flush() : undefined;
+  }
+
+  async #clear(prefix: Buffer): Promise<number> {
+    await this.#settle();
     let removed = 0;
     for (;;) {
-      const count = await attempt('clear', () =>
-        this.db.transaction(() => {
-          const keys: Buffer[] = [];
-          for (const key of this.db.getKeys({ start: prefix, limit: CLEAR_BATCH })) {
-            if (!startsWith(key, prefix)) break;
-            keys.push(Buffer.from(key));
-          }
-          for (const key of keys) this.db.removeSync(key);
-          return keys.length;
-        }),
-      );
+      const count = await this.db.transaction(() => {
+        const keys: Buffer[] = [];
+        for (const key of this.db.getKeys({ start: prefix, limit: CLEAR_BATCH })) {
+          if (!startsWith(key, prefix)) break;
+          keys.push(Buffer.from(key));
+        }
+        for (const key of keys) this.db.removeSync(key);
+        return keys.length;
+      });
       removed += count;
       if (count < CLEAR_BATCH) return removed;
     }
   }
 
-  async ping(): Promise<void> {
-    await attempt('ping', async () => this.db.doesExist(Buffer.from([0])));
+  /** Resolves when all that was written until now is in the file. */
+  async #settle(): Promise<void> {
+    await this.#flushing?.catch(() => undefined);
+    if (!this.#recent.isEmpty) await this.#flush();
   }
 
-  async close(): Promise<void> {
-    await this.db.close();
+  /** Writes what has gathered into the file; one at a time. What comes meanwhile gathers for the next. */
+  #flush(): Promise<void> {
+    if (this.#flushing) return this.#flushing;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const flushing = this.#write().finally(() => {
+      this.#flushing = undefined;
+      if (!this.#recent.isEmpty) {
+        const pause = this.#failure === undefined ? this.#gatherMs : RETRY_MS;
+        this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), pause);
+      }
+    });
+    this.#flushing = flushing;
+    return flushing;
+  }
+
+  async #write(): Promise<void> {
+    const leaving = this.#recent.take();
+    try {
+      await this.db.batch(() => {
+        for (const { key, value } of leaving) void (value === null ? this.db.remove(key) : this.db.put(key, value));
+      });
+      this.#recent.written();
+      this.#failure = undefined;
+    } catch (error) {
+      // lmdb-js puts the reason into a promise beside the error; unheard, its rejection would end the process.
+      (error as { commitError?: Promise<unknown> }).commitError?.catch(() => undefined);
+      this.#recent.failed();
+      this.#failure = error;
+      throw error;
+    }
+  }
+}
+
+/** One write that LMDB refuses would keep all others out of the file. */
+function mustBeStorable(writes: readonly OnlineWrite[]): void {
+  for (const { key } of writes) {
+    if (key.length > 0 && key.length <= MAX_ONLINE_KEY_BYTES) continue;
+    throw new Error(`a key has ${key.length} bytes; it needs between 1 and ${MAX_ONLINE_KEY_BYTES}`);
   }
 }
 

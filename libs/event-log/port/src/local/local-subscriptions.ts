@@ -39,6 +39,13 @@ export class LocalSubscriptions {
     return (this.#byTopic.get(topic)?.size ?? 0) > 0;
   }
 
+  /** The offset from which on somebody has records of a partition still to read; `Infinity` when nobody reads it. */
+  unreadFrom(topic: string, partition: number): number {
+    let from = Infinity;
+    for (const subscription of this.#byTopic.get(topic) ?? []) from = Math.min(from, subscription.unreadFrom(partition));
+    return from;
+  }
+
   /** Topics someone reads. */
   topics(): readonly string[] {
     return [...this.#byTopic.keys()];
@@ -102,6 +109,10 @@ class LocalSubscription implements Subscription {
 
   assigned(): readonly number[] {
     return [...this.#readers.keys()].sort((a, b) => a - b);
+  }
+
+  unreadFrom(partition: number): number {
+    return this.#readers.get(partition)?.unreadFrom ?? Infinity;
   }
 
   lag(): number {

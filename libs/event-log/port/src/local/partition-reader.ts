@@ -52,6 +52,11 @@ export class PartitionReader {
     this.#done = this.#run();
   }
 
+  /** Offset of the first record that was not handed over and taken. */
+  get unreadFrom(): number {
+    return this.#next;
+  }
+
   lag(): number {
     return Math.max(0, this.source.end(this.options.topic, this.partition) - this.#next);
   }
