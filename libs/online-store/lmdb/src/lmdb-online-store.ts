@@ -122,7 +122,7 @@ export class LmdbOnlineStore implements OnlineStore {
   /** Rejects while what was written cannot be brought into the file. */
   async ping(): Promise<void> {
     await attempt('ping', async () => {
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#failure !== undefined) throw this.#failure as Error;
       this.db.doesExist(Buffer.from([0]));
     });
   }
