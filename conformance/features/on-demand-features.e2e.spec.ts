@@ -120,6 +120,32 @@ test('what the gateway answered is recomputed to the bit, and is a training set 
   }
 });
 
+test('what the gateway answered by older definitions is recomputed by them', async () => {
+  const changed = RESOURCES.replace('aggregate: count, window: 1h', 'aggregate: count, window: 15m, filter: "fare > 1"').replace(
+    'trips_1h > 1 and member',
+    'trips_1h > 0 and member',
+  );
+  await client.post('/api/v1/apply', changed, 'application/yaml');
+  await send([trip('f', -2, 'Zürich', 4)]);
+  for (const minutes of [0, 10]) await predict(minutes);
+  const verified = await client.post<Record<string, unknown>>('/api/v1/features/verify', { deployment: 'checked' });
+  expect(verified).toMatchObject({ compared: 18, mismatches: 0, unverifiable: {} });
+  const sql = `SELECT uniqExact(feature_versions) AS definitions, groupUniqArrayIf(JSONExtractInt(features, 'trips_1h'), entity LIKE '%Bern%' AND feature_time = '2026-01-01 12:00:00') AS trips
+    FROM millrace.predictions FINAL WHERE deployment = 'checked'`;
+  const [found] = await client.sql<{ definitions: string; trips: string[] }>(sql);
+  // Two trips, four with those that came later, and the one of a quarter of an hour that cost more than 1.
+  expect([Number(found?.definitions), found?.trips.map(Number).sort()]).toEqual([2, [1, 2, 4]]);
+  const { features } = await client.get<{ features: { name: string; series: Record<string, number>[] }[] }>(
+    '/api/v1/features/statistics?view=city_fares&of=served&every=1d',
+  );
+  const missing = features.map(({ name, series }) => [name, series.map(({ count, nulls, notFound }) => [count, nulls, notFound])]);
+  expect(missing).toEqual([
+    ['trips_1h', [[18, 0, 6]]],
+    ['fare_mean_1h', [[18, 0, 6]]],
+    ['last_stops', [[18, 0, 6]]],
+  ]);
+});
+
 /** What was served, by prediction and row. */
 async function served(): Promise<Map<string, unknown>> {
   const sql = "SELECT prediction_id, row, features FROM millrace.predictions FINAL WHERE deployment = 'checked'";

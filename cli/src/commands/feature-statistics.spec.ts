@@ -7,6 +7,8 @@ const interval = {
     count: 500,
     population: 2_000,
     nulls: 3,
+    notFound: 2,
+    outsideMaxAge: 1,
     distinct: 40,
     min: 0,
     max: 1234.56789,
@@ -54,6 +56,22 @@ test('shows a table for each feature, of how many a sample is, and what is still
     'no values',
     '',
     'not counted yet: 7 hours; ask again later',
+    '',
+  ]);
+});
+
+test('tells apart why served values are missing', () => {
+  const text = statisticsText({
+    view: 'rides',
+    of: 'served',
+    behind: { records: 0, hours: 0 },
+    features: [{ name: 'fare_1h', series: [{ ...interval, population: 500 }] }],
+  });
+  expect(text.split('\n').map((line) => line.replace(/ +/g, ' ').trim())).toEqual([
+    'rides:fare_1h',
+    'FROM COUNT NULLS NOT FOUND TOO OLD DISTINCT MIN P05 P50 P95 MAX MEAN STDDEV MOST FREQUENT',
+    '2026-01-01T00:00Z 500 3 2 1 40 0 1 2 3 1234.57 10 0.3',
+    '',
     '',
   ]);
 });

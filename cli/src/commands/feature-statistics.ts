@@ -16,6 +16,8 @@ interface Interval {
   readonly count: number;
   readonly population: number;
   readonly nulls: number;
+  readonly notFound: number;
+  readonly outsideMaxAge: number;
   readonly distinct: number;
   readonly min: number | string | null;
   readonly max: number | string | null;
@@ -52,25 +54,33 @@ export async function featureStatistics(
   io.out(output === 'json' ? `${JSON.stringify(found, null, 2)}\n` : statisticsText(found));
 }
 
-const HEADINGS = ['FROM', 'COUNT', 'NULLS', 'DISTINCT', 'MIN', 'P05', 'P50', 'P95', 'MAX', 'MEAN', 'STDDEV', 'MOST FREQUENT'];
+const HEADINGS = ['FROM', 'COUNT', 'NULLS'];
+/** What only a served value can be. */
+const SERVED_HEADINGS = ['NOT FOUND', 'TOO OLD'];
+const VALUE_HEADINGS = ['DISTINCT', 'MIN', 'P05', 'P50', 'P95', 'MAX', 'MEAN', 'STDDEV', 'MOST FREQUENT'];
 const MOST_FREQUENT = 3;
 
 /** A table for each feature; a sample says of how many, and a last line what is not counted yet. */
-export function statisticsText({ view, behind, features }: FeatureStatistics): string {
+export function statisticsText({ view, of, behind, features }: FeatureStatistics): string {
+  const isServed = of === 'served';
+  const headings = [...HEADINGS, ...(isServed ? SERVED_HEADINGS : []), ...VALUE_HEADINGS];
   const tables = features.map(({ name, series }) => {
     if (series.length === 0) return `${view}:${name}\nno values\n\n`;
-    const rows = series.map(({ from, count, population, nulls, distinct, min, max, mean, stddev, quantiles, top }) => [
-      from.replace(':00.000Z', 'Z'),
-      population === count ? String(count) : `${count} of ${population}`,
-      String(nulls),
-      String(distinct),
-      ...[min, quantiles?.['p05'], quantiles?.['p50'], quantiles?.['p95'], max, mean, stddev].map(shown),
-      (top ?? [])
-        .slice(0, MOST_FREQUENT)
-        .map((one) => `${one.value} (${one.count})`)
-        .join(', '),
-    ]);
-    return `${view}:${name}\n${table(HEADINGS, rows)}\n`;
+    const rows = series.map(
+      ({ from, count, population, nulls, notFound, outsideMaxAge, distinct, min, max, mean, stddev, quantiles, top }) => [
+        from.replace(':00.000Z', 'Z'),
+        population === count ? String(count) : `${count} of ${population}`,
+        String(nulls),
+        ...(isServed ? [String(notFound), String(outsideMaxAge)] : []),
+        String(distinct),
+        ...[min, quantiles?.['p05'], quantiles?.['p50'], quantiles?.['p95'], max, mean, stddev].map(shown),
+        (top ?? [])
+          .slice(0, MOST_FREQUENT)
+          .map((one) => `${one.value} (${one.count})`)
+          .join(', '),
+      ],
+    );
+    return `${view}:${name}\n${table(headings, rows)}\n`;
   });
   const { records, hours } = behind;
   const missing = [...(records > 0 ? [`${records} records`] : []), ...(hours > 0 ? [`${hours} hours`] : [])];

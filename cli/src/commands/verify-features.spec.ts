@@ -9,7 +9,7 @@ test('tells each difference, what could not be compared, and the sum in the last
       { view: 'rides', feature: 'fare_1h', compared: 7, mismatches: 1 },
       { view: 'rides', feature: 'rides_1h', compared: 7, mismatches: 0 },
     ],
-    unverifiable: { 'feature view rides has another definition now': 3 },
+    unverifiable: { 'source rides has another topic now, and its table with it': 3 },
     examples: [
       {
         ...{ predictionId: 'p-1', view: 'rides', feature: 'fare_1h', entity: { driver: 4 } },
@@ -24,7 +24,7 @@ test('tells each difference, what could not be compared, and the sum in the last
     'rides rides_1h 7 0',
     '',
     'prediction p-1: rides:fare_1h of {"driver":4} at 2026-01-01T00:00:00.000Z was served as 1.5 and is null',
-    '3 not compared: feature view rides has another definition now',
+    '3 not compared: source rides has another topic now, and its table with it',
     '1 mismatches in 7 vectors',
   ]);
   expect(verificationText({ compared: 0, mismatches: 0, features: [], unverifiable: {}, examples: [] })).toBe(

@@ -56,6 +56,12 @@ export class ResourceCatalog {
     return entry.isDeleted ? undefined : (entry.versions.at(-1) as Resource<K>);
   }
 
+  /** Every version there was, the newest first; also of a resource that was deleted. */
+  versions<K extends Kind>(kind: K, name: string): Resource<K>[] {
+    const versions = (this.#entries.get(kind)?.get(name)?.versions ?? []) as Resource<K>[];
+    return versions.filter(Boolean).reverse();
+  }
+
   /** Present resources of a kind, by name. */
   list<K extends Kind>(kind: K): Resource<K>[] {
     const names = [...(this.#entries.get(kind) ?? new Map<string, Entry>()).keys()].sort();

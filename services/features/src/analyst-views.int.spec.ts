@@ -35,7 +35,10 @@ const IN_SQL =
     ' ',
   );
 
-/** Answers as the gateway would have logged them: 10 in each of two hours, the last feature null once. */
+/** By number of the answer; where the gateway gives no reason the value is null. */
+const MISSING: Readonly<Record<number, string>> = { 15: 'NOT_FOUND', 17: 'OUTSIDE_MAX_AGE', 19: '' };
+
+/** Answers as the gateway would have logged them: 10 in each of two hours, the last feature of the second hour without a value three times, each for another reason. */
 const PREDICTIONS = Array.from({ length: 20 }, (_, index) => ({
   ...{ _topic: 'millrace.inference.predictions', _partition: index % 2, _offset: Math.floor(index / 2), _row: 0 },
   ...{ prediction_id: `p${index}`, row: 0, time: START + (index % 2) * HOUR, deployment: 'fares', model: 'fare', version: 1 },
@@ -48,7 +51,8 @@ const PREDICTIONS = Array.from({ length: 20 }, (_, index) => ({
     request: '{}',
     prediction: index,
   },
-  features: JSON.stringify({ trips_1h: index, fare_mean_1h: index / 2, last_fare: index === 19 ? null : 10, line_fare_max_1h: 12.5 }),
+  features: JSON.stringify({ trips_1h: index, fare_mean_1h: index / 2, last_fare: index in MISSING ? null : 10, line_fare_max_1h: 12.5 }),
+  ...(MISSING[index] ? { statuses: JSON.stringify({ last_fare: MISSING[index] }) } : {}),
 }));
 
 const count = async (rides: RidesService, table: string): Promise<number> => {
@@ -67,7 +71,7 @@ describe('views of analysts', () => {
     const statistics = await rides.trips.get('/api/v1/features/statistics?view=ride_windows');
     if (statistics.status !== 200) throw new Error(await statistics.text());
     const folder = new URL('../../inference/src/migrations/', import.meta.url);
-    for (const file of ['0001-predictions-and-labels.sql', '0002-served-features.sql'])
+    for (const file of ['0001-predictions-and-labels.sql', '0002-served-features.sql', '0003-served-statuses.sql'])
       for (const statement of splitStatements(await readFile(new URL(file, folder), 'utf8')))
         await rides.trips.service.host.offline.command(statement);
     await rides.trips.service.host.offline.insert('millrace.predictions', PREDICTIONS, 'predictions');
@@ -158,15 +162,36 @@ describe('views of analysts', () => {
       { from: '2026-01-01T00:00:00.000Z', n: 10, nulls: 0, min: 0, max: 18, mean: 9 },
       { from: '2026-01-01T01:00:00.000Z', n: 10, nulls: 0, min: 1, max: 19, mean: 10 },
     ]);
-    expect(last?.series.map(({ count: n, nulls, distinct, histogram }) => [n, nulls, distinct, histogram])).toEqual([
-      [10, 0, 1, { edges: [10, 10], counts: [10] }],
-      [10, 1, 1, { edges: [10, 10], counts: [9] }],
+    expect(last?.series.map(({ count: n, distinct, histogram }) => [n, distinct, histogram])).toEqual([
+      [10, 1, { edges: [10, 10], counts: [10] }],
+      [10, 1, { edges: [10, 10], counts: [7] }],
+    ]);
+    const missing = (one: ColumnStatistics | undefined): number[][] =>
+      (one?.series ?? []).map(({ nulls, notFound, outsideMaxAge }) => [nulls, notFound, outsideMaxAge]);
+    expect([missing(trips1h), missing(last)]).toEqual([
+      [
+        [0, 0, 0],
+        [0, 0, 0],
+      ],
+      [
+        [0, 0, 0],
+        [1, 1, 1],
+      ],
     ]);
     // The same rows once more, and one new answer.
     const offline = rides.trips.service.host.offline;
     await offline.insert('millrace.predictions', PREDICTIONS, 'again');
     await offline.insert('millrace.predictions', [{ ...PREDICTIONS[1], _offset: 10, prediction_id: 'p20' }], 'one more');
     expect((await ask())[0]?.series.map(({ count: n }) => n)).toEqual([10, 11]);
+    const statuses = await query<{ status: string; n: string }>(
+      "SELECT status, count() AS n FROM millrace.served_features WHERE feature = 'last_fare' GROUP BY status ORDER BY status",
+    );
+    expect(statuses.map(({ status, n }) => [status, Number(n)])).toEqual([
+      ['NOT_FOUND', 1],
+      ['NULL_VALUE', 1],
+      ['OUTSIDE_MAX_AGE', 1],
+      ['PRESENT', 18],
+    ]);
   });
 
   test('views follow the definitions: changed ones are made anew, those of deleted ones go', async () => {

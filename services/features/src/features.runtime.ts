@@ -144,8 +144,10 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const verify = async (selection: VectorSelection): Promise<Verification> => {
     const deadlineMs = host.config.queryDeadlineMs;
     if (!(await waitForPredictions(deadlineMs))) return NOTHING_VERIFIED;
+    // A definition that served through another process may still be on its way here.
+    await resources.log.barrier(deadlineMs);
     const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
-    return verifyServed({ store: offline, scratch, service: (name) => definitions.service(name), reach }, selection);
+    return verifyServed({ store: offline, scratch, catalog: resources.catalog, reach }, selection);
   };
   const checks = new ScheduledVerification({
     everyMs: config.verifyEveryMs,

@@ -37,7 +37,7 @@ export class FeaturesMetrics {
     this.#materializationLag = gauge(registry, 'millrace_features_materialization_lag_seconds', lag, ['source']);
     const verified = 'Served values that were recomputed from the offline store, by outcome: same or different';
     this.#verified = counter(registry, 'millrace_features_verified_values_total', verified, ['view', 'feature', 'outcome']);
-    const unverifiable = 'Served vectors that could not be recomputed, because their definition has changed';
+    const unverifiable = 'Served vectors that could not be recomputed, because their definition or its events are not to be found';
     this.#unverifiable = counter(registry, 'millrace_features_unverifiable_vectors_total', unverifiable, []);
     this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
     const failures = 'Rounds of statistics that came to no end, each of a source, a view, or what was served';

@@ -345,7 +345,7 @@ spec: {features: ["crowd@1"]}
     expect(await verify({})).toMatchObject({
       compared: rows.length + 1,
       mismatches: 1,
-      unverifiable: { 'feature view ride_checks has another definition now': 1 },
+      unverifiable: { 'the definition by which feature view ride_checks was served is not in the log': 1 },
       features: expect.arrayContaining([{ view: 'ride_checks', feature: 'waited', compared: rows.length + 1, mismatches: 1 }]),
       examples: [expect.objectContaining({ predictionId: 'tampered', view: 'ride_checks', feature: 'waited', served: 1 })],
     });

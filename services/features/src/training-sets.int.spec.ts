@@ -218,7 +218,7 @@ describe('training sets and the verification of served vectors', () => {
       expect(await verify({})).toMatchObject({
         compared: 7,
         mismatches: 1,
-        unverifiable: { 'feature view city_fares has another definition now': 1 },
+        unverifiable: { 'the definition by which feature view city_fares was served is not in the log': 1 },
         features: expect.arrayContaining([{ view: 'city_fares', feature: 'last_fare', compared: 7, mismatches: 1 }]),
         examples: [{ predictionId: 'p6', row: 0, view: 'city_fares', feature: 'last_fare', served: 1.25, recomputed: 7 }].map((example) =>
           expect.objectContaining(example),

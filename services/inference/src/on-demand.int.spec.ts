@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { FeatureViewDefinition } from '@millrace/feature-engine';
 import { logisticRegression } from '@millrace/onnx';
 import { loadConfig, bootstrap, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
@@ -6,7 +7,17 @@ import { InferenceModule, inferenceConfig } from './index.js';
 import { departures, FLIGHTS } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 
+/** Its latest value is soon too old. */
+const RECENT: FeatureViewDefinition = {
+  ...{ name: 'recent', entity: 'origin', source: 'flights', ttl: '10m' },
+  features: [{ name: 'recent_delay', aggregate: 'last', column: 'delay' }],
+};
 const CHECKS = `
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: recent}
+spec: {entity: origin, source: flights, ttl: 10m, features: [{name: recent_delay, aggregate: last, column: delay}]}
+---
 apiVersion: millrace.dev/v1
 kind: FeatureView
 metadata: {name: delay_checks}
@@ -21,7 +32,7 @@ spec:
 apiVersion: millrace.dev/v1
 kind: FeatureService
 metadata: {name: checked}
-spec: {features: ["origin_delays:departures_1h", delay_checks]}
+spec: {features: ["origin_delays:departures_1h", delay_checks, recent]}
 ---
 apiVersion: millrace.dev/v1
 kind: Deployment
@@ -44,10 +55,14 @@ beforeAll(async () => {
   await new PublishedModels(service.host).register('checked', model);
   const applied = await post('/api/v1/apply', `${FLIGHTS}---${CHECKS}`, 'application/yaml');
   if (applied.status !== 200) throw new Error(JSON.stringify(applied.body));
-  await departures(service.host, [
-    { origin: 'ORD', departed: '2001-01-01T08:00:00Z', delay: 30 },
-    { origin: 'ORD', departed: '2001-01-01T09:30:00Z', delay: 10 },
-  ]);
+  await departures(
+    service.host,
+    [
+      { origin: 'ORD', departed: '2001-01-01T08:00:00Z', delay: 30 },
+      { origin: 'ORD', departed: '2001-01-01T09:30:00Z', delay: 10 },
+    ],
+    [RECENT],
+  );
   await waitFor(async () => (await fetch(`${service.url}/v2/models/checked/ready`)).ok, { what: 'the deployment to be ready' });
 }, 60_000);
 afterAll(async () => {
@@ -95,16 +110,26 @@ test('a deployment predicts from entity keys and request data, and records what 
   });
   const told = (field: string): unknown[] => rows.map((row) => JSON.parse(row[field] ?? '') as unknown);
   expect(told('features')).toEqual([
-    { departures_1h: 1, delay_per_km: 0.25, hours_ahead: 2, spare: 8 },
-    { departures_1h: null, delay_per_km: 0, hours_ahead: 1, spare: 3 },
+    { departures_1h: 1, delay_per_km: 0.25, hours_ahead: 2, spare: 8, recent_delay: null },
+    { departures_1h: null, delay_per_km: 0, hours_ahead: 1, spare: 3, recent_delay: null },
+  ]);
+  expect(told('statuses')).toEqual([{ recent_delay: 'OUTSIDE_MAX_AGE' }, { departures_1h: 'NOT_FOUND', recent_delay: 'NOT_FOUND' }]);
+  const analysts = await service.host.offline.query<{ told: string }>(
+    `SELECT concat(toString(row), ' ', feature, ' ', status) AS told FROM millrace.served_features WHERE prediction_id = '${id}' AND feature IN ('departures_1h', 'recent_delay') ORDER BY told`,
+  );
+  expect(analysts.map((row) => row.told)).toEqual([
+    '0 departures_1h PRESENT',
+    '0 recent_delay OUTSIDE_MAX_AGE',
+    '1 departures_1h NOT_FOUND',
+    '1 recent_delay NOT_FOUND',
   ]);
   expect(told('request')).toEqual([
     { distance: 80, booked: Date.parse('2001-01-01T08:00:00Z'), seats: 9 },
     { distance: 40, booked: Date.parse('2001-01-01T09:00:00Z'), seats: 4 },
   ]);
-  // One view was read, once; the versions of both are known.
-  expect(told('feature_positions')[0]).toEqual({ origin_delays: { 0: 2 } });
-  expect(Object.keys(told('feature_versions')[0] as object).sort()).toEqual(['delay_checks', 'origin_delays']);
+  // Each view was read once; the versions of all of them are known.
+  expect(told('feature_positions')[0]).toEqual({ origin_delays: { 0: 2 }, recent: { 0: 2 } });
+  expect(Object.keys(told('feature_versions')[0] as object).sort()).toEqual(['delay_checks', 'origin_delays', 'recent']);
 });
 
 test.each<[string, readonly Column[], RegExp]>([

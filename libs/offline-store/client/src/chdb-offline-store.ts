@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { ChdbSession, type ChdbSessionOptions } from './chdb-session.js';
 import { clickHouseFault } from './clickhouse-fault.js';
 import { parameterTexts, quoteIdentifier, quoteString, quoteTable } from './clickhouse-text.js';
@@ -18,7 +18,12 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async query<Row>(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Row[]> {
-    return parseLines<Row>(await this.#read(sql, 'JSONEachRow', parameters, options));
+    try {
+      const result = await this.session.run('read', { sql, format: 'JSONEachRow', parameters: parameterTexts(parameters), ...options });
+      return parseLines<Row>(result.bytes);
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
   }
 
   async *stream<Row>(sql: string, parameters?: SqlParameters): AsyncIterable<Row> {
@@ -30,7 +35,11 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async raw(sql: string, format: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Readable> {
-    return Readable.from([await this.#read(sql, format, parameters, options)]);
+    try {
+      return await this.session.output({ sql: withoutEnd(sql), format, parameters: parameterTexts(parameters), ...options });
+    } catch (error) {
+      throw clickHouseFault(error, about(sql));
+    }
   }
 
   async command(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<void> {
@@ -65,15 +74,6 @@ export class ChdbOfflineStore implements OfflineStore {
 
   close(): Promise<void> {
     return this.session.close();
-  }
-
-  async #read(sql: string, format: string, parameters: SqlParameters | undefined, options: QueryOptions): Promise<Buffer> {
-    try {
-      const result = await this.session.run('read', { sql, format, parameters: parameterTexts(parameters), ...options });
-      return result.bytes;
-    } catch (error) {
-      throw clickHouseFault(error, about(sql));
-    }
   }
 }
 
@@ -113,6 +113,11 @@ export function loadParts(table: string, format: LoadFormat): { into: string; se
     'precise_float_parsing = 1',
   ];
   return { into: `INSERT INTO ${quoteTable(table)}`, settings: `SETTINGS ${settings.join(', ')}`, format };
+}
+
+/** A query to which a clause is added. */
+export function withoutEnd(sql: string): string {
+  return sql.trim().replace(/;+$/, '');
 }
 
 export function about(sql: string): string {

@@ -1,4 +1,5 @@
 import { mkdirSync, realpathSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import {
   loadChdb,
   type ChdbAddon,
@@ -10,6 +11,7 @@ import {
 import { clickHouseFault } from './clickhouse-fault.js';
 import { assignments, quoteIdentifier, quoteString } from './clickhouse-text.js';
 import { InsertFiles } from './insert-files.js';
+import { OutputFiles } from './output-files.js';
 import { Slots } from './slots.js';
 
 /** `write`: projections. `read`: the platform's own queries. `guest`: analysts, who must never hold the other two up. */
@@ -86,6 +88,7 @@ export class ChdbSession {
   readonly #idle: PooledConnection[] = [];
   readonly #running = new Set<Promise<unknown>>();
   readonly #files = new InsertFiles();
+  readonly #outputs: OutputFiles;
   #closed = false;
 
   private constructor(
@@ -94,6 +97,7 @@ export class ChdbSession {
   ) {
     this.#addon = loadChdb();
     this.#keeper = this.#addon.CreateConnection(path);
+    this.#outputs = new OutputFiles(path);
     const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
     const maxWaiting = options.maxWaiting ?? 1000;
     this.#lanes = {
@@ -134,6 +138,17 @@ export class ChdbSession {
       return this.#prepared(connection, settings, statement, () =>
         this.#addon.QueryAsyncConnection(connection.native, statement.sql, statement.format ?? 'JSONEachRow'),
       );
+    });
+  }
+
+  /**
+   * Runs a query of ours whose result may be large: the engine writes it to a file, a block or a row group at a time, and the stream reads that. The same bytes as `run` gives;
+   * the engine's own streams make each chunk a file of its own.
+   */
+  async output(statement: ChdbStatement & { readonly format: string }): Promise<Readable> {
+    return this.#outputs.read((file) => {
+      const sql = `${statement.sql}\nINTO OUTFILE ${quoteString(file)} COMPRESSION 'none' FORMAT ${statement.format}`;
+      return this.run('read', { ...statement, sql, format: 'Null' });
     });
   }
 

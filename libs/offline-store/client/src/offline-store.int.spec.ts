@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { isFault } from '@millrace/kernel';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import type { ChdbOfflineStore } from './chdb-offline-store.js';
 import { digest, migrate, offlineStoreMigrations, openOfflineStore, type OfflineStore } from './index.js';
 
 let directory: string;
@@ -11,6 +12,8 @@ let store: OfflineStore;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'millrace-offline-'));
+  await mkdir(join(directory, 'chdb', 'outputs'), { recursive: true });
+  await writeFile(join(directory, 'chdb', 'outputs', '0'), 'half a file');
   store = await openOfflineStore({ path: join(directory, 'chdb') });
 });
 
@@ -26,6 +29,10 @@ const failure = async (work: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('the offline store on chdb', () => {
+  test('removed at its start what a kill had left of a result', async () => {
+    expect(await readdir(join(directory, 'chdb', 'outputs'))).toEqual([]);
+  });
+
   test('binds parameters of every kind', async () => {
     const text = 'a\'b\\c\td\ne{f:String};--é☃"`';
     const [row] = await store.query<Record<string, unknown>>(
@@ -73,6 +80,34 @@ describe('the offline store on chdb', () => {
     expect(parquet.subarray(0, 4).toString()).toBe('PAR1');
     const csv = await buffer(await store.raw('SELECT {a:String} AS a', 'CSVWithNames', { a: 'x' }));
     expect(csv.toString()).toBe('"a"\n"x"\n');
+    expect(await buffer(await store.raw('SELECT 1 WHERE 0;', 'CSV'))).toEqual(Buffer.alloc(0));
+  });
+
+  test('has the engine write large results to a file, with the bytes it gives in memory, and keeps none of it', async () => {
+    const { session } = store as ChdbOfflineStore;
+    const outputs = join(session.path, 'outputs');
+    // Three row groups of one thread, one of several, Arrow's batches, blocks.
+    const rows =
+      'SELECT number AS n, cityHash64(number) / 1e3 AS value, if(number % 7 = 0, NULL, toString(number)) AS text FROM numbers(250000)';
+    for (const [format, settings] of [
+      ['Parquet', "max_threads = 1, output_format_parquet_row_group_size = 100000, output_format_parquet_compression_method = 'snappy'"],
+      ['Parquet', 'output_format_parquet_row_group_size_bytes = 1000000000000'],
+      ['Arrow', 'max_threads = 1'],
+      ['Native', 'max_threads = 1'],
+    ] as const) {
+      const sql = `${rows} ORDER BY n SETTINGS ${settings}`;
+      const { bytes } = await session.run('read', { sql, format });
+      const chunks: Buffer[] = [];
+      for await (const chunk of (await store.raw(sql, format)) as AsyncIterable<Buffer>) chunks.push(chunk);
+      expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+      expect(Math.max(...chunks.map((chunk) => chunk.length))).toBeLessThan(bytes.length / 4);
+    }
+    const unread = await store.raw(rows, 'Native');
+    expect(await failure(store.raw('SELECT throwIf(number = 150000) FROM numbers(200000)', 'Native'))).toMatchObject({
+      code: 'MR_OFFLINE_STORE_REFUSED',
+    });
+    expect(await readdir(outputs)).toEqual([]);
+    unread.destroy();
   });
 
   test('says what failed, with the number of ClickHouse and whether retrying helps', async () => {

@@ -1,7 +1,7 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { clickHouseFault } from './clickhouse-fault.js';
-import { about, insertParts, loadParts } from './chdb-offline-store.js';
+import { about, insertParts, loadParts, withoutEnd } from './chdb-offline-store.js';
 import { jsonLines, splitLines } from './json-lines.js';
 import type { InsertLayout, LoadFormat, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
 
@@ -57,7 +57,7 @@ export class ServerOfflineStore implements OfflineStore {
 
   async *stream<Row>(sql: string, parameters: SqlParameters = {}): AsyncIterable<Row> {
     try {
-      const query = `${statement(sql)}\nFORMAT JSONEachRow`;
+      const query = `${withoutEnd(sql)}\nFORMAT JSONEachRow`;
       const result = await this.client.exec({ query, query_params: { ...parameters }, clickhouse_settings: { wait_end_of_query: 0 } });
       yield* splitLines<Row>(result.stream as AsyncIterable<Buffer>);
     } catch (error) {
@@ -67,7 +67,7 @@ export class ServerOfflineStore implements OfflineStore {
 
   async raw(sql: string, format: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Readable> {
     return this.#try(about(sql), async () => {
-      const query = `${statement(sql)}\nFORMAT ${format}`;
+      const query = `${withoutEnd(sql)}\nFORMAT ${format}`;
       const result = await this.client.exec({ query, query_params: { ...parameters }, ...limits(options) });
       return result.stream;
     });
@@ -127,8 +127,4 @@ function limits(options: QueryOptions) {
     clickhouse_settings: { max_execution_time: options.deadlineMs / 1000, ...signs },
     abort_signal: AbortSignal.timeout(options.deadlineMs + 500),
   };
-}
-
-function statement(sql: string): string {
-  return sql.trim().replace(/;+$/, '');
 }

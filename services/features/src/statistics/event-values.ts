@@ -192,7 +192,7 @@ async function storeHours(
     const list = hours.map(({ hour }) => seconds(hour)).join(', ');
     const events = hours.map((one) => one.events).join(', ');
     const population = `transform(toUnixTimestamp64Second(hour), [${list}], [${events}], 0)`;
-    await storeSummaries(store, subject, `SELECT * FROM ${table}`, { until: population, population });
+    await storeSummaries(store, subject, `SELECT *, toUInt8(0) AS status FROM ${table}`, { until: population, population });
   });
   await store.insert(
     'millrace.feature_samples',

@@ -29,7 +29,12 @@ export interface IntervalStatistics {
   /** Values looked at; of `events` a sample of the population. */
   readonly count: number;
   readonly population: number;
+  /** Values that are null; of `served` apart from the next two. */
   readonly nulls: number;
+  /** Of `served`: values that were not there because the entity had no event. */
+  readonly notFound: number;
+  /** Of `served`: latest values that were older than the ttl of their view. */
+  readonly outsideMaxAge: number;
   /** Different values, an estimate within about 2 %. */
   readonly distinct: number;
   readonly min: number | string | null;
@@ -112,6 +117,8 @@ function intervalOf(row: MergedRow, everyMs: number, isTime: boolean): IntervalS
     count: Number(row.count),
     population: Number(row.population),
     nulls: Number(row.nulls),
+    notFound: Number(row.notFound),
+    outsideMaxAge: Number(row.outsideMaxAge),
     distinct: Number(row.distinct),
     min: told(row.least),
     max: told(row.greatest),

@@ -6,7 +6,7 @@ import { storeSummaries, type StatisticsSubject } from './store-summaries.js';
 export interface SegmentedTable extends StatisticsSubject {
   /** `millrace.<table>`, with `_partition` and `_offset`. */
   readonly table: string;
-  /** A query for values (column, hour, _partition, _offset, value Nullable(Float64), text Nullable(String)) of the table's rows that `where` lets through, each row once. */
+  /** A query for values (column, hour, _partition, _offset, value Nullable(Float64), text Nullable(String), status UInt8) of the table's rows that `where` lets through, each row once. */
   readonly values: (where: string) => string;
 }
 
@@ -105,7 +105,7 @@ async function countBatch(store: OfflineStore, { of, name, definition, values }:
   const places = batch.map(
     ({ partition, segment, until }) => `(_partition = ${partition} AND _offset >= ${segment * SEGMENT_OFFSETS} AND _offset < ${until})`,
   );
-  const rows = `SELECT column, hour, _partition AS partition, intDiv(_offset, ${SEGMENT_OFFSETS}) AS segment, value, text FROM (${values(places.join(' OR '))})`;
+  const rows = `SELECT column, hour, _partition AS partition, intDiv(_offset, ${SEGMENT_OFFSETS}) AS segment, value, text, status FROM (${values(places.join(' OR '))})`;
   const untils = batch.map(({ until }) => until).join(', ');
   const keys = batch.map(({ partition, segment }) => `'${partition}/${segment}'`).join(', ');
   const until = `transform(concat(toString(partition), '/', toString(segment)), [${keys}], [${untils}], 0)`;

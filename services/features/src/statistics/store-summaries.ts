@@ -9,7 +9,8 @@ export interface StatisticsSubject {
   readonly definition: string;
 }
 
-const VALUES = 'nulls, distinct, least, greatest, numbers, mean, squares, buckets, bucket_counts, texts, text_counts';
+const VALUES =
+  'nulls, not_found, outside_max_age, distinct, least, greatest, numbers, mean, squares, buckets, bucket_counts, texts, text_counts';
 const DEADLINE_MS = 600_000;
 
 /**

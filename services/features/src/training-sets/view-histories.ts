@@ -34,7 +34,8 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
   const first = options.isAtEvents ? firstNeeded(plan, options.since) : firstWhole(plan, options.since);
   const names = plan.joinKeys.map((key) => quoteIdentifier(key.name)).join(', ');
   const table = quoteTable(sourceTable(plan.source.name));
-  const asked = `(${names}) IN (SELECT ${names} FROM ${options.keys}) AND _offset < {next:Array(UInt64)}[_partition + 1]`;
+  // The table of a source that had another topic before has the events of both.
+  const asked = `_topic = {topic:String} AND (${names}) IN (SELECT ${names} FROM ${options.keys}) AND _offset < {next:Array(UInt64)}[_partition + 1]`;
   const isSince = "_event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')";
   const earliest = `SELECT _partition, min(_offset) FROM ${table} WHERE ${asked} AND NOT ${isSince} GROUP BY ${names}, _partition`;
   const isNeeded = options.isAtEvents ? isSince : `(${isSince} OR (_partition, _offset) IN (${earliest}))`;
@@ -42,7 +43,7 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
     WHERE ${asked}
       ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}
       ${first === undefined ? '' : `AND ${isNeeded}`}`;
-  const parameters: SqlParameters = { next: [...options.next], before, first: first ?? 0 };
+  const parameters: SqlParameters = { topic: plan.source.topic, next: [...options.next], before, first: first ?? 0 };
   const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
   const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));
   const columns = selected(plan);

@@ -10,14 +10,18 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import type { OfflineStore } from '@millrace/offline-store';
+import type { ResourceCatalog } from '@millrace/resources';
 import { visitEntities } from '../training-sets/visit-entities.js';
 import type { ScratchTables } from '../training-sets/scratch-table.js';
+import { heldEvents, holds } from './held-events.js';
+import { ServedDefinitions, type ServedDefinition } from './served-definitions.js';
 import { servedVectors, type ServedVector, type VectorSelection } from './served-vectors.js';
 
 export interface VerifyOptions {
   readonly store: OfflineStore;
   readonly scratch: ScratchTables;
-  readonly service: (name: string) => ServicePlan | undefined;
+  /** Every version of the definitions. */
+  readonly catalog: ResourceCatalog;
   /** Resolves when the table of a source holds everything before these offsets. */
   readonly reach: (plan: ViewPlan, next: readonly number[]) => Promise<void>;
 }
@@ -47,7 +51,7 @@ export interface Verification {
   /** Those of them with a value that differs. */
   readonly mismatches: number;
   readonly features: readonly FeatureVerification[];
-  /** Vectors that cannot be recomputed now, by reason. They are in neither count above. */
+  /** Vectors that cannot be recomputed, as their definition or its events are not to be found, by reason. They are in neither count above. */
   readonly unverifiable: Readonly<Record<string, number>>;
   /** The first differences found. */
   readonly examples: readonly Mismatch[];
@@ -58,34 +62,31 @@ export const NOTHING_VERIFIED: Verification = { compared: 0, mismatches: 0, feat
 const MOST_EXAMPLES = 20;
 
 /**
- * Recomputes served vectors from the offline store's events, as they were known at the positions each vector rests on, with the arithmetic that
- * served them. Every value must come out the same to the bit; anything else is a defect of the platform.
+ * Recomputes served vectors from the offline store's events, as they were known at the positions each vector rests on, by the definitions that
+ * served them and with the same arithmetic. Every value must come out the same to the bit; anything else is a defect of the platform.
  */
 export async function verifyServed(options: VerifyOptions, selection: VectorSelection): Promise<Verification> {
   const tally = new Tally();
+  const definitions = new ServedDefinitions(options.catalog);
   for await (const page of servedVectors(options.store, selection)) {
-    const byService = new Map<string, ServedVector[]>();
+    const byDefinition = new Map<ServedDefinition, ServedVector[]>();
     for (const vector of page) {
-      const vectors = byService.get(vector.featureService);
+      const definition = definitions.of(vector);
+      const vectors = byDefinition.get(definition);
       if (vectors) vectors.push(vector);
-      else byService.set(vector.featureService, [vector]);
+      else byDefinition.set(definition, [vector]);
     }
-    for (const [name, vectors] of byService) await verifyVectors(options, name, vectors, tally);
+    for (const [definition, vectors] of byDefinition) {
+      if ('missing' in definition) tally.unverifiable(definition.missing, vectors.length);
+      else await verifyVectors(options, definition.plan, vectors, tally);
+    }
   }
   return tally.result();
 }
 
-async function verifyVectors(options: VerifyOptions, name: string, vectors: readonly ServedVector[], tally: Tally): Promise<void> {
-  const plan = options.service(name);
-  if (!plan) {
-    tally.unverifiable(`feature service ${name} is not applied any more`, vectors.length);
-    return;
-  }
-  const verifiable = vectors.filter((vector) => {
-    const changed = [...plan.views, ...plan.onDemand].find((view) => vector.versions[view.name] !== view.version);
-    if (changed) tally.unverifiable(`feature view ${changed.name} has another definition now`, 1);
-    return !changed;
-  });
+async function verifyVectors(options: VerifyOptions, plan: ServicePlan, vectors: readonly ServedVector[], tally: Tally): Promise<void> {
+  const verifiable = await withEvents(options, plan, vectors, tally);
+  if (verifiable.length === 0) return;
   const names = servedNames(plan.features.map((feature) => ({ view: feature.view.name, name: feature.name })));
   const differing = new Set<ServedVector>();
   const compare = (vector: ServedVector, index: number, value: Value): void => {
@@ -127,6 +128,43 @@ async function verifyVectors(options: VerifyOptions, name: string, vectors: read
   tally.vectors(verifiable.length, differing.size);
 }
 
+/** The vectors whose events the offline store has, or will have once it has read them. */
+async function withEvents(
+  { store, catalog, reach }: VerifyOptions,
+  plan: ServicePlan,
+  vectors: readonly ServedVector[],
+  tally: Tally,
+): Promise<readonly ServedVector[]> {
+  let left = vectors;
+  for (const view of plan.views) {
+    if (left.length === 0) break;
+    const held = await heldEvents(store, catalog, view);
+    if (held.kind === 'gone') {
+      tally.unverifiable(held.reason, left.length);
+      return [];
+    }
+    if (held.kind === 'filled') {
+      await reach(view, furthest(view, left));
+      continue;
+    }
+    const kept = left.filter((vector) => holds(held.next, vector.positions[view.name] ?? {}));
+    tally.unverifiable(`source ${view.source.name} is deleted, and its table ends before what was served`, left.length - kept.length);
+    left = kept;
+  }
+  return left;
+}
+
+/** Next offset by partition, of all that the vectors rest on in one view. */
+function furthest(view: ViewPlan, vectors: readonly ServedVector[]): number[] {
+  const next: number[] = [];
+  for (const vector of vectors) {
+    for (const [partition, offset] of Object.entries(vector.positions[view.name] ?? {})) {
+      next[Number(partition)] = Math.max(next[Number(partition)] ?? 0, offset);
+    }
+  }
+  return Array.from(next, (offset) => offset ?? 0);
+}
+
 /** What came with a request, as it was parsed then. */
 function requestOf({ request }: ServicePlan, vector: ServedVector): Value[] {
   return request.map(({ name, type }) => parseRequestValue(type, vector.request[name] ?? null) ?? null);
@@ -134,13 +172,12 @@ function requestOf({ request }: ServicePlan, vector: ServedVector): Value[] {
 
 /** Runs `compare` for each vector with the history of its entity in one view. */
 async function verifyView(
-  { store, scratch, reach }: VerifyOptions,
+  { store, scratch }: VerifyOptions,
   view: ViewPlan,
   vectors: readonly ServedVector[],
   compare: (vector: ServedVector, history: EntityHistory) => void,
 ): Promise<void> {
   const asked = new Map<string, { values: Value[]; vectors: ServedVector[] }>();
-  const next: number[] = [];
   let [since, until] = [Infinity, -Infinity];
   for (const vector of vectors) {
     const values = view.joinKeys.map((key) => parseKeyValue(key.type, vector.entity[key.name]) ?? null);
@@ -148,15 +185,10 @@ async function verifyView(
     const entry = asked.get(key);
     if (entry) entry.vectors.push(vector);
     else asked.set(key, { values, vectors: [vector] });
-    for (const [partition, offset] of Object.entries(vector.positions[view.name] ?? {})) {
-      next[Number(partition)] = Math.max(next[Number(partition)] ?? 0, offset);
-    }
     [since, until] = [Math.min(since, vector.at), Math.max(until, vector.at)];
   }
-  const known = Array.from(next, (offset) => offset ?? 0);
-  await reach(view, known);
   const entities = new Map([...asked].map(([key, { values }]) => [key, values]));
-  await visitEntities({ store, scratch, plan: view, next: known, since, until }, entities, (key, history) => {
+  await visitEntities({ store, scratch, plan: view, next: furthest(view, vectors), since, until }, entities, (key, history) => {
     for (const vector of asked.get(key)?.vectors ?? []) compare(vector, history);
   });
 }
@@ -183,6 +215,7 @@ class Tally {
   }
 
   unverifiable(reason: string, vectors: number): void {
+    if (vectors === 0) return;
     this.#unverifiable.set(reason, (this.#unverifiable.get(reason) ?? 0) + vectors);
   }
 

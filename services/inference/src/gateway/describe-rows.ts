@@ -30,6 +30,7 @@ export function describeRows(rows: readonly number[], sources: RowSources): Pred
     entity: entityRows ? plain(Object.entries(entityRows.entities[row] ?? {})) : null,
     request: entityRows ? plain(Object.entries(entityRows.requests[row] ?? {})) : null,
     features: vectors ? plain(vectors.rows[row] ?? []) : null,
+    statuses: vectors?.statuses[row] ?? null,
     inputs: part(tensors, inputsSplit, row, index),
     outputs: part(ownOutputs, outputsSplit, index, index),
   }));

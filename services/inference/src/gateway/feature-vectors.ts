@@ -1,3 +1,5 @@
+import type { MissingStatus } from '../domain/prediction/prediction.js';
+
 export type EntityValue = string | number | bigint;
 export type FeatureValue = string | number | bigint | boolean | null;
 
@@ -21,6 +23,8 @@ export interface FeatureServiceShape {
 export interface FeatureVectors {
   /** Feature name -> value, one record per row; request features are not among them. */
   readonly rows: readonly ReadonlyMap<string, FeatureValue>[];
+  /** Why features of a row have no value, where it is not that their value is null; `null` for a row without any. */
+  readonly statuses: readonly (Readonly<Record<string, MissingStatus>> | null)[];
   /** What the online projection had applied: goes into the prediction's record, so that it can be replayed. */
   readonly positions: Readonly<Record<string, unknown>>;
   /** View -> version of its definition. With the positions it names the values for ever. */

@@ -9,6 +9,7 @@ import {
   parseRequestValue,
   servedNames,
   Status,
+  STATUS_NAMES,
   type FeatureColumn,
   type ServedView,
   type ServicePlan,
@@ -17,6 +18,7 @@ import {
 } from '@millrace/feature-engine';
 import type { OnlineStore } from '@millrace/online-store';
 import { inputViews, onDemandResources, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
+import type { MissingStatus } from '../domain/prediction/prediction.js';
 import { invalid, Refusal } from '../domain/refusal.js';
 import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
 
@@ -65,6 +67,7 @@ export class OnlineFeatureReader implements FeatureReader {
     const names = servedNames(columns);
     return {
       rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at, plan)]))),
+      statuses: entities.map((_, row) => missingIn(columns, names, row)),
       positions,
       versions: compiled.versions,
     };
@@ -125,6 +128,17 @@ function shapeOf(plan: ServicePlan): FeatureServiceShape {
       parse: (value): FeatureValue | undefined => parseRequestValue(type, value),
     })),
   };
+}
+
+/** The features of a row that have no value for another reason than that it is null. */
+function missingIn(columns: readonly FeatureColumn[], names: readonly string[], row: number): Record<string, MissingStatus> | null {
+  let missing: Record<string, MissingStatus> | null = null;
+  for (let index = 0; index < columns.length; index++) {
+    const status = columns[index]?.statuses[row];
+    if (status !== Status.NOT_FOUND && status !== Status.OUTSIDE_MAX_AGE) continue;
+    (missing ??= {})[names[index] as string] = STATUS_NAMES[status];
+  }
+  return missing;
 }
 
 /** A value the online store can no longer tell is not a missing value: answering with one would be a wrong prediction. */

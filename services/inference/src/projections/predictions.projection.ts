@@ -32,6 +32,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     entity: jsonOf(row.entity),
     request: jsonOf(row.request),
     features: jsonOf(row.features),
+    statuses: jsonOf(row.statuses ?? null),
     inputs: jsonOf(row.inputs),
     outputs: jsonOf(row.outputs),
     prediction: Object.values(row.outputs ?? {}).find((value) => typeof value === 'number') ?? null,

@@ -1,4 +1,4 @@
-import { compileView, OnlineUpdater, readSourceEvent, type SourceEvent } from '@millrace/feature-engine';
+import { compileView, OnlineUpdater, readSourceEvent, type FeatureViewDefinition, type SourceEvent } from '@millrace/feature-engine';
 import { logisticRegression } from '@millrace/onnx';
 import type { Host } from '@millrace/service';
 
@@ -54,6 +54,8 @@ export function delayProbability(bias: number, distance: number, mean: number | 
 export async function departures(
   host: Pick<Host, 'log' | 'online' | 'topics'>,
   events: readonly { origin: string; departed: string; delay: number }[],
+  /** Views over the same events that are kept online beside `origin_delays`. */
+  more: readonly FeatureViewDefinition[] = [],
 ): Promise<void> {
   await host.topics.ensure({ name: 'flights', partitions: 1, retention: 'forever' });
   const source = {
@@ -63,7 +65,7 @@ export async function departures(
     key: ['origin'],
     schema: { departed: 'DateTime64(3)', delay: 'Int32', origin: 'String' },
   };
-  const view = {
+  const view: FeatureViewDefinition = {
     name: 'origin_delays',
     entity: 'origin',
     source: 'flights',
@@ -71,14 +73,16 @@ export async function departures(
       { name: 'departures_1h', aggregate: 'count', window: '1h' },
       { name: 'delay_mean_6h', aggregate: 'mean', column: 'delay', window: '6h' },
     ],
-  } as const;
-  const plan = compileView(view, { name: 'origin', joinKeys: { origin: 'String' } }, source);
-  const updater = new OnlineUpdater({ plan, store: host.online, partition: 0 });
-  await updater.load();
-  const first = updater.nextOffset;
-  const decoded = events.map((event, index) => readSourceEvent(plan.source, event, 0, first + index));
-  await updater.apply(
-    decoded.map((event) => (event as { value: SourceEvent }).value),
-    first + events.length,
-  );
+  };
+  for (const definition of [view, ...more]) {
+    const plan = compileView(definition, { name: 'origin', joinKeys: { origin: 'String' } }, source);
+    const updater = new OnlineUpdater({ plan, store: host.online, partition: 0 });
+    await updater.load();
+    const first = updater.nextOffset;
+    const decoded = events.map((event, index) => readSourceEvent(plan.source, event, 0, first + index));
+    await updater.apply(
+      decoded.map((event) => (event as { value: SourceEvent }).value),
+      first + events.length,
+    );
+  }
 }

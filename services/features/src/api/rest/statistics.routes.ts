@@ -20,7 +20,8 @@ export interface StatisticsRoutesOptions {
  * `GET /api/v1/features/statistics?view=&feature=&of=events|served&from=&to=&every=`: what a view's features are like at the times of events, or as they were served.
  *
  * Times are RFC 3339 or milliseconds, taken outwards to whole intervals of `every` (whole hours, 1h unless said otherwise). A column or feature has a series of
- * `{from, to, count, population, nulls, distinct, min, max, mean, stddev, quantiles, histogram: {edges, counts}, top}`; intervals without a value are left out. `behind` tells what is not in the numbers yet.
+ * `{from, to, count, population, nulls, notFound, outsideMaxAge, distinct, min, max, mean, stddev, quantiles, histogram: {edges, counts}, top}`; intervals without a value are left out.
+ * Of what was served, `notFound` counts values of entities without an event and `outsideMaxAge` latest values past their view's ttl, apart from `nulls`; of anything else both are 0. `behind` tells what is not in the numbers yet.
  */
 export function statisticsRoutes(scope: FastifyInstance, options: StatisticsRoutesOptions): void {
   scope.get<{ Params: { name: string }; Querystring: StatisticsQuery }>('/api/v1/sources/:name/statistics', async ({ params, query }) => {

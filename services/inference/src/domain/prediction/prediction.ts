@@ -1,3 +1,6 @@
+/** `NOT_FOUND`: no event of the entity. `OUTSIDE_MAX_AGE`: the latest is older than the view's ttl. */
+export type MissingStatus = 'NOT_FOUND' | 'OUTSIDE_MAX_AGE';
+
 /** One row of a prediction: what went in and what came out. */
 export interface PredictedRow {
   /** Its number in the request. */
@@ -9,6 +12,8 @@ export interface PredictedRow {
   readonly request: Readonly<Record<string, unknown>> | null;
   /** Values as they were served, before conversion to the tensor. */
   readonly features: Readonly<Record<string, unknown>> | null;
+  /** Why features have no value, where it is not that their value is null; `null` when there are none. */
+  readonly statuses: Readonly<Record<string, MissingStatus>> | null;
   /** Tensors of a request that came as tensors; `null` when they were too large to be kept. */
   readonly inputs: Readonly<Record<string, unknown>> | null;
   readonly outputs: Readonly<Record<string, unknown>> | null;
