@@ -1,6 +1,7 @@
 import { checkpointKey, decodeCheckpoint, viewKey, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, formatPosition, type Position } from '@millrace/kernel';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
+import { AppliedPositions } from './applied-positions.js';
 import { fingerprintOf, retireOldState, RunningSource, type SourceHost } from './running-source.js';
 
 export interface SourcesHost extends SourceHost {
@@ -14,11 +15,14 @@ export interface SourcesHost extends SourceHost {
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
+/** How often the store is looked at while another process has the partition, and while this one has and will say so. */
 const POLL_MS = 5;
+const POLL_OWN_MS = 100;
 
 /** Runs the sources that are applied: starts, changes and stops them as the resources change, one change after the other. */
 export class Sources {
   readonly #host: SourcesHost;
+  readonly #applied: AppliedPositions;
   readonly #running = new Map<string, RunningSource>();
   /** View name -> what it stood for when its state was last seen to. */
   readonly #retired = new Map<string, string>();
@@ -28,7 +32,16 @@ export class Sources {
   #isSettled = false;
 
   constructor(host: SourcesHost) {
-    this.#host = host;
+    this.#applied = new AppliedPositions(host.scheduler);
+    const observer: SourcesHost['observer'] = {
+      restarted: (source, reason) => host.observer.restarted(source, reason),
+      failed: (source, view, error) => host.observer.failed(source, view, error),
+      applied: (plan, partition, nextOffset) => {
+        host.observer.applied(plan, partition, nextOffset);
+        this.#applied.applied(plan, partition, nextOffset);
+      },
+    };
+    this.#host = { ...host, observer };
     host.definitions.onChange(() => this.#isStarted && this.reconcile());
   }
 
@@ -86,14 +99,25 @@ export class Sources {
       throw new Fault('MR_POSITION_FOREIGN', `${formatPosition(position)} is not a position of a source of these features`, false);
     }
     const deadline = this.#host.now() + deadlineMs;
-    const keys = concerned.map((plan) => checkpointKey(plan, position.partition));
+    await Promise.all(concerned.map((plan) => this.#waitForView(plan, position, deadline)));
+  }
+
+  async #waitForView(plan: ViewPlan, position: Position, deadline: number): Promise<void> {
+    const key = checkpointKey(plan, position.partition);
     for (;;) {
-      const found = await this.#host.online.getMany(keys);
-      if (found.every((value) => decodeCheckpoint(value) > position.offset)) return;
-      if (this.#host.now() >= deadline) {
-        throw new Fault('MR_DEADLINE_EXCEEDED', `the online store did not reach ${formatPosition(position)} in time; try again`, true);
+      const isOwn = this.#running.get(plan.source.name)?.online?.assigned().includes(position.partition) === true;
+      // Begun before the store is asked: what is applied in between wakes too.
+      const { over, end } = this.#applied.wait(plan, position, isOwn ? POLL_OWN_MS : POLL_MS);
+      try {
+        const [found] = await this.#host.online.getMany([key]);
+        if (decodeCheckpoint(found ?? null) > position.offset) return;
+        if (this.#host.now() >= deadline) {
+          throw new Fault('MR_DEADLINE_EXCEEDED', `the online store did not reach ${formatPosition(position)} in time; try again`, true);
+        }
+        await over;
+      } finally {
+        end();
       }
-      await this.#pause(POLL_MS);
     }
   }
 

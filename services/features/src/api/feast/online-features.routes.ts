@@ -31,7 +31,8 @@ export function onlineFeaturesRoutes(scope: FastifyInstance, options: OnlineFeat
     if ('kind' in features) return sendFeastError(reply, feastError(features), isStrict);
     if (features.repeated.length > 0) return sendFeastError(reply, nameCollision(features.repeated), isStrict);
     const { plan } = features;
-    for (const position of [...parsed.atLeast, ...atLeast(request)]) await options.waitFor(plan.views, position);
+    const positions = [...parsed.atLeast, ...atLeast(request)];
+    if (positions.length > 0) await Promise.all(positions.map((position) => options.waitFor(plan.views, position)));
     const at = parsed.at ?? options.now();
     const answer = await getOnlineFeatures(options.reader, plan, parsed.entities, at, options.maxRows);
     if ('kind' in answer) return sendFeastError(reply, feastError(answer), isStrict);
