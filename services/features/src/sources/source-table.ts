@@ -1,5 +1,5 @@
 import type { SourceEvent, SourcePlan, Value } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, RowText, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, RowText, tableExists, type OfflineStore } from '@millrace/offline-store';
 
 /** The table of a source's events. */
 export function sourceTable(source: string): string {
@@ -13,10 +13,11 @@ const APPENDED = `_appended DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4)`;
 const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 1';
 
 /**
- * Makes the table, or adds the columns it lacks. Columns of an earlier schema stay, with their values; a column whose type has changed
+ * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column whose type has changed
  * is refused by ClickHouse when it cannot hold the new one.
  */
 export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
+  await dropOfOtherTopic(store, plan);
   const table = quoteTable(sourceTable(plan.name));
   const columns = plan.columns.map(({ name, type }) => `${quoteIdentifier(name)} ${columnType(type.name, type.nullable)}`);
   const key = plan.key.map((index) => quoteIdentifier((plan.columns[index] as SourcePlan['columns'][number]).name));
@@ -43,6 +44,18 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   );
   // Of a table from before there was one: rows that are in it already get theirs when they are merged.
   if (!index) await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
+}
+
+/**
+ * A source that was given another topic starts anew: events of the one before have the same offsets, so they would be taken for its own, or its own
+ * for theirs. They are in their log, and come back from it when the source does. The table is dropped, as ClickHouse would take what it was given
+ * once for a repetition.
+ */
+async function dropOfOtherTopic(store: OfflineStore, { name, topic }: SourcePlan): Promise<void> {
+  if (!(await tableExists(store, sourceTable(name)))) return;
+  const table = quoteTable(sourceTable(name));
+  const [other] = await store.query<object>(`SELECT 1 FROM ${table} WHERE _topic != {topic:String} LIMIT 1`, { topic });
+  if (other) await store.command(`DROP TABLE ${table} SYNC`);
 }
 
 /** A declared type as a column's: times are in UTC, whatever the server's zone is. */
