@@ -175,11 +175,13 @@ function requestColumns(
 }
 
 function entityRows(joinKeys: readonly JoinKeyColumn[], rows: number): EntityRow[] {
-  return Array.from({ length: rows }, (_, row) => {
+  const entities: EntityRow[] = [];
+  for (let row = 0; row < rows; row++) {
     const entity: Record<string, Exclude<Value, null>> = {};
     for (const { name, values } of joinKeys) entity[name] = values[row] as Exclude<Value, null>;
-    return entity;
-  });
+    entities.push(entity);
+  }
+  return entities;
 }
 
 /** An entity's own name stands for its join key when it has one only. */

@@ -63,8 +63,10 @@ function valuesText(type: string, values: readonly Value[]): string {
   return type.endsWith('Int64') ? joined(values, String) : listText(values);
 }
 
-/** One native call writes a column faster than one a value. */
+/** One native call writes a column faster than one a value; of one number, none does. */
 function listText(values: readonly Value[]): string {
+  const [value] = values;
+  if (values.length === 1 && typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null';
   return JSON.stringify(values).slice(1, -1);
 }
 
