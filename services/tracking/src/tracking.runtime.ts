@@ -42,6 +42,7 @@ import { metricInterval, metricSeries } from './queries/metric-series.query.js';
 import { pointsSince } from './queries/points-since.query.js';
 import { RunFeed } from './queries/run-feed.js';
 import { RunIndex } from './queries/run-index/run-index.js';
+import { storedRuns } from './queries/run-index/stored-runs.js';
 import { searchRuns } from './queries/search-runs.query.js';
 import { followRegistry } from './registered-versions.runtime.js';
 import { openTraces } from './traces.runtime.js';
@@ -114,7 +115,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     index.changed(subject.slice('run/'.length));
     feed.stateOf(subject.slice('run/'.length));
   });
-  loadIndex(host, domain, index);
+  loadIndex(host, domain, metrics, index);
   host.reset.add('state', 'tracking.run-index', () => index.clear());
   const tables = await projectTables(host, domain, metrics);
   const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
@@ -209,16 +210,13 @@ async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Pro
 }
 
 /** Loads the index beside everything else; until it is there ClickHouse is searched. */
-function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, index: RunIndex): void {
+function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, metrics: LatestMetrics, index: RunIndex): void {
   const pause = () => new Promise<void>((resolve) => void scheduler.after(lifecycle.isClosing ? 0 : 1, resolve));
-  async function* runIds(): AsyncGenerator<string> {
-    for await (const [subject] of domain.replica.subjects('run/')) {
-      if (lifecycle.isClosing) return;
-      yield subject.slice('run/'.length);
-    }
-  }
   index
-    .load(runIds(), pause)
+    .load(
+      storedRuns(domain.replica, metrics, () => lifecycle.isClosing),
+      pause,
+    )
     .catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
 }
 
@@ -235,7 +233,7 @@ async function projectTables(host: TrackingHost, domain: DomainLog, metrics: Lat
         const { sequence, state } = domain.replica.subject(`run/${runId}`);
         return { sequence, state: state as RunState };
       },
-      metrics: (runId) => ({ next: metrics.nextOf(runId), points: metrics.of(runId) }),
+      metrics: (runId) => metrics.folded(runId),
     },
     linger,
   );

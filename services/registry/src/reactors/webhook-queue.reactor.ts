@@ -9,12 +9,7 @@ import type { Webhook } from '../domain/webhooks/webhooks.decider.js';
 export interface ReactedLog {
   readonly domain: string;
   waitFor(position: Position): Promise<void>;
-  readonly replica: {
-    reply(
-      subject: string,
-      commandId: string,
-    ): { readonly sequence: number; readonly partition: number; readonly offset: number } | undefined;
-  };
+  readonly replica: { isAccepted(record: LoggedDecision): boolean };
 }
 
 export interface WebhookQueueOptions {
@@ -56,7 +51,7 @@ export class WebhookQueue {
     const { log, upToDate, append } = this.options;
     try {
       await Promise.all([log.waitFor(last.value.position), upToDate()]);
-      const deliveries = items.filter(({ value }) => this.#isAccepted(value)).flatMap(({ value }) => this.#deliveriesOf(value));
+      const deliveries = items.filter(({ value }) => log.replica.isAccepted(value)).flatMap(({ value }) => this.#deliveriesOf(value));
       if (deliveries.length > 0) await append(deliveries);
       return { kind: 'ok' };
     } catch (error) {
@@ -77,11 +72,5 @@ export class WebhookQueue {
     return listening
       .filter(({ events }) => events.includes(name))
       .map(({ webhookId }) => ({ deliveryId: derivedId(event, webhookId), webhookId, name, occurredAt: decision.time, data }));
-  }
-
-  /** First in the log wins: the replica keeps where the first record of a command was. */
-  #isAccepted({ subject, commandId, sequence, position }: LoggedDecision): boolean {
-    const reply = this.options.log.replica.reply(subject, commandId);
-    return reply?.sequence === sequence && reply.partition === position.partition && reply.offset === position.offset;
   }
 }
