@@ -101,23 +101,29 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     run: (runId) => (domain.replica.subject(`run/${runId}`).state as RunState) ?? undefined,
     metrics: (runId) => metrics.of(runId),
   });
+  const linger = new Linger(host.scheduler, GATHER_MS);
+  const states = runStates(host, domain, () => metrics, linger);
+  const changed = (runId: string): void => {
+    index.changed(runId);
+    states.changed(runId);
+  };
   const metrics = await followMetrics(host, {
     onError: (error) => logger.error({ err: error }, 'the latest metrics could not be stored; trying again'),
     onFolded: (items) => {
       for (const { record, value } of items) {
-        index.changed(value.runId);
+        changed(value.runId);
         feed.pointsOf(value.runId, record.offset, () => value.points.map(fromWire));
       }
     },
   });
   domain.onAccepted(({ subject }) => {
     if (aggregateOf(subject) !== 'run') return;
-    index.changed(subject.slice('run/'.length));
+    changed(subject.slice('run/'.length));
     feed.stateOf(subject.slice('run/'.length));
   });
   loadIndex(host, domain, metrics, index);
   host.reset.add('state', 'tracking.run-index', () => index.clear());
-  const tables = await projectTables(host, domain, metrics);
+  const tables = await projectTables(host, states, linger);
   const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
   openDefaultExperiment(host, domain);
@@ -220,23 +226,24 @@ function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: Domai
     .catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
 }
 
-async function projectTables(host: TrackingHost, domain: DomainLog, metrics: LatestMetrics) {
-  const { tables, log, scheduler } = host;
-  const linger = new Linger(scheduler, GATHER_MS);
-  const states = new RunStatesProjection(
+function runStates({ log }: TrackingHost, domain: DomainLog, metrics: () => LatestMetrics, linger: Linger): RunStatesProjection {
+  return new RunStatesProjection(
     {
       upToDate: async () => {
         const ends = log.end(METRIC_POINTS);
-        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics.waitUntil(next, FOLD_DEADLINE_MS))]);
+        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics().waitUntil(next, FOLD_DEADLINE_MS))]);
       },
       run: (runId) => {
         const { sequence, state } = domain.replica.subject(`run/${runId}`);
         return { sequence, state: state as RunState };
       },
-      metrics: (runId) => metrics.folded(runId),
+      metrics: (runId) => metrics().folded(runId),
     },
     linger,
   );
+}
+
+async function projectTables({ tables, reset }: TrackingHost, states: RunStatesProjection, linger: Linger) {
   // Not shared: a reader of the table has to know when it holds what the log holds, and some records leave no row in it. That several
   // processes write the same states does no harm.
   // The projections of all decisions and of all points put aside what cannot be read; one letter of it is enough.
@@ -252,7 +259,7 @@ async function projectTables(host: TrackingHost, domain: DomainLog, metrics: Lat
     toRows: metricPointRows,
   });
   const runs = (deadlineMs: number) => linger.hurry(() => Promise.all([ofDecisions.barrier(deadlineMs), ofPoints.barrier(deadlineMs)]));
-  host.reset.add('hurry', 'tracking.run-states', async () => void (await runs(FOLD_DEADLINE_MS)));
+  reset.add('hurry', 'tracking.run-states', async () => void (await runs(FOLD_DEADLINE_MS)));
   return { runs, metricPoints };
 }
 

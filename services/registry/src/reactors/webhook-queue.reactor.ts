@@ -37,21 +37,25 @@ export class WebhookQueue {
     this.#read = decisionReader(options.log.domain);
   }
 
-  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
+  /** A record is looked into only once it is known that somebody listens. */
+  readonly decode = (record: LogRecord): Decoded<LogRecord> => {
     const type = record.headers['ce_type'];
     if (type === undefined || !HEARD.test(type.toString())) return { ok: 'skip', reason: 'nothing webhooks are told of' };
-    const decoded = this.#read(record);
-    // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
-    return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
+    return { ok: true, value: record };
   };
 
-  readonly handle = async ({ items }: ItemBatch<LoggedDecision>): Promise<BatchResult> => {
+  readonly handle = async ({ items }: ItemBatch<LogRecord>): Promise<BatchResult> => {
     const last = items.at(-1);
     if (!last) return { kind: 'ok' };
-    const { log, upToDate, append } = this.options;
+    const { log, upToDate, webhooks, append } = this.options;
     try {
-      await Promise.all([log.waitFor(last.value.position), upToDate()]);
-      const deliveries = items.filter(({ value }) => log.replica.isAccepted(value)).flatMap(({ value }) => this.#deliveriesOf(value));
+      await Promise.all([log.waitFor(last.record), upToDate()]);
+      if (![...webhooks()].some(({ active }) => active)) return { kind: 'ok' };
+      const deliveries = items.flatMap(({ value }) => {
+        const decoded = this.#read(value);
+        // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
+        return decoded.ok && log.replica.isAccepted(decoded.value) ? this.#deliveriesOf(decoded.value) : [];
+      });
       if (deliveries.length > 0) await append(deliveries);
       return { kind: 'ok' };
     } catch (error) {

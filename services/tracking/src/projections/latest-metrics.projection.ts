@@ -17,7 +17,7 @@ export const LATEST_METRICS_VERSION = 'latest-metrics 2';
 
 const MOST_CACHED_RUNS = 20_000;
 /** Changed runs that may wait in memory; beyond, folding waits for the store. */
-const MOST_UNSTORED = 5_000;
+const MOST_UNSTORED = 20_000;
 const STORE_AFTER_MS = 2000;
 
 type Changes = Map<string, MetricsOfRun>;

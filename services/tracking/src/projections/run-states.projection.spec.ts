@@ -100,6 +100,26 @@ describe('RunStatesProjection', () => {
     await gathering;
   });
 
+  test('what one source has written the other only marks, until the run changes; its own row a source writes again', async () => {
+    const { decisions, metricPoints } = projection;
+    const run = 'c'.repeat(32);
+    const rowsOf = async (source: RunStatesSource, record: LogRecord): Promise<number | undefined> => {
+      const items = itemsOf(source, [record]);
+      await source.prepare({
+        topic: record.topic,
+        partition: record.partition,
+        items,
+        nextOffset: record.offset + 1,
+        end: record.offset + 2,
+      });
+      return source.toRows(items[0] as Item<string>)?.length;
+    };
+    const [decided, logged] = [decision(3, 1, `run/${run}`, 1), points(3, 1, run)];
+    expect([await rowsOf(decisions, decided), await rowsOf(decisions, decided), await rowsOf(metricPoints, logged)]).toEqual([2, 2, 1]);
+    projection.changed(run);
+    expect([await rowsOf(metricPoints, logged), await rowsOf(decisions, decided), await rowsOf(metricPoints, logged)]).toEqual([2, 1, 2]);
+  });
+
   test('asks the folds about the run of any record, also one that they could not read, and puts nothing aside', () => {
     const bad = { ...decision(0, 1, 'run/a', 1), value: Buffer.from('{') };
     expect(projection.decisions.decode(bad)).toEqual({ ok: true, value: 'a' });

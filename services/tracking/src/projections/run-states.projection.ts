@@ -7,6 +7,8 @@ import type { Linger } from './linger.js';
 import { runKeyPath } from './run-key-path.js';
 
 export const RUN_STATES_TABLE = 'millrace.run_states';
+/** Runs of which it is known who has written their rows. */
+const MOST_WRITTEN = 50_000;
 const CONTEXT_TAG = 'mlflow.data.context';
 
 /** What the projection needs of this process's folds. */
@@ -43,6 +45,9 @@ export class RunStatesProjection {
   readonly decisions: RunStatesSource;
   readonly metricPoints: RunStatesSource;
 
+  /** Which source has written a run's row since the run last changed. */
+  readonly #writtenBy = new Map<string, RunStatesSource>();
+
   constructor(
     private readonly folds: RunFolds,
     private readonly linger: Linger,
@@ -51,10 +56,15 @@ export class RunStatesProjection {
     this.metricPoints = this.#source((key) => key);
   }
 
+  /** A decision or metric points of the run were folded: whatever row there is does not hold them. */
+  changed(runId: string): void {
+    this.#writtenBy.delete(runId);
+  }
+
   #source(runOf: (key: string) => string | undefined): RunStatesSource {
     /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make rows. */
     const emitting = new Map<number, ReadonlySet<number>>();
-    return {
+    const source: RunStatesSource = {
       decode: ({ key }) => {
         const runId = key === null ? undefined : runOf(key);
         return runId === undefined ? { ok: 'skip', reason: 'not about a run' } : { ok: true, value: runId };
@@ -69,10 +79,29 @@ export class RunStatesProjection {
       },
       toRows: ({ record, value }) => {
         if (!emitting.get(record.partition)?.has(record.offset)) return undefined;
+        if (this.#isWrittenByOther(value, source)) return [mark(record)];
         const row = this.#row(value);
-        return row ? [row, mark(record)] : undefined;
+        if (!row) return undefined;
+        this.#remember(value, source);
+        return [row, mark(record)];
       },
     };
+    return source;
+  }
+
+  /**
+   * After a start both sources come to every run, and the row would be the same. That of the other source is enough, also when it is not in the
+   * table yet: the other one's mark is not either, so it comes back to the run until both are. A source's own row is not: what it comes
+   * back to may be what was lost.
+   */
+  #isWrittenByOther(runId: string, source: RunStatesSource): boolean {
+    const by = this.#writtenBy.get(runId);
+    return by !== undefined && by !== source;
+  }
+
+  #remember(runId: string, source: RunStatesSource): void {
+    if (this.#writtenBy.size >= MOST_WRITTEN) this.#writtenBy.clear();
+    this.#writtenBy.set(runId, source);
   }
 
   #row(runId: string): RowText | undefined {

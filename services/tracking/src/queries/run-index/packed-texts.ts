@@ -1,7 +1,7 @@
 /** Texts are unpacked so many at a time when they are read one after another. */
 const AT_ONCE = 2_048;
 const FIRST_BYTES = 256;
-// eslint-disable-next-line no-control-regex -- what one byte a character can hold
+/** What one byte a character can hold. */
 const NARROW = /^[\u0000-\u00ff]*$/;
 
 /** Texts in the order they are added, packed behind one another: a byte a character while all of them allow it, else two. */
