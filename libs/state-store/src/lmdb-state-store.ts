@@ -128,8 +128,10 @@ export class LmdbStateStore implements StateStore {
   *subjects(prefix = ''): Generator<readonly [string, SubjectState]> {
     // A prefix longer than a key may be has its end in the name only.
     const first = keyOf(prefix).subarray(0, 900);
-    for (let start: Buffer | undefined = first; start;) {
-      const entries = [...this.#subjects.getRange({ ...(start.length === 0 ? {} : { start }), limit: AT_ONCE })];
+    let start: Buffer | undefined = first;
+    while (start) {
+      const from: { start?: Buffer } = start.length === 0 ? {} : { start };
+      const entries = Array.from(this.#subjects.getRange({ ...from, limit: AT_ONCE }));
       for (const { key, value } of entries) {
         if (!key.subarray(0, first.length).equals(first)) return;
         const entry = this.#sound(() => decodeSubject(key, value));
