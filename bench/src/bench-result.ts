@@ -21,6 +21,11 @@ export interface BenchResult {
   readonly pass: boolean;
 }
 
+/** What the command line says to a benchmark whose size can be chosen. */
+export interface BenchOptions {
+  readonly runs?: number;
+}
+
 /** What a figure was measured on; without it a figure says nothing. */
 export function machine(): Record<string, string | number> {
   const lmdb = JSON.parse(readFileSync(fileURLToPath(new URL('../../node_modules/lmdb/package.json', import.meta.url)), 'utf8')) as {

@@ -1,15 +1,15 @@
-// npm run bench [-- NAME ...] [--write]
+// npm run bench [-- NAME ...] [--write] [--runs N]
 // Runs every benchmark (or the named ones), each beside its peer in the same run, and writes bench/RESULTS.md with --write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { BenchResult } from './bench-result.js';
+import type { BenchOptions, BenchResult } from './bench-result.js';
 
 interface Bench {
   readonly name: string;
   readonly what: string;
-  readonly load: () => Promise<{ run: () => Promise<BenchResult[]> }>;
+  readonly load: () => Promise<{ run: (options: BenchOptions) => Promise<BenchResult[]> }>;
 }
 
 const BENCHES: readonly Bench[] = [
@@ -44,22 +44,34 @@ const BENCHES: readonly Bench[] = [
     load: () => import('./training-sets/training-sets.bench.js'),
   },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
+  {
+    name: 'tracking-scale',
+    what: 'how tracking grows: memory, disk, starts and searches by the number of runs (--runs N)',
+    load: () => import('./tracking/scale.bench.js'),
+  },
 ];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, runs: { type: 'string' } },
 });
 const unknown = positionals.filter((name) => !BENCHES.some((bench) => bench.name === name));
 if (values.help || unknown.length > 0) {
-  console.log(`npm run bench -- [NAME ...] [--write]\n${BENCHES.map((bench) => `  ${bench.name.padEnd(16)}${bench.what}`).join('\n')}`);
+  console.log(
+    `npm run bench -- [NAME ...] [--write] [--runs N]\n${BENCHES.map((bench) => `  ${bench.name.padEnd(16)}${bench.what}`).join('\n')}`,
+  );
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 
+const runs = values.runs === undefined ? undefined : Number(values.runs);
+if (runs !== undefined && !(Number.isSafeInteger(runs) && runs >= 1_000)) {
+  console.error(`--runs ${values.runs} is not a whole number of at least 1000`);
+  process.exit(2);
+}
 const results: BenchResult[] = [];
 for (const bench of BENCHES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
   console.log(`${bench.name}: ${bench.what}`);
-  for (const result of await (await bench.load()).run()) {
+  for (const result of await (await bench.load()).run(runs === undefined ? {} : { runs })) {
     results.push(result);
     console.log(`  ${line(result).join('  ')}`);
   }

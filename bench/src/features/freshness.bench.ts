@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embeddedTopology, tempDir, waitFor } from '@millrace/testing';
 import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { moveToClientCore } from '../cores.js';
+import { anonymousBytes } from '../process-memory.js';
 
 const RATE = 10_000;
 const EVENTS = 3_000_000;
@@ -74,7 +74,7 @@ export async function run(): Promise<BenchResult[]> {
       });
       const settled = done.finally(() => underWay.delete(settled));
       underWay.add(settled);
-      if (sent >= SETTLED && sent % 100_000 === 0) memory.push(anonymous(pid));
+      if (sent >= SETTLED && sent % 100_000 === 0) memory.push(anonymousBytes(pid) / MIB);
     }
     await Promise.all(underWay);
     const rate = (EVENTS * 1000) / (performance.now() - started);
@@ -142,11 +142,6 @@ async function post(
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
   return { json: JSON.parse(text) as unknown, position: response.headers.get('millrace-position') };
-}
-
-function anonymous(pid: number): number {
-  const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return (Number(found?.[1]) * 1024) / MIB;
 }
 
 await runAlone(import.meta.url, run);

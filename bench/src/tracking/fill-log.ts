@@ -1,4 +1,4 @@
-// node bench/dist/tracking/fill-log.js DATA_DIR [--runs N] [--points POINTS_A_RUN] [--experiments N] [--history POINTS]
+// node bench/dist/tracking/fill-log.js DATA_DIR [--runs N] [--points POINTS_A_RUN] [--experiments N] [--history POINTS] [--from RUN]
 // Writes runs and metric points into the embedded log of a data directory no process is using, as the tracking service would have appended them. What
 // starts there afterwards folds and projects them as it does any log: nothing is put into a store past the log.
 import { PARTITIONS, TOPICS, decisionsTopic } from '@millrace/contracts';
@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 
 export interface Fill {
   readonly runs: number;
+  /** The first run to write, when those before it are on the log already. Default 0. */
+  readonly from?: number;
   /** Over all of a run's metrics. */
   readonly pointsPerRun: number;
   readonly experiments: number;
@@ -50,7 +52,7 @@ export function metricValue(index: number, metric: number, step: number): number
 }
 
 /** Appends it all; experiments get the ids 1 to `experiments`. */
-export async function fillLog(dataDirectory: string, { runs, pointsPerRun, experiments, history }: Fill): Promise<void> {
+export async function fillLog(dataDirectory: string, { runs, from = 0, pointsPerRun, experiments, history }: Fill): Promise<void> {
   mkdirSync(join(dataDirectory, 'log'), { recursive: true });
   const log = await LmdbEventLog.open({ path: join(dataDirectory, 'log', 'log.mdb') });
   for (const name of [DECISIONS, POINTS]) await log.ensureTopic({ name, partitions: PARTITIONS, retention: 'forever' });
@@ -79,18 +81,13 @@ export async function fillLog(dataDirectory: string, { runs, pointsPerRun, exper
       }),
     );
   };
-  await decide('experiments/catalog', 1, 'ExperimentCreated', {
-    experimentId: '0',
-    name: 'Default',
-    artifactLocation: 'mlflow-artifacts:/0',
-    tags: {},
-  });
-  for (let id = 1; id <= experiments; id++) {
+  for (let id = 0; from === 0 && id <= experiments; id++) {
+    const name = id === 0 ? 'Default' : `experiment ${id}`;
     await decide('experiments/catalog', id + 1, 'ExperimentCreated', {
-      ...{ experimentId: String(id), name: `experiment ${id}`, artifactLocation: `mlflow-artifacts:/${id}`, tags: {} },
+      ...{ experimentId: String(id), name, artifactLocation: `mlflow-artifacts:/${id}`, tags: {} },
     });
   }
-  for (let index = 0; index < runs; index++) {
+  for (let index = from; index < runs; index++) {
     const [runId, experimentId] = [runIdOf(index), String(1 + (index % experiments))];
     const [subject, startTime] = [`run/${runId}`, START_MS + index * 1000];
     const name = `run-${index}`;
@@ -99,15 +96,15 @@ export async function fillLog(dataDirectory: string, { runs, pointsPerRun, exper
     await decide(subject, 1, 'RunCreated', { runId, experimentId, name, userId: 'bench', startTime, artifactUri, tags });
     await decide(subject, 2, 'RunAnnotated', { params: paramsOf(index), tags: { team: `team ${index % 7}` } });
     await decide(subject, 3, 'RunFinished', { status: 'FINISHED', endTime: startTime + 500, name: null });
-    const log1 = (from: number, key: (step: number) => string, count: number, value: (step: number) => number) => {
+    const log1 = (first: number, key: (step: number) => string, count: number, value: (step: number) => number) => {
       const points = Array.from({ length: count }, (_, at) => ({
-        key: key(from + at),
-        value: value(from + at),
-        timestamp: startTime + from + at,
-        step: from + at,
+        key: key(first + at),
+        value: value(first + at),
+        timestamp: startTime + first + at,
+        step: first + at,
       }));
       const fact = {
-        id: `${runId}:${from}`,
+        id: `${runId}:${first}`,
         type: 'millrace.tracking.MetricPointsLogged.v1',
         source: '/millrace/tracking',
         time: startTime,
@@ -115,20 +112,20 @@ export async function fillLog(dataDirectory: string, { runs, pointsPerRun, exper
       return append(encodeFact(POINTS, runId, { ...fact, subject, data: { runId, experimentId, points } }));
     };
     const stepOf = (place: number) => Math.floor(place / METRICS.length);
-    for (let from = 0; from < pointsPerRun; from += POINTS_A_RECORD) {
+    for (let first = 0; first < pointsPerRun; first += POINTS_A_RECORD) {
       await log1(
-        from,
+        first,
         (place) => METRICS[place % METRICS.length] as string,
-        Math.min(POINTS_A_RECORD, pointsPerRun - from),
+        Math.min(POINTS_A_RECORD, pointsPerRun - first),
         (place) => metricValue(index, place % METRICS.length, stepOf(place)),
       );
     }
     if (index > 0) continue;
-    for (let from = 0; from < history; from += POINTS_A_RECORD) {
+    for (let first = 0; first < history; first += POINTS_A_RECORD) {
       await log1(
-        from,
+        first,
         () => 'long',
-        Math.min(POINTS_A_RECORD, history - from),
+        Math.min(POINTS_A_RECORD, history - first),
         (step) => Math.sin(step / 1000),
       );
     }
@@ -142,6 +139,7 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
     allowPositionals: true,
     options: {
       runs: { type: 'string', default: '100000' },
+      from: { type: 'string', default: '0' },
       points: { type: 'string', default: '5' },
       experiments: { type: 'string', default: '1' },
       history: { type: 'string', default: '0' },
@@ -151,7 +149,7 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
   if (directory === undefined) throw new Error('name the data directory to fill');
   const started = performance.now();
   await fillLog(directory, {
-    ...{ runs: Number(values.runs), pointsPerRun: Number(values.points) },
+    ...{ runs: Number(values.runs), from: Number(values.from), pointsPerRun: Number(values.points) },
     ...{ experiments: Number(values.experiments), history: Number(values.history) },
   });
   console.log(`filled in ${((performance.now() - started) / 1000).toFixed(1)} s`);

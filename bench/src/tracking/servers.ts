@@ -20,14 +20,17 @@ export function mlflowVenv(): ReturnType<typeof ensureVenv> {
 }
 
 /** The platform in one process on one core, on a data directory. */
-export async function startMillrace(dataDirectory: string, readyTimeoutMs = 600_000): Promise<Server> {
+export async function startMillrace(
+  dataDirectory: string,
+  { readyTimeoutMs = 600_000, clickhousePort = 0 }: { readonly readyTimeoutMs?: number; readonly clickhousePort?: number } = {},
+): Promise<Server> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
     MILLRACE_DATA_DIR: dataDirectory,
     MILLRACE_PORT: String(port),
     MILLRACE_GRPC_PORT: '0',
-    MILLRACE_CLICKHOUSE_PORT: '0',
+    MILLRACE_CLICKHOUSE_PORT: String(clickhousePort),
     MILLRACE_LOG_LEVEL: 'error',
     NODE_OPTIONS: '',
   };

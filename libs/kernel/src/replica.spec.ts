@@ -208,6 +208,36 @@ describe('DecisionReplica', () => {
     expect(replica.reply('notes/2', 'c0-0')).toBeUndefined();
   });
 
+  test('a follower keeps which records were void and no replies, and says of each record whether it was accepted', async () => {
+    const store = new MemoryStateStore();
+    const commits: StateCommit[] = [];
+    const commit = store.commit.bind(store);
+    store.commit = (some: readonly StateCommit[]) => (commits.push(...some), commit(some));
+    const open = (keepsReplies: boolean, over = store) =>
+      new DecisionReplica({ topic: 't', partitions: 2, aggregates: { notes }, store: over, scheduler, keepsReplies });
+    const records = [
+      noted(0, 'notes/1', 1),
+      noted(1, 'notes/1', 1),
+      noted(2, 'notes/1', 2),
+      noted(3, 'unknown/1', 1),
+      noted(4, 'notes/1', 2),
+    ];
+    const follower = open(false);
+    expect(follower.isAccepted(noted(0, 'notes/1', 1))).toBe(false);
+    const owner = open(true, new MemoryStateStore());
+    for (const replica of [follower, owner]) {
+      replica.apply(0, records, 5);
+      expect(records.map((record) => replica.isAccepted(record))).toEqual([true, false, true, false, false]);
+      await replica.flush();
+      expect(records.map((record) => replica.isAccepted(record))).toEqual([true, false, true, false, false]);
+    }
+    expect(commits.flatMap(({ replies }) => [...replies.keys()])).toEqual(['void 0@1', 'void 0@4']);
+    expect(follower.reply('notes/1', 'c0-0')).toBeUndefined();
+    // What was void stays so for the process that goes on with the store.
+    const again = open(false);
+    expect(records.map((record) => again.isAccepted(record))).toEqual([true, false, true, false, false]);
+  });
+
   test('lets those go on who waited for a position, and refuses positions of another log', async () => {
     const replica = replicaOver();
     let passed = false;

@@ -20,9 +20,17 @@ export interface ReplicaOptions {
   readonly aggregates: Readonly<Record<string, AnyDecider>>;
   readonly store: StateStore;
   readonly scheduler: Scheduler;
-  /** Subjects kept in memory; the rest are read from the store. Changed, unflushed subjects are always kept. */
+  /** Subjects kept in memory; the rest are read from the store. Changed, unflushed subjects are always kept. Default 20,000. */
   readonly maxCachedSubjects?: number;
+  /**
+   * Default true: the reply to every command is kept, so that a command given again gets it. A replica that only follows is given no
+   * commands: it keeps which records were void instead, of which there are few.
+   */
+  readonly keepsReplies?: boolean;
 }
+
+/** How far the cache may grow before the oldest are let go, many at a time. */
+const EVICT_FROM = 1.25;
 
 /** Counts for metrics: what the fold has met since the process started. */
 export interface ReplicaCounts {
@@ -52,6 +60,7 @@ export class DecisionReplica {
   readonly #next: number[];
   readonly #cache = new Map<string, SubjectState>();
   readonly #maxCached: number;
+  readonly #keepsReplies: boolean;
   readonly #expected = new Map<string, (verdict: Verdict) => void>();
   readonly #waiters: PositionWaiters;
   /** Unflushed changes by partition; `flush` hands them to the store and keeps them readable until it has them. */
@@ -65,7 +74,8 @@ export class DecisionReplica {
     this.partitions = options.partitions;
     this.#aggregates = new Map(Object.entries(options.aggregates));
     this.#store = options.store;
-    this.#maxCached = options.maxCachedSubjects ?? 50_000;
+    this.#maxCached = options.maxCachedSubjects ?? 20_000;
+    this.#keepsReplies = options.keepsReplies ?? true;
     this.#waiters = new PositionWaiters(options.scheduler);
     const stored = options.store.positions();
     this.#next = Array.from({ length: options.partitions }, (_, partition) => stored.get(partition) ?? 0);
@@ -119,19 +129,13 @@ export class DecisionReplica {
     const current = this.subject(record.subject);
     if (record.sequence !== current.sequence + 1) {
       this.counts.void++;
+      if (!this.#keepsReplies) changesOf(this.#dirty, partition).replies.set(voidKey(record.position), replyTo(record, null));
       return false;
     }
     const next: SubjectState = { sequence: record.sequence, state: this.#evolve(decider, current.state, record) };
     const dirty = changesOf(this.#dirty, partition);
     dirty.subjects.set(record.subject, next);
-    dirty.replies.set(replyKey(record.subject, record.commandId), {
-      subject: record.subject,
-      sequence: record.sequence,
-      partition,
-      offset: record.position.offset,
-      type: record.type,
-      data: record.data,
-    });
+    if (this.#keepsReplies) dirty.replies.set(replyKey(record.subject, record.commandId), replyTo(record, record.data));
     this.#remember(record.subject, next);
     this.counts.accepted++;
     return true;
@@ -177,7 +181,19 @@ export class DecisionReplica {
 
   /** The first reply to a command id on a subject, if this replica has folded it and still keeps it. */
   reply(subject: string, commandId: string): CommandReply | undefined {
-    const key = replyKey(subject, commandId);
+    return this.#reply(replyKey(subject, commandId));
+  }
+
+  /** Whether a record was accepted; one this replica has folded, and not so long ago that what it kept of it is gone. */
+  isAccepted({ subject, commandId, sequence, position }: LoggedDecision): boolean {
+    if (!this.#keepsReplies) {
+      return this.#aggregates.has(aggregateOf(subject)) && this.hasPassed(position) && this.#reply(voidKey(position)) === undefined;
+    }
+    const reply = this.reply(subject, commandId);
+    return reply?.sequence === sequence && reply.partition === position.partition && reply.offset === position.offset;
+  }
+
+  #reply(key: string): CommandReply | undefined {
     for (const { replies } of this.#dirty.values()) {
       const reply = replies.get(key);
       if (reply) return reply;
@@ -287,7 +303,7 @@ export class DecisionReplica {
 
   #remember(subject: string, state: SubjectState): void {
     this.#cache.set(subject, state);
-    if (this.#cache.size > this.#maxCached * 2) this.#evict();
+    if (this.#cache.size > this.#maxCached * EVICT_FROM) this.#evict();
   }
 
   /** Unflushed subjects stay reachable through the dirty maps, so any cache entry may go; the oldest go first. */
@@ -302,6 +318,15 @@ export class DecisionReplica {
   #assertSound(): void {
     if (this.#defect) throw this.#defect;
   }
+}
+
+function replyTo({ subject, sequence, position, type }: LoggedDecision, data: unknown): CommandReply {
+  return { subject, sequence, partition: position.partition, offset: position.offset, type, data };
+}
+
+/** No command's reply has such a key: those begin with a number. */
+function voidKey({ partition, offset }: Position): string {
+  return `void ${partition}@${offset}`;
 }
 
 function noChanges(): Changes {

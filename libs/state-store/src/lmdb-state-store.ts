@@ -17,6 +17,8 @@ export interface LmdbStateStoreOptions {
 /** How the store came to be what it is: `kept` as it was left, or empty because it was new, of another version, or damaged. */
 export type StateStoreOrigin = 'kept' | 'new' | 'other-version' | 'damaged';
 
+/** Subjects read in one go when all of them are. */
+const AT_ONCE = 500;
 const OWNER = 'owner';
 const VERSION = 'version';
 
@@ -119,14 +121,24 @@ export class LmdbStateStore implements StateStore {
     for (const { partition, nextOffset } of encoded) this.#positions.set(partition, nextOffset);
   }
 
+  /**
+   * In helpings, each of the moment it is taken: a reader that held one moment to the end would keep every page that commits replace meanwhile,
+   * and the file would grow by all of them.
+   */
   *subjects(prefix = ''): Generator<readonly [string, SubjectState]> {
     // A prefix longer than a key may be has its end in the name only.
-    const start = keyOf(prefix).subarray(0, 900);
-    const range = start.length === 0 ? {} : { start };
-    for (const { key, value } of this.#subjects.getRange(range)) {
-      if (!key.subarray(0, start.length).equals(start)) return;
-      const entry = this.#sound(() => decodeSubject(key, value));
-      if (entry[0].startsWith(prefix)) yield entry;
+    const first = keyOf(prefix).subarray(0, 900);
+    let start: Buffer | undefined = first;
+    while (start) {
+      const from: { start?: Buffer } = start.length === 0 ? {} : { start };
+      const entries = Array.from(this.#subjects.getRange({ ...from, limit: AT_ONCE }));
+      for (const { key, value } of entries) {
+        if (!key.subarray(0, first.length).equals(first)) return;
+        const entry = this.#sound(() => decodeSubject(key, value));
+        if (entry[0].startsWith(prefix)) yield entry;
+      }
+      const last = entries.length < AT_ONCE ? undefined : entries.at(-1)?.key;
+      start = last && Buffer.concat([last, Buffer.from([0])]);
     }
   }
 

@@ -32,7 +32,7 @@ import type { Logger } from 'pino';
 import { registerRegistryApi } from './api/mlflow/register.js';
 import { Policies } from './commands/policies.js';
 import { RegistryCommands } from './commands/registry-commands.js';
-import { loggedModelArtifacts, runFacts, trackedArtifacts } from './commands/run-artifacts.js';
+import { loggedModelArtifacts, RUN_FACTS_VERSION, runFacts, trackedArtifacts } from './commands/run-artifacts.js';
 import { SourceResolver } from './commands/source-resolver.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
 import { models } from './domain/models/models.decider.js';
@@ -77,6 +77,9 @@ export class RegistryModule implements OnModuleInit {
       domain: 'tracking',
       aggregates: { run: runFacts, 'logged-model': loggedModelArtifacts },
       as: DOMAIN,
+      // There may be a million runs: neither to be kept in memory nor folded anew at every start.
+      state: 'durable',
+      foldVersion: RUN_FACTS_VERSION,
     });
     const view = new RegistryView(domain);
     const tracked = trackedArtifacts(tracking);

@@ -1,5 +1,6 @@
+import type { LogRecord } from '@millrace/event-log';
 import { decisionsTopic, TOPICS } from '@millrace/contracts';
-import type { Clock, Ids, LoggedDecision, Scheduler } from '@millrace/kernel';
+import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { registerMlflowRoutes } from '@millrace/mlflow-protocol';
 import { migrate, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
@@ -173,7 +174,7 @@ async function react(
     derivedId: (event, webhookId) => ids.derived(event, webhookId),
     append,
   });
-  await consumers.add<LoggedDecision>({
+  await consumers.add<LogRecord>({
     ...{ name, topic, shared: true, writesDeadLetters: false, mustCatchUp: false, lingerMs: LINGER_MS, decode: queue.decode },
     from: (partition) => checkpoints.next(partition),
     handle: async (batch) => {

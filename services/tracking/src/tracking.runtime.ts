@@ -42,6 +42,7 @@ import { metricInterval, metricSeries } from './queries/metric-series.query.js';
 import { pointsSince } from './queries/points-since.query.js';
 import { RunFeed } from './queries/run-feed.js';
 import { RunIndex } from './queries/run-index/run-index.js';
+import { storedRuns } from './queries/run-index/stored-runs.js';
 import { searchRuns } from './queries/search-runs.query.js';
 import { followRegistry } from './registered-versions.runtime.js';
 import { openTraces } from './traces.runtime.js';
@@ -100,23 +101,29 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     run: (runId) => (domain.replica.subject(`run/${runId}`).state as RunState) ?? undefined,
     metrics: (runId) => metrics.of(runId),
   });
+  const linger = new Linger(host.scheduler, GATHER_MS);
+  const states = runStates(host, domain, () => metrics, linger);
+  const changed = (runId: string): void => {
+    index.changed(runId);
+    states.changed(runId);
+  };
   const metrics = await followMetrics(host, {
     onError: (error) => logger.error({ err: error }, 'the latest metrics could not be stored; trying again'),
     onFolded: (items) => {
       for (const { record, value } of items) {
-        index.changed(value.runId);
+        changed(value.runId);
         feed.pointsOf(value.runId, record.offset, () => value.points.map(fromWire));
       }
     },
   });
   domain.onAccepted(({ subject }) => {
     if (aggregateOf(subject) !== 'run') return;
-    index.changed(subject.slice('run/'.length));
+    changed(subject.slice('run/'.length));
     feed.stateOf(subject.slice('run/'.length));
   });
-  loadIndex(host, domain, index);
+  loadIndex(host, domain, metrics, index);
   host.reset.add('state', 'tracking.run-index', () => index.clear());
-  const tables = await projectTables(host, domain, metrics);
+  const tables = await projectTables(host, states, linger);
   const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
   const view = new TrackingView({ log: domain, metrics, metricEnds: () => log.end(METRIC_POINTS), deadlineMs: config.queryDeadlineMs });
   openDefaultExperiment(host, domain);
@@ -209,36 +216,34 @@ async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Pro
 }
 
 /** Loads the index beside everything else; until it is there ClickHouse is searched. */
-function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, index: RunIndex): void {
+function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, metrics: LatestMetrics, index: RunIndex): void {
   const pause = () => new Promise<void>((resolve) => void scheduler.after(lifecycle.isClosing ? 0 : 1, resolve));
-  async function* runIds(): AsyncGenerator<string> {
-    for await (const [subject] of domain.replica.subjects('run/')) {
-      if (lifecycle.isClosing) return;
-      yield subject.slice('run/'.length);
-    }
-  }
   index
-    .load(runIds(), pause)
+    .load(
+      storedRuns(domain.replica, metrics, () => lifecycle.isClosing),
+      pause,
+    )
     .catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
 }
 
-async function projectTables(host: TrackingHost, domain: DomainLog, metrics: LatestMetrics) {
-  const { tables, log, scheduler } = host;
-  const linger = new Linger(scheduler, GATHER_MS);
-  const states = new RunStatesProjection(
+function runStates({ log }: TrackingHost, domain: DomainLog, metrics: () => LatestMetrics, linger: Linger): RunStatesProjection {
+  return new RunStatesProjection(
     {
       upToDate: async () => {
         const ends = log.end(METRIC_POINTS);
-        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics.waitUntil(next, FOLD_DEADLINE_MS))]);
+        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics().waitUntil(next, FOLD_DEADLINE_MS))]);
       },
       run: (runId) => {
         const { sequence, state } = domain.replica.subject(`run/${runId}`);
         return { sequence, state: state as RunState };
       },
-      metrics: (runId) => ({ next: metrics.nextOf(runId), points: metrics.of(runId) }),
+      metrics: (runId) => metrics().folded(runId),
     },
     linger,
   );
+}
+
+async function projectTables({ tables, reset }: TrackingHost, states: RunStatesProjection, linger: Linger) {
   // Not shared: a reader of the table has to know when it holds what the log holds, and some records leave no row in it. That several
   // processes write the same states does no harm.
   // The projections of all decisions and of all points put aside what cannot be read; one letter of it is enough.
@@ -254,7 +259,7 @@ async function projectTables(host: TrackingHost, domain: DomainLog, metrics: Lat
     toRows: metricPointRows,
   });
   const runs = (deadlineMs: number) => linger.hurry(() => Promise.all([ofDecisions.barrier(deadlineMs), ofPoints.barrier(deadlineMs)]));
-  host.reset.add('hurry', 'tracking.run-states', async () => void (await runs(FOLD_DEADLINE_MS)));
+  reset.add('hurry', 'tracking.run-states', async () => void (await runs(FOLD_DEADLINE_MS)));
   return { runs, metricPoints };
 }
 

@@ -18,8 +18,10 @@ test('decodes a record once while it is among the newest, and another record of 
   expect(decode(second)).toEqual({ offset: 2 });
   expect(decode(record(1))).not.toBe(decode(first));
   expect(decoded).toEqual([1, 2, 1]);
-  // A record larger than what is kept is decoded, and takes everything with it.
+  // What is larger than what is kept is decoded, and two of them take everything with them.
   decode(record(3, 2 * 1024 * 1024));
   decode(first);
-  expect(decoded).toEqual([1, 2, 1, 3, 1]);
+  decode(record(4, 2 * 1024 * 1024));
+  decode(first);
+  expect(decoded).toEqual([1, 2, 1, 3, 4, 1]);
 });

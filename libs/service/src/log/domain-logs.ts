@@ -35,8 +35,9 @@ export interface OpenDomain {
   /** Schema version by event type; 1 when absent. */
   readonly versions?: Readonly<Record<string, number>>;
   /**
-   * `durable` (default): folded state under the data directory, read on from there; listeners hear only what is new. `memory`: folded
-   * from the start of the log each time, so listeners hear everything; for small domains.
+   * `durable`: folded state under the data directory, read on from there; listeners hear only what is new. `memory`: folded
+   * from the start of the log each time, so listeners hear everything; for small domains. What is opened is durable, what is followed in
+   * memory, unless they say otherwise.
    */
   readonly state?: 'durable' | 'memory';
   /** Raised when folding changes in a way the text of `evolve` does not show (in what it calls): stored state is then folded anew. */
@@ -44,7 +45,7 @@ export interface OpenDomain {
 }
 
 /** A foreign domain: the events of others, folded by an `evolve` of one's own. */
-export type FollowDomain = Omit<OpenDomain, 'versions' | 'state' | 'foldVersion'> & {
+export type FollowDomain = Omit<OpenDomain, 'versions'> & {
   /** Who follows; tells two followers of one process apart in metrics. */
   readonly as?: string;
 };
@@ -98,9 +99,9 @@ export class DomainLogs {
     return opening;
   }
 
-  /** Follows a domain of another service: state in memory, folded from the start of the log, no commands. */
+  /** Follows a domain of another service: no commands. State in memory and folded from the start of the log, unless it is to be durable. */
   follow(options: FollowDomain): Promise<DomainLog> {
-    return this.#start(options, false);
+    return this.#start({ state: 'memory', ...options }, false);
   }
 
   async #start(options: OpenDomain & { as?: string }, isOwner: boolean): Promise<DomainLog> {
@@ -108,9 +109,10 @@ export class DomainLogs {
     const { domain, aggregates, versions } = options;
     const topic = decisionsTopic(domain);
     await topics.ensure({ name: topic, partitions: PARTITIONS, retention: 'forever' });
-    const store = isOwner && options.state !== 'memory' ? await states.open(domain, foldVersion(options)) : new MemoryStateStore();
-    const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler });
     const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
+    const isDurable = options.state !== 'memory';
+    const store = isDurable ? await states.open(isOwner ? domain : name, foldVersion(options)) : new MemoryStateStore();
+    const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler, keepsReplies: isOwner });
     const handler = isOwner
       ? new CommandHandler({
           replica,

@@ -1,7 +1,10 @@
 import type { DecisionReplica, Scheduler } from '@millrace/kernel';
 
-/** Changed subjects that may wait in memory; beyond, folding waits for the store. */
-const MOST_UNFLUSHED = 5000;
+/**
+ * Changed subjects that may wait in memory; beyond, folding waits for the store. Names are scattered over the store's pages, so a commit of few writes
+ * nearly as many pages as one of many.
+ */
+const MOST_UNFLUSHED = 20_000;
 /** What a commit of the store costs grows with the store, and nobody waits for it. */
 const FLUSH_AFTER_MS = 2000;
 

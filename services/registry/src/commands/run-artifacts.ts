@@ -31,12 +31,15 @@ const TRAINING_SET_KEYS = ['training_set', 'trainingSet', 'millrace.trainingSet'
 /** And those in which it names the version of its feature service. */
 const FEATURE_SERVICE_KEYS = ['feature_service', 'featureService', 'millrace.featureService', 'millrace.feature_service'];
 const CONTEXT_TAG = 'mlflow.data.context';
-/** More say nothing for a check or a lineage, and a run's facts are kept in memory. */
+/** More say nothing for a check or a lineage, and a run's facts are read whole. */
 const MOST_DATASETS = 100;
 
 interface CreatedData extends Pick<RunFacts, 'artifactUri' | 'experimentId' | 'startTime' | 'name'> {
   readonly tags?: Readonly<Record<string, string>>;
 }
+
+/** Raised when what the folds below call, or the keys they look for, change: what is stored is then folded anew. */
+export const RUN_FACTS_VERSION = 1;
 
 /** Folds `run/<id>` of the tracking decisions. It decides nothing: runs are not the registry's. */
 export const runFacts: Decider<RunState, Command, Event, Rejection> = {

@@ -9,12 +9,7 @@ import type { Webhook } from '../domain/webhooks/webhooks.decider.js';
 export interface ReactedLog {
   readonly domain: string;
   waitFor(position: Position): Promise<void>;
-  readonly replica: {
-    reply(
-      subject: string,
-      commandId: string,
-    ): { readonly sequence: number; readonly partition: number; readonly offset: number } | undefined;
-  };
+  readonly replica: { isAccepted(record: LoggedDecision): boolean };
 }
 
 export interface WebhookQueueOptions {
@@ -42,21 +37,25 @@ export class WebhookQueue {
     this.#read = decisionReader(options.log.domain);
   }
 
-  readonly decode = (record: LogRecord): Decoded<LoggedDecision> => {
+  /** A record is looked into only once it is known that somebody listens. */
+  readonly decode = (record: LogRecord): Decoded<LogRecord> => {
     const type = record.headers['ce_type'];
     if (type === undefined || !HEARD.test(type.toString())) return { ok: 'skip', reason: 'nothing webhooks are told of' };
-    const decoded = this.#read(record);
-    // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
-    return decoded.ok ? decoded : { ok: 'skip', reason: decoded.reason };
+    return { ok: true, value: record };
   };
 
-  readonly handle = async ({ items }: ItemBatch<LoggedDecision>): Promise<BatchResult> => {
+  readonly handle = async ({ items }: ItemBatch<LogRecord>): Promise<BatchResult> => {
     const last = items.at(-1);
     if (!last) return { kind: 'ok' };
-    const { log, upToDate, append } = this.options;
+    const { log, upToDate, webhooks, append } = this.options;
     try {
-      await Promise.all([log.waitFor(last.value.position), upToDate()]);
-      const deliveries = items.filter(({ value }) => this.#isAccepted(value)).flatMap(({ value }) => this.#deliveriesOf(value));
+      await Promise.all([log.waitFor(last.record), upToDate()]);
+      if (![...webhooks()].some(({ active }) => active)) return { kind: 'ok' };
+      const deliveries = items.flatMap(({ value }) => {
+        const decoded = this.#read(value);
+        // What cannot be read is put aside by the projection of all decisions; one letter of it is enough.
+        return decoded.ok && log.replica.isAccepted(decoded.value) ? this.#deliveriesOf(decoded.value) : [];
+      });
       if (deliveries.length > 0) await append(deliveries);
       return { kind: 'ok' };
     } catch (error) {
@@ -77,11 +76,5 @@ export class WebhookQueue {
     return listening
       .filter(({ events }) => events.includes(name))
       .map(({ webhookId }) => ({ deliveryId: derivedId(event, webhookId), webhookId, name, occurredAt: decision.time, data }));
-  }
-
-  /** First in the log wins: the replica keeps where the first record of a command was. */
-  #isAccepted({ subject, commandId, sequence, position }: LoggedDecision): boolean {
-    const reply = this.options.log.replica.reply(subject, commandId);
-    return reply?.sequence === sequence && reply.partition === position.partition && reply.offset === position.offset;
   }
 }

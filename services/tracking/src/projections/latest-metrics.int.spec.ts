@@ -54,7 +54,7 @@ describe('LatestMetrics over LMDB', () => {
     const reopened = await open();
     const again = new LatestMetrics(reopened, TOPIC, scheduler);
     expect([again.next(0), again.next(1)]).toEqual([3, 0]);
-    expect([again.nextOf(RUN), again.nextOf('none')]).toEqual([3, 0]);
+    expect([again.folded(RUN).next, again.folded('none').next]).toEqual([3, 0]);
     expect(sorted(again)).toEqual(expected);
     await again.waitUntil([3], 1);
     await again.fold(batch(0, [point('a', 1, 5)]));

@@ -17,7 +17,7 @@ export const LATEST_METRICS_VERSION = 'latest-metrics 2';
 
 const MOST_CACHED_RUNS = 20_000;
 /** Changed runs that may wait in memory; beyond, folding waits for the store. */
-const MOST_UNSTORED = 5_000;
+const MOST_UNSTORED = 20_000;
 const STORE_AFTER_MS = 2000;
 
 type Changes = Map<string, MetricsOfRun>;
@@ -84,12 +84,18 @@ export class LatestMetrics {
 
   /** The latest point of each of a run's metrics. */
   of(runId: string): MetricPoint[] {
-    return [...this.#metrics(runId).points].map(([key, stored]) => toPoint(key, stored));
+    return pointsOf(this.#metrics(runId).points);
   }
 
-  /** The offset after the last folded record about a run: grows with each, so of two views of a run it tells the later. */
-  nextOf(runId: string): number {
-    return this.#metrics(runId).next;
+  /** The same, with the offset after the last folded record about the run: it grows with each, so of two views of a run it tells the later. */
+  folded(runId: string): { readonly next: number; readonly points: readonly MetricPoint[] } {
+    const metrics = this.#metrics(runId);
+    return { next: metrics.next, points: pointsOf(metrics.points) };
+  }
+
+  /** The metrics of every run as they were last stored, in the order of the ids' UTF-8 bytes. What is folded meanwhile is not seen. */
+  *stored(): Generator<readonly [runId: string, points: MetricPoint[]]> {
+    for (const [runId, { state }] of this.store.subjects()) yield [runId, pointsOf(state as MetricsOfRun['points'])];
   }
 
   /** Resolves once everything before `ends` is folded. */
@@ -196,6 +202,10 @@ export const decodeMetricPoints = decodeOnce((record: LogRecord): Decoded<Metric
   const fact = decodeFact(record);
   return fact.ok ? read(fact.value) : fact;
 });
+
+function pointsOf(points: MetricsOfRun['points']): MetricPoint[] {
+  return Array.from(points, ([key, stored]) => toPoint(key, stored));
+}
 
 function toPoint(key: string, [value, timestamp, step]: StoredPoint): MetricPoint {
   return { key, value, timestamp, step };

@@ -1,4 +1,4 @@
-import { encodeDecision, encodeFact, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
+import { encodeDecision, encodeFact, type Item, type LogRecord } from '@millrace/event-log';
 import { describe, expect, test } from '@jest/globals';
 import type { MetricPoint } from '../domain/metric-points/metric-points.js';
 import { run, type RunState } from '../domain/run/run.decider.js';
@@ -21,11 +21,10 @@ function points(partition: number, offset: number, runId: string): LogRecord {
   return { topic: POINTS, partition, offset, key, value, headers, timestamp: 1 };
 }
 
-function itemsOf<T>(source: RunStatesSource<T>, records: readonly LogRecord[]): Item<T>[] {
-  return records.map((record) => {
-    const decoded: Decoded<T> = source.decode(record);
-    if (decoded.ok !== true) throw new Error(decoded.reason);
-    return { record, value: decoded.value };
+function itemsOf(source: RunStatesSource, records: readonly LogRecord[]): Item<string>[] {
+  return records.flatMap((record) => {
+    const decoded = source.decode(record);
+    return decoded.ok === true ? [{ record, value: decoded.value }] : [];
   });
 }
 
@@ -72,7 +71,7 @@ describe('RunStatesProjection', () => {
     await decisions.prepare({ topic: DECISIONS, partition: 0, items, nextOffset: 5, end: 9 });
     expect(asked).toBe(before + 1);
     expect(items.filter((one) => decisions.toRows(one) !== undefined).map((one) => one.record.offset)).toEqual([3, 4]);
-    const rows = decisions.toRows(items[3] as (typeof items)[0])?.map(({ fields }) => JSON.parse(`{${fields}}`) as object);
+    const rows = decisions.toRows(items[2] as Item<string>)?.map(({ fields }) => JSON.parse(`{${fields}}`) as object);
     expect(rows).toMatchObject([
       { version: 12, run_id: 'r', deleted: false, params: {}, tags: { 'mlflow%2Euser': 'u' } },
       { version: 5, experiment_id: '', run_id: `${DECISIONS}/0` },
@@ -101,9 +100,30 @@ describe('RunStatesProjection', () => {
     await gathering;
   });
 
-  test('leaves what cannot be read to the projections that put it aside', () => {
+  test('what one source has written the other only marks, until the run changes; its own row a source writes again', async () => {
+    const { decisions, metricPoints } = projection;
+    const run = 'c'.repeat(32);
+    const rowsOf = async (source: RunStatesSource, record: LogRecord): Promise<number | undefined> => {
+      const items = itemsOf(source, [record]);
+      await source.prepare({
+        topic: record.topic,
+        partition: record.partition,
+        items,
+        nextOffset: record.offset + 1,
+        end: record.offset + 2,
+      });
+      return source.toRows(items[0] as Item<string>)?.length;
+    };
+    const [decided, logged] = [decision(3, 1, `run/${run}`, 1), points(3, 1, run)];
+    expect([await rowsOf(decisions, decided), await rowsOf(decisions, decided), await rowsOf(metricPoints, logged)]).toEqual([2, 2, 1]);
+    projection.changed(run);
+    expect([await rowsOf(metricPoints, logged), await rowsOf(decisions, decided), await rowsOf(metricPoints, logged)]).toEqual([2, 1, 2]);
+  });
+
+  test('asks the folds about the run of any record, also one that they could not read, and puts nothing aside', () => {
     const bad = { ...decision(0, 1, 'run/a', 1), value: Buffer.from('{') };
-    expect(projection.decisions.decode(bad)).toMatchObject({ ok: 'skip' });
-    expect(projection.metricPoints.decode(bad)).toMatchObject({ ok: 'skip' });
+    expect(projection.decisions.decode(bad)).toEqual({ ok: true, value: 'a' });
+    expect(projection.decisions.decode({ ...bad, key: null })).toMatchObject({ ok: 'skip' });
+    expect(projection.metricPoints.decode({ ...points(1, 6, 'b'), value: Buffer.from('{') })).toEqual({ ok: true, value: 'b' });
   });
 });

@@ -1,15 +1,14 @@
 import type { Decoded, Item, ItemBatch, LogRecord } from '@millrace/event-log';
-import { aggregateOf, type LoggedDecision } from '@millrace/kernel';
+import { aggregateOf } from '@millrace/kernel';
 import { RowText } from '@millrace/offline-store';
-import { decisionReader } from '@millrace/service';
-import type { MetricPoint, MetricPointsLogged } from '../domain/metric-points/metric-points.js';
+import type { MetricPoint } from '../domain/metric-points/metric-points.js';
 import type { RunState } from '../domain/run/run.decider.js';
-import { decodeMetricPoints } from './latest-metrics.projection.js';
 import type { Linger } from './linger.js';
 import { runKeyPath } from './run-key-path.js';
 
 export const RUN_STATES_TABLE = 'millrace.run_states';
-const readDecision = decisionReader('tracking');
+/** Runs of which it is known who has written their rows. */
+const MOST_WRITTEN = 50_000;
 const CONTEXT_TAG = 'mlflow.data.context';
 
 /** What the projection needs of this process's folds. */
@@ -20,11 +19,14 @@ export interface RunFolds {
   metrics(runId: string): { readonly next: number; readonly points: readonly MetricPoint[] };
 }
 
-/** How one topic becomes rows; the parts a table projection is made of. */
-export interface RunStatesSource<T> {
-  readonly decode: (record: LogRecord) => Decoded<T>;
-  readonly prepare: (batch: ItemBatch<T>) => Promise<void>;
-  readonly toRows: (item: Item<T>) => RowText[] | undefined;
+/**
+ * How one topic becomes rows; the parts a table projection is made of. Of a record only the run is looked at, which is its key: what has
+ * become of the run is asked of the folds, and a record they have passed over makes a row that says the same again.
+ */
+export interface RunStatesSource {
+  readonly decode: (record: LogRecord) => Decoded<string>;
+  readonly prepare: (batch: ItemBatch<string>) => Promise<void>;
+  readonly toRows: (item: Item<string>) => RowText[] | undefined;
 }
 
 /**
@@ -40,34 +42,36 @@ export interface RunStatesSource<T> {
  * that only the next mark of its partition replaces.
  */
 export class RunStatesProjection {
-  readonly decisions: RunStatesSource<LoggedDecision>;
-  readonly metricPoints: RunStatesSource<MetricPointsLogged>;
+  readonly decisions: RunStatesSource;
+  readonly metricPoints: RunStatesSource;
+
+  /** Which source has written a run's row since the run last changed. */
+  readonly #writtenBy = new Map<string, RunStatesSource>();
 
   constructor(
     private readonly folds: RunFolds,
     private readonly linger: Linger,
   ) {
-    this.decisions = this.#source(
-      (record) => passedOver(readDecision(record)),
-      ({ subject }) => (aggregateOf(subject) === 'run' ? subject.slice('run/'.length) : undefined),
-    );
-    this.metricPoints = this.#source(
-      (record) => passedOver(decodeMetricPoints(record)),
-      ({ runId }) => runId,
-    );
+    this.decisions = this.#source((key) => (aggregateOf(key) === 'run' ? key.slice('run/'.length) : undefined));
+    this.metricPoints = this.#source((key) => key);
   }
 
-  #source<T>(decode: RunStatesSource<T>['decode'], runOf: (value: T) => string | undefined): RunStatesSource<T> {
+  /** A decision or metric points of the run were folded: whatever row there is does not hold them. */
+  changed(runId: string): void {
+    this.#writtenBy.delete(runId);
+  }
+
+  #source(runOf: (key: string) => string | undefined): RunStatesSource {
     /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make rows. */
     const emitting = new Map<number, ReadonlySet<number>>();
-    return {
-      decode,
+    const source: RunStatesSource = {
+      decode: ({ key }) => {
+        const runId = key === null ? undefined : runOf(key);
+        return runId === undefined ? { ok: 'skip', reason: 'not about a run' } : { ok: true, value: runId };
+      },
       prepare: async ({ partition, items, nextOffset, end }) => {
         const lastOf = new Map<string, number>();
-        for (const { record, value } of items) {
-          const runId = runOf(value);
-          if (runId !== undefined) lastOf.set(runId, record.offset);
-        }
+        for (const { record, value } of items) lastOf.set(value, record.offset);
         emitting.set(partition, new Set(lastOf.values()));
         if (lastOf.size === 0) return;
         if (nextOffset >= end) await this.linger.pause();
@@ -75,10 +79,29 @@ export class RunStatesProjection {
       },
       toRows: ({ record, value }) => {
         if (!emitting.get(record.partition)?.has(record.offset)) return undefined;
-        const row = this.#row(runOf(value) as string);
-        return row ? [row, mark(record)] : undefined;
+        if (this.#isWrittenByOther(value, source)) return [mark(record)];
+        const row = this.#row(value);
+        if (!row) return undefined;
+        this.#remember(value, source);
+        return [row, mark(record)];
       },
     };
+    return source;
+  }
+
+  /**
+   * After a start both sources come to every run, and the row would be the same. That of the other source is enough, also when it is not in the
+   * table yet: the other one's mark is not either, so it comes back to the run until both are. A source's own row is not: what it comes
+   * back to may be what was lost.
+   */
+  #isWrittenByOther(runId: string, source: RunStatesSource): boolean {
+    const by = this.#writtenBy.get(runId);
+    return by !== undefined && by !== source;
+  }
+
+  #remember(runId: string, source: RunStatesSource): void {
+    if (this.#writtenBy.size >= MOST_WRITTEN) this.#writtenBy.clear();
+    this.#writtenBy.set(runId, source);
   }
 
   #row(runId: string): RowText | undefined {
@@ -106,11 +129,6 @@ export class RunStatesProjection {
     });
     return new RowText(`${row.slice(1, -1)},"metrics":{${points.map(metricJson).join(',')}}`);
   }
-}
-
-/** What cannot be read is put aside by the topic's own projection; one letter of it is enough. */
-function passedOver<T>(decoded: Decoded<T>): Decoded<T> {
-  return decoded.ok === false ? { ok: 'skip', reason: decoded.reason } : decoded;
 }
 
 function mark({ topic, partition, offset }: LogRecord): RowText {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { metricHistory } from './metric-history.query.js';
 import { runKeyPath } from '../projections/run-key-path.js';
-import { RunIndex } from './run-index/run-index.js';
+import { RunIndex, type RunIndexOptions } from './run-index/run-index.js';
 import { searchRuns, type RunCriterion, type RunOrder, type RunSearch } from './search-runs.query.js';
 
 interface TestRun {
@@ -131,7 +131,7 @@ describe('searchRuns on ClickHouse', () => {
 /** The index in memory over the same runs: it has to find what ClickHouse finds, and say where it stands in the same words. */
 async function loadedIndex(): Promise<RunIndex> {
   const byId = new Map(RUNS.map((run) => [run.id, run]));
-  const index = new RunIndex({
+  const folds: RunIndexOptions = {
     run: (id) => {
       const run = byId.get(id);
       if (!run) return undefined;
@@ -147,11 +147,15 @@ async function loadedIndex(): Promise<RunIndex> {
       };
     },
     metrics: (id) => Object.entries(byId.get(id)?.metrics ?? {}).map(([key, value]) => ({ key, value, step: 0, timestamp: 0 })),
-  });
-  async function* ids() {
-    yield* byId.keys();
+  };
+  const index = new RunIndex(folds);
+  async function* stored() {
+    for (const id of byId.keys()) {
+      const run = folds.run(id);
+      if (run) yield { run, metrics: folds.metrics(id) };
+    }
   }
-  await index.load(ids(), () => Promise.resolve());
+  await index.load(stored(), () => Promise.resolve());
   return index;
 }
 

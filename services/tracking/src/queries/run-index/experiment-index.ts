@@ -3,11 +3,10 @@ import type { Run } from '../../domain/run/run.decider.js';
 import type { RunAttribute, RunCriterion, RunOrder } from '../search-runs.query.js';
 import { numberTest, textTest } from './compare.js';
 import { NumberColumn } from './number-column.js';
+import { RunIds } from './run-ids.js';
 import { TextColumn } from './text-column.js';
 
 const CONTEXT_TAG = 'mlflow.data.context';
-/** What a run costs beside its columns: its id, and where it stands. */
-const RUN_BYTES = 180;
 const DELETED = 1;
 const PURGED = 2;
 
@@ -24,8 +23,7 @@ export interface RowKey {
 
 /** The runs of one experiment by column: a search reads the columns it names and no others. */
 export class ExperimentIndex {
-  readonly ids: string[] = [];
-  readonly #rows = new Map<string, number>();
+  readonly ids = new RunIds();
   readonly #texts: Readonly<Record<'run_name' | 'status' | 'artifact_uri' | 'user_id', TextColumn>> = {
     run_name: new TextColumn(),
     status: new TextColumn(),
@@ -41,18 +39,18 @@ export class ExperimentIndex {
   readonly #datasets = new Map<number, Run['datasets']>();
 
   get size(): number {
-    return this.ids.length;
+    return this.ids.size;
   }
 
   /** A rough count, for a bound. */
   get bytes(): number {
-    let bytes = this.ids.length * RUN_BYTES;
+    let bytes = this.ids.bytes;
     for (const column of this.#columns()) bytes += column.bytes;
     return bytes;
   }
 
   has(runId: string): boolean {
-    return this.#rows.has(runId);
+    return this.ids.row(runId) !== undefined;
   }
 
   /** Purged runs are in no part. */
@@ -63,14 +61,10 @@ export class ExperimentIndex {
 
   /** Takes a run as it is now. */
   put(run: Run, metrics: readonly MetricPoint[]): void {
-    let row = this.#rows.get(run.runId);
-    if (row === undefined) {
-      row = this.ids.push(run.runId) - 1;
-      this.#rows.set(run.runId, row);
-    }
+    const row = this.ids.row(run.runId) ?? this.ids.add(run.runId);
     this.#texts.run_name.set(row, run.name);
     this.#texts.status.set(row, run.status);
-    this.#texts.artifact_uri.set(row, run.artifactUri);
+    this.#texts.artifact_uri.set(row, patternOf(run.artifactUri, run.runId));
     this.#texts.user_id.set(row, run.userId);
     this.#startTime.set(row, run.startTime);
     if (run.endTime === null) this.#endTime.delete(row);
@@ -114,7 +108,8 @@ export class ExperimentIndex {
       case 'param':
       case 'tag': {
         const column = this.#textsOf(order.by).get(order.key);
-        return [rank((row) => (column?.has(row) ? 0 : 1)), { of: (row) => column?.get(row) ?? '', ascending, type: 'String' }];
+        const textOf = column?.reader() ?? (() => undefined);
+        return [rank((row) => (column?.has(row) ? 0 : 1)), { of: (row) => textOf(row) ?? '', ascending, type: 'String' }];
       }
       case 'metric': {
         const column = this.#metrics.get(order.key);
@@ -128,7 +123,7 @@ export class ExperimentIndex {
   #attributeKeys(key: RunAttribute, ascending: boolean): RowKey[] {
     switch (key) {
       case 'run_id':
-        return [{ of: (row) => this.ids[row] as string, ascending, type: 'String' }];
+        return [{ of: (row) => this.ids.id(row), ascending, type: 'String' }];
       case 'start_time':
         return [{ of: (row) => this.#startTime.get(row), ascending, type: 'Int64' }];
       case 'end_time':
@@ -136,18 +131,28 @@ export class ExperimentIndex {
           { of: (row) => (this.#endTime.has(row) ? 0 : 1), ascending: true, type: 'Int64' },
           { of: (row) => (this.#endTime.has(row) ? this.#endTime.get(row) : 0), ascending, type: 'Int64' },
         ];
+      case 'artifact_uri':
+        return [{ of: this.#artifactUris(), ascending, type: 'String' }];
       default: {
-        const column = this.#texts[key];
-        return [{ of: (row) => column.get(row) ?? '', ascending, type: 'String' }];
+        const textOf = this.#texts[key].reader();
+        return [{ of: (row) => textOf(row) ?? '', ascending, type: 'String' }];
       }
     }
   }
 
+  #artifactUris(): (row: number) => string {
+    const patternAt = this.#texts.artifact_uri.reader();
+    return (row) => fillIn(patternAt(row) ?? '', this.ids.id(row));
+  }
+
   #attributeTest(criterion: RunCriterion & { on: 'attribute' }): (row: number) => boolean {
     switch (criterion.key) {
-      case 'run_id': {
+      case 'run_id':
+        return this.#idTest(criterion);
+      case 'artifact_uri': {
         const passes = textTest(criterion.operator, criterion.value);
-        return (row) => passes(this.ids[row] as string);
+        const uriOf = this.#artifactUris();
+        return (row) => passes(uriOf(row));
       }
       case 'start_time':
         return numberFilter(this.#startTime, criterion);
@@ -156,6 +161,17 @@ export class ExperimentIndex {
       default:
         return textFilter(this.#texts[criterion.key], criterion);
     }
+  }
+
+  /** Runs that are named are looked up rather than all others compared with their names. */
+  #idTest({ operator, value }: RunCriterion): (row: number) => boolean {
+    if (operator === '=' || operator === 'IN') {
+      const named = (Array.isArray(value) ? value : [value]) as readonly string[];
+      const rows = new Set(named.map((id) => this.ids.row(String(id))));
+      return (row) => rows.has(row);
+    }
+    const passes = textTest(operator, value);
+    return (row) => passes(this.ids.id(row));
   }
 
   #textsOf(on: 'param' | 'tag'): Map<string, TextColumn> {
@@ -178,7 +194,20 @@ function columnOf<C>(columns: Map<string, C>, key: string, make: () => C): C {
 }
 
 function textFilter(column: TextColumn | undefined, { operator, value }: RunCriterion): (row: number) => boolean {
-  return column ? column.filter(textTest(operator, value)) : () => false;
+  if (!column) return () => false;
+  return operator === '=' && typeof value === 'string' ? column.equals(value) : column.filter(textTest(operator, value));
+}
+
+const PLACE = '\u0000';
+
+/** Artifacts mostly lie under the run's id, and all runs of an experiment under one place: without the id their URIs are one text. */
+function patternOf(uri: string, runId: string): string {
+  return uri.includes(PLACE) || !uri.includes(runId) ? `=${uri}` : `~${uri.replace(runId, PLACE)}`;
+}
+
+function fillIn(pattern: string, runId: string): string {
+  // A function, because signs of an id are not to be read as the notation of replacements.
+  return pattern.startsWith('~') ? pattern.slice(1).replace(PLACE, () => runId) : pattern.slice(1);
 }
 
 function numberFilter(column: NumberColumn | undefined, { operator, value }: RunCriterion): (row: number) => boolean {

@@ -23,10 +23,10 @@ function indexOf(count: number, maxBytes?: number) {
     metrics: (id) => (values.has(id) ? [{ key: 'm', value: values.get(id) as number, step: 0, timestamp: 0 }] : []),
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
-  async function* ids() {
-    yield* runs.keys();
+  async function* stored() {
+    for (const one of runs.values()) yield { run: one, metrics: [] };
   }
-  return { runs, values, index, load: () => index.load(ids(), () => Promise.resolve()) };
+  return { runs, values, index, load: () => index.load(stored(), () => Promise.resolve()) };
 }
 
 describe('RunIndex', () => {

@@ -12,6 +12,12 @@ export interface RunIndexOptions {
   readonly maxBytes?: number;
 }
 
+/** A run and its latest metrics, as they were stored. */
+export interface StoredRun {
+  readonly run: Run;
+  readonly metrics: readonly MetricPoint[];
+}
+
 const MAX_BYTES = 2 * 1024 ** 3;
 /** Changed runs that wait until somebody searches. */
 const MOST_CHANGED = 2_000;
@@ -50,11 +56,11 @@ export class RunIndex {
     return bytes;
   }
 
-  /** Takes in every run there is; `pause` lets others go on between two helpings. What {@link changed} told meanwhile is newer and stays. */
-  async load(runIds: AsyncIterable<string>, pause: () => Promise<void>): Promise<void> {
+  /** Takes in every run as it was stored; `pause` lets others go on between two helpings. What {@link changed} told meanwhile is newer and stays. */
+  async load(runs: AsyncIterable<StoredRun>, pause: () => Promise<void>): Promise<void> {
     let count = 0;
-    for await (const runId of runIds) {
-      this.#put(runId);
+    for await (const { run, metrics } of runs) {
+      if (!this.#experiments.get(run.experimentId)?.has(run.runId)) this.#put(run, metrics);
       if (++count % LOAD_AT_ONCE === 0) await pause();
       if (this.#isGivenUp) return;
     }
@@ -87,7 +93,7 @@ export class RunIndex {
         best.offer(experiment, row);
       }
     }
-    return best.inOrder().map(({ experiment, row, keys }) => ({ id: experiment.ids[row] as string, cursor: best.cursorOf(keys) }));
+    return best.inOrder().map(({ experiment, row, keys }) => ({ id: experiment.ids.id(row), cursor: best.cursorOf(keys) }));
   }
 
   /** Forgets every run. */
@@ -98,16 +104,18 @@ export class RunIndex {
   }
 
   #catchUp(): void {
-    for (const runId of this.#changed) this.#put(runId);
+    for (const runId of this.#changed) {
+      const run = this.options.run(runId);
+      if (run) this.#put(run, this.options.metrics(runId));
+    }
     this.#changed.clear();
   }
 
-  #put(runId: string): void {
-    const run = this.options.run(runId);
-    if (!run || this.#isGivenUp) return;
+  #put(run: Run, metrics: readonly MetricPoint[]): void {
+    if (this.#isGivenUp) return;
     let experiment = this.#experiments.get(run.experimentId);
     if (!experiment) this.#experiments.set(run.experimentId, (experiment = new ExperimentIndex()));
-    experiment.put(run, this.options.metrics(runId));
+    experiment.put(run, metrics);
     if (++this.#puts % MEASURE_EVERY === 0 && this.bytes > (this.options.maxBytes ?? MAX_BYTES)) {
       this.#isGivenUp = true;
       this.#experiments.clear();
