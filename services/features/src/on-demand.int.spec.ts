@@ -247,13 +247,13 @@ spec: {features: ["crowd@1"]}
     );
     const applied = await apply(resources('30d'));
     expect(applied.map(({ name, version }) => `${name}@${version}`)).toEqual(['ride_counts@2', 'crowd@2', 'crowds@2', 'crowds_before@1']);
+    await filled(['ride_counts', 'ride_counts@1']);
     const now = await until(
       () => ask('crowds'),
       (found) => typeof found?.[1] === 'number' && found[1] !== before?.[1],
     );
     expect(Number(now?.[1])).toBeGreaterThan(Number(before?.[1]));
     expect(now?.[0]).toBe(Number(now?.[1]) * 100 + 7);
-    await filled(['ride_counts', 'ride_counts@1']);
     const old = await until(
       () => ask('crowds_before'),
       (found) => typeof found?.[0] === 'number',
