@@ -70,6 +70,11 @@ describe('served vectors of older definitions', () => {
     const response = await fetch(`${trips.service.url}/api/v1/resources/${kind}/${name}`, { method: 'DELETE' });
     if (response.status !== 200) throw new Error(await response.text());
   };
+  /** The service and the views it rests on, in an order that leaves nothing in use. */
+  const removeModel = async (): Promise<void> => {
+    await remove('FeatureService', 'model');
+    for (const view of ['crowd', 'rides']) await remove('FeatureView', view);
+  };
   const verify = async (body: object): Promise<Verification> =>
     (await (await trips.post('/api/v1/features/verify', body)).json()) as Verification;
 
@@ -192,12 +197,7 @@ describe('served vectors of older definitions', () => {
   });
 
   test('are computed again after their definitions were deleted, and for as long as the source’s table has what they rest on', async () => {
-    for (const [kind, name] of [
-      ['FeatureService', 'model'],
-      ['FeatureView', 'crowd'],
-      ['FeatureView', 'rides'],
-    ] as const)
-      await remove(kind, name);
+    await removeModel();
     const all = { compared: 27, mismatches: 0, unverifiable: {} };
     expect(await verify({ deployment: 'right' })).toMatchObject(all);
     const source = (await (await trips.get('/api/v1/resources/Source/trips')).json()) as { spec: object };
@@ -238,12 +238,7 @@ describe('served vectors of older definitions', () => {
     ]);
     await log('moved', fromNew);
     expect(await verify({ deployment: 'moved' })).toMatchObject({ compared: 2, mismatches: 0, unverifiable: {} });
-    for (const [kind, name] of [
-      ['FeatureService', 'model'],
-      ['FeatureView', 'crowd'],
-      ['FeatureView', 'rides'],
-    ] as const)
-      await remove(kind, name);
+    await removeModel();
     const applySource = (spec: object): Promise<void> =>
       apply(JSON.stringify({ apiVersion: 'millrace.dev/v1', kind: 'Source', metadata: { name: 'trips' }, spec }));
     // Back at its first topic, the table is filled from it again.

@@ -86,7 +86,7 @@ export class LmdbOnlineStore implements OnlineStore {
         if (value === null ? found !== null : !found?.equals(value)) return false;
       }
       for (const write of writes) this.#recent.add(write);
-      if (writes.length > 0) this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), this.#gatherMs);
+      if (writes.length > 0) this.#flushAfter(this.#gatherMs);
       return true;
     });
   }
@@ -168,6 +168,11 @@ export class LmdbOnlineStore implements OnlineStore {
     if (!this.#recent.isEmpty) await this.#flush();
   }
 
+  /** Does so unless it is about to; what fails is kept, told by {@link ping} and tried again. */
+  #flushAfter(milliseconds: number): void {
+    this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), milliseconds);
+  }
+
   /** Writes what has gathered into the file; one at a time. What comes meanwhile gathers for the next. */
   #flush(): Promise<void> {
     if (this.#flushing) return this.#flushing;
@@ -175,10 +180,7 @@ export class LmdbOnlineStore implements OnlineStore {
     this.#timer = undefined;
     const flushing = this.#write().finally(() => {
       this.#flushing = undefined;
-      if (!this.#recent.isEmpty) {
-        const pause = this.#failure === undefined ? this.#gatherMs : RETRY_MS;
-        this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), pause);
-      }
+      if (!this.#recent.isEmpty) this.#flushAfter(this.#failure === undefined ? this.#gatherMs : RETRY_MS);
     });
     this.#flushing = flushing;
     return flushing;

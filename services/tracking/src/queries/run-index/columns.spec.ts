@@ -11,20 +11,23 @@ import { TextColumn } from './text-column.js';
 const writes = <T>(values: fc.Arbitrary<T>) =>
   fc.array(fc.tuple(fc.nat(2_000), fc.option(values, { nil: undefined })), { maxLength: 3_000 });
 
+/** The same into a column as into its model. */
+function write<T>(
+  into: { set(row: number, value: T): unknown; delete(row: number): unknown },
+  all: readonly (readonly [number, T | undefined])[],
+): void {
+  for (const [row, value] of all) {
+    if (value === undefined) into.delete(row);
+    else into.set(row, value);
+  }
+}
+
 describe('columns', () => {
   test('numbers come back as they were set, few or many, NaN and infinities too', () => {
     fc.assert(
       fc.property(writes(fc.double()), (all) => {
         const [column, model] = [new NumberColumn(), new Map<number, number>()];
-        for (const [row, value] of all) {
-          if (value === undefined) {
-            column.delete(row);
-            model.delete(row);
-          } else {
-            column.set(row, value);
-            model.set(row, value);
-          }
-        }
+        for (const into of [column, model]) write(into, all);
         const rows = Array.from({ length: 2_001 }, (_, row) => row);
         expect(rows.map((row) => column.has(row))).toEqual(rows.map((row) => model.has(row)));
         expect(rows.map((row) => column.get(row))).toEqual(rows.map((row) => model.get(row) ?? NaN));
@@ -38,15 +41,7 @@ describe('columns', () => {
     fc.assert(
       fc.property(writes(code), (all) => {
         const [column, model] = [new CodeColumn(), new Map<number, number>()];
-        for (const [row, value] of all) {
-          if (value === undefined) {
-            column.delete(row);
-            model.delete(row);
-          } else {
-            column.set(row, value);
-            model.set(row, value);
-          }
-        }
+        for (const into of [column, model]) write(into, all);
         const told = new Map<number, number>();
         column.forEach((row, value) => told.set(row, value));
         expect(new Map([...told].sort(([a], [b]) => a - b))).toEqual(new Map([...model].sort(([a], [b]) => a - b)));
