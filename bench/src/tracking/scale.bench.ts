@@ -108,9 +108,13 @@ function bytesOf(directory: string): number {
   return bytes;
 }
 
+/** A figure without a bound. */
+function plain(metric: string, value: number, unit: string): BenchResult {
+  return { name: 'tracking-scale', metric, value, unit, pass: true };
+}
+
 function resultsOf({ runs, caughtUpSeconds, restartSeconds, memory, searches }: Figures): BenchResult[] {
   const at = `${runs.toLocaleString('en-GB')} runs`;
-  const plain = (metric: string, value: number, unit: string): BenchResult => ({ name: 'tracking-scale', metric, value, unit, pass: true });
   return [
     plain(`${at}: caught up with what was new`, caughtUpSeconds, 's'),
     plain(`${at}: started again`, restartSeconds, 's'),
@@ -125,14 +129,11 @@ function resultsOf({ runs, caughtUpSeconds, restartSeconds, memory, searches }: 
 /** What each further run takes, by the difference of the two sizes. */
 function growthOf(few: Figures, many: Figures): BenchResult[] {
   const runs = many.runs - few.runs;
-  const grown = (metric: string, bytes: number, unit: string): BenchResult => ({
-    ...{ name: 'tracking-scale', metric, value: bytes, unit, pass: true },
-  });
   return [
-    grown('each further run: memory', (many.memory - few.memory) / runs, 'bytes'),
-    grown(`each further run with its ${POINTS_A_RUN} points: log`, (many.bytes.log - few.bytes.log) / runs, 'bytes'),
-    grown('each further run: folded state', (many.bytes.state - few.bytes.state) / runs, 'bytes'),
-    grown('each further point: table', (many.bytes.points - few.bytes.points) / (runs * POINTS_A_RUN), 'bytes'),
+    plain('each further run: memory', (many.memory - few.memory) / runs, 'bytes'),
+    plain(`each further run with its ${POINTS_A_RUN} points: log`, (many.bytes.log - few.bytes.log) / runs, 'bytes'),
+    plain('each further run: folded state', (many.bytes.state - few.bytes.state) / runs, 'bytes'),
+    plain('each further point: table', (many.bytes.points - few.bytes.points) / (runs * POINTS_A_RUN), 'bytes'),
   ];
 }
 

@@ -168,7 +168,7 @@ export class LmdbOnlineStore implements OnlineStore {
     if (!this.#recent.isEmpty) await this.#flush();
   }
 
-  /** Does so unless it is about to; what fails is kept, told by {@link ping} and tried again. */
+  /** Flushes after so long, unless that is on its way; what fails is kept, told by {@link ping} and tried again. */
   #flushAfter(milliseconds: number): void {
     this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), milliseconds);
   }
