@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ChdbSession, type ChdbSessionOptions } from './chdb-session.js';
-import { clickHouseFault } from './clickhouse-fault.js';
+import { clickHouseFault, withFaults } from './clickhouse-fault.js';
 import { parameterTexts, quoteIdentifier, quoteString, quoteTable } from './clickhouse-text.js';
 import { jsonLines, parseLines, splitLines } from './json-lines.js';
 import type { InsertLayout, LoadFormat, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
@@ -18,12 +18,10 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async query<Row>(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Row[]> {
-    try {
+    return withFaults(about(sql), async () => {
       const result = await this.session.run('read', { sql, format: 'JSONEachRow', parameters: parameterTexts(parameters), ...options });
       return parseLines<Row>(result.bytes);
-    } catch (error) {
-      throw clickHouseFault(error, about(sql));
-    }
+    });
   }
 
   async *stream<Row>(sql: string, parameters?: SqlParameters): AsyncIterable<Row> {
@@ -35,37 +33,25 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async raw(sql: string, format: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Readable> {
-    try {
-      return await this.session.output({ sql: withoutEnd(sql), format, parameters: parameterTexts(parameters), ...options });
-    } catch (error) {
-      throw clickHouseFault(error, about(sql));
-    }
+    return withFaults(about(sql), () =>
+      this.session.output({ sql: withoutEnd(sql), format, parameters: parameterTexts(parameters), ...options }),
+    );
   }
 
   async command(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<void> {
-    try {
-      await this.session.run('write', { sql, format: 'Null', parameters: parameterTexts(parameters), ...options });
-    } catch (error) {
-      throw clickHouseFault(error, about(sql));
-    }
+    await withFaults(about(sql), () =>
+      this.session.run('write', { sql, format: 'Null', parameters: parameterTexts(parameters), ...options }),
+    );
   }
 
   async insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void> {
     const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
     if (data.length === 0) return;
-    try {
-      await this.session.insert({ ...insertParts(table, token, layout), data });
-    } catch (error) {
-      throw clickHouseFault(error, `inserting ${token} into ${table}`);
-    }
+    await withFaults(`inserting ${token} into ${table}`, () => this.session.insert({ ...insertParts(table, token, layout), data }));
   }
 
   async load(table: string, format: LoadFormat, data: Buffer): Promise<void> {
-    try {
-      await this.session.insert({ ...loadParts(table, format), data });
-    } catch (error) {
-      throw clickHouseFault(error, `reading ${format} into ${table}`);
-    }
+    await withFaults(`reading ${format} into ${table}`, () => this.session.insert({ ...loadParts(table, format), data }));
   }
 
   async ping(): Promise<void> {

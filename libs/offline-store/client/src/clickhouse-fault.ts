@@ -88,3 +88,12 @@ function exceptionOf(error: unknown, text: string): ClickHouseException | undefi
   }
   return parseException(text);
 }
+
+/** Does it; an error of ClickHouse's, or of the way to it, becomes a fault that says what was being done. */
+export async function withFaults<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw clickHouseFault(error, doing);
+  }
+}

@@ -1,6 +1,6 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
-import { clickHouseFault } from './clickhouse-fault.js';
+import { clickHouseFault, withFaults } from './clickhouse-fault.js';
 import { about, insertParts, loadParts, withoutEnd } from './chdb-offline-store.js';
 import { jsonLines, splitLines } from './json-lines.js';
 import type { InsertLayout, LoadFormat, OfflineStore, QueryOptions, SqlParameters } from './offline-store.js';
@@ -49,7 +49,7 @@ export class ServerOfflineStore implements OfflineStore {
   }
 
   async query<Row>(sql: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Row[]> {
-    return this.#try(about(sql), async () => {
+    return withFaults(about(sql), async () => {
       const result = await this.client.query({ query: sql, format: 'JSONEachRow', query_params: { ...parameters }, ...limits(options) });
       return await result.json<Row>();
     });
@@ -66,7 +66,7 @@ export class ServerOfflineStore implements OfflineStore {
   }
 
   async raw(sql: string, format: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Readable> {
-    return this.#try(about(sql), async () => {
+    return withFaults(about(sql), async () => {
       const query = `${withoutEnd(sql)}\nFORMAT ${format}`;
       const result = await this.client.exec({ query, query_params: { ...parameters }, ...limits(options) });
       return result.stream;
@@ -74,13 +74,13 @@ export class ServerOfflineStore implements OfflineStore {
   }
 
   async command(sql: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<void> {
-    await this.#try(about(sql), () => this.client.command({ query: sql, query_params: { ...parameters }, ...limits(options) }));
+    await withFaults(about(sql), () => this.client.command({ query: sql, query_params: { ...parameters }, ...limits(options) }));
   }
 
   async insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void> {
     const data = Buffer.isBuffer(rows) ? rows : jsonLines(rows);
     if (data.length === 0) return;
-    await this.#try(`inserting ${token} into ${table}`, async () => {
+    await withFaults(`inserting ${token} into ${table}`, async () => {
       const values = Readable.from([data], { objectMode: false });
       const { into, settings, format } = insertParts(table, token, layout);
       const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
@@ -89,7 +89,7 @@ export class ServerOfflineStore implements OfflineStore {
   }
 
   async load(table: string, format: LoadFormat, data: Buffer): Promise<void> {
-    await this.#try(`reading ${format} into ${table}`, async () => {
+    await withFaults(`reading ${format} into ${table}`, async () => {
       const values = Readable.from([data], { objectMode: false });
       const { into, settings } = loadParts(table, format);
       const { stream } = await this.client.exec({ query: `${into} ${settings} FORMAT ${format}`, values });
@@ -104,14 +104,6 @@ export class ServerOfflineStore implements OfflineStore {
 
   close(): Promise<void> {
     return this.client.close();
-  }
-
-  async #try<T>(doing: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw clickHouseFault(error, doing);
-    }
   }
 }
 
