@@ -4,9 +4,19 @@ import { runCommand } from '@millrace/testing';
 export const CLIENT_CORE = '0';
 const SERVER_CORE = '1';
 
+/** A thread that ends while it is moved fails the command, though all others have been. */
+const ATTEMPTS = 5;
+
 /** Puts this process, and what it starts from now on, on the client's core. */
 export async function moveToClientCore(): Promise<void> {
-  await runCommand('taskset', ['-a', '-cp', CLIENT_CORE, String(process.pid)]);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runCommand('taskset', ['-a', '-cp', CLIENT_CORE, String(process.pid)]);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 export function onServerCore(command: string, args: readonly string[]): { command: string; args: readonly string[] } {
