@@ -25,11 +25,12 @@ import { TrackingCommands } from './commands/tracking-commands.js';
 import { TrackingImports } from './commands/tracking-imports.js';
 import { experiments, EXPERIMENTS, type ExperimentsCommand } from './domain/experiments/experiments.decider.js';
 import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.decider.js';
-import { fromWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
+import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import { EVALUATION_AGGREGATES, openEvaluation, viewEvaluation } from './evaluation.runtime.js';
 import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics, type LatestMetricsHooks } from './projections/latest-metrics.projection.js';
+import type { LoggedPoints } from './projections/logged-points.js';
 import { METRIC_POINTS_TABLE, metricPointRows } from './projections/metric-points.projection.js';
 import { Linger } from './projections/linger.js';
 import { RUN_STATES_TABLE, RunStatesProjection } from './projections/run-states.projection.js';
@@ -102,9 +103,14 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     metrics: (runId) => metrics.of(runId),
   });
   const linger = new Linger(host.scheduler, GATHER_MS);
-  const states = runStates(host, domain, () => metrics, linger);
+  const upToDate = async (): Promise<void> => {
+    const ends = log.end(METRIC_POINTS);
+    await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics.waitUntil(next, FOLD_DEADLINE_MS))]);
+  };
+  const states = runStates(domain, upToDate, () => metrics, linger);
+  let isIndexing = false;
   const changed = (runId: string): void => {
-    index.changed(runId);
+    if (isIndexing) index.changed(runId);
     states.changed(runId);
   };
   const metrics = await followMetrics(host, {
@@ -112,7 +118,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     onFolded: (items) => {
       for (const { record, value } of items) {
         changed(value.runId);
-        feed.pointsOf(value.runId, record.offset, () => value.points.map(fromWire));
+        feed.pointsOf(value.runId, record.offset, () => value.points());
       }
     },
   });
@@ -121,7 +127,10 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     changed(subject.slice('run/'.length));
     feed.stateOf(subject.slice('run/'.length));
   });
-  loadIndex(host, domain, metrics, index);
+  loadIndex(host, domain, metrics, index, async () => {
+    await foldedToEnd(host, upToDate);
+    isIndexing = true;
+  });
   host.reset.add('state', 'tracking.run-index', () => index.clear());
   const tables = await projectTables(host, states, linger);
   const records = await ArtifactRecords.open({ tables: host.tables, offline, facts, queryDeadlineMs: config.queryDeadlineMs });
@@ -200,7 +209,7 @@ async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Pro
   const metrics = new LatestMetrics(host.metricsState, METRIC_POINTS, host.scheduler, hooks);
   host.lifecycle.add('replicas', 'tracking.latest-metrics', () => metrics.close());
   host.reset.add('state', 'tracking.latest-metrics', () => metrics.clear());
-  await host.consumers.add<MetricPointsLogged>({
+  await host.consumers.add<LoggedPoints>({
     name: 'tracking.latest-metrics',
     topic: METRIC_POINTS,
     from: (partition) => metrics.next(partition),
@@ -215,24 +224,45 @@ async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Pro
   return metrics;
 }
 
-/** Loads the index beside everything else; until it is there ClickHouse is searched. */
-function loadIndex({ logger, scheduler, lifecycle }: TrackingHost, domain: DomainLog, metrics: LatestMetrics, index: RunIndex): void {
+/**
+ * Loads the index beside everything else; until it is there ClickHouse is searched. It is loaded once the folds have caught up, by one pass over
+ * them: kept up all the while, it would take in a run of a long log again and again.
+ */
+function loadIndex(
+  { logger, scheduler, lifecycle }: TrackingHost,
+  domain: DomainLog,
+  metrics: LatestMetrics,
+  index: RunIndex,
+  begin: () => Promise<void>,
+): void {
   const pause = () => new Promise<void>((resolve) => void scheduler.after(lifecycle.isClosing ? 0 : 1, resolve));
-  index
-    .load(
-      storedRuns(domain.replica, metrics, () => lifecycle.isClosing),
-      pause,
-    )
-    .catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
+  const load = async (): Promise<void> => {
+    await begin();
+    if (lifecycle.isClosing) return;
+    // The pass sees what is stored. The decisions' fold stores what it has when it is read.
+    await metrics.flush();
+    const stored = storedRuns(domain.replica, metrics, () => lifecycle.isClosing);
+    await index.load(stored, pause);
+  };
+  load().catch((error: unknown) => logger.error({ err: error }, 'runs are searched in ClickHouse: the index was not loaded'));
 }
 
-function runStates({ log }: TrackingHost, domain: DomainLog, metrics: () => LatestMetrics, linger: Linger): RunStatesProjection {
+/** Resolves when the folds have come to where the log ends now, however long that takes, or when the process closes. */
+async function foldedToEnd({ scheduler, lifecycle }: TrackingHost, upToDate: () => Promise<void>): Promise<void> {
+  while (!lifecycle.isClosing) {
+    try {
+      return await upToDate();
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      await new Promise<void>((resolve) => void scheduler.after(FIRST_PAUSE_MS, resolve));
+    }
+  }
+}
+
+function runStates(domain: DomainLog, upToDate: () => Promise<void>, metrics: () => LatestMetrics, linger: Linger): RunStatesProjection {
   return new RunStatesProjection(
     {
-      upToDate: async () => {
-        const ends = log.end(METRIC_POINTS);
-        await Promise.all([domain.barrier(FOLD_DEADLINE_MS), ends.then((next) => metrics().waitUntil(next, FOLD_DEADLINE_MS))]);
-      },
+      upToDate,
       run: (runId) => {
         const { sequence, state } = domain.replica.subject(`run/${runId}`);
         return { sequence, state: state as RunState };

@@ -123,10 +123,12 @@ export class LmdbFiles {
       }
       if (base + countOf(value) <= from) continue;
       const limits = { maxRecords: maxRecords - records.length, maxBytes: maxBytes - bytes };
-      if (records.length > 0 && (limits.maxRecords <= 0 || limits.maxBytes <= 0)) break;
+      // A chunk that is taken in two parts is read and checked twice.
+      if (records.length > 0 && (countOf(value) > limits.maxRecords || value.length > limits.maxBytes)) break;
       const before = records.length;
       const range = { topic: topic.name, partition, base, from, ...limits };
-      bytes += decodeChunk(value, range, records);
+      const taken = decodeChunk(value, range, records);
+      bytes += taken;
       // Within one chunk at least one record is always taken; a later chunk must not push the batch over its bound.
       if (before > 0 && bytes > maxBytes) {
         records.length = before;
@@ -134,6 +136,8 @@ export class LmdbFiles {
       }
       next = (records.at(-1) as LogRecord).offset + 1;
       if (next < base + countOf(value)) break;
+      // The next chunk is most often like this one; where it would not fit it need not be read to see that.
+      if (bytes + taken > maxBytes || records.length + (records.length - before) > maxRecords) break;
     }
     return records.length === 0 ? undefined : { records, nextOffset: next };
   }

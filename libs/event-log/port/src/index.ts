@@ -2,6 +2,7 @@ export { afterUnreadable } from './after-unreadable.js';
 export {
   decodeDecision,
   decodeFact,
+  decodeFactHead,
   encodeDecision,
   encodeFact,
   formatEventType,

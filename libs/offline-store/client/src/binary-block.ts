@@ -27,8 +27,9 @@ export class BinaryBlock<T> extends Block<Item<T>, RowBinary> {
     topic: string,
     partition: number,
     private readonly layout: BinaryRows<T>,
+    expected = 0,
   ) {
-    super(topic, partition, new RowBinary());
+    super(topic, partition, new RowBinary(expected));
   }
 
   protected write(offset: number, item: Item<T>): number {

@@ -2,8 +2,13 @@ const INITIAL_BYTES = 64 * 1024;
 
 /** Bytes that are written one after the other and grow in place. */
 export class GrowingBytes {
-  protected bytes = Buffer.allocUnsafe(INITIAL_BYTES);
+  protected bytes: Buffer;
   protected end = 0;
+
+  /** `expected`: as many bytes as there will be, if that is known; growing to them takes twice the memory. */
+  constructor(expected = 0) {
+    this.bytes = Buffer.allocUnsafe(Math.max(INITIAL_BYTES, expected));
+  }
 
   get length(): number {
     return this.end;

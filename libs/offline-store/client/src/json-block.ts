@@ -47,8 +47,8 @@ class JsonLines extends GrowingBytes {
 export class JsonBlock extends Block<Exclude<ProjectedRows, undefined>, JsonLines> {
   readonly #head: string;
 
-  constructor(topic: string, partition: number) {
-    super(topic, partition, new JsonLines());
+  constructor(topic: string, partition: number, expected = 0) {
+    super(topic, partition, new JsonLines(expected));
     this.#head = `{"_topic":${JSON.stringify(topic)},"_partition":${partition},"_offset":`;
   }
 

@@ -3,7 +3,8 @@ import { isRowTrouble, messageOf } from './clickhouse-fault.js';
 
 /** What a partition needs of its projection. */
 export interface PartitionPort {
-  newBlock(partition: number): Block<unknown>;
+  /** `expected`: how many bytes it may come to. */
+  newBlock(partition: number, expected?: number): Block<unknown>;
   insert(range: { bytes: Buffer; token: string; rows: number }, partition: number): Promise<void>;
   /** Next offset by the table's own word. */
   checkpoint(partition: number): Promise<number>;
@@ -73,7 +74,8 @@ export class ProjectedPartition {
   async cut(block: Block<unknown> = this.#block): Promise<void> {
     while (this.#inserting) await this.#inserting;
     if (this.#block !== block || block.isEmpty || this.#abandoned) return;
-    this.#block = this.port.newBlock(this.partition);
+    // Where blocks are large the next one is too: while a long log is read, or much is written.
+    this.#block = this.port.newBlock(this.partition, block.size);
     const after = this.read;
     this.#inserting = this.#insertAll(block).then((done) => {
       this.#inserting = undefined;

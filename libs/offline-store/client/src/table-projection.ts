@@ -111,7 +111,7 @@ export class TableProjection<T> {
     this.#rowsOf = typeof toRows === 'function' ? toRows : (item) => item;
     this.#layout = typeof toRows === 'function' ? undefined : { format: 'RowBinary', columns: binaryColumns(toRows) };
     this.#port = {
-      newBlock: (partition) => newBlock(topic, partition, toRows),
+      newBlock: (partition, expected) => newBlock(topic, partition, toRows, expected),
       insert: (range, partition) => this.#insert(range, partition),
       checkpoint: (partition) => this.#tails.checkpoint(partition),
       refuse: (partition, offset, reason) => this.#refuse(partition, offset, reason),
@@ -366,8 +366,13 @@ export class TableProjection<T> {
   }
 }
 
-function newBlock<T>(topic: string, partition: number, toRows: TableProjectionOptions<T>['toRows']): Block<unknown> {
-  return typeof toRows === 'function' ? new JsonBlock(topic, partition) : new BinaryBlock(topic, partition, toRows);
+function newBlock<T>(
+  topic: string,
+  partition: number,
+  toRows: TableProjectionOptions<T>['toRows'],
+  expected: number | undefined,
+): Block<unknown> {
+  return typeof toRows === 'function' ? new JsonBlock(topic, partition, expected) : new BinaryBlock(topic, partition, toRows, expected);
 }
 
 function fullObserver(observer: ProjectionObserver): ConsumerObserver {

@@ -3,8 +3,9 @@ import { LmdbStateStore } from '@millrace/state-store';
 import { tempDir, type TempDir } from '@millrace/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import type { MetricPointsLogged, WirePoint } from '../domain/metric-points/metric-points.js';
+import type { WirePoint } from '../domain/metric-points/metric-points.js';
 import { decodeMetricPoints, LATEST_METRICS_VERSION, LatestMetrics } from './latest-metrics.projection.js';
+import type { LoggedPoints } from './logged-points.js';
 
 const RUN = 'a'.repeat(32);
 const TOPIC = 'millrace.tracking.metric-points';
@@ -15,8 +16,8 @@ function record(offset: number, data: unknown, type = 'millrace.tracking.MetricP
   return { topic: TOPIC, partition: 0, offset, key, value, headers, timestamp: 1 };
 }
 
-function batch(from: number, ...points: (readonly WirePoint[])[]): ItemBatch<MetricPointsLogged> {
-  const items = points.map((some, index): Item<MetricPointsLogged> => {
+function batch(from: number, ...points: (readonly WirePoint[])[]): ItemBatch<LoggedPoints> {
+  const items = points.map((some, index): Item<LoggedPoints> => {
     const one = record(from + index, { runId: RUN, experimentId: '1', points: some });
     const decoded = decodeMetricPoints(one);
     if (decoded.ok !== true) throw new Error(decoded.reason);

@@ -1,7 +1,8 @@
 import { factReader } from '@millrace/contracts';
-import { decodeFact, decodeOnce, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
+import { decodeFactHead, decodeOnce, parseJson, type Decoded, type Item, type ItemBatch, type LogRecord } from '@millrace/event-log';
 import { PositionWaiters, type NextOffsets, type Scheduler, type StateCommit, type StateStore, type SubjectState } from '@millrace/kernel';
-import { fromWire, isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
+import { isLater, type MetricPoint, type MetricPointsLogged } from '../domain/metric-points/metric-points.js';
+import { LoggedPoints, LoggedPointsReader } from './logged-points.js';
 
 /** A stored point: value, timestamp, step. */
 type StoredPoint = readonly [value: number, timestamp: number, step: number];
@@ -26,7 +27,7 @@ export interface LatestMetricsHooks {
   /** The store has trouble; what is folded is kept and stored later. */
   readonly onError?: (error: unknown) => void;
   /** Told of each batch before anybody who waits for it goes on. */
-  readonly onFolded?: (items: readonly Item<MetricPointsLogged>[]) => void;
+  readonly onFolded?: (items: readonly Item<LoggedPoints>[]) => void;
 }
 
 /**
@@ -59,15 +60,11 @@ export class LatestMetrics {
   }
 
   /** Folds a batch; waits for the store only when too much waits to be stored. */
-  async fold(batch: ItemBatch<MetricPointsLogged>): Promise<void> {
+  async fold(batch: ItemBatch<LoggedPoints>): Promise<void> {
     const changes = this.#changes(batch.partition);
     for (const { record, value } of batch.items) {
       const metrics = this.#metrics(value.runId);
-      for (const wire of value.points) {
-        const point = fromWire(wire);
-        const known = metrics.points.get(point.key);
-        if (!known || isLater(point, toPoint(point.key, known))) metrics.points.set(point.key, [point.value, point.timestamp, point.step]);
-      }
+      foldPoints(metrics.points, value);
       metrics.next = Math.max(metrics.next, record.offset + 1);
       this.#cache.set(value.runId, metrics);
       changes.set(value.runId, metrics);
@@ -195,13 +192,30 @@ export class LatestMetrics {
   }
 }
 
+const TYPE = 'millrace.tracking.MetricPointsLogged.v1';
+const reader = new LoggedPointsReader();
 const read = factReader<MetricPointsLogged>('tracking', 'MetricPointsLogged');
 
 /** Reads a metric points fact; one that does not fit its schema goes to the dead letters with the reason, one of another type is skipped. */
-export const decodeMetricPoints = decodeOnce((record: LogRecord): Decoded<MetricPointsLogged> => {
-  const fact = decodeFact(record);
-  return fact.ok ? read(fact.value) : fact;
+export const decodeMetricPoints = decodeOnce((record: LogRecord): Decoded<LoggedPoints> => {
+  const head = decodeFactHead(record);
+  if (!head.ok) return head;
+  const points = head.value.type === TYPE ? reader.read(record.value) : undefined;
+  if (points) return { ok: true, value: points };
+  const data = parseJson(record.value);
+  if (!data.ok) return data;
+  const decoded = read({ type: head.value.type, data: data.value });
+  return decoded.ok === true ? { ok: true, value: LoggedPoints.of(decoded.value) } : decoded;
 });
+
+/** Adds what one record says. The order in which metrics are first met is kept. */
+function foldPoints(latest: Map<string, StoredPoint>, logged: LoggedPoints): void {
+  for (const [key, index] of logged.latest()) {
+    const known = latest.get(key);
+    const point = logged.point(index);
+    if (!known || isLater(point, toPoint(key, known))) latest.set(key, [point.value, point.timestamp, point.step]);
+  }
+}
 
 function pointsOf(points: MetricsOfRun['points']): MetricPoint[] {
   return Array.from(points, ([key, stored]) => toPoint(key, stored));

@@ -58,7 +58,7 @@ describe('RunStatesProjection', () => {
     linger,
   );
 
-  test('a batch makes one row and one mark for each run it changed, at the run’s last record, and none of anything else', async () => {
+  test('a batch makes one row for each run it changed, at the run’s last record, one mark, at its own last, and none of anything else', async () => {
     const records = [
       decision(0, 1, 'run/a', 1),
       decision(0, 2, 'experiments/catalog', 1),
@@ -70,7 +70,11 @@ describe('RunStatesProjection', () => {
     const before = asked;
     await decisions.prepare({ topic: DECISIONS, partition: 0, items, nextOffset: 5, end: 9 });
     expect(asked).toBe(before + 1);
-    expect(items.filter((one) => decisions.toRows(one) !== undefined).map((one) => one.record.offset)).toEqual([3, 4]);
+    expect(items.map((one) => [one.record.offset, decisions.toRows(one)?.length])).toEqual([
+      [1, undefined],
+      [3, 1],
+      [4, 2],
+    ]);
     const rows = decisions.toRows(items[2] as Item<string>)?.map(({ fields }) => JSON.parse(`{${fields}}`) as object);
     expect(rows).toMatchObject([
       { version: 12, run_id: 'r', deleted: false, params: {}, tags: { 'mlflow%2Euser': 'u' } },

@@ -38,8 +38,9 @@ export interface RunStatesSource {
  * was read. So a row of a higher version, whoever wrote it, holds all that was in the log before the record that made it higher:
  * it never takes back what an acknowledged write had put in.
  *
- * A row is replaced by the run's next one, so rows alone would not keep `max(_offset)`. Beside each goes a mark, a row of no experiment
- * that only the next mark of its partition replaces.
+ * A row is replaced by the run's next one, so rows alone would not keep `max(_offset)`. With the last of a batch goes a mark, a row of no
+ * experiment that only the next mark of its partition replaces. Until it is in the table, `max(_offset)` may fall back to the mark before: then a part
+ * of the batch is read again and says the same again.
  */
 export class RunStatesProjection {
   readonly decisions: RunStatesSource;
@@ -63,7 +64,7 @@ export class RunStatesProjection {
 
   #source(runOf: (key: string) => string | undefined): RunStatesSource {
     /** By partition, since partitions are handled at the same time: the offsets of the batch in hand that make rows. */
-    const emitting = new Map<number, ReadonlySet<number>>();
+    const emitting = new Map<number, { readonly offsets: ReadonlySet<number>; readonly last: number }>();
     const source: RunStatesSource = {
       decode: ({ key }) => {
         const runId = key === null ? undefined : runOf(key);
@@ -72,18 +73,18 @@ export class RunStatesProjection {
       prepare: async ({ partition, items, nextOffset, end }) => {
         const lastOf = new Map<string, number>();
         for (const { record, value } of items) lastOf.set(value, record.offset);
-        emitting.set(partition, new Set(lastOf.values()));
+        emitting.set(partition, { offsets: new Set(lastOf.values()), last: items.at(-1)?.record.offset ?? -1 });
         if (lastOf.size === 0) return;
         if (nextOffset >= end) await this.linger.pause();
         await this.folds.upToDate();
       },
       toRows: ({ record, value }) => {
-        if (!emitting.get(record.partition)?.has(record.offset)) return undefined;
-        if (this.#isWrittenByOther(value, source)) return [mark(record)];
-        const row = this.#row(value);
-        if (!row) return undefined;
-        this.#remember(value, source);
-        return [row, mark(record)];
+        const batch = emitting.get(record.partition);
+        if (!batch?.offsets.has(record.offset)) return undefined;
+        const marks = record.offset === batch.last ? [mark(record)] : [];
+        const row = this.#isWrittenByOther(value, source) ? undefined : this.#row(value);
+        if (row) this.#remember(value, source);
+        return row ? [row, ...marks] : marks;
       },
     };
     return source;
