@@ -16,7 +16,7 @@ import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
 import { addRuns } from './run-commands.js';
 
-const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment or Policy, in any case, also in the plural';
+const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout or Policy, in any case, also in the plural';
 
 interface GlobalOptions {
   readonly server: string;

@@ -1,5 +1,5 @@
 import type { Item } from '@millrace/event-log';
-import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { predictedNumber, type PredictionMade } from '../domain/prediction/prediction.js';
 import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodePrediction = factDecoder<PredictionMade>('inference', 'PredictionMade');
@@ -35,7 +35,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     statuses: jsonOf(row.statuses ?? null),
     inputs: jsonOf(row.inputs),
     outputs: jsonOf(row.outputs),
-    prediction: Object.values(row.outputs ?? {}).find((value) => typeof value === 'number') ?? null,
+    prediction: predictedNumber(row.outputs),
   }));
 }
 
