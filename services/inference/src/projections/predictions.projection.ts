@@ -14,6 +14,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     model: data.model,
     version: data.version,
     experiment: data.experiment ?? '',
+    rollout: data.rollout ?? '',
     variant: data.variant ?? '',
     feature_service: data.featureService ?? '',
     feature_time: data.featureTime,

@@ -75,12 +75,13 @@ export class LabelSums {
       return;
     }
     const { predictionId, row, unit, predictedAt } = label;
-    const told = predictionId === null ? aliasOf(unit ?? '', predictedAt ?? 0) : `${predictionId}:${row}`;
+    const alias = predictionId === null ? aliasOf(unit ?? '', predictedAt ?? 0) : undefined;
+    const told = alias === undefined ? `${predictionId}:${row}` : (this.#aliases.get(alias) ?? alias);
     const key = `${label.name} ${told}`;
     const truth = { value, time: label.time, partition, offset };
     const before = this.#truths.get(key);
     if (before && !isLater(truth, before)) return;
-    const awaited = this.#rows.get(this.#aliases.get(told) ?? told);
+    const awaited = this.#rows.get(told);
     if (awaited && before) this.#count(label.name, awaited, before.value, withoutBounded);
     if (awaited) this.#count(label.name, awaited, value, withBounded);
     this.#keep(this.#truths, key, truth);

@@ -104,7 +104,8 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
     switch (command.type) {
       case 'StartRollout': {
         const { version, plan, positions } = command;
-        if (state.run > 0 && state.version === version && state.status !== 'withdrawn') return unchanged;
+        // One replica may know an older version of the resource than another.
+        if (version < state.version || (version === state.version && state.status !== 'withdrawn')) return unchanged;
         return accept('RolloutStarted', { run: state.run + 1, version, plan, positions });
       }
       case 'JudgeRollout':
