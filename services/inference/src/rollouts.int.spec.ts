@@ -228,13 +228,11 @@ spec: {deployment: ${name}, ${rollout}}
       const { id, variant } = await infer('learning', `u${index}`);
       labels.push({ predictionId: id, name: 'paid', value: variant === 'candidate' });
     }
-    console.log('DBG posted', Date.now());await call('POST', '/api/v1/deployments/learning/labels', labels);
-    console.log('DBG labelled', Date.now());
+    await call('POST', '/api/v1/deployments/learning/labels', labels);
     const shown = await waitFor(async () => {
       const now = await explain('learning-2');
       return now.share > 0.9 && now;
     });
-    console.log('DBG', Date.now(), JSON.stringify(shown.decisions.map((d) => [d.type, (d as any).time, d.data['share'],(d.data['rewards'])])));
     expect(shown.decisions.at(-1)).toMatchObject({ type: 'RolloutReweighted', data: { share: 0.95, rewards: { primary: { sum: 0 } } } });
   }, 60_000);
 

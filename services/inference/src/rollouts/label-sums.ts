@@ -58,12 +58,16 @@ export class LabelSums {
     const key = `${predictionId}:${row}`;
     if (this.#rows.has(key)) return;
     this.#keep(this.#rows, key, awaited);
-    if (unit !== null && featureTime !== null) this.#keep(this.#aliases, aliasOf(unit, featureTime), key);
+    const alias = unit === null || featureTime === null ? undefined : aliasOf(unit, featureTime);
+    if (alias !== undefined) this.#keep(this.#aliases, alias, key);
     for (const name of this.names) {
-      const truth =
-        this.#truths.get(`${name} ${key}`) ??
-        (unit === null || featureTime === null ? undefined : this.#truths.get(`${name} ${aliasOf(unit, featureTime)}`));
-      if (truth) this.#count(name, awaited, truth.value, withBounded);
+      const [byId, byUnit] = [this.#truths.get(`${name} ${key}`), this.#truths.get(`${name} ${alias}`)];
+      const truth = byId && byUnit ? (isLater(byId, byUnit) ? byId : byUnit) : (byId ?? byUnit);
+      if (!truth) continue;
+      // From here on the row's truth is found under its own name, however the next one names it.
+      this.#truths.delete(`${name} ${alias}`);
+      this.#keep(this.#truths, `${name} ${key}`, truth);
+      this.#count(name, awaited, truth.value, withBounded);
     }
   }
 

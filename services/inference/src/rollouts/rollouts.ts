@@ -45,6 +45,8 @@ export interface RolloutView {
 export type PersonCommand = 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout';
 
 const LOOK_EVERY_MS = 500;
+/** A candidate that fails is found by then; judging after every answer would cost the gateway more than it tells. */
+const JUDGE_EVERY_MS = 100;
 const ACTOR = 'inference';
 
 /**
@@ -55,6 +57,8 @@ export class Rollouts {
   readonly #options: RolloutsOptions;
   readonly #followers = new Map<string, RolloutFollower>();
   readonly #judging = new Set<string>();
+  /** Judgements that are due in a moment, with how to call them off. */
+  readonly #due = new Map<string, () => void>();
   readonly #work = new Set<Promise<void>>();
   #names = new Set<string>();
   #cancel: (() => void) | undefined;
@@ -93,6 +97,7 @@ export class Rollouts {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel?.();
+    for (const cancel of this.#due.values()) cancel();
     await Promise.all([...this.#work]);
     await Promise.all([...this.#followers.values()].map((follower) => follower.stop()));
   }
@@ -140,7 +145,7 @@ export class Rollouts {
 
   #follow(name: string, state: RolloutState): void {
     const { log } = this.#options;
-    const follower = new RolloutFollower({ log, name, state, changed: () => this.#judge(name) });
+    const follower = new RolloutFollower({ log, name, state, changed: () => this.#changed(name) });
     this.#followers.set(name, follower);
     this.#track(name, () => follower.start());
   }
@@ -201,6 +206,18 @@ export class Rollouts {
     await this.#handle(name, { type: 'StartRollout', version, plan, positions }, this.#metadata(`${name}:start:${version}:${run}`));
   }
 
+  /** Something was folded: it is judged together with what comes in the next moment. */
+  #changed(name: string): void {
+    if (this.#due.has(name) || this.#isStopped) return;
+    this.#due.set(
+      name,
+      this.#options.scheduler.after(JUDGE_EVERY_MS, () => {
+        this.#due.delete(name);
+        this.#judge(name);
+      }),
+    );
+  }
+
   /** Proposes what follows from what is folded; nothing where nothing does. One proposal of a rollout at a time. */
   #judge(name: string): void {
     if (this.#judging.has(name) || this.#isStopped) return;
@@ -226,20 +243,23 @@ export class Rollouts {
     const evidence = judgeGates(plan, follower.whole, follower.step);
     const context = { subject: rolloutSubject(name), commandId: '', time: this.#options.clock.now(), actor: ACTOR };
     const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence };
-    const commands = plan.reward ? [judged, this.#reweigh(name, state, plan.reward, follower, evidence)] : [judged];
-    return commands.find((command) => rollout.decide(command, state, context).kind === 'accept');
+    if (rollout.decide(judged, state, context).kind === 'accept') return judged;
+    const reweigh = plan.reward ? this.#reweigh(name, state, plan.reward, follower, evidence) : undefined;
+    return reweigh && rollout.decide(reweigh, state, context).kind === 'accept' ? reweigh : undefined;
   }
 
   #reweigh(
     name: string,
-    { run }: RolloutState,
+    { run, rewarded }: RolloutState,
     reward: NonNullable<RolloutPlan['reward']>,
     follower: RolloutFollower,
     evidence: Evidence,
-  ): RolloutCommand {
+  ): RolloutCommand | undefined {
     const totals = follower.whole.labels.totals.get(reward.label);
     const rewards = { primary: rewardsOf(totals?.primary.get('reward')), candidate: rewardsOf(totals?.candidate.get('reward')) };
-    const seed = bucketOf(`${name}/${run}`, String(rewards.primary.n + rewards.candidate.n));
+    const count = rewards.primary.n + rewards.candidate.n;
+    if (count < rewarded + reward.every) return undefined;
+    const seed = bucketOf(`${name}/${run}`, String(count));
     const [share = 0.5] = thompsonShares([rewards.candidate, rewards.primary], { seed, floor: reward.floor });
     return { type: 'ReweighRollout', run, share: Math.round(share * 1e6) / 1e6, seed, rewards, evidence };
   }
