@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- what the command talks to is the real platform; only this test starts one
 import { platformConfig, PlatformModule } from '@millrace/platform';
-// eslint-disable-next-line @nx/enforce-module-boundaries -- as above
 import { logisticRegression } from '@millrace/onnx';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- as above
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';

@@ -89,7 +89,7 @@ export function quantileVerdict(
     return {
       lower: Number.isFinite(treatment.lower) && Number.isFinite(control.upper) ? treatment.lower / control.upper : null,
       upper: Number.isFinite(treatment.upper) && control.lower > 0 ? treatment.upper / control.lower : null,
-      estimate: isKnown ? (treatment.estimate as number) / (control.estimate as number) : null,
+      estimate: isKnown ? treatment.estimate / control.estimate : null,
     };
   };
   const judge = (by: number): Verdict => {

@@ -38,13 +38,13 @@ export async function openRollouts(host: InferenceHost, { inForce, modelOf, chan
   const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
   const metrics = new RolloutMetrics(host.registry);
   await topics.ensure(TOPICS.shadows);
-  await tables.add<{ event: never; data: ShadowAnswered }>({
+  await tables.add({
     name: 'inference.shadows',
     topic: TOPICS.shadows.name,
     table: 'millrace.shadow_answers',
     shared: true,
-    decode: decodeShadow as never,
-    toRows: shadowRows as never,
+    decode: decodeShadow,
+    toRows: shadowRows,
   });
   const domain = await host.domainLogs.open({ domain: 'inference', aggregates: { [ROLLOUT]: rollout } });
   const rollouts = new Rollouts({

@@ -30,8 +30,8 @@ function stepsOf(spec: RolloutSpec, isMirrored: boolean): RolloutStep[] {
 }
 
 function gateOf({ metric, label, margin, limit, tolerance = 0.01, guard = false }: RolloutGateSpec): RolloutGate {
-  const bound =
-    metric in DEFAULT_LIMITS ? (limit ?? (DEFAULT_LIMITS[metric] as number)) : (margin ?? (metric.startsWith('latency') ? 0.2 : 0.01));
+  const usualLimit = DEFAULT_LIMITS[metric];
+  const bound = usualLimit === undefined ? (margin ?? (metric.startsWith('latency') ? 0.2 : 0.01)) : (limit ?? usualLimit);
   return { metric, label: LABELLED.includes(metric) ? (label ?? 'label') : null, bound, tolerance, guard };
 }
 

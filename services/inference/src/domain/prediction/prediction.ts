@@ -49,7 +49,7 @@ export interface PredictionMade {
 
 /** A row's prediction as one number: the first number among its outputs. */
 export function predictedNumber(outputs: Readonly<Record<string, unknown>> | null): number | null {
-  return (Object.values(outputs ?? {}).find((value) => typeof value === 'number') as number | undefined) ?? null;
+  return Object.values(outputs ?? {}).find((value) => typeof value === 'number') ?? null;
 }
 
 /** Data of `millrace.inference.ShadowAnswered.v1`: a mirrored request. Nobody got the candidate's answer. */
