@@ -49,6 +49,11 @@ const BENCHES: readonly Bench[] = [
     what: 'how tracking grows: memory, disk, starts and searches by the number of runs (--runs N)',
     load: () => import('./tracking/scale.bench.js'),
   },
+  {
+    name: 'rollouts',
+    what: 'what the sequential tests of rollouts promise, by simulation (--runs N)',
+    load: () => import('./rollouts/rollouts.bench.js'),
+  },
 ];
 
 const { values, positionals } = parseArgs({

@@ -14,9 +14,10 @@ import { status } from './commands/status.js';
 import { addFeatures } from './feature-commands.js';
 import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
+import { addRollouts } from './rollout-commands.js';
 import { addRuns } from './run-commands.js';
 
-const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment or Policy, in any case, also in the plural';
+const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout or Policy, in any case, also in the plural';
 
 interface GlobalOptions {
   readonly server: string;
@@ -53,6 +54,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addGc(program, io, client);
   addModels(program, io, client, finish);
   addFeatures(program, io, client, finish);
+  addRollouts(program, io, client);
   addArtifacts(program, io, client);
   addRuns(program, io, client, finish);
   program

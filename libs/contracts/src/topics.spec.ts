@@ -18,6 +18,7 @@ millrace.tracking.traces 4
 millrace.tracking.dataset-records 4
 millrace.tracking.artifacts 4
 millrace.inference.predictions 4
+millrace.inference.shadows 4
 millrace.inference.labels 4
 millrace.experimentation.exposures 4
 millrace.experimentation.outcomes 4

@@ -57,7 +57,7 @@ export const TOPICS = {
   resourcesDecisions: decisions('resources', 'resources applied and deleted: sources, entities, feature views, deployments, experiments'),
   accessDecisions: decisions('access', 'API keys given out and revoked'),
   featuresDecisions: decisions('features', 'training sets and materialisations'),
-  inferenceDecisions: decisions('inference', 'what the gateway decided about its deployments'),
+  inferenceDecisions: decisions('inference', 'rollouts: started, advanced, held, rolled back'),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
   modelMetrics: facts(
@@ -95,6 +95,13 @@ export const TOPICS = {
     'the prediction id',
     ['PredictionMade'],
     'answers of the gateway with what they rested on',
+  ),
+  shadows: facts(
+    'inference',
+    'shadows',
+    'the prediction id',
+    ['ShadowAnswered'],
+    'mirrored requests: what the primary answered and the candidate would have',
   ),
   labels: facts('inference', 'labels', 'the prediction id', ['LabelRecorded'], 'the truth about predictions, however late'),
   exposures: facts('experimentation', 'exposures', 'the unit', ['UnitExposed'], 'units that met a variant'),

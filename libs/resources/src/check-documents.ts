@@ -2,6 +2,7 @@ import { compileExpression, compileView, parseColumnType } from '@millrace/featu
 import { checkOnDemandView, type PinnedView } from './check-on-demand-view.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkPolicy } from './check-policy.js';
+import { checkRollout } from './check-rollout.js';
 import { checkSource } from './check-source.js';
 import { hasNamedFeature, namedView } from './check-view-reference.js';
 import {
@@ -16,6 +17,7 @@ import {
   type PolicySpec,
   type ResourceDocument,
   type ResourceSpecs,
+  type RolloutSpec,
   type SourceSpec,
   type StoredViewSpec,
 } from './resource.js';
@@ -51,6 +53,7 @@ const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, na
   FeatureService: (spec, say, lookup) => checkFeatureService(spec as FeatureServiceSpec, say, lookup),
   Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
+  Rollout: (spec, say, lookup, name) => checkRollout(spec as RolloutSpec, say, lookup, name),
   Policy: (spec, say, lookup) => checkPolicy(spec as PolicySpec, say, lookup),
 };
 

@@ -46,6 +46,9 @@ export {
   type Resource,
   type ResourceDocument,
   type ResourceSpecs,
+  type RolloutGateSpec,
+  type RolloutSpec,
+  type RolloutStepSpec,
   type SourceSpec,
   type VariantSpec,
 } from './resource.js';

@@ -155,6 +155,38 @@ export interface PolicySpec {
   readonly rollback?: readonly string[];
 }
 
+export interface RolloutStepSpec {
+  /** `5%` */
+  readonly share: string;
+  readonly pause?: string;
+  readonly samples?: number;
+}
+
+export interface RolloutGateSpec {
+  readonly metric: string;
+  readonly label?: string;
+  readonly margin?: number;
+  readonly limit?: number;
+  readonly tolerance?: number;
+  readonly guard?: boolean;
+}
+
+export interface RolloutSpec {
+  readonly deployment: string;
+  /** `models:/name@alias` or `models:/name/3`. */
+  readonly candidate: string;
+  readonly strategy: 'blue-green' | 'canary' | 'shadow' | 'ab' | 'bandit';
+  readonly unit?: string;
+  readonly steps?: readonly (string | RolloutStepSpec)[];
+  readonly split?: string;
+  readonly mirror?: string;
+  readonly gates?: readonly RolloutGateSpec[];
+  readonly reward?: { readonly label: string; readonly every?: number; readonly floor?: string };
+  readonly alpha?: number;
+  readonly promotion?: 'automatic' | 'manual';
+  readonly salt?: string;
+}
+
 export interface ResourceSpecs {
   readonly Source: SourceSpec;
   readonly Entity: EntitySpec;
@@ -162,6 +194,7 @@ export interface ResourceSpecs {
   readonly FeatureService: FeatureServiceSpec;
   readonly Experiment: ExperimentSpec;
   readonly Deployment: DeploymentSpec;
+  readonly Rollout: RolloutSpec;
   readonly Policy: PolicySpec;
 }
 
@@ -175,6 +208,7 @@ export const KINDS = [
   'FeatureService',
   'Experiment',
   'Deployment',
+  'Rollout',
   'Policy',
 ] as const satisfies readonly Kind[];
 

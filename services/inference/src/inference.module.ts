@@ -29,7 +29,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
+import { rolloutRoutes } from './api/rest/rollouts.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
+import { rolloutEndpoints } from './rollouts/open-rollouts.js';
 import { openInference } from './inference.runtime.js';
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
@@ -59,7 +61,7 @@ export class InferenceModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder } = await openInference({
+    const { gateway, status, recorder, rollouts } = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
@@ -68,5 +70,6 @@ export class InferenceModule implements OnModuleInit {
       oipRoutes(scope, { gateway, status, serverVersion: '0.1.0', maxBodyBytes: config.maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+    rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
   }
 }

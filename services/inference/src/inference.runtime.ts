@@ -34,6 +34,8 @@ import { ServingDirectory } from './models/serving-directory.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ServingStatus } from './queries/serving-status.js';
+import { openRollouts, type OpenedRollouts } from './rollouts/open-rollouts.js';
+import { RolloutsInForce } from './rollouts/rollouts-in-force.js';
 import { InLoopRunner } from './runner/in-loop-runner.js';
 import type { RunnerFactory } from './runner/runner.js';
 
@@ -65,6 +67,7 @@ export interface Inference {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
   readonly recorder: LabelRecorder;
+  readonly rollouts: OpenedRollouts;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -87,15 +90,20 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     scheduler,
     observer: hostObserver(logger, metrics),
   });
+  const inForce = new RolloutsInForce();
   const directory: ServingDirectory = new ServingDirectory({
     host: models,
     registry: stateOf,
     maxOnDemand: config.maxOnDemand,
     loadWaitMs: config.loadWaitMs,
+    rollouts: inForce,
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
   const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown);
   host.health.catchUp('inference.models', () => status.missing());
+
+  const modelOf = (reference: string): ServedModel | undefined => models.slot(reference)?.current;
+  const rollouts = await openRollouts(host, { inForce, modelOf, changed: () => directory.refresh() });
 
   const sink = new FactSink({
     appendPredictions: (batch) =>
@@ -128,6 +136,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     directory,
     features: new OnlineFeatureReader(resources.catalog, log, online),
     sink,
+    mirror: rollouts.mirror,
     clock,
     ids,
     elapsed: () => performance.now(),
@@ -143,7 +152,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder };
+  return { gateway, status, recorder, rollouts };
 }
 
 /** Which signatures are believed; the keys' ids are told once, for whoever wonders. */

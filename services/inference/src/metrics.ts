@@ -50,3 +50,25 @@ export class InferenceMetrics {
     });
   }
 }
+
+/** Of rollouts. */
+export class RolloutMetrics {
+  readonly decisions: Counter<'rollout' | 'decision'>;
+  readonly mirrored: Counter<'deployment' | 'outcome'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.decisions = new Counter({
+      name: 'millrace_inference_rollout_decisions_total',
+      help: 'Decisions of rollouts that this process has read, by event type.',
+      labelNames: ['rollout', 'decision'],
+      registers,
+    });
+    this.mirrored = new Counter({
+      name: 'millrace_inference_mirrored_total',
+      help: 'Requests copied to a candidate, by outcome: answered, failed, dropped (no room, too old, not loaded), shed (the log was away).',
+      labelNames: ['deployment', 'outcome'],
+      registers,
+    });
+  }
+}

@@ -11,6 +11,7 @@ import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
 import type { FeatureReader, FeatureValue, FeatureVectors } from './feature-vectors.js';
 import { describeRows } from './describe-rows.js';
+import type { Mirror } from './mirror.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
 
@@ -24,7 +25,8 @@ export interface Served {
 
 export interface Directory {
   find(name: string, version: string | undefined): Promise<Served>;
-  experiment(name: string): ExperimentDefinition | undefined;
+  /** By which experiment or rollout a deployment's units are assigned now. */
+  splitOf(deployment: DeploymentDefinition): ExperimentDefinition | undefined;
 }
 
 export interface InferCommand {
@@ -55,6 +57,8 @@ export interface GatewayOptions {
   readonly directory: Directory;
   readonly features: FeatureReader;
   readonly sink: GatewaySink;
+  /** Copies requests to candidates; absent where there are no rollouts. */
+  readonly mirror?: Pick<Mirror, 'wants' | 'offer'>;
   readonly clock: Clock;
   readonly ids: Ids;
   /** Monotonic milliseconds. */
@@ -94,8 +98,7 @@ export class Gateway {
       throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(deployment.featureService)} is not known here yet`);
     const entityRows = shape && !isTensors ? readEntityRows(shape, command.inputs, command.parameters, now) : undefined;
     const count = entityRows?.entities.length ?? (command.inputs[0] ? rowsOf(command.inputs[0]) : 1);
-    const experiment =
-      deployment?.experiment === undefined || command.version !== undefined ? undefined : directory.experiment(deployment.experiment);
+    const experiment = deployment === undefined || command.version !== undefined ? undefined : directory.splitOf(deployment);
     const units = unitsOf(experiment, entityRows, command, count);
     const groups = experiment
       ? this.#assign(context, experiment, units)
@@ -122,18 +125,18 @@ export class Gateway {
   }
 
   #assign(context: RequestContext, experiment: ExperimentDefinition, units: readonly (string | null)[]): Group[] {
-    const variantOf = assigner(experiment);
+    const variantOf = this.#isUnready(context, experiment) ? () => null : assigner(experiment);
     const groups = new Map<string | null, number[]>();
     for (const [row, unit] of units.entries()) {
-      if (unit === null)
+      if (unit === null && !experiment.isRollout)
         throw invalid(
           `deployment ${JSON.stringify(context.command.name)} runs experiment ${JSON.stringify(experiment.name)}: say the unit in parameter "unit"`,
         );
-      const variant = variantOf(unit);
+      const variant = unit === null ? null : variantOf(unit);
       const rows = groups.get(variant);
       if (rows) rows.push(row);
       else groups.set(variant, [row]);
-      if (variant === null) continue;
+      if (variant === null || unit === null) continue;
       const deployment = context.served.deployment?.name ?? null;
       this.#options.sink.exposed({ experiment: experiment.name, unit, variant, deployment }, context.now);
     }
@@ -141,6 +144,11 @@ export class Gateway {
       const own = experiment.variants.find((item) => item.name === variant)?.model;
       return { variant, rows, reference: own ?? context.served.reference };
     });
+  }
+
+  /** A rollout must not fail anybody: while its candidate is not loaded here, all are answered by the primary and do not count. */
+  #isUnready({ served }: RequestContext, { isRollout, variants }: ExperimentDefinition): boolean {
+    return isRollout === true && variants.some(({ model }) => model !== undefined && served.slotOf(model)?.current === undefined);
   }
 
   async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
@@ -169,11 +177,39 @@ export class Gateway {
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
       result = await model.queue.run({ inputs: own, outputs: names, deadline });
     } catch (error) {
-      failure = error;
+      failure = this.#blamed(context, work, error);
     }
     this.#record(context, work, result, failure);
     if (failure !== undefined) throw asError(failure);
+    if (result && isWhole && group.variant === null) this.#mirror(context, work, result);
     return { rows: group.rows, outputs: (result as RunResult).outputs };
+  }
+
+  /** A request that a rollout's candidate refuses and the primary takes is the candidate's failure, not the caller's. */
+  #blamed({ served, command }: RequestContext, { group, experiment, vectors }: Work, error: unknown): unknown {
+    const primary = served.slotOf(served.reference)?.current;
+    const isRefused = experiment?.isRollout && group.variant === 'candidate' && isRefusal(error) && error.code === 'MR_INFERENCE_INVALID';
+    if (!isRefused || !primary) return error;
+    try {
+      if (!vectors) checkInputs(primary.inputs, command.inputs);
+    } catch {
+      return error;
+    }
+    return new Refusal('MR_INFERENCE_UNSERVABLE', `the candidate does not take what the primary takes: ${error.message}`, { cause: error });
+  }
+
+  #mirror({ served, predictionId, command }: RequestContext, work: Work, { outputs, computeMs }: RunResult): void {
+    const { mirror } = this.#options;
+    const { group, model, units, vectors, entityRows } = work;
+    if (!served.deployment || !mirror?.wants(served.deployment.name, predictionId)) return;
+    mirror.offer({
+      ...{ deployment: served.deployment.name, predictionId, units, primary: model, outputs, computeMs },
+      featureTime: entityRows?.at ?? null,
+      inputsFor: (target) =>
+        vectors && entityRows
+          ? assembleTensors(target, joinRequest(group.rows, vectors, entityRows))
+          : checkInputs(target.inputs, command.inputs),
+    });
   }
 
   #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
@@ -187,8 +223,9 @@ export class Gateway {
         model: model.version.name,
         version: model.version.version,
         digest: model.version.digest,
-        experiment: experiment?.name ?? null,
+        experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
         variant: group.variant,
+        ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
         rows: describeRows(group.rows, {
           units: work.units,
           entityRows,

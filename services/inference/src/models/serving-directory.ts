@@ -3,6 +3,7 @@ import { referencesOf } from '../domain/deployment/definitions.js';
 import { Refusal } from '../domain/refusal.js';
 import { latestVersion, parseModelReference, resolveModel, type Resolved } from '../domain/registry/model-reference.js';
 import type { Directory, Served } from '../gateway/gateway.js';
+import type { RolloutsInForce } from '../rollouts/rollouts-in-force.js';
 import type { ModelHost, Slot } from './model-host.js';
 
 export interface ServingDirectoryOptions {
@@ -13,6 +14,7 @@ export interface ServingDirectoryOptions {
   readonly maxOnDemand: number;
   /** How long a request that asks for a version not loaded yet waits for it. */
   readonly loadWaitMs: number;
+  readonly rollouts: RolloutsInForce;
 }
 
 /** What is served under which name: the deployments, and every registered model under its own. */
@@ -37,7 +39,7 @@ export class ServingDirectory implements Directory {
   /** Looks at every reference again: the registry has changed. */
   refresh(): void {
     const wanted = referencesOf(this.#deployments.values(), (name) => this.#experiments.get(name));
-    for (const reference of this.#onDemand) wanted.add(reference);
+    for (const reference of [...this.#onDemand, ...this.#options.rollouts.references()]) wanted.add(reference);
     this.#options.host.want(wanted);
   }
 
@@ -45,15 +47,16 @@ export class ServingDirectory implements Directory {
     return [...this.#deployments.values()];
   }
 
-  experiment(name: string): ExperimentDefinition | undefined {
-    return this.#experiments.get(name);
+  splitOf({ name, experiment }: DeploymentDefinition): ExperimentDefinition | undefined {
+    return experiment === undefined ? this.#options.rollouts.splitOf(name) : this.#experiments.get(experiment);
   }
 
   async find(name: string, version: string | undefined): Promise<Served> {
     const { host } = this.#options;
     const deployment = this.#deployments.get(name);
     const slotOf = (reference: string): Slot | undefined => host.slot(reference);
-    if (deployment && version === undefined) return { deployment, slotOf, reference: deployment.model };
+    if (deployment && version === undefined)
+      return { deployment, slotOf, reference: this.#options.rollouts.promoted(name) ?? deployment.model };
     const reference = await this.#load(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
     return { deployment, slotOf, reference };
   }

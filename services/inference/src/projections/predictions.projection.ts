@@ -1,5 +1,5 @@
 import type { Item } from '@millrace/event-log';
-import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { predictedNumber, type PredictionMade } from '../domain/prediction/prediction.js';
 import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodePrediction = factDecoder<PredictionMade>('inference', 'PredictionMade');
@@ -14,6 +14,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     model: data.model,
     version: data.version,
     experiment: data.experiment ?? '',
+    rollout: data.rollout ?? '',
     variant: data.variant ?? '',
     feature_service: data.featureService ?? '',
     feature_time: data.featureTime,
@@ -35,7 +36,7 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     statuses: jsonOf(row.statuses ?? null),
     inputs: jsonOf(row.inputs),
     outputs: jsonOf(row.outputs),
-    prediction: Object.values(row.outputs ?? {}).find((value) => typeof value === 'number') ?? null,
+    prediction: predictedNumber(row.outputs),
   }));
 }
 

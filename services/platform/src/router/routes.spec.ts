@@ -19,6 +19,8 @@ describe('the routes', () => {
     ['/v2', 'inference'],
     ['/v2/models/delay/infer', 'inference'],
     ['/api/v1/deployments/delay/labels', 'inference'],
+    ['/api/v1/rollouts', 'inference'],
+    ['/api/v1/rollouts/delay-v2/explain', 'inference'],
     ['/api/v1/models/delay/infer', 'inference'],
     ['/api/v1/models/delay', 'registry'],
     ['/api/v1/experiments/checkout/results?level=0.95', 'experimentation'],

@@ -16,7 +16,7 @@ export interface TopicUnderTest {
 }
 
 /** Topics that are made for what is to come: nobody writes to them, so nobody reads them. */
-export const UNREAD: readonly string[] = [TOPICS.inferenceDecisions.name, TOPICS.experimentationDecisions.name];
+export const UNREAD: readonly string[] = [TOPICS.experimentationDecisions.name];
 
 const SOURCE = 'sensors';
 export const SOURCE_TOPIC = 'poison.sensors';
@@ -51,6 +51,18 @@ metadata: {name: trial}
 spec: {unit: sensor, variants: [{name: a, weight: 1}, {name: b, weight: 1}], metrics: [{name: gain, source: outcome, type: mean}]}
 `;
 
+const MIRRORED = `
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: probed}
+spec: {model: models:/poison/1}
+---
+apiVersion: millrace.dev/v1
+kind: Rollout
+metadata: {name: probe}
+spec: {deployment: probed, candidate: models:/poison/2, strategy: shadow}
+`;
+
 /** Applies what the platform needs to be written to in every topic, and says how that is done. */
 export async function openTopics(url: string): Promise<TopicUnderTest[]> {
   const post = (path: string, body: object | string, type = 'application/json') => send(url, 'POST', path, body, type);
@@ -77,6 +89,13 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
   const input = { inputs: [{ name: 'input', datatype: 'FP32', shape: [1, 1], data: [1] }] };
   // The model is loaded when it is first asked for.
   await waitFor(() => post('/v2/models/poison/infer', input), { what: 'the model to be served', timeoutMs: 60_000 });
+  await post('/api/v1/apply', MIRRORED, 'application/yaml');
+  const isMirrored = async (): Promise<boolean> => {
+    await post('/v2/models/probed/infer', input);
+    const { evidence } = (await get('/api/v1/rollouts/probe')) as { evidence: { requests: { candidate: number } } | null };
+    return (evidence?.requests.candidate ?? 0) > 0;
+  };
+  await waitFor(() => isMirrored().catch(() => false), { what: 'requests to be mirrored', timeoutMs: 60_000 });
 
   const writers: Readonly<Record<string, Omit<TopicUnderTest, 'name' | 'kind'>>> = {
     [TOPICS.trackingDecisions.name]: {
@@ -139,6 +158,17 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
       ...facts('tracking', 'dataset-records', 'dataset_record_facts'),
       write: (n) => post(`/api/3.0/mlflow/datasets/${dataset_id}/records`, { records: JSON.stringify([{ inputs: { n } }]) }),
     },
+    [TOPICS.inferenceDecisions.name]: {
+      ...decisions('inference'),
+      write: async (n) => {
+        await post('/api/v1/rollouts/probe/pause', { reason: `number ${n}` });
+        await post('/api/v1/rollouts/probe/resume', { reason: `number ${n}` });
+      },
+    },
+    [TOPICS.shadows.name]: {
+      ...facts('inference', 'shadows', 'shadow_answers'),
+      write: () => post('/v2/models/probed/infer', input),
+    },
     [TOPICS.predictions.name]: {
       ...facts('inference', 'predictions', 'predictions'),
       write: () => post('/v2/models/poison/infer', input),
@@ -188,7 +218,7 @@ async function publishModel(url: string, mlflow: (path: string, body: object) =>
   const onnx = logisticRegression({ features: ['x'], weights: [1], bias: 0, mean: [0], scale: [1] });
   await send(url, 'PUT', `/api/2.0/mlflow-artifacts/artifacts/${path}/model/model.onnx`, onnx, 'application/octet-stream');
   await mlflow('registered-models/create', { name: 'poison' });
-  await mlflow('model-versions/create', { name: 'poison', source: `${artifactUri}/model` });
+  for (let version = 1; version <= 2; version++) await mlflow('model-versions/create', { name: 'poison', source: `${artifactUri}/model` });
 }
 
 async function send(url: string, method: string, path: string, body?: object | string, type = 'application/json'): Promise<unknown> {

@@ -14,6 +14,8 @@ export interface ExperimentDefinition {
   /** The join key or request input that names the unit; the first join key when absent. */
   readonly unit: string | undefined;
   readonly variants: readonly { readonly name: string; readonly weight: number; readonly model: string | undefined }[];
+  /** The split of a rollout: whoever it cannot assign is answered by the deployment's own model. */
+  readonly isRollout?: boolean;
 }
 
 /** Every reference a set of deployments may be asked for. */

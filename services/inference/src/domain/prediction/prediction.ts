@@ -29,6 +29,8 @@ export interface PredictionMade {
   readonly digest: string | null;
   readonly experiment: string | null;
   readonly variant: string | null;
+  /** The Rollout that chose the model; absent in records from before there were any. */
+  readonly rollout?: string | null;
   readonly rows: readonly PredictedRow[];
   readonly featureService: string | null;
   /** Milliseconds since the epoch: the features are as of then. */
@@ -43,6 +45,33 @@ export interface PredictionMade {
   readonly error: { readonly code: string; readonly message: string } | null;
   /** The trace the request belongs to. */
   readonly traceparent: string | null;
+}
+
+/** A row's prediction as one number: the first number among its outputs. */
+export function predictedNumber(outputs: Readonly<Record<string, unknown>> | null): number | null {
+  return Object.values(outputs ?? {}).find((value) => typeof value === 'number') ?? null;
+}
+
+/** Data of `millrace.inference.ShadowAnswered.v1`: a mirrored request. Nobody got the candidate's answer. */
+export interface ShadowAnswered {
+  readonly rollout: string;
+  readonly run: number;
+  readonly deployment: string;
+  readonly predictionId: string;
+  readonly featureTime: number | null;
+  readonly primary: ShadowSide;
+  readonly candidate: ShadowSide;
+  readonly rows: readonly {
+    readonly row: number;
+    readonly unit: string | null;
+    readonly primary: number | null;
+    readonly candidate: number | null;
+  }[];
+}
+
+export interface ShadowSide {
+  readonly latencyMicros: number;
+  readonly error: string | null;
 }
 
 /** Data of `millrace.experimentation.UnitExposed.v1`, as the gateway reports it: the unit met the variant. */

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import type { MillraceClient } from '../client.js';
+import type { Io } from '../io.js';
+import { table } from '../output/table.js';
+
+export interface Gate {
+  readonly metric: string;
+  readonly label: string | null;
+  readonly guard: boolean;
+  readonly verdict: string;
+  readonly estimate: number | null;
+  readonly lower: number | null;
+  readonly upper: number | null;
+  readonly bound: number;
+  readonly samples: number;
+  readonly more: number | null;
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+interface Evidence {
+  readonly requests: { readonly primary: number; readonly candidate: number };
+  readonly gates: readonly Gate[];
+}
+
+/** A rollout as the API shows it. */
+export interface Rollout {
+  readonly name: string;
+  readonly status: string;
+  readonly waitsFor: string | null;
+  readonly run: number;
+  readonly version: number;
+  readonly deployment?: string;
+  readonly candidate?: string;
+  readonly strategy?: string;
+  readonly steps?: readonly { readonly share: number }[];
+  readonly step: number;
+  readonly share: number;
+  readonly isConcluded: boolean;
+  readonly reason: string;
+  readonly evidence: Evidence | null;
+}
+
+export interface Decision {
+  readonly sequence: number;
+  readonly type: string;
+  readonly time: string;
+  readonly actor: string;
+  readonly data: { readonly share?: number; readonly reason?: string; readonly seed?: number; readonly evidence?: Evidence | null };
+}
+
+type Output = { readonly output: string };
+
+const PATH = '/api/v1/rollouts';
+
+/** Lists every rollout, those that wait to begin too. */
+export async function listRollouts(client: MillraceClient, io: Io, { output }: Output): Promise<void> {
+  const rollouts: Rollout[] = [];
+  for (let token: string | undefined = ''; token !== undefined;) {
+    const query = token === '' ? '' : `?pageToken=${encodeURIComponent(token)}`;
+    const page: { rollouts: Rollout[]; nextPageToken?: string } = await client.json('GET', `${PATH}${query}`);
+    rollouts.push(...page.rollouts);
+    token = page.nextPageToken;
+  }
+  if (output === 'json') return io.out(json(rollouts));
+  const rows = rollouts.map((rollout) => {
+    const { name, deployment = '', strategy = '', candidate = '', share, reason, waitsFor } = rollout;
+    return [name, statusOf(rollout), deployment, strategy, candidate, percent(share), waitsFor === null ? reason : `waits for ${waitsFor}`];
+  });
+  io.out(table(['NAME', 'STATUS', 'DEPLOYMENT', 'STRATEGY', 'CANDIDATE', 'SHARE', 'WHY'], rows));
+}
+
+/** Shows where one stands, with its gates as they would be judged now. */
+export async function getRollout(client: MillraceClient, io: Io, name: string, { output }: Output): Promise<void> {
+  const rollout = await client.json<Rollout>('GET', pathOf(name));
+  io.out(output === 'json' ? json(rollout) : rolloutText(rollout));
+}
+
+/** Shows every decision there was, with the numbers it rested on. */
+export async function explainRollout(client: MillraceClient, io: Io, name: string, { output }: Output): Promise<void> {
+  const rollout = await client.json<Rollout & { decisions: Decision[] }>('GET', `${pathOf(name)}/explain`);
+  io.out(output === 'json' ? json(rollout) : `${rolloutText(rollout)}\n${rollout.decisions.map(decisionText).join('')}`);
+}
+
+export type RolloutAction = 'promote' | 'pause' | 'resume' | 'abort';
+
+/** Decides as a person. */
+export async function actOnRollout(client: MillraceClient, io: Io, name: string, action: RolloutAction, reason?: string): Promise<void> {
+  const rollout = await client.json<Rollout>('POST', `${pathOf(name)}/${action}`, {
+    body: JSON.stringify(reason === undefined ? {} : { reason }),
+    headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+  });
+  io.out(`rollout ${name} is ${statusOf(rollout)}: the candidate has ${percent(rollout.share)} of the units\n`);
+}
+
+export function rolloutText(rollout: Rollout): string {
+  const { name, run, version, deployment, candidate, strategy, steps = [], step, share, reason, waitsFor, evidence } = rollout;
+  const lines = [`rollout ${name} is ${statusOf(rollout)}${reason === '' ? '' : `: ${reason}`}`];
+  if (waitsFor !== null) lines.push(`it waits for ${waitsFor}`);
+  if (deployment !== undefined) {
+    const place = steps.length > 1 && step < steps.length ? `, step ${step + 1} of ${steps.length}` : '';
+    lines.push(
+      `${strategy} of ${candidate} on deployment ${deployment}: ${percent(share)} of the units${place} (run ${run}, version ${version})`,
+    );
+  }
+  if (evidence) {
+    lines.push(`${evidence.requests.primary} requests of the primary, ${evidence.requests.candidate} of the candidate`);
+    lines.push(...evidence.gates.map((gate) => `  ${gateText(gate)}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** One decision: what, who, why, and each gate as it stood. */
+export function decisionText({ sequence, type, time, actor, data }: Decision): string {
+  const { share, reason, seed, evidence } = data;
+  const parts = [share === undefined ? '' : percent(share), seed === undefined ? '' : `seed ${seed}`, reason ?? ''].filter(
+    (part) => part !== '',
+  );
+  const gates = (evidence?.gates ?? []).map((gate) => {
+    const numbers = Object.entries(gate.numbers).map(([key, value]) => `${key}=${value}`);
+    return `     ${gateText(gate)}; ${numbers.join(' ')}\n`;
+  });
+  const requests = evidence
+    ? `     ${evidence.requests.primary} requests of the primary, ${evidence.requests.candidate} of the candidate\n`
+    : '';
+  return `#${sequence} ${time} ${type} by ${actor}${parts.length === 0 ? '' : `: ${parts.join('; ')}`}\n${requests}${gates.join('')}`;
+}
+
+function gateText({ metric, label, guard, verdict, estimate, lower, upper, bound, samples, more }: Gate): string {
+  const name = `${metric}${label === null ? '' : ` of ${label}`}${guard ? ' (guard)' : ''}`;
+  const interval = `${short(estimate)} (${short(lower)} to ${short(upper)})`;
+  const missing = verdict !== 'undecided' ? '' : more === null ? ', how many more cannot be said' : `, about ${more} more`;
+  return `${name} ${verdict}: ${interval} against ${short(bound)}, ${samples} samples${missing}`;
+}
+
+function statusOf({ status, isConcluded }: Pick<Rollout, 'status' | 'isConcluded'>): string {
+  const text = status === 'rolledBack' ? 'rolled back' : status;
+  return isConcluded && (status === 'running' || status === 'paused') ? `${text}, concluded` : text;
+}
+
+function short(value: number | null): string {
+  return value === null ? '?' : String(Number(value.toPrecision(3)));
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(3))}%`;
+}
+
+function pathOf(name: string): string {
+  return `${PATH}/${encodeURIComponent(name)}`;
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,116 @@
+import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
+import { ProblemError, rejectionToProblem, sendPosition } from '@millrace/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
+import type { Evidence } from '../../domain/rollout/rollout.events.js';
+import type { RolloutDecision } from '../../queries/rollout-history.query.js';
+
+export interface ShownRollout {
+  readonly name: string;
+  readonly state: RolloutState;
+  readonly evidence: Evidence | null;
+  readonly waitsFor: string | null;
+}
+
+const ACTIONS = { promote: 'PromoteRollout', pause: 'PauseRollout', resume: 'ResumeRollout', abort: 'AbortRollout' } as const;
+
+export interface RolloutRoutesOptions {
+  readonly list: () => readonly ShownRollout[];
+  readonly get: (name: string) => ShownRollout | undefined;
+  readonly history: (name: string) => Promise<readonly RolloutDecision[]>;
+  readonly act: (
+    name: string,
+    type: (typeof ACTIONS)[keyof typeof ACTIONS],
+    reason: string,
+    metadata: CommandMetadata,
+  ) => Promise<Position>;
+  readonly metadata: (request: FastifyRequest) => CommandMetadata;
+  /** Waits until what the request says must be passed is folded, and all that is on the log now. */
+  readonly settled: (request: FastifyRequest) => Promise<void>;
+}
+
+type Named = { Params: { name: string }; Querystring: { limit?: string; pageToken?: string } };
+
+const USUAL_LIMIT = 100;
+const HIGHEST_LIMIT = 1000;
+const MAX_REASON = 1000;
+
+/**
+ * `GET /api/v1/rollouts` (paged by `limit` and `pageToken`) and `/{name}`: where each stands, with its gates as they are now.
+ * `GET /{name}/explain`: every decision with the numbers it rested on, the oldest first.
+ * `POST /{name}/promote|pause|resume|abort` `{reason?}`: decided at once, in force everywhere as soon as a replica has read it. 404 for a
+ * rollout that has not begun, 409 for one that is over. Shares are 0 to 1, times RFC 3339.
+ */
+export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOptions): void {
+  const found = (name: string): ShownRollout => {
+    const rollout = options.get(name);
+    if (!rollout)
+      throw new ProblemError(404, 'MR_INFERENCE_ROLLOUT_NOT_FOUND', `there is no rollout ${JSON.stringify(name)}; apply it first`);
+    return rollout;
+  };
+
+  scope.get<Named>('/api/v1/rollouts', async (request) => {
+    await options.settled(request);
+    const { limit, pageToken } = request.query;
+    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
+    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
+      throw new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', `limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
+    const page = rest.slice(0, most);
+    return { rollouts: page.map(show), ...(rest.length > most ? { nextPageToken: page.at(-1)?.name } : {}) };
+  });
+
+  scope.get<Named>('/api/v1/rollouts/:name', async (request) => {
+    await options.settled(request);
+    return show(found(request.params.name));
+  });
+
+  scope.get<Named>('/api/v1/rollouts/:name/explain', async (request) => {
+    await options.settled(request);
+    const rollout = found(request.params.name);
+    const decisions = await options.history(rollout.name);
+    return { ...show(rollout), decisions: decisions.map(({ time: at, ...decision }) => ({ ...decision, time: time(at) })) };
+  });
+
+  for (const [action, type] of Object.entries(ACTIONS)) {
+    scope.post<Named>(`/api/v1/rollouts/:name/${action}`, async (request, reply) => {
+      const { name } = request.params;
+      try {
+        sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));
+      } catch (error) {
+        if (isFault(error) && error.code.startsWith('MR_INFERENCE_ROLLOUT'))
+          throw rejectionToProblem({ code: error.code, message: error.message });
+        throw error;
+      }
+      return show(found(name));
+    });
+  }
+}
+
+function reasonOf(body: unknown): string {
+  const invalid = (message: string): ProblemError => new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', message);
+  if (body === undefined || body === null) return '';
+  if (typeof body !== 'object' || Array.isArray(body)) throw invalid('the body must be a JSON object');
+  const { reason = '', ...rest } = body as Record<string, unknown>;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw invalid(`there is no field ${unknown}; the field is reason`);
+  if (typeof reason !== 'string' || reason.length > MAX_REASON) throw invalid(`reason must be a text of at most ${MAX_REASON} characters`);
+  return reason;
+}
+
+function show({ name, state, evidence, waitsFor }: ShownRollout): object {
+  const { status, run, version, plan, step, share, isConcluded, startedAt, stepSince, reason } = state;
+  return {
+    ...{ name, status: run === 0 ? 'waiting' : status, run, version, waitsFor },
+    ...(plan
+      ? { deployment: plan.deployment, candidate: plan.candidate, strategy: plan.strategy, steps: plan.steps, mirror: plan.mirror }
+      : {}),
+    ...{ step, share, isConcluded, reason },
+    ...(run === 0 ? {} : { startedAt: time(startedAt), stepSince: time(stepSince) }),
+    evidence,
+  };
+}
+
+function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

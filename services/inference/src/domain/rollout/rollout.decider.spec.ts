@@ -1,0 +1,184 @@
+import { describe, expect, test } from '@jest/globals';
+import { rollout, type RolloutCommand, type RolloutState } from './rollout.decider.js';
+import type { Evidence, GateJudgement, RolloutEvent, RolloutPlan } from './rollout.events.js';
+
+const SUBJECT = 'rollout/delay-v2';
+const PLAN: RolloutPlan = {
+  ...{ deployment: 'delay', candidate: 'models:/delay/2', strategy: 'canary', unit: 'origin', salt: 'delay-v2', mirror: 0, reward: null },
+  steps: [
+    { share: 0.05, pauseMs: 0, samples: 0 },
+    { share: 0.5, pauseMs: 1000, samples: 300 },
+  ],
+  gates: [{ metric: 'error_rate', label: null, bound: 0.01, tolerance: 0.01, guard: false }],
+  ...{ alpha: 0.05, promotion: 'automatic' },
+};
+const gate = (verdict: GateJudgement['verdict'], change: Partial<GateJudgement> = {}): GateJudgement => ({
+  ...{ metric: 'error_rate', label: null, guard: false, verdict, estimate: 0.02, lower: 0.01, upper: 0.03, bound: 0.01 },
+  ...{ samples: 400, more: verdict === 'undecided' ? 900 : 0, numbers: { n: 400 } },
+  ...change,
+});
+const evidence = (gates: GateJudgement[], candidate = 400): Evidence => ({
+  requests: { primary: 7600, candidate },
+  gates,
+  positions: { 't/0': 8000 },
+});
+
+/** Folds the commands that are accepted, each at its time; the last decision and the state after it. */
+function play(...commands: readonly (readonly [number, RolloutCommand])[]) {
+  let state: RolloutState = rollout.initial();
+  const events: RolloutEvent[] = [];
+  let last: ReturnType<typeof rollout.decide> | undefined;
+  for (const [index, [time, command]] of commands.entries()) {
+    last = rollout.decide(command, state, { subject: SUBJECT, commandId: `c${index}`, time, actor: 'ann' });
+    if (last.kind !== 'accept') continue;
+    events.push(last.event);
+    state = rollout.evolve(state, last.event, { subject: SUBJECT, sequence: events.length, time, actor: 'ann' });
+  }
+  return { state, events, last: last! };
+}
+const start = (plan: Partial<RolloutPlan> = {}, version = 1): readonly [number, RolloutCommand] => [
+  0,
+  { type: 'StartRollout', version, plan: { ...PLAN, ...plan }, positions: { 't/0': 5 } },
+];
+const judged = (time: number, gates: GateJudgement[], candidate?: number, run = 1): readonly [number, RolloutCommand] => [
+  time,
+  { type: 'JudgeRollout', run, evidence: evidence(gates, candidate) },
+];
+const person = (type: 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout'): readonly [number, RolloutCommand] => [
+  9000,
+  { type, reason: 'said so' },
+];
+const types = (events: readonly RolloutEvent[]): string[] => events.map(({ type }) => type);
+
+describe('a canary', () => {
+  test('begins at its first step; the same version never begins twice, a newer one begins anew', () => {
+    const { state, events } = play(start(), start(), start({}, 2), start({}, 1));
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutStarted']);
+    expect(state).toMatchObject({ status: 'running', run: 2, version: 2, step: 0, share: 0.05, positions: { 't/0': 5 }, evidence: null });
+  });
+
+  test('advances when its gates have passed, keeps the pause and the samples of a step, and is promoted at the end', () => {
+    const { events, state } = play(
+      start(),
+      judged(1, [gate('passed')]),
+      judged(500, [gate('passed')], 900),
+      judged(2000, [gate('passed')], 200),
+      judged(2000, [gate('passed')], 300),
+    );
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutAdvanced', 'RolloutHeld', 'RolloutAdvanced']);
+    expect(events[1]?.data).toMatchObject({ step: 1, share: 0.5, isPromoted: false, by: 'gates', evidence: evidence([gate('passed')]) });
+    expect(events[2]?.data).toMatchObject({ reason: 'waits for the pause of the step' });
+    expect(state).toMatchObject({ status: 'promoted', share: 1, reason: 'passed: error_rate 0.02 (0.01 to 0.03) from 400 samples' });
+    expect(state.stepPositions).toEqual({ 't/0': 8000 });
+  });
+
+  test('is rolled back by one gate that fails, also by a guard, also while it is paused', () => {
+    for (const gates of [
+      [gate('passed'), gate('failed')],
+      [gate('passed'), gate('failed', { guard: true })],
+    ]) {
+      const { state, events } = play(start(), person('PauseRollout'), judged(9001, gates));
+      expect(types(events)).toEqual(['RolloutStarted', 'RolloutPaused', 'RolloutRolledBack']);
+      expect(state).toMatchObject({
+        status: 'rolledBack',
+        share: 0,
+        reason: expect.stringMatching(/^worse beyond doubt: error_rate 0.02/),
+      });
+    }
+  });
+
+  test('holds and says how many more samples it takes, again only when they have doubled', () => {
+    const { events, last } = play(
+      start(),
+      judged(1, [gate('undecided')]),
+      judged(2, [gate('undecided')], 600),
+      judged(3, [gate('undecided')], 9000),
+    );
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutHeld', 'RolloutHeld']);
+    expect(last).toMatchObject({ event: { data: { reason: 'waits for error_rate (about 900 more samples)', isConcluded: false } } });
+    expect(
+      play(start(), judged(1, [gate('undecided')], 0), [
+        2,
+        { type: 'JudgeRollout', run: 1, evidence: { ...evidence([]), requests: { primary: 0, candidate: 0 } } },
+      ]).events.length,
+    ).toBe(2);
+  });
+
+  test('waits for a person where a step asks for nothing; a guard alone lets nobody pass', () => {
+    for (const gates of [[], [gate('undecided', { guard: true })]]) {
+      expect(play(start(), judged(1, gates)).state).toMatchObject({ step: 0, reason: expect.stringMatching(/^waits for a person/) });
+    }
+  });
+
+  test('a judgement of an earlier run, or of one that is over, decides nothing', () => {
+    expect(play(start(), start({}, 2), judged(1, [gate('failed')])).last.kind).toBe('unchanged');
+    expect(play(start(), person('AbortRollout'), judged(9001, [gate('passed')])).last.kind).toBe('unchanged');
+  });
+});
+
+describe('the other strategies', () => {
+  test.each(['shadow', 'ab'] as const)('%s: what has passed is concluded once, and waits for a person', (strategy) => {
+    const plan = { strategy, promotion: 'manual', steps: [{ share: 0, pauseMs: 0, samples: 0 }] } as const;
+    const { events, state } = play(start(plan), judged(1, [gate('passed')]), judged(2, [gate('passed')], 9000), person('PromoteRollout'));
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutHeld', 'RolloutAdvanced']);
+    expect(events[1]?.data).toMatchObject({ isConcluded: true });
+    expect(state).toMatchObject({ status: 'promoted', share: 1 });
+  });
+
+  test('blue-green goes to all traffic at once', () => {
+    const { state } = play(start({ strategy: 'blue-green', steps: [{ share: 0, pauseMs: 0, samples: 0 }] }), judged(1, [gate('passed')]));
+    expect(state).toMatchObject({ status: 'promoted', share: 1, step: 1 });
+  });
+
+  test('a bandit is split anew after so many rewards, and never promoted by itself', () => {
+    const plan = {
+      strategy: 'bandit',
+      gates: [],
+      reward: { label: 'paid', every: 10, floor: 0.05 },
+      steps: [{ share: 0.5, pauseMs: 0, samples: 0 }],
+    } as const;
+    const reweigh = (n: number): readonly [number, RolloutCommand] => [
+      n,
+      {
+        type: 'ReweighRollout',
+        run: 1,
+        share: n / 100,
+        seed: 1,
+        rewards: { primary: { n, sum: 0 }, candidate: { n: 0, sum: 0 } },
+        evidence: evidence([]),
+      },
+    ];
+    const { events, state } = play(start(plan), reweigh(9), reweigh(10), reweigh(19), reweigh(20), judged(30, []));
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutReweighted', 'RolloutReweighted', 'RolloutHeld']);
+    expect(state).toMatchObject({ status: 'running', share: 0.2 });
+  });
+});
+
+describe('people', () => {
+  test('pause, resume, promote and abort; what is promoted can be taken back', () => {
+    const { events, state } = play(
+      start(),
+      person('PauseRollout'),
+      person('PauseRollout'),
+      person('ResumeRollout'),
+      person('PromoteRollout'),
+      person('AbortRollout'),
+    );
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutPaused', 'RolloutResumed', 'RolloutAdvanced', 'RolloutRolledBack']);
+    expect(state).toMatchObject({ status: 'rolledBack', share: 0, reason: 'said so' });
+  });
+
+  test('are told when there is nothing to act on', () => {
+    expect(play(person('PauseRollout')).last).toMatchObject({ rejection: { code: 'MR_INFERENCE_ROLLOUT_NOT_FOUND' } });
+    expect(play(start(), person('AbortRollout'), person('PromoteRollout')).last).toMatchObject({
+      rejection: { code: 'MR_INFERENCE_ROLLOUT_OVER' },
+    });
+    expect(play(start(), person('AbortRollout'), person('AbortRollout')).last.kind).toBe('unchanged');
+  });
+
+  test('delete the resource: it is withdrawn, and may begin again', () => {
+    const { state, events } = play(start(), [1, { type: 'WithdrawRollout', run: 1 }], start());
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutWithdrawn', 'RolloutStarted']);
+    expect(state).toMatchObject({ status: 'running', run: 2 });
+  });
+});

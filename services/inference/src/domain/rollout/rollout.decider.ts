@@ -1,0 +1,226 @@
+import { accept, reject, unchanged, type Command, type Decider, type Rejection } from '@millrace/kernel';
+import type { Evidence, GateJudgement, Rewards, RolloutEvent, RolloutPlan, RolloutStep } from './rollout.events.js';
+
+export type RolloutCommand =
+  | (Command<'StartRollout'> & {
+      readonly version: number;
+      readonly plan: RolloutPlan;
+      readonly positions: Readonly<Record<string, number>>;
+    })
+  | (Command<'JudgeRollout'> & { readonly run: number; readonly evidence: Evidence })
+  | (Command<'ReweighRollout'> & {
+      readonly run: number;
+      readonly share: number;
+      readonly seed: number;
+      readonly rewards: { readonly primary: Rewards; readonly candidate: Rewards };
+      readonly evidence: Evidence;
+    })
+  | (Command<'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & { readonly reason: string })
+  | (Command<'WithdrawRollout'> & { readonly run: number });
+
+export type RolloutRejection = Rejection<'MR_INFERENCE_ROLLOUT_NOT_FOUND' | 'MR_INFERENCE_ROLLOUT_OVER'>;
+
+export type RolloutStatus = 'absent' | 'running' | 'paused' | 'promoted' | 'rolledBack' | 'withdrawn';
+
+export interface RolloutState {
+  status: RolloutStatus;
+  /** 0: never started. */
+  run: number;
+  version: number;
+  plan: RolloutPlan | null;
+  step: number;
+  /** The candidate's share of the units now. */
+  share: number;
+  isConcluded: boolean;
+  startedAt: number;
+  /** When the step began. */
+  stepSince: number;
+  /** Facts from there on count in the run, and in the step. */
+  positions: Readonly<Record<string, number>>;
+  stepPositions: Readonly<Record<string, number>>;
+  /** The last evidence a decision of this run rested on. */
+  evidence: Evidence | null;
+  /** Samples when it was last told that it holds; 0: not since the step began. */
+  toldAt: number;
+  /** Rewards that the last split of a bandit rested on. */
+  rewarded: number;
+  reason: string;
+}
+
+export const ROLLOUT = 'rollout';
+
+export function rolloutSubject(name: string): string {
+  return `${ROLLOUT}/${name}`;
+}
+
+/** Traffic or mirrored requests reach the candidate and are judged. */
+export function isActive({ status }: Pick<RolloutState, 'status'>): boolean {
+  return status === 'running' || status === 'paused';
+}
+
+export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, RolloutRejection> = {
+  initial: () => ({
+    ...{ status: 'absent', run: 0, version: 0, plan: null, step: 0, share: 0, isConcluded: false, startedAt: 0, stepSince: 0 },
+    ...{ positions: {}, stepPositions: {}, evidence: null, toldAt: 0, rewarded: 0, reason: '' },
+  }),
+
+  evolve(state, event, { time }) {
+    switch (event.type) {
+      case 'RolloutStarted': {
+        const { run, version, plan, positions } = event.data;
+        return {
+          ...{ status: 'running', run, version, plan, step: 0, share: plan.steps[0]?.share ?? 0, isConcluded: false },
+          ...{ startedAt: time, stepSince: time, positions, stepPositions: positions, evidence: null, toldAt: 0, rewarded: 0, reason: '' },
+        };
+      }
+      case 'RolloutAdvanced': {
+        const { step, share, isPromoted, reason, evidence } = event.data;
+        const status = isPromoted ? 'promoted' : state.status;
+        const stepPositions = evidence?.positions ?? state.stepPositions;
+        return { ...state, status, step, share, reason, stepSince: time, stepPositions, toldAt: 0, evidence: evidence ?? state.evidence };
+      }
+      case 'RolloutHeld': {
+        const { isConcluded, reason, evidence } = event.data;
+        return { ...state, isConcluded, reason, evidence, toldAt: samplesOf(evidence) };
+      }
+      case 'RolloutRolledBack':
+        return { ...state, status: 'rolledBack', share: 0, reason: event.data.reason, evidence: event.data.evidence ?? state.evidence };
+      case 'RolloutReweighted': {
+        const { share, rewards, evidence } = event.data;
+        return { ...state, share, rewarded: rewards.primary.n + rewards.candidate.n, evidence };
+      }
+      case 'RolloutPaused':
+        return { ...state, status: 'paused', reason: event.data.reason };
+      case 'RolloutResumed':
+        return { ...state, status: 'running', reason: event.data.reason };
+      case 'RolloutWithdrawn':
+        return { ...state, status: 'withdrawn', share: 0, reason: 'the resource was deleted' };
+      default:
+        return state;
+    }
+  },
+
+  decide(command, state, { subject, time }) {
+    switch (command.type) {
+      case 'StartRollout': {
+        const { version, plan, positions } = command;
+        // One replica may know an older version of the resource than another.
+        if (version < state.version || (version === state.version && state.status !== 'withdrawn')) return unchanged;
+        return accept('RolloutStarted', { run: state.run + 1, version, plan, positions });
+      }
+      case 'JudgeRollout':
+        return command.run === state.run && isActive(state) ? judge(state, command.evidence, time) : unchanged;
+      case 'ReweighRollout': {
+        const { run, share, seed, rewards, evidence } = command;
+        const count = rewards.primary.n + rewards.candidate.n;
+        const isDue = state.plan?.reward != null && count >= state.rewarded + state.plan.reward.every;
+        if (run !== state.run || state.status !== 'running' || !isDue) return unchanged;
+        return accept('RolloutReweighted', { run, share, seed, rewards, evidence });
+      }
+      case 'WithdrawRollout':
+        if (command.run !== state.run || state.status === 'withdrawn' || state.status === 'absent') return unchanged;
+        return accept('RolloutWithdrawn', { run: state.run });
+      default:
+        return byPerson(command, state, subject);
+    }
+  },
+};
+
+function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>, state: RolloutState, subject: string) {
+  const name = subject.slice(ROLLOUT.length + 1);
+  if (state.run === 0)
+    return reject(
+      'MR_INFERENCE_ROLLOUT_NOT_FOUND',
+      `rollout ${name} has not begun; apply it first, and see that no other runs on its deployment`,
+    );
+  const { run } = state;
+  const { reason } = command;
+  // A promoted candidate can still be taken back.
+  const isOver = !isActive(state) && !(command.type === 'AbortRollout' && state.status === 'promoted');
+  if (isOver && command.type === 'PromoteRollout' && state.status === 'promoted') return unchanged;
+  if (isOver && command.type === 'AbortRollout' && state.status === 'rolledBack') return unchanged;
+  if (isOver)
+    return reject(
+      'MR_INFERENCE_ROLLOUT_OVER',
+      `rollout ${name} is over (${state.status}: ${state.reason}); change its resource to run it again`,
+    );
+  switch (command.type) {
+    case 'PromoteRollout':
+      return accept('RolloutAdvanced', { ...promoted(state), by: 'person' as const, reason, evidence: null });
+    case 'AbortRollout':
+      return accept('RolloutRolledBack', { run, by: 'person' as const, reason, evidence: null });
+    case 'PauseRollout':
+      return state.status === 'paused' ? unchanged : accept('RolloutPaused', { run, reason });
+    case 'ResumeRollout':
+      return state.status === 'running' ? unchanged : accept('RolloutResumed', { run, reason });
+  }
+}
+
+function promoted({ run, plan }: RolloutState): { run: number; step: number; share: number; isPromoted: boolean } {
+  return { run, step: plan?.steps.length ?? 0, share: 1, isPromoted: true };
+}
+
+/** The one rule: a gate that fails rolls back; all that pass, and the step's own conditions, advance; anything else holds. */
+function judge(state: RolloutState, evidence: Evidence, time: number) {
+  const plan = state.plan as RolloutPlan;
+  const { run } = state;
+  const failed = evidence.gates.filter(({ verdict }) => verdict === 'failed');
+  if (failed.length > 0)
+    return accept('RolloutRolledBack', {
+      run,
+      by: 'gates' as const,
+      reason: `worse beyond doubt: ${failed.map(told).join(', ')}`,
+      evidence,
+    });
+  const step = plan.steps[state.step] as RolloutStep;
+  const open = evidence.gates.filter(({ verdict, guard }) => verdict === 'undecided' && !guard).map(toldOpen);
+  if (step.samples > evidence.requests.candidate) open.push(`${step.samples - evidence.requests.candidate} more requests of the candidate`);
+  if (time - state.stepSince < step.pauseMs) open.push('the pause of the step');
+  if (state.status === 'paused') open.push('a person, who paused it');
+  if (evidence.gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
+    open.push('a person: the step has no gate, pause nor samples of its own');
+  if (open.length === 0 && plan.strategy !== 'bandit') {
+    const reason = evidence.gates.length === 0 ? 'the step is over' : `passed: ${evidence.gates.map(told).join(', ')}`;
+    const next = plan.steps[state.step + 1];
+    if (next)
+      return accept('RolloutAdvanced', {
+        run,
+        step: state.step + 1,
+        share: next.share,
+        isPromoted: false,
+        by: 'gates' as const,
+        reason,
+        evidence,
+      });
+    if (plan.promotion === 'automatic') return accept('RolloutAdvanced', { ...promoted(state), by: 'gates' as const, reason, evidence });
+    return state.isConcluded
+      ? unchanged
+      : accept('RolloutHeld', { run, isConcluded: true, reason: `${reason}; what is left is to promote it`, evidence });
+  }
+  // A log of every look would say nothing: told when there is twice as much to rest on.
+  const samples = samplesOf(evidence);
+  if (samples === 0 || samples < 2 * state.toldAt || state.isConcluded) return unchanged;
+  return accept('RolloutHeld', {
+    run,
+    isConcluded: false,
+    reason: `waits for ${open.length === 0 ? 'rewards' : open.join(', ')}`,
+    evidence,
+  });
+}
+
+function samplesOf({ requests }: Evidence): number {
+  return requests.primary + requests.candidate;
+}
+
+function nameOf({ metric, label }: GateJudgement): string {
+  return label === null ? metric : `${metric} of ${label}`;
+}
+
+function told(gate: GateJudgement): string {
+  const short = (value: number | null): string => (value === null ? '?' : String(Number(value.toPrecision(3))));
+  return `${nameOf(gate)} ${short(gate.estimate)} (${short(gate.lower)} to ${short(gate.upper)}) from ${gate.samples} samples`;
+}
+
+function toldOpen(gate: GateJudgement): string {
+  return gate.more === null ? nameOf(gate) : `${nameOf(gate)} (about ${gate.more} more samples)`;
+}

@@ -1,0 +1,122 @@
+import type { Event } from '@millrace/kernel';
+
+/** What is decided about one rollout: subject `rollout/<name>`. The data are described in `schemas/inference`. */
+export type RolloutEvent =
+  | Event<'RolloutStarted', RolloutStarted>
+  | Event<'RolloutAdvanced', RolloutAdvanced>
+  | Event<'RolloutHeld', RolloutHeld>
+  | Event<'RolloutRolledBack', RolloutRolledBack>
+  | Event<'RolloutReweighted', RolloutReweighted>
+  | Event<'RolloutPaused', RolloutPaused>
+  | Event<'RolloutResumed', RolloutResumed>
+  | Event<'RolloutWithdrawn', RolloutWithdrawn>;
+
+export type Strategy = 'blue-green' | 'canary' | 'shadow' | 'ab' | 'bandit';
+
+/** The resource's spec with its defaults filled in: a log can be read without the resource. */
+export interface RolloutPlan {
+  readonly deployment: string;
+  readonly candidate: string;
+  readonly strategy: Strategy;
+  readonly unit: string | null;
+  readonly salt: string;
+  readonly steps: readonly RolloutStep[];
+  readonly mirror: number;
+  readonly gates: readonly RolloutGate[];
+  readonly reward: { readonly label: string; readonly every: number; readonly floor: number } | null;
+  readonly alpha: number;
+  readonly promotion: 'automatic' | 'manual';
+}
+
+export interface RolloutStep {
+  /** Of the units, 0 to 1. */
+  readonly share: number;
+  readonly pauseMs: number;
+  readonly samples: number;
+}
+
+export interface RolloutGate {
+  readonly metric: string;
+  readonly label: string | null;
+  /** Margin or limit. */
+  readonly bound: number;
+  readonly tolerance: number;
+  readonly guard: boolean;
+}
+
+export interface GateJudgement {
+  readonly metric: string;
+  readonly label: string | null;
+  readonly guard: boolean;
+  readonly verdict: 'passed' | 'failed' | 'undecided';
+  readonly estimate: number | null;
+  readonly lower: number | null;
+  readonly upper: number | null;
+  readonly bound: number;
+  readonly samples: number;
+  readonly more: number | null;
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+/** What a decision rests on. Folding the facts again up to the positions gives the same numbers. */
+export interface Evidence {
+  readonly requests: { readonly primary: number; readonly candidate: number };
+  readonly gates: readonly GateJudgement[];
+  /** `topic/partition` -> next offset. */
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+export interface Rewards {
+  readonly n: number;
+  readonly sum: number;
+}
+
+export interface RolloutStarted {
+  readonly run: number;
+  readonly version: number;
+  readonly plan: RolloutPlan;
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+export interface RolloutAdvanced {
+  readonly run: number;
+  readonly step: number;
+  readonly share: number;
+  readonly isPromoted: boolean;
+  readonly by: 'gates' | 'person';
+  readonly reason: string;
+  readonly evidence: Evidence | null;
+}
+
+export interface RolloutHeld {
+  readonly run: number;
+  readonly isConcluded: boolean;
+  readonly reason: string;
+  readonly evidence: Evidence;
+}
+
+export interface RolloutRolledBack {
+  readonly run: number;
+  readonly by: 'gates' | 'person';
+  readonly reason: string;
+  readonly evidence: Evidence | null;
+}
+
+export interface RolloutReweighted {
+  readonly run: number;
+  readonly share: number;
+  readonly seed: number;
+  readonly rewards: { readonly primary: Rewards; readonly candidate: Rewards };
+  readonly evidence: Evidence;
+}
+
+export interface RolloutPaused {
+  readonly run: number;
+  readonly reason: string;
+}
+
+export type RolloutResumed = RolloutPaused;
+
+export interface RolloutWithdrawn {
+  readonly run: number;
+}

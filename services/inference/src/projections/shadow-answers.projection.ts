@@ -1,0 +1,20 @@
+import type { Item } from '@millrace/event-log';
+import type { ShadowAnswered } from '../domain/prediction/prediction.js';
+import { factDecoder, type LoggedFact } from './fact-decoder.js';
+
+export const decodeShadow = factDecoder<ShadowAnswered>('inference', 'ShadowAnswered');
+
+/** One table row per row of the mirrored request; one alone where the candidate had no answer. */
+export function shadowRows({ value: { event, data } }: Item<LoggedFact<ShadowAnswered>>): object[] {
+  const common = {
+    ...{ time: event.time, rollout: data.rollout, run: data.run, deployment: data.deployment, prediction_id: data.predictionId },
+    primary_latency_us: data.primary.latencyMicros,
+    candidate_latency_us: data.candidate.latencyMicros,
+    candidate_error: data.candidate.error ?? '',
+  };
+  if (data.rows.length === 0) return [{ ...common, row: null, unit: null, primary_prediction: null, candidate_prediction: null }];
+  return data.rows.map(({ row, unit, primary, candidate }) => ({
+    ...common,
+    ...{ row, unit, primary_prediction: primary, candidate_prediction: candidate },
+  }));
+}

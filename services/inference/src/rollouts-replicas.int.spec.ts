@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import { logisticRegression } from '@millrace/onnx';
+import { freePort, startKafka, startProcess, startRedis, tempDir, waitFor } from '@millrace/testing';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InferenceModule, inferenceConfig } from './index.js';
+import { delayModel } from './testing/flights.js';
+import { PublishedModels } from './testing/published-models.js';
+
+const CLICKHOUSE = fileURLToPath(new URL('../../../libs/offline-store/http/src/main.ts', import.meta.url));
+const LOADER = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
+
+interface Explained {
+  readonly status: string;
+  readonly run: number;
+  readonly decisions: readonly { readonly type: string; readonly sequence: number }[];
+}
+
+describe('rollouts of two replicas on Kafka', () => {
+  const replicas: RunningService[] = [];
+  const ends: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    const directory = await tempDir('rollouts-replicas');
+    ends.push(() => directory.remove());
+    const [redis, kafka] = await Promise.all([startRedis(), startKafka()]);
+    ends.push(
+      () => redis.stop(),
+      () => kafka.stop(),
+    );
+    const port = await freePort();
+    const clickhouse = `http://127.0.0.1:${port}`;
+    const store = await startProcess({
+      ...{ name: 'clickhouse', command: process.execPath, env: { NODE_OPTIONS: '' }, readyTimeoutMs: 120_000 },
+      args: ['--conditions=source', '--import', LOADER, CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', String(port)],
+      readyWhen: async () => (await fetch(`${clickhouse}/ping`, { signal: AbortSignal.timeout(5_000) })).ok,
+    });
+    ends.push(() => store.stop());
+    for (const name of ['one', 'two']) {
+      const environment = {
+        MILLRACE_DATA_DIR: join(directory.path, name),
+        MILLRACE_PORT: '0',
+        MILLRACE_KAFKA_BROKERS: kafka.brokers,
+        MILLRACE_REDIS_URL: redis.url,
+        MILLRACE_CLICKHOUSE_URL: clickhouse,
+        MILLRACE_ARTIFACTS: `file://${join(directory.path, 'artifacts')}`,
+        MILLRACE_LOG_LEVEL: 'error',
+      };
+      const replica = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
+      replicas.push(replica);
+      ends.push(() => replica.close());
+    }
+    const models = new PublishedModels(replicas[0]!.host);
+    await models.register('delay', delayModel(0));
+    await models.register('delay', delayModel(2));
+    await models.register('delay', logisticRegression({ features: ['a', 'b'], weights: [1, 1], bias: 0, mean: [0, 0], scale: [1, 1] }));
+  }, 240_000);
+  afterAll(async () => {
+    for (const end of ends.reverse()) await end();
+  }, 60_000);
+
+  const post = (replica: number, path: string, body: string): Promise<Response> =>
+    fetch(`${replicas[replica]!.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const infer = async (replica: number, model: string, unit: string): Promise<{ status: number; variant: string | undefined }> => {
+    const inputs = [{ name: 'input', datatype: 'FP32', shape: [1, 3], data: [500, 10, 1] }];
+    const response = await post(replica, `/v2/models/${model}/infer`, JSON.stringify({ parameters: { unit }, inputs }));
+    const reply = (await response.json()) as { parameters?: { variant?: string } };
+    return { status: response.status, variant: reply.parameters?.variant };
+  };
+  const explain = async (replica: number, name: string): Promise<Explained> =>
+    (await fetch(`${replicas[replica]!.url}/api/v1/rollouts/${name}/explain`)).json() as Promise<Explained>;
+  const deploy = async (name: string, rollout: string): Promise<void> => {
+    const response = await post(
+      0,
+      '/api/v1/apply',
+      `
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: ${name}}
+spec: {model: models:/delay/1}
+---
+apiVersion: millrace.dev/v1
+kind: Rollout
+metadata: {name: ${name}-2}
+spec: {deployment: ${name}, ${rollout}}
+`,
+    );
+    if (!response.ok) throw new Error(await response.text());
+    // Somebody is told to be the primary's once the candidate is loaded too.
+    const isSplit = async (replica: number): Promise<boolean> =>
+      (await Promise.all(units.slice(0, 10).map((unit) => infer(replica, name, unit)))).some(({ variant }) => variant === 'primary');
+    for (const replica of [0, 1]) await waitFor(() => isSplit(replica), { timeoutMs: 60_000, what: `replica ${replica} to split` });
+  };
+  const units = Array.from({ length: 60 }, (_, index) => `u${index}`);
+
+  test('one begins it, both assign alike, and what is taken back at one is taken back at the other', async () => {
+    await deploy('late', 'candidate: models:/delay/2, strategy: canary, steps: [{share: 50%, samples: 1000000}]');
+    const assigned = await Promise.all(
+      [0, 1].map((replica) => Promise.all(units.map(async (unit) => (await infer(replica, 'late', unit)).variant))),
+    );
+    expect(assigned[0]).toEqual(assigned[1]);
+    expect(new Set(assigned[0])).toEqual(new Set(['candidate', 'primary']));
+    expect((await explain(1, 'late-2')).decisions.filter(({ type }) => type === 'RolloutStarted').length).toBe(1);
+    expect((await post(0, '/api/v1/rollouts/late-2/abort', '{}')).status).toBe(200);
+    const isBack = async (): Promise<boolean> => (await infer(1, 'late', units[assigned[1]!.indexOf('candidate')]!)).variant === undefined;
+    await waitFor(isBack, { what: 'the other replica to have read it', intervalMs: 5 });
+  }, 120_000);
+
+  test('both judge, and one decision rolls back everywhere', async () => {
+    await deploy('broken', 'candidate: models:/delay/3, strategy: canary, steps: [50%], gates: [{metric: error_rate}]');
+    for (let index = 0; index < 400 && (await explain(index % 2, 'broken-2')).status === 'running'; index++)
+      await infer(index % 2, 'broken', `u${index}`);
+    const told = await Promise.all([0, 1].map((replica) => explain(replica, 'broken-2')));
+    expect(told[0]).toMatchObject({ status: 'rolledBack' });
+    expect(told[1]?.decisions).toEqual(told[0]?.decisions);
+    expect(told[0]?.decisions.filter(({ type }) => type === 'RolloutRolledBack').length).toBe(1);
+    for (const replica of [0, 1])
+      for (const unit of units.slice(0, 10)) expect(await infer(replica, 'broken', unit)).toEqual({ status: 200, variant: undefined });
+  }, 120_000);
+});

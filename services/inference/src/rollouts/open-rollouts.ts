@@ -1,0 +1,110 @@
+import { TOPICS } from '@millrace/contracts';
+import type { Clock, Ids } from '@millrace/kernel';
+import { awaitPosition, commandMetadata, type DomainLog } from '@millrace/service';
+import type { RolloutRoutesOptions } from '../api/rest/rollouts.routes.js';
+import type { ServedModel } from '../models/served-model.js';
+import { ROLLOUT, rollout } from '../domain/rollout/rollout.decider.js';
+import type { ShadowAnswered } from '../domain/prediction/prediction.js';
+import { FactBuffer } from '../gateway/fact-buffer.js';
+import { Mirror } from '../gateway/mirror.js';
+import type { InferenceHost } from '../inference.runtime.js';
+import { RolloutMetrics } from '../metrics.js';
+import { decodeShadow, shadowRows } from '../projections/shadow-answers.projection.js';
+import { RolloutHistory } from '../queries/rollout-history.query.js';
+import { Rollouts } from './rollouts.js';
+import type { RolloutsInForce } from './rollouts-in-force.js';
+
+export interface OpenRollouts {
+  readonly inForce: RolloutsInForce;
+  readonly modelOf: (reference: string) => ServedModel | undefined;
+  /** Other models may have to answer than before. */
+  readonly changed: () => void;
+}
+
+export interface OpenedRollouts {
+  readonly rollouts: Rollouts;
+  readonly mirror: Mirror;
+  readonly history: RolloutHistory;
+  /** What the answers rest on. */
+  readonly logs: readonly DomainLog[];
+}
+
+/** Shadow facts that may wait for the log; what comes beyond is shed and counted. */
+const MOST_BUFFERED = 5_000;
+const MAX_BATCH = 500;
+
+/** Opens the domain's decisions, the mirror and what looks after the rollouts; begins once the process is up. */
+export async function openRollouts(host: InferenceHost, { inForce, modelOf, changed }: OpenRollouts): Promise<OpenedRollouts> {
+  const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
+  const metrics = new RolloutMetrics(host.registry);
+  await topics.ensure(TOPICS.shadows);
+  await tables.add({
+    name: 'inference.shadows',
+    topic: TOPICS.shadows.name,
+    table: 'millrace.shadow_answers',
+    shared: true,
+    decode: decodeShadow,
+    toRows: shadowRows,
+  });
+  const domain = await host.domainLogs.open({ domain: 'inference', aggregates: { [ROLLOUT]: rollout } });
+  const rollouts = new Rollouts({
+    ...{ domain, resources, log, inForce, clock, scheduler, changed },
+    observer: {
+      decided: (name, decision) => {
+        metrics.decisions.inc({ rollout: name, decision });
+        logger.info({ rollout: name, decision }, 'rollout decided');
+      },
+      failed: (name, error) => logger.warn({ err: error, rollout: name }, 'a rollout has trouble; trying again'),
+    },
+  });
+  const shadows = new FactBuffer<ShadowAnswered>({
+    append: (batch) =>
+      facts.append(
+        TOPICS.shadows.name,
+        batch.map((data) => ({
+          ...{ key: data.predictionId, domain: 'inference', type: 'ShadowAnswered', subject: `prediction/${data.predictionId}` },
+          // One run mirrors a prediction once: an append that is tried again is recognised.
+          ...{ id: `${data.predictionId}:${data.rollout}:${data.run}`, data },
+        })),
+      ),
+    ...{ capacity: MOST_BUFFERED, maxBatch: MAX_BATCH, scheduler },
+    observer: {
+      shed: (count) => metrics.mirrored.inc({ deployment: '', outcome: 'shed' }, count),
+      retried: (error) => logger.warn({ err: error, facts: 'shadows' }, 'the log did not take the records; trying again'),
+    },
+  });
+  const mirror = new Mirror({
+    targetOf: (deployment) => inForce.mirrorOf(deployment),
+    modelOf,
+    answered: (fact) => shadows.add(fact),
+    observed: (deployment, outcome) => metrics.mirrored.inc({ deployment, outcome }),
+    scheduler,
+    elapsed: () => performance.now(),
+  });
+  lifecycle.add('projections', 'inference.shadows', async () => {
+    await mirror.close();
+    await shadows.close();
+  });
+  lifecycle.add('consumers', 'inference.rollouts', () => rollouts.stop());
+  host.health.catchUp('inference.rollouts', () => rollouts.missing());
+  rollouts.start();
+  return { rollouts, mirror, history: new RolloutHistory(log, domain), logs: [domain, resources.log] };
+}
+
+/** What the endpoints are made of. A read sees all that is on the log when it is asked. */
+export function rolloutEndpoints(
+  { rollouts, history, logs }: OpenedRollouts,
+  { clock, ids }: { clock: Clock; ids: Ids },
+): RolloutRoutesOptions {
+  return {
+    list: () => rollouts.list(),
+    get: (name) => rollouts.get(name),
+    history: (name) => history.of(name),
+    act: (name, type, reason, metadata) => rollouts.act(name, type, reason, metadata),
+    metadata: (request) => commandMetadata(request, clock, ids),
+    settled: async (request) => {
+      await awaitPosition(request, ...logs);
+      await Promise.all(logs.map((log) => log.barrier()));
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { RolloutGateSpec, RolloutSpec } from '@millrace/resources';
+import type { RolloutGate, RolloutPlan, RolloutStep } from '../domain/rollout/rollout.events.js';
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DEFAULT_LIMITS: Readonly<Record<string, number>> = { prediction_drift: 0.1, disagreement: 0.05 };
+const LABELLED = ['brier', 'misclassification', 'label_mean'];
+
+/** The plan a rollout of this spec follows: shares as numbers, defaults filled in. */
+export function planOf(name: string, spec: RolloutSpec): RolloutPlan {
+  const { strategy, deployment, candidate, reward } = spec;
+  const isMirrored = strategy === 'shadow' || strategy === 'blue-green';
+  const isAutomatic = strategy === 'canary' || strategy === 'blue-green';
+  return {
+    ...{ deployment, candidate, strategy, unit: spec.unit ?? null, salt: spec.salt ?? name },
+    steps: stepsOf(spec, isMirrored),
+    mirror: isMirrored ? shareOf(spec.mirror ?? '100%') : 0,
+    gates: (spec.gates ?? []).map(gateOf),
+    reward: reward ? { label: reward.label, every: reward.every ?? 100, floor: shareOf(reward.floor ?? '5%') } : null,
+    alpha: spec.alpha ?? 0.05,
+    promotion: isAutomatic ? (spec.promotion ?? 'automatic') : 'manual',
+  };
+}
+
+function stepsOf(spec: RolloutSpec, isMirrored: boolean): RolloutStep[] {
+  if (spec.strategy !== 'canary') return [{ share: isMirrored ? 0 : shareOf(spec.split ?? '50%'), pauseMs: 0, samples: 0 }];
+  return (spec.steps ?? []).map((step) => {
+    const { share, pause, samples = 0 } = typeof step === 'string' ? { share: step } : step;
+    return { share: shareOf(share), pauseMs: pause === undefined ? 0 : millisecondsOf(pause), samples };
+  });
+}
+
+function gateOf({ metric, label, margin, limit, tolerance = 0.01, guard = false }: RolloutGateSpec): RolloutGate {
+  const usualLimit = DEFAULT_LIMITS[metric];
+  const bound = usualLimit === undefined ? (margin ?? (metric.startsWith('latency') ? 0.2 : 0.01)) : (limit ?? usualLimit);
+  return { metric, label: LABELLED.includes(metric) ? (label ?? 'label') : null, bound, tolerance, guard };
+}
+
+function shareOf(text: string): number {
+  return Number.parseFloat(text) / 100;
+}
+
+function millisecondsOf(text: string): number {
+  const [, count, unit] = /^(\d+)([a-z]+)$/.exec(text) as unknown as [string, string, string];
+  return Number(count) * (UNIT_MS[unit] as number);
+}

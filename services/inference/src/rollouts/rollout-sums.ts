@@ -1,0 +1,140 @@
+import {
+  bucketOfValue,
+  mergedSums,
+  NO_PAIRS,
+  NO_SUMS,
+  withArmValue,
+  withBounded,
+  type BoundedSums,
+  type PairedArms,
+} from '@millrace/statistics';
+import type { LabelRecorded } from '../domain/prediction/label.js';
+import { predictedNumber, type PredictionMade, type ShadowAnswered } from '../domain/prediction/prediction.js';
+import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
+import { LabelSums, type Variant } from './label-sums.js';
+
+/** Rows kept at most until their labels come. */
+const MOST_AWAITED = 200_000;
+/** Ids remembered of each partition: a writer that does not know whether its append failed repeats it right away. */
+const REMEMBERED_IDS = 20_000;
+
+export interface Folded {
+  readonly id: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/**
+ * Everything a rollout's gates are judged by, as a fold of the prediction, shadow and label facts. What it holds depends on how far each partition
+ * was folded, not on how the partitions' batches came to follow one another, nor on repeats.
+ */
+export class RolloutSums {
+  readonly requests: Record<Variant, number> = { primary: 0, candidate: 0 };
+  readonly latencies: Record<Variant, Map<number, number>> = { primary: new Map(), candidate: new Map() };
+  readonly predictions: Record<Variant, Map<number, number>> = { primary: new Map(), candidate: new Map() };
+  readonly labels: LabelSums;
+  readonly positions: Record<string, number>;
+  /** Errors of the two arms, by partition: who is compared with whom depends on the order in it. */
+  readonly #errors = new Map<number, PairedArms>();
+  #mirroredErrors: BoundedSums = NO_SUMS;
+  /** By tolerance. */
+  readonly #disagreements: Map<number, BoundedSums>;
+  readonly #seen = new Map<string, Set<string>>();
+
+  constructor(
+    private readonly name: string,
+    private readonly run: number,
+    plan: RolloutPlan,
+    positions: Readonly<Record<string, number>>,
+  ) {
+    this.positions = { ...positions };
+    const names = plan.gates.flatMap(({ label }) => (label === null ? [] : [label]));
+    this.labels = new LabelSums(new Set(plan.reward ? [...names, plan.reward.label] : names), MOST_AWAITED);
+    const tolerances = plan.gates.filter(({ metric }) => metric === 'disagreement').map(({ tolerance }) => tolerance);
+    this.#disagreements = new Map(tolerances.map((tolerance) => [tolerance, NO_SUMS]));
+  }
+
+  /** Differences of errors, candidate minus primary: of mirrored requests, else of the two arms. */
+  get errors(): BoundedSums {
+    return [...this.#errors.values()].reduce((sums, arms) => mergedSums(sums, arms.differences), this.#mirroredErrors);
+  }
+
+  /** How many requests of an arm failed. */
+  failures(variant: Variant): number {
+    const arm = variant === 'primary' ? 'control' : 'treatment';
+    return [...this.#errors.values()].reduce((sum, arms) => sum + arms[arm].sum, 0);
+  }
+
+  disagreement(tolerance: number): BoundedSums {
+    return this.#disagreements.get(tolerance) ?? NO_SUMS;
+  }
+
+  predicted(data: PredictionMade, at: Folded): void {
+    const { variant } = data;
+    if (!this.#isNew(at) || data.rollout !== this.name || (variant !== 'primary' && variant !== 'candidate')) return;
+    // A request that is wrong in itself says nothing about the model.
+    if (data.error?.code === 'MR_INFERENCE_INVALID') return;
+    this.requests[variant]++;
+    const arm = variant === 'primary' ? 'control' : 'treatment';
+    this.#errors.set(at.partition, withArmValue(this.#errors.get(at.partition) ?? NO_PAIRS, arm, data.error === null ? 0 : 1));
+    if (data.error !== null) return;
+    grow(this.latencies[variant], data.latencyMicros);
+    for (const { row, unit, outputs } of data.rows) {
+      const value = predictedNumber(outputs);
+      if (value !== null) grow(this.predictions[variant], value);
+      this.labels.answered(data.predictionId, row, unit, data.featureTime, { primary: value, candidate: value, by: variant });
+    }
+  }
+
+  mirrored(data: ShadowAnswered, at: Folded): void {
+    if (!this.#isNew(at) || data.rollout !== this.name || data.run !== this.run) return;
+    this.requests.primary++;
+    this.requests.candidate++;
+    this.#mirroredErrors = withBounded(this.#mirroredErrors, Number(data.candidate.error !== null) - Number(data.primary.error !== null));
+    if (data.primary.error !== null || data.candidate.error !== null) return;
+    grow(this.latencies.primary, data.primary.latencyMicros);
+    grow(this.latencies.candidate, data.candidate.latencyMicros);
+    for (const { row, unit, primary, candidate } of data.rows) {
+      if (primary !== null) grow(this.predictions.primary, primary);
+      if (candidate !== null) grow(this.predictions.candidate, candidate);
+      for (const [tolerance, sums] of this.#disagreements) {
+        const isAlike = primary === candidate || (primary !== null && candidate !== null && Math.abs(primary - candidate) <= tolerance);
+        this.#disagreements.set(tolerance, withBounded(sums, isAlike ? 0 : 1));
+      }
+      this.labels.answered(data.predictionId, row, unit, data.featureTime, { primary, candidate, by: 'both' });
+    }
+  }
+
+  labelled(data: LabelRecorded, at: Folded): void {
+    if (this.#isNew(at)) this.labels.labelled(data, at.partition, at.offset);
+  }
+
+  /** The partition was read up to there. */
+  passed(topic: string, partition: number, nextOffset: number): void {
+    const key = `${topic}/${partition}`;
+    this.positions[key] = Math.max(this.positions[key] ?? 0, nextOffset);
+  }
+
+  #isNew({ id, topic, partition, offset }: Folded): boolean {
+    const key = `${topic}/${partition}`;
+    if (offset < (this.positions[key] ?? 0)) return false;
+    this.positions[key] = offset + 1;
+    let seen = this.#seen.get(key);
+    if (!seen) this.#seen.set(key, (seen = new Set()));
+    if (seen.has(id)) return false;
+    seen.add(id);
+    if (seen.size > REMEMBERED_IDS) seen.delete(seen.values().next().value as string);
+    return true;
+  }
+}
+
+function grow(histogram: Map<number, number>, value: number): void {
+  const bucket = bucketOfValue(value);
+  histogram.set(bucket, (histogram.get(bucket) ?? 0) + 1);
+}
+
+/** A reward's sums as a bandit takes them. */
+export function rewardsOf(sums: BoundedSums | undefined): { n: number; sum: number } {
+  return { n: sums?.n ?? 0, sum: sums?.sum ?? 0 };
+}

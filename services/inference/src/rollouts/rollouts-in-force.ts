@@ -1,0 +1,83 @@
+import type { ExperimentDefinition } from '../domain/deployment/definitions.js';
+import { isActive, type RolloutState } from '../domain/rollout/rollout.decider.js';
+import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
+
+/** A rollout that has requests of a deployment copied to its candidate. */
+export interface MirrorTarget {
+  readonly rollout: string;
+  readonly run: number;
+  readonly candidate: string;
+  /** Of the requests, 0 to 1. */
+  readonly share: number;
+}
+
+interface InForce {
+  readonly name: string;
+  readonly state: RolloutState;
+  readonly plan: RolloutPlan;
+}
+
+/** What the rollouts, as decided so far, mean for the requests of each deployment. A decision that was folded holds for the next request. */
+export class RolloutsInForce {
+  readonly #states = new Map<string, InForce>();
+  readonly #splits = new Map<string, ExperimentDefinition>();
+  readonly #promoted = new Map<string, string>();
+  readonly #mirrors = new Map<string, MirrorTarget>();
+
+  /** Takes a rollout as it is now. */
+  set(name: string, state: RolloutState): void {
+    if (state.plan && (isActive(state) || state.status === 'promoted')) this.#states.set(name, { name, state, plan: state.plan });
+    else this.#states.delete(name);
+    this.#splits.clear();
+    this.#promoted.clear();
+    this.#mirrors.clear();
+    const all = [...this.#states.values()];
+    for (const { state: own, plan } of all
+      .filter(({ state: one }) => one.status === 'promoted')
+      .sort((a, b) => a.state.stepSince - b.state.stepSince))
+      this.#promoted.set(plan.deployment, own.plan?.candidate ?? plan.candidate);
+    // Two that began at once on one deployment: the first by name runs, on every replica.
+    for (const one of all.filter(({ state: active }) => isActive(active)).sort((a, b) => (a.name < b.name ? 1 : -1))) this.#force(one);
+  }
+
+  /** How a deployment's units are split now; `undefined`: they are not. */
+  splitOf(deployment: string): ExperimentDefinition | undefined {
+    return this.#splits.get(deployment);
+  }
+
+  /** The model that has taken the place of the deployment's own. */
+  promoted(deployment: string): string | undefined {
+    return this.#promoted.get(deployment);
+  }
+
+  mirrorOf(deployment: string): MirrorTarget | undefined {
+    return this.#mirrors.get(deployment);
+  }
+
+  /** Every model that may have to answer at once. */
+  references(): string[] {
+    return [...this.#states.values()].map(({ plan }) => plan.candidate);
+  }
+
+  /** Which rollout is under way on a deployment. */
+  activeOn(deployment: string): string | undefined {
+    return [...this.#states.values()]
+      .filter(({ state, plan }) => isActive(state) && plan.deployment === deployment)
+      .map(({ name }) => name)
+      .sort()[0];
+  }
+
+  #force({ name, state, plan }: InForce): void {
+    const { deployment, candidate, mirror, salt, unit } = plan;
+    this.#splits.delete(deployment);
+    this.#mirrors.delete(deployment);
+    if (state.share > 0) {
+      // The candidate first: when its share grows, units move only from the primary to it.
+      const variants = [
+        { name: 'candidate', weight: state.share, model: candidate },
+        { name: 'primary', weight: 1 - state.share, model: undefined },
+      ];
+      this.#splits.set(deployment, { name, salt, traffic: 1, unit: unit ?? undefined, variants, isRollout: true });
+    } else if (mirror > 0) this.#mirrors.set(deployment, { rollout: name, run: state.run, candidate, share: mirror });
+  }
+}
