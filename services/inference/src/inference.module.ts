@@ -30,6 +30,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
+import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
 import { openInference } from './inference.runtime.js';
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
@@ -59,7 +60,7 @@ export class InferenceModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder } = await openInference({
+    const { gateway, status, recorder, checks, resolveVersion } = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
@@ -68,5 +69,6 @@ export class InferenceModule implements OnModuleInit {
       oipRoutes(scope, { gateway, status, serverVersion: '0.1.0', maxBodyBytes: config.maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+    rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
   }
 }

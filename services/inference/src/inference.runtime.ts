@@ -20,7 +20,8 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { inferenceConfig } from './config.js';
-import { registryReaders } from './domain/registry/model-catalog.js';
+import { registeredVersion, registryReaders } from './domain/registry/model-catalog.js';
+import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
@@ -31,8 +32,9 @@ import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
 import { ServingDirectory } from './models/serving-directory.js';
-import { hostObserver, runnerObserver } from './models/serving-observer.js';
+import { checksObserver, hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
+import { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ServingStatus } from './queries/serving-status.js';
@@ -66,6 +68,8 @@ export interface Inference {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
   readonly recorder: LabelRecorder;
+  readonly checks: VersionChecks;
+  readonly resolveVersion: (model: string, version: number) => Resolved;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -117,6 +121,18 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     loadWaitMs: config.loadWaitMs,
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
+  const resolveVersion = (name: string, version: number): Resolved => resolveModel({ name, version }, stateOf);
+  const checks = new VersionChecks({
+    tryVersion: async (version) =>
+      opener.try(`${version.name} version ${version.version}`, await readModelArtifact(host.artifacts, version, limits, signatures)),
+    observer: checksObserver(logger, metrics),
+  });
+  // What was registered before this start was checked then; it is checked again when it is deployed or somebody asks.
+  const before = await log.end(registry.topic);
+  registry.onAccepted((record) => {
+    const registered = registeredVersion(record);
+    if (registered && record.position.offset >= (before[record.position.partition] ?? 0)) checks.registered(registered);
+  });
   const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown);
   host.health.catchUp('inference.models', () => status.missing());
 
@@ -148,6 +164,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   host.lifecycle.add('projections', 'inference.facts', () => sink.close());
   host.lifecycle.add('projections', 'inference.models', async () => {
     await models.close();
+    await checks.close();
     await opener.close();
   });
   const gateway = new Gateway({
@@ -169,7 +186,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder };
+  return { gateway, status, recorder, checks, resolveVersion };
 }
 
 /** Of the machine, or of the container where that has less. */

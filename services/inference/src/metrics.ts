@@ -10,6 +10,7 @@ export class InferenceMetrics {
   readonly loaded: Gauge<'model' | 'version'>;
   readonly loadFailures: Counter<'reference'>;
   readonly evictions: Counter<'model'>;
+  readonly checks: Counter<'outcome'>;
   readonly crashes: Counter;
   readonly moves: Counter<'to'>;
 
@@ -56,6 +57,12 @@ export class InferenceMetrics {
       name: 'millrace_inference_evictions_total',
       help: 'Versions unloaded because another needed their memory; the log says which.',
       labelNames: ['model'],
+      registers,
+    });
+    this.checks = new Counter({
+      name: 'millrace_inference_versions_checked_total',
+      help: 'Registered versions that were loaded to see whether they can be served: servable or refused.',
+      labelNames: ['outcome'],
       registers,
     });
     this.crashes = new Counter({

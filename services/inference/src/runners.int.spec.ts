@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { addsModel, echoModel, float16Model, slowAddsModel } from '@millrace/onnx';
 import { systemScheduler } from '@millrace/service';
 import { waitFor } from '@millrace/testing';
 import type { Tensor } from './domain/tensor/tensor.js';
@@ -6,7 +7,6 @@ import { BatchingQueue } from './runner/batching-queue.js';
 import type { Place } from './runner/runner.js';
 import { RunnerOpener, type OpenedModel, type RunnerOpenerOptions } from './runner/runner-opener.js';
 import { programOf } from './runner/session-thread.js';
-import { addsModel, echoModel, float16Model, slowAddsModel } from './testing/onnx-models.js';
 
 const crashes: string[] = [];
 const moves: Place[] = [];

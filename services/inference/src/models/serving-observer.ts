@@ -3,6 +3,7 @@ import type { InferenceMetrics } from '../metrics.js';
 import type { RunnerObserver } from '../runner/runner-opener.js';
 import type { ModelHostObserver } from './model-host.js';
 import type { ServedModel } from './served-model.js';
+import type { VersionChecksOptions } from './version-checks.js';
 
 /** Tells the log and the metrics what becomes of models. */
 export function hostObserver(logger: Logger, metrics: InferenceMetrics): ModelHostObserver {
@@ -48,5 +49,18 @@ export function runnerObserver(logger: Logger, metrics: InferenceMetrics): Runne
       logger.info({ model, to }, 'model moved: its run time asks for it');
     },
     stayed: (model, wanted, error) => logger.warn({ err: error, model, wanted }, 'model could not be moved and stays where it is'),
+  };
+}
+
+export function checksObserver(logger: Logger, metrics: InferenceMetrics): VersionChecksOptions['observer'] {
+  return {
+    checked: (check) => {
+      metrics.checks.inc({ outcome: check.servable ? 'servable' : 'refused' });
+      const { model, version } = check;
+      // No warning: who only registers a model need not mean to serve it.
+      if (check.servable) logger.info({ model, version, place: check.place, runMs: check.runMs }, 'registered version can be served');
+      else logger.info({ model, version, reason: check.reason }, 'registered version cannot be served');
+    },
+    failed: ({ name, version }, error) => logger.warn({ err: error, model: name, version }, 'registered version could not be checked'),
   };
 }

@@ -35,6 +35,11 @@ export interface OpenedModel extends ServableSignature {
   readonly warmUpError: string | undefined;
 }
 
+/** A graph as it was tried: what it says of itself, and where it would run. */
+export interface TriedModel extends Trial {
+  readonly place: Place;
+}
+
 /** A graph that takes the runtime longer to load stays in its thread: loading it in the loop would hold it for as long. */
 const LONGEST_OPEN_IN_LOOP_MS = 50;
 /** Graphs tried in one thread before it makes room for a fresh one: memory that loading leaves behind goes with the thread. */
@@ -72,6 +77,20 @@ export class RunnerOpener {
     return { runner: placed, inputs, outputs, features, stripped, widened, warmUpError };
   }
 
+  /** Checks, loads and tries a graph in a thread, and frees it again. */
+  async try(label: string, bytes: Uint8Array): Promise<TriedModel> {
+    const { thread, trials } = this.#takeThread();
+    try {
+      const trial = await thread.open(label, bytes);
+      await thread.giveBack();
+      this.#giveThread(thread, trials + 1);
+      return { ...trial, place: this.#placeOf(trial, this.#options.place) };
+    } catch (error) {
+      await thread.close();
+      throw error;
+    }
+  }
+
   /** Ends the thread kept ready. Opened models are closed by who has them. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -81,20 +100,25 @@ export class RunnerOpener {
   }
 
   async #open(label: string, read: () => Promise<Uint8Array>, wanted: Place | 'auto'): Promise<{ runner: Runner; trial: Trial }> {
+    // Read first: where there is no room, no thread is started for it.
+    const bytes = await read();
     const { thread, trials } = this.#takeThread();
     try {
-      const trial = await thread.open(label, await read());
-      const place = wanted === 'auto' ? placeOf(trial.warmUpMs) : wanted;
-      // Asked for by the operator it is opened in the loop whatever it costs; otherwise only where that is quickly done.
-      const isHeld = trial.openMs > LONGEST_OPEN_IN_LOOP_MS && this.#options.place === 'auto';
-      if (place === 'worker' || isHeld) return { runner: await this.#inWorker(label, read, trial, thread), trial };
-      const bytes = await thread.giveBack();
+      const trial = await thread.open(label, bytes);
+      if (this.#placeOf(trial, wanted) === 'worker') return { runner: await this.#inWorker(label, read, trial, thread), trial };
+      const graph = await thread.giveBack();
       this.#giveThread(thread, trials + 1);
-      return { runner: await inLoop(bytes, trial), trial };
+      return { runner: await inLoop(graph, trial), trial };
     } catch (error) {
       await thread.close();
       throw error;
     }
+  }
+
+  #placeOf(trial: Trial, wanted: Place | 'auto'): Place {
+    // Asked for by the operator it is opened in the loop whatever it costs; otherwise only where that is quickly done.
+    if (trial.openMs > LONGEST_OPEN_IN_LOOP_MS && this.#options.place === 'auto') return 'worker';
+    return wanted === 'auto' ? placeOf(trial.warmUpMs) : wanted;
   }
 
   #inWorker(label: string, read: () => Promise<Uint8Array>, trial: Trial, thread: SessionThread): Promise<WorkerRunner> {
@@ -105,9 +129,10 @@ export class RunnerOpener {
       turns: this.#turns,
       scheduler,
       reopen: async () => {
+        const bytes = await read();
         const another = this.#takeThread().thread;
         try {
-          await another.open(label, await read());
+          await another.open(label, bytes);
           await another.keep();
           return another;
         } catch (error) {

@@ -72,7 +72,8 @@ async function perform(request: ThreadRequest): Promise<Done> {
 }
 
 async function open(label: string, bytes: Uint8Array): Promise<Trial> {
-  const model = servableModel(label, bytes);
+  // As a Buffer the weights are looked at where they lie; from other arrays the decoder copies them.
+  const model = servableModel(label, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const started = performance.now();
   try {
     session = await openSession(model.bytes);

@@ -1,6 +1,7 @@
-import { DataType, writeModel, type ModelProto, type NodeProto, type TensorProto, type ValueInfoProto } from '@millrace/onnx';
+import { writeModel } from './model-codec.js';
+import { DataType, type ModelProto, type NodeProto, type TensorProto, type ValueInfoProto } from './onnx-types.js';
 
-// Real graphs of the size a test wants: a model is slow because it computes much.
+// Graphs of a known function, for tests and benchmarks: one is slow because it computes much, not because it waits.
 
 const node = (opType: string, input: string[], output: string): NodeProto => ({ opType, name: output, input, output: [output] });
 
@@ -13,10 +14,18 @@ function graph(nodes: NodeProto[], input: ValueInfoProto[], output: ValueInfoPro
   return { irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph: { name: 'g', node: nodes, input, output, initializer } };
 }
 
-/** `y = x + bias`, FP32 [N, 1] to FP32 [N, 1]: some microseconds a run. */
-export function addsModel(bias: number): Uint8Array {
+/** `y = x + bias`, FP32 [N, 1] to FP32 [N, 1]: some microseconds a run. `padding` bytes make it larger, and nothing else. */
+export function addsModel(bias: number, padding = 0): Uint8Array {
   const constant: TensorProto = { name: 'bias', dims: [1], dataType: DataType.FLOAT, floatData: [bias] };
-  return writeModel(graph([node('Add', ['x', 'bias'], 'y')], [value('x', DataType.FLOAT, 1)], [value('y', DataType.FLOAT, 1)], [constant]));
+  const unused: TensorProto = { name: 'unused', dims: [padding], dataType: DataType.UINT8, rawData: new Uint8Array(padding) };
+  return writeModel(
+    graph(
+      [node('Add', ['x', 'bias'], 'y')],
+      [value('x', DataType.FLOAT, 1)],
+      [value('y', DataType.FLOAT, 1)],
+      padding === 0 ? [constant] : [constant, unused],
+    ),
+  );
 }
 
 /** The same function with a detour of `layers` times 65,536 hyperbolic tangents a row, which count for nothing: slow by its size. */
