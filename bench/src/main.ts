@@ -43,6 +43,11 @@ const BENCHES: readonly Bench[] = [
     what: "point-in-time training sets beside DuckDB's ASOF join and Feast's file store",
     load: () => import('./training-sets/training-sets.bench.js'),
   },
+  {
+    name: 'engine',
+    what: 'a fast model alone and beside one of 50 ms; a hundred versions swapped under load',
+    load: () => import('./inference/engine.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
   {
     name: 'tracking-scale',

@@ -14,8 +14,14 @@ import {
   setMetadata,
   signatureOf,
   stripZipMap,
+  widenFloat16,
   writeModel,
+  type AttributeProto,
+  type GraphProto,
   type ModelProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
 } from './index.js';
 
 const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true });
@@ -241,5 +247,63 @@ describe('in onnxruntime', () => {
     expect(result['output_probability']!.dims).toEqual([2, 2]);
     expect(stripZipMap(model)).toEqual([]);
     await session.release();
+  });
+
+  describe('FP16 inputs and outputs', () => {
+    const half = (name: string): ValueInfoProto => ({
+      name,
+      type: { tensorType: { elemType: DataType.FLOAT16, shape: { dim: [{ dimParam: 'N' }] } } },
+    });
+    const one: TensorProto = { name: 'one', dims: [1], dataType: DataType.FLOAT16, rawData: Uint8Array.of(0x00, 0x3c) };
+    const flag: ValueInfoProto = { name: 'flag', type: { tensorType: { elemType: DataType.BOOL, shape: { dim: [] } } } };
+    const modelOf = (graph: GraphProto): ModelProto => ({ irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph });
+    const node = (opType: string, input: string[], output: string): NodeProto => ({ opType, name: output, input, output: [output] });
+
+    test('become FP32 under the same names, also where a subgraph reads them or one is handed through', async () => {
+      const branch = (name: string, last: NodeProto): AttributeProto => ({
+        ...{ name, type: AttributeType.GRAPH },
+        g: { name, node: [last], output: [half(`${name}_out`)] },
+      });
+      const model = modelOf({
+        name: 'halves',
+        input: [half('x'), flag],
+        output: [half('y'), half('x'), half('one'), half('z')],
+        initializer: [one],
+        node: [
+          {
+            ...node('If', ['flag'], 'y'),
+            attribute: [
+              branch('then_branch', node('Add', ['x', 'one'], 'then_branch_out')),
+              branch('else_branch', node('Sub', ['x', 'one'], 'else_branch_out')),
+            ],
+          },
+          node('Add', ['y', 'one'], 'z'),
+        ],
+      });
+      expect(widenFloat16(model)).toEqual(['x', 'y', 'one', 'z']);
+      expect(checkModel(model)).toEqual([]);
+      expect(signatureOf(model).outputs.map(({ name, datatype }) => [name, datatype])).toEqual([
+        ['y', 'FP32'],
+        ['x', 'FP32'],
+        ['one', 'FP32'],
+        ['z', 'FP32'],
+      ]);
+      const session = await InferenceSession.create(writeModel(model));
+      for (const [positive, expected] of [
+        [1, [2.5, -1]],
+        [0, [0.5, -3]],
+      ] as const) {
+        const result = await session.run({
+          x: new Tensor('float32', [1.5, -2], [2]),
+          flag: new Tensor('bool', Uint8Array.of(positive), []),
+        });
+        expect([...result['y']!.data]).toEqual(expected);
+        expect([...result['z']!.data]).toEqual(expected.map((value) => value + 1));
+        expect([...result['x']!.data]).toEqual([1.5, -2]);
+        expect([...result['one']!.data]).toEqual([1]);
+      }
+      await session.release();
+      expect(widenFloat16(model)).toEqual([]);
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { defineConfig, duration, integer, size, variable } from '@millrace/service';
+import { z } from 'zod';
 
 /** Variables of this service alone; those every process shares are the kit's. */
 export const inferenceConfig = defineConfig('inference', {
@@ -12,10 +13,35 @@ export const inferenceConfig = defineConfig('inference', {
     integer(1, 10_000_000, 8192),
     'Rows that may wait for one model; beyond it requests are refused with 429.',
   ),
+  batchDelayMs: variable(
+    'MILLRACE_INFERENCE_BATCH_DELAY',
+    duration('0ms'),
+    'How long a request waits for others when its model is idle. Requests that come while it is busy run together anyway.',
+  ),
+  runner: variable(
+    'MILLRACE_INFERENCE_RUNNER',
+    z.enum(['auto', 'in-loop', 'worker'], { error: () => 'is not one of auto, in-loop, worker' }).default('auto'),
+    'Where models run: `in-loop` (the event loop), `worker` (threads), or `auto`: where the run time of each says, 0.5 ms being the limit.',
+  ),
+  workers: variable(
+    'MILLRACE_INFERENCE_WORKERS',
+    integer(1, 256).optional(),
+    'Runs in worker threads at once, of all models together. Not set: one less than the cores this process may use, at least 1.',
+  ),
+  workersPerModel: variable(
+    'MILLRACE_INFERENCE_WORKERS_PER_MODEL',
+    integer(1, 64, 1),
+    'Worker threads of one slow model; each holds the model in memory once more.',
+  ),
+  memoryBytes: variable(
+    'MILLRACE_INFERENCE_MEMORY',
+    size().optional(),
+    'Memory of all loaded models at most (estimated); beyond it the longest unused is unloaded and loaded again when it is asked for. Not set: half of what the process may use.',
+  ),
   timeoutMs: variable(
     'MILLRACE_INFERENCE_TIMEOUT',
     duration('10s'),
-    'How long a request may wait for its model; a request may ask for less in its parameter `timeout` (microseconds).',
+    'A request is answered within so long, or refused with 504; a request may ask for less in its parameter `timeout` (microseconds).',
   ),
   loadWaitMs: variable(
     'MILLRACE_INFERENCE_LOAD_WAIT',

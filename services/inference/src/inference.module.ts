@@ -32,6 +32,7 @@ import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { rolloutRoutes } from './api/rest/rollouts.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
 import { rolloutEndpoints } from './rollouts/open-rollouts.js';
+import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
 import { openInference } from './inference.runtime.js';
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
@@ -61,7 +62,7 @@ export class InferenceModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder, rollouts } = await openInference({
+    const { gateway, status, recorder, checks, resolveVersion, rollouts } = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
@@ -71,5 +72,6 @@ export class InferenceModule implements OnModuleInit {
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
+    rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
   }
 }

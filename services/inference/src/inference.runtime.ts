@@ -16,10 +16,12 @@ import {
   type TableProjections,
   type Topics,
 } from '@millrace/service';
+import { availableParallelism, totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { inferenceConfig } from './config.js';
-import { registryReaders } from './domain/registry/model-catalog.js';
+import { registeredVersion, registryReaders } from './domain/registry/model-catalog.js';
+import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
@@ -27,17 +29,18 @@ import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
 import { InferenceMetrics } from './metrics.js';
 import { followDefinitions } from './models/follow-definitions.js';
 import { readModelArtifact } from './models/model-artifact.js';
-import { ModelHost, type ModelHostObserver } from './models/model-host.js';
+import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
-import type { SignatureRules } from './models/verify-signature.js';
 import { ServingDirectory } from './models/serving-directory.js';
+import { checksObserver, hostObserver, runnerObserver } from './models/serving-observer.js';
+import type { SignatureRules } from './models/verify-signature.js';
+import { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ServingStatus } from './queries/serving-status.js';
 import { openRollouts, type OpenedRollouts } from './rollouts/open-rollouts.js';
 import { RolloutsInForce } from './rollouts/rollouts-in-force.js';
-import { InLoopRunner } from './runner/in-loop-runner.js';
-import type { RunnerFactory } from './runner/runner.js';
+import { RunnerOpener } from './runner/runner-opener.js';
 
 const DOMAIN = 'inference';
 const MAX_MODEL_FILES = 1000;
@@ -68,6 +71,8 @@ export interface Inference {
   readonly status: ServingStatus;
   readonly recorder: LabelRecorder;
   readonly rollouts: OpenedRollouts;
+  readonly checks: VersionChecks;
+  readonly resolveVersion: (model: string, version: number) => Resolved;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -81,16 +86,38 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const registry = await host.domainLogs.follow({ domain: 'registry', aggregates: registryReaders, as: DOMAIN });
   const stateOf = (subject: string): unknown => registry.replica.subject(subject).state;
   const limits = { maxModelBytes: config.maxModelBytes, maxFiles: MAX_MODEL_FILES };
-  const batching = { maxBatchRows: config.maxBatchRows, maxQueuedRows: config.maxQueuedRows, now: () => performance.now() };
+  const batching = {
+    maxBatchRows: config.maxBatchRows,
+    maxQueuedRows: config.maxQueuedRows,
+    maxDelayMs: config.batchDelayMs,
+    now: () => performance.now(),
+    scheduler,
+  };
   const signatures = signatureRules(host.config, logger);
+  const opener = new RunnerOpener({
+    place: config.runner,
+    workers: config.workers ?? Math.max(1, availableParallelism() - 1),
+    sessionsPerModel: config.workersPerModel,
+    scheduler,
+    observer: runnerObserver(logger, metrics),
+  });
+  const maxBytes = config.memoryBytes ?? Math.floor(usableMemory() / 2);
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
-    load: async (version) =>
-      ServedModel.load(version, await readModelArtifact(host.artifacts, version, limits, signatures), openRunner, batching),
+    load: (version, admit) => {
+      const read = (admitted?: (bytes: number) => void): Promise<Uint8Array> =>
+        readModelArtifact(host.artifacts, version, limits, signatures, admitted);
+      // Read again, and verified again, when its thread has to be started anew; only the first time it needs room.
+      let isAdmitted = false;
+      const readOnce = (): Promise<Uint8Array> => (isAdmitted ? read() : ((isAdmitted = true), read(admit)));
+      return ServedModel.load(version, readOnce, opener, batching);
+    },
+    maxBytes,
     scheduler,
     observer: hostObserver(logger, metrics),
   });
   const inForce = new RolloutsInForce();
+  metrics.watch(() => models.loaded(), maxBytes);
   const directory: ServingDirectory = new ServingDirectory({
     host: models,
     registry: stateOf,
@@ -99,10 +126,27 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     rollouts: inForce,
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
+  const resolveVersion = (name: string, version: number): Resolved => resolveModel({ name, version }, stateOf);
+  const checks = new VersionChecks({
+    tryVersion: async (version) =>
+      opener.try(`${version.name} version ${version.version}`, await readModelArtifact(host.artifacts, version, limits, signatures)),
+    observer: checksObserver(logger, metrics),
+  });
+  // What was registered before this start was checked then; it is checked again when it is deployed or somebody asks.
+  const before = await log.end(registry.topic);
+  registry.onAccepted((record) => {
+    const registered = registeredVersion(record);
+    if (registered && record.position.offset >= (before[record.position.partition] ?? 0)) checks.registered(registered);
+  });
   const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown);
   host.health.catchUp('inference.models', () => status.missing());
 
-  const modelOf = (reference: string): ServedModel | undefined => models.slot(reference)?.current;
+  // A candidate that had to make room is loaded again for the requests that are copied to it.
+  const modelOf = (reference: string): ServedModel | undefined => {
+    const current = models.slot(reference)?.current;
+    if (!current) void models.demand(reference, 0);
+    return current;
+  };
   const rollouts = await openRollouts(host, { inForce, modelOf, changed: () => directory.refresh() });
 
   const sink = new FactSink({
@@ -131,7 +175,11 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     },
   });
   host.lifecycle.add('projections', 'inference.facts', () => sink.close());
-  host.lifecycle.add('projections', 'inference.models', () => models.close());
+  host.lifecycle.add('projections', 'inference.models', async () => {
+    await models.close();
+    await checks.close();
+    await opener.close();
+  });
   const gateway = new Gateway({
     directory,
     features: new OnlineFeatureReader(resources.catalog, log, online),
@@ -152,7 +200,13 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder, rollouts };
+  return { gateway, status, recorder, checks, resolveVersion, rollouts };
+}
+
+/** Of the machine, or of the container where that has less. */
+function usableMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** Which signatures are believed; the keys' ids are told once, for whoever wonders. */
@@ -162,8 +216,6 @@ function signatureRules(config: Config, logger: Logger): SignatureRules {
   else logger.warn('no key is believed (MILLRACE_TRUSTED_KEYS): files are held to their manifests, but who signed them is not checked');
   return rules;
 }
-
-const openRunner: RunnerFactory = (bytes, inputs, outputs) => InLoopRunner.open(bytes, inputs, outputs);
 
 function newFact(fact: { key: string; id: string; time: number; data: unknown }, domain: string, type: string, subject: string): NewFact {
   return { ...fact, domain, type, subject };
@@ -188,25 +240,4 @@ async function projectTables({ tables, offline }: InferenceHost): Promise<void> 
     decode: decodeLabel,
     toRows: labelRow,
   });
-}
-
-function hostObserver(logger: Logger, metrics: InferenceMetrics): ModelHostObserver {
-  const labels = (model: ServedModel) => ({ model: model.version.name, version: String(model.version.version) });
-  return {
-    loaded: (model) => {
-      metrics.loaded.set(labels(model), 1);
-      logger.info({ ...labels(model), inputs: model.inputs, outputs: model.outputs }, 'model loaded');
-      if (model.warmUpError !== undefined) logger.warn({ ...labels(model), reason: model.warmUpError }, 'the warm-up with zeros failed');
-    },
-    swapped: (reference, from, to) =>
-      logger.info({ reference, from: from?.version, to: to.version }, 'reference now served by another version'),
-    failed: (reference, version, reason, isRetried) => {
-      metrics.loadFailures.inc({ reference });
-      logger.warn({ reference, version: version?.version, reason, isRetried }, 'model cannot be served');
-    },
-    retired: (model) => {
-      metrics.loaded.remove(labels(model));
-      logger.info(labels(model), 'model retired');
-    },
-  };
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ServedModel } from './models/served-model.js';
 
 /** The gateway's own metrics. */
 export class InferenceMetrics {
@@ -8,8 +9,12 @@ export class InferenceMetrics {
   readonly shed: Counter<'facts'>;
   readonly loaded: Gauge<'model' | 'version'>;
   readonly loadFailures: Counter<'reference'>;
+  readonly evictions: Counter<'model'>;
+  readonly checks: Counter<'outcome'>;
+  readonly crashes: Counter;
+  readonly moves: Counter<'to'>;
 
-  constructor(registry: Registry) {
+  constructor(private readonly registry: Registry) {
     const registers = [registry];
     this.predictions = new Counter({
       name: 'millrace_inference_predictions_total',
@@ -47,6 +52,77 @@ export class InferenceMetrics {
       help: 'Loads that failed, by reference.',
       labelNames: ['reference'],
       registers,
+    });
+    this.evictions = new Counter({
+      name: 'millrace_inference_evictions_total',
+      help: 'Versions unloaded because another needed their memory; the log says which.',
+      labelNames: ['model'],
+      registers,
+    });
+    this.checks = new Counter({
+      name: 'millrace_inference_versions_checked_total',
+      help: 'Registered versions that were loaded to see whether they can be served: servable or refused.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.crashes = new Counter({
+      name: 'millrace_inference_worker_crashes_total',
+      help: 'Worker threads of models that ended without having been told to.',
+      registers,
+    });
+    this.moves = new Counter({
+      name: 'millrace_inference_moves_total',
+      help: 'Models moved by their run time, by where to: in-loop or worker.',
+      labelNames: ['to'],
+      registers,
+    });
+  }
+
+  /** Gauges of what is loaded, looked at when somebody asks. */
+  watch(loaded: () => readonly ServedModel[], maxBytes: number): void {
+    const registers = [this.registry];
+    const sum = (of: (model: ServedModel) => number): number => loaded().reduce((total, model) => total + of(model), 0);
+    new Gauge({
+      name: 'millrace_inference_model_memory_bytes',
+      help: 'Memory of the loaded models, estimated.',
+      registers,
+      collect() {
+        this.set(sum((model) => model.memoryBytes));
+      },
+    });
+    new Gauge({
+      name: 'millrace_inference_model_memory_limit_bytes',
+      help: 'Memory that loaded models may take together.',
+      registers,
+    }).set(maxBytes);
+    new Gauge({
+      name: 'millrace_inference_least_recently_used_seconds',
+      help: 'Time since the longest unused of the loaded versions was used; short where memory is short, as it is unloaded next.',
+      registers,
+      collect() {
+        this.set(loaded().reduce((longest, model) => Math.max(longest, model.idleMs()), 0) / 1000);
+      },
+    });
+    new Gauge({
+      name: 'millrace_inference_pending_requests',
+      help: 'Requests that wait for a model or are run by it.',
+      registers,
+      collect() {
+        this.set(sum((model) => model.queue.pending));
+      },
+    });
+    new Gauge({
+      name: 'millrace_inference_models_by_place',
+      help: 'Loaded versions by where they run: in-loop or worker.',
+      labelNames: ['place'],
+      registers,
+      collect() {
+        for (const place of ['in-loop', 'worker'] as const)
+          this.set(
+            { place },
+            sum((model) => Number(model.place === place)),
+          );
+      },
     });
   }
 }

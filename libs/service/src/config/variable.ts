@@ -63,9 +63,10 @@ export function duration(fallback: string): z.ZodType<number> {
   return z.string().default(fallback).transform(measure('a duration such as 500ms, 30s, 5m or 1h', UNITS));
 }
 
-/** `512B`, `64KiB`, `16MiB`, `1GiB`; bytes inside. */
-export function size(fallback: string): z.ZodType<number> {
-  return z.string().default(fallback).transform(measure('a size such as 512B, 64KiB, 16MiB or 1GiB', SIZES));
+/** `512B`, `64KiB`, `16MiB`, `1GiB`; bytes inside. Without a fallback it has to be given, unless it is made optional. */
+export function size(fallback?: string): z.ZodType<number> {
+  const text = fallback === undefined ? z.string() : z.string().default(fallback);
+  return text.transform(measure('a size such as 512B, 64KiB, 16MiB or 1GiB', SIZES));
 }
 
 export function port(fallback: number): z.ZodType<number> {

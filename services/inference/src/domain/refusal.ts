@@ -11,6 +11,10 @@ export type RefusalCode =
   /** The model's queue is full. */
   | 'MR_INFERENCE_BUSY'
   | 'MR_INFERENCE_DEADLINE'
+  /** Who asked has left; nobody reads this answer, but the record of the request does. */
+  | 'MR_INFERENCE_CANCELLED'
+  /** The thread that ran the request ended; asking again will help unless this very request makes it end. */
+  | 'MR_INFERENCE_CRASHED'
   /** The runtime failed on this request. */
   | 'MR_INFERENCE_FAILED'
   /** Features could not be read. */

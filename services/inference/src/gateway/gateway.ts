@@ -19,12 +19,15 @@ import { stitch, type Part } from './stitch.js';
 export interface Served {
   readonly deployment: DeploymentDefinition | undefined;
   readonly slotOf: (reference: string) => Slot | undefined;
+  /** Loads a reference that is not loaded now, and waits for it at most so long. */
+  readonly load?: (reference: string, waitMs: number) => Promise<void>;
   /** The reference of the version asked for. */
   readonly reference: string;
 }
 
 export interface Directory {
-  find(name: string, version: string | undefined): Promise<Served>;
+  /** Waits at most `waitMs` for a model that has to be loaded first; its own bound when absent, not at all for a deployment when 0. */
+  find(name: string, version: string | undefined, waitMs?: number): Promise<Served>;
   /** By which experiment or rollout a deployment's units are assigned now. */
   splitOf(deployment: DeploymentDefinition): ExperimentDefinition | undefined;
 }
@@ -38,6 +41,8 @@ export interface InferCommand {
   /** `undefined`: all. */
   readonly outputs: readonly string[] | undefined;
   readonly traceparent: string | undefined;
+  /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answer {
@@ -87,9 +92,10 @@ export class Gateway {
     const { directory, features, clock, ids, elapsed } = this.#options;
     const started = elapsed();
     const now = clock.now();
-    const served = await directory.find(command.name, command.version);
+    const timeoutMs = this.#timeoutOf(command);
+    const served = await directory.find(command.name, command.version, timeoutMs);
     const predictionId = ids.next();
-    const context: RequestContext = { command, served, predictionId, started, now, deadline: started + this.#timeoutOf(command) };
+    const context: RequestContext = { command, served, predictionId, started, now, deadline: started + timeoutMs };
     const { deployment } = served;
     const shape = deployment?.featureService === undefined ? undefined : features.shapeOf(deployment.featureService);
     const first = served.slotOf(served.reference)?.current;
@@ -103,6 +109,8 @@ export class Gateway {
     const groups = experiment
       ? this.#assign(context, experiment, units)
       : [{ variant: null, reference: served.reference, rows: range(count) }];
+    for (const { reference } of groups)
+      if (served.load && !served.slotOf(reference)?.current) await served.load(reference, context.deadline - elapsed());
     const leased = groups.map((group) => ({ group, model: modelOf(served.slotOf(group.reference), labelOf(command, group)) }));
     const releases = leased.map(({ model }) => model.lease());
     try {
@@ -146,9 +154,16 @@ export class Gateway {
     });
   }
 
-  /** A rollout must not fail anybody: while its candidate is not loaded here, all are answered by the primary and do not count. */
+  /** A rollout must not fail anybody: while its candidate is not loaded here, it is asked for, and all are answered by the primary and do not count. */
   #isUnready({ served }: RequestContext, { isRollout, variants }: ExperimentDefinition): boolean {
-    return isRollout === true && variants.some(({ model }) => model !== undefined && served.slotOf(model)?.current === undefined);
+    if (!isRollout) return false;
+    let isUnready = false;
+    for (const { model } of variants) {
+      if (model === undefined || served.slotOf(model)?.current) continue;
+      isUnready = true;
+      void served.load?.(model, 0);
+    }
+    return isUnready;
   }
 
   async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
@@ -175,7 +190,7 @@ export class Gateway {
           ? assembleTensors(model, joinRequest(group.rows, vectors, entityRows))
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
-      result = await model.queue.run({ inputs: own, outputs: names, deadline });
+      result = await model.queue.run({ inputs: own, outputs: names, deadline, signal: command.signal });
     } catch (error) {
       failure = this.#blamed(context, work, error);
     }

@@ -22,6 +22,8 @@ export async function readModelArtifact(
   version: ModelVersion,
   limits: ArtifactLimits,
   signatures: SignatureRules,
+  /** Told the artifact's bytes before they are read; may throw. */
+  admit: (bytes: number) => void = () => undefined,
 ): Promise<Buffer> {
   const label = `${version.name} version ${version.version}`;
   const path = version.artifactPath;
@@ -31,12 +33,14 @@ export async function readModelArtifact(
   const files = info.isDirectory ? await listFiles(store, path, limits, label) : [info];
   const total = files.reduce((sum, file) => sum + file.size, 0);
   if (total > limits.maxModelBytes) throw unservable(`${label}: ${total} bytes are more than the ${limits.maxModelBytes} a model may have`);
+  admit(total);
   const contents = new Map<string, Buffer>();
-  for (const file of files) contents.set(file.path, await readAll(store, file.path));
-  const digests = [...contents].map(([file, bytes]) => ({
-    name: info.isDirectory ? file.slice(path.length + 1) : SINGLE_FILE,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-  }));
+  const digests: SignedFile[] = [];
+  for (const file of files) {
+    const { bytes, sha256 } = await readAll(store, file.path);
+    contents.set(file.path, bytes);
+    digests.push({ name: info.isDirectory ? file.path.slice(path.length + 1) : SINGLE_FILE, sha256 });
+  }
   await verifySignature(store, version, digests, signatures);
   verifyDigest(version, digests, label);
   const model = info.isDirectory ? modelFileOf(path, contents, label) : path;
@@ -56,10 +60,15 @@ async function listFiles(store: ArtifactStore, root: string, limits: ArtifactLim
   return files;
 }
 
-async function readAll(store: ArtifactStore, path: string): Promise<Buffer> {
+/** Digested chunk by chunk: a gigabyte at once would hold the event loop for a second. */
+async function readAll(store: ArtifactStore, path: string): Promise<{ bytes: Buffer; sha256: string }> {
   const chunks: Buffer[] = [];
-  for await (const chunk of await store.get(path)) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+  const hash = createHash('sha256');
+  for await (const chunk of (await store.get(path)) as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    hash.update(chunk);
+  }
+  return { bytes: Buffer.concat(chunks), sha256: hash.digest('hex') };
 }
 
 /** Also of what is signed: the log says which version this is, the signature only that the files are rightly those of some version. */

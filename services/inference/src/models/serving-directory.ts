@@ -51,14 +51,21 @@ export class ServingDirectory implements Directory {
     return experiment === undefined ? this.#options.rollouts.splitOf(name) : this.#experiments.get(experiment);
   }
 
-  async find(name: string, version: string | undefined): Promise<Served> {
+  async find(name: string, version: string | undefined, waitMs = this.#options.loadWaitMs): Promise<Served> {
     const { host } = this.#options;
     const deployment = this.#deployments.get(name);
     const slotOf = (reference: string): Slot | undefined => host.slot(reference);
-    if (deployment && version === undefined)
-      return { deployment, slotOf, reference: this.#options.rollouts.promoted(name) ?? deployment.model };
-    const reference = await this.#load(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
-    return { deployment, slotOf, reference };
+    const load = async (reference: string, longestMs: number): Promise<void> => {
+      if (!slotOf(reference)?.current) await host.demand(reference, Math.min(longestMs, this.#options.loadWaitMs));
+    };
+    if (deployment && version === undefined) {
+      const reference = this.#options.rollouts.promoted(name) ?? deployment.model;
+      if (waitMs > 0) await load(reference, waitMs);
+      return { deployment, slotOf, load, reference };
+    }
+    const reference = this.#wanted(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
+    await load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
+    return { deployment, slotOf, load, reference };
   }
 
   /** Versions of what is served under `name` that exist in the registry. */
@@ -72,8 +79,9 @@ export class ServingDirectory implements Directory {
     return resolveModel(parsed, this.#options.registry);
   }
 
-  async #load(asked: string, model: string, version: string | undefined): Promise<string> {
-    const { host, registry, maxOnDemand, loadWaitMs } = this.#options;
+  /** The reference of a version asked for by its number or its model's own name, wanted from now on. */
+  #wanted(asked: string, model: string, version: string | undefined): string {
+    const { host, registry, maxOnDemand } = this.#options;
     if (version !== undefined && !/^[1-9]\d{0,8}$/.test(version))
       throw new Refusal(
         'MR_INFERENCE_UNKNOWN_VERSION',
@@ -90,12 +98,11 @@ export class ServingDirectory implements Directory {
       );
     }
     const reference = `models:/${model}/${resolved.version.version}`;
-    const isLoaded = host.slot(reference) !== undefined;
+    const isWanted = host.slot(reference) !== undefined;
     this.#onDemand.delete(reference);
     this.#onDemand.add(reference);
     if (this.#onDemand.size > maxOnDemand) this.#onDemand.delete(this.#onDemand.values().next().value as string);
-    if (!isLoaded) this.refresh();
-    await host.waitFor(reference, loadWaitMs);
+    if (!isWanted) this.refresh();
     return reference;
   }
 }

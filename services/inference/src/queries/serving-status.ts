@@ -38,9 +38,10 @@ export class ServingStatus {
     return { versions: [String(model.version.version)], inputs: model.inputs, outputs: model.outputs };
   }
 
-  /** Throws where there is no such model; `false` where there is one that cannot answer. */
+  /** Throws where there is no such model; `false` where there is one that cannot answer. One that is loaded when it is asked for can. */
   async isModelReady(name: string, version: string | undefined): Promise<boolean> {
-    const served = await this.directory.find(name, version);
-    return served.slotOf(served.reference)?.current !== undefined;
+    const served = await this.directory.find(name, version, 0);
+    const slot = served.slotOf(served.reference);
+    return slot?.current !== undefined || (slot?.unloaded !== undefined && slot.failure === undefined);
   }
 }

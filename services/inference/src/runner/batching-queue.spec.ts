@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Scheduler } from '@millrace/kernel';
+import { Refusal } from '../domain/refusal.js';
 import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
-import { BatchingQueue } from './batching-queue.js';
-import type { Runner } from './runner.js';
+import { BatchingQueue, type BatchingOptions } from './batching-queue.js';
+import type { RunOutcome, Runner } from './runner.js';
 
 const row = (...values: number[]): Tensor => ({ name: 'x', datatype: 'FP32', shape: [values.length, 1], data: Float32Array.from(values) });
 
@@ -9,19 +11,27 @@ const row = (...values: number[]): Tensor => ({ name: 'x', datatype: 'FP32', sha
 class HeldRunner implements Runner {
   readonly inputs: readonly TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
   readonly outputs: readonly TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];
+  readonly place = 'worker';
+  readonly parallelism: number = 1;
+  readonly memoryBytes = 0;
   readonly runs: number[] = [];
   readonly #held: (() => void)[] = [];
   #started: (() => void)[] = [];
   constructor(private readonly isHeld = true) {}
 
-  async run(inputs: readonly Tensor[]): Promise<Tensor[]> {
+  turn(): Promise<() => void> | undefined {
+    return undefined;
+  }
+
+  async run(inputs: readonly Tensor[]): Promise<RunOutcome> {
     const [input] = inputs as [Tensor];
     this.runs.push(input.shape[0] as number);
     for (const started of this.#started.splice(0)) started();
     if (this.isHeld) await new Promise<void>((resolve) => this.#held.push(resolve));
     const data = input.data as Float32Array;
     if (data.includes(13)) throw new Error('unlucky');
-    return [{ ...input, name: 'y', data: data.map((value) => value * 2) }];
+    if (data.includes(14)) throw new Refusal('MR_INFERENCE_CRASHED', 'the thread ended');
+    return { outputs: [{ ...input, name: 'y', data: data.map((value) => value * 2) }], computeMs: 1 };
   }
 
   started(): Promise<void> {
@@ -38,10 +48,23 @@ class HeldRunner implements Runner {
 }
 
 let time = 0;
-const queueOf = (runner: Runner, options: { maxBatchRows?: number; maxQueuedRows?: number } = {}): BatchingQueue =>
-  new BatchingQueue(runner, { maxBatchRows: 8, maxQueuedRows: 100, now: () => time, ...options });
-const ask = (queue: BatchingQueue, tensor: Tensor, deadline = Infinity): Promise<number[]> =>
-  queue.run({ inputs: [tensor], outputs: ['y'], deadline }).then((result) => Array.from(result.outputs[0]!.data as Float32Array));
+/** Timers that are due when a test says so. */
+const timers = new Map<() => void, number>();
+const scheduler: Scheduler = {
+  after: (milliseconds, run) => {
+    timers.set(run, time + milliseconds);
+    return () => timers.delete(run);
+  },
+};
+const pass = (milliseconds: number): void => {
+  time += milliseconds;
+  for (const [run, due] of [...timers]) if (due <= time && timers.delete(run)) run();
+};
+
+const queueOf = (runner: Runner, options: Partial<BatchingOptions> = {}): BatchingQueue =>
+  new BatchingQueue(runner, { maxBatchRows: 8, maxQueuedRows: 100, now: () => time, scheduler, ...options });
+const ask = (queue: BatchingQueue, tensor: Tensor, deadline = Infinity, signal?: AbortSignal): Promise<number[]> =>
+  queue.run({ inputs: [tensor], outputs: ['y'], deadline, signal }).then((result) => Array.from(result.outputs[0]!.data as Float32Array));
 
 describe('a batching queue', () => {
   test('requests of one turn share a run, and each gets its own rows', async () => {
@@ -123,5 +146,96 @@ describe('a batching queue', () => {
     expect(answers[0]).toMatchObject({ value: [2] });
     expect(answers[1]).toMatchObject({ reason: { code: 'MR_INFERENCE_FAILED', message: 'the model failed: unlucky' } });
     expect(answers[2]).toMatchObject({ value: [4] });
+  });
+
+  test('answers by the deadline although the model goes on computing, and waits for it before it is idle', async () => {
+    const runner = new HeldRunner();
+    const queue = queueOf(runner);
+    const started = runner.started();
+    const [early, late] = [ask(queue, row(1), time + 20), ask(queue, row(2), time + 30)];
+    await started;
+    const waiting = ask(queue, row(3), time + 25);
+    pass(20);
+    await expect(early).rejects.toMatchObject({
+      code: 'MR_INFERENCE_DEADLINE',
+      message: 'the deadline passed after 20 ms of waiting and running',
+    });
+    pass(5);
+    await expect(waiting).rejects.toMatchObject({ message: 'the deadline passed after 25 ms in the queue' });
+    expect(queue.pending).toBe(1);
+    runner.release();
+    expect(await late).toEqual([4]);
+    await queue.close();
+    expect([runner.runs, queue.pending, timers.size]).toEqual([[2], 0, 0]);
+  });
+
+  test('who leaves gives up the place, and is not run', async () => {
+    const runner = new HeldRunner();
+    const queue = queueOf(runner, { maxQueuedRows: 2 });
+    const started = runner.started();
+    const [gone, stays] = [new AbortController(), new AbortController()];
+    const first = ask(queue, row(1), Infinity, stays.signal);
+    await started;
+    const left = ask(queue, row(2, 3), Infinity, gone.signal);
+    gone.abort();
+    await expect(left).rejects.toMatchObject({ code: 'MR_INFERENCE_CANCELLED' });
+    await expect(ask(queue, row(4), Infinity, gone.signal)).rejects.toMatchObject({ code: 'MR_INFERENCE_CANCELLED' });
+    const second = runner.started();
+    const next = ask(queue, row(5, 6));
+    runner.release();
+    await second;
+    runner.release();
+    expect(await Promise.all([first, next])).toEqual([[2], [10, 12]]);
+    stays.abort();
+    expect(runner.runs).toEqual([1, 2]);
+  });
+
+  test('a delay that is asked for gathers requests, until there are enough', async () => {
+    const runner = new HeldRunner(false);
+    const queue = queueOf(runner, { maxDelayMs: 5, maxBatchRows: 3 });
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const first = ask(queue, row(1));
+    await turn();
+    await turn();
+    const second = ask(queue, row(2));
+    expect(runner.runs).toEqual([]);
+    pass(5);
+    expect(await Promise.all([first, second])).toEqual([[2], [4]]);
+    const many = [ask(queue, row(1)), ask(queue, row(2, 3))];
+    expect(await Promise.all(many)).toEqual([[2], [4, 6]]);
+    expect(runner.runs).toEqual([2, 3]);
+  });
+
+  test('as many runs go on at once as the runner allows', async () => {
+    const runner = Object.assign(new HeldRunner(), { parallelism: 2 });
+    const queue = queueOf(runner, { maxBatchRows: 1 });
+    const answers = [1, 2, 3].map((value) => ask(queue, row(value)));
+    await runner.started();
+    if (runner.runs.length < 2) await runner.started();
+    expect(runner.runs).toHaveLength(2);
+    const third = runner.started();
+    runner.release();
+    await third;
+    runner.release();
+    runner.release();
+    expect(await Promise.all(answers)).toEqual([[2], [4], [6]]);
+  });
+
+  test('a batch whose thread ended is told so, and not tried again', async () => {
+    const runner = new HeldRunner(false);
+    const queue = queueOf(runner);
+    const answers = await Promise.allSettled([ask(queue, row(1)), ask(queue, row(14))]);
+    for (const answer of answers) expect(answer).toMatchObject({ reason: { code: 'MR_INFERENCE_CRASHED' } });
+    expect(runner.runs).toEqual([2]);
+  });
+
+  test('a model that gets no turn fails what waits for it, with the reason', async () => {
+    const runner = Object.assign(new HeldRunner(false), {
+      turn: () => Promise.reject(new Refusal('MR_INFERENCE_CRASHED', 'it has ended 3 times')),
+    });
+    const queue = queueOf(runner);
+    await expect(ask(queue, row(1))).rejects.toMatchObject({ code: 'MR_INFERENCE_CRASHED', message: 'it has ended 3 times' });
+    await queue.idle();
+    expect(queue.queuedRows).toBe(0);
   });
 });

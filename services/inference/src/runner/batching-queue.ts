@@ -1,4 +1,5 @@
-import { Refusal } from '../domain/refusal.js';
+import type { Scheduler } from '@millrace/kernel';
+import { isRefusal, Refusal } from '../domain/refusal.js';
 import { concatRows, rowsOf, sliceRows, type Tensor } from '../domain/tensor/tensor.js';
 import type { Runner } from './runner.js';
 
@@ -7,16 +8,21 @@ export interface BatchingOptions {
   readonly maxBatchRows: number;
   /** Rows waiting at most; a request beyond is refused at once. */
   readonly maxQueuedRows: number;
+  /** How long a request waits for others when the model is idle, milliseconds; 0 when absent. */
+  readonly maxDelayMs?: number;
   /** Milliseconds, for deadlines and durations. */
   readonly now: () => number;
+  readonly scheduler: Scheduler;
 }
 
 export interface RunRequest {
   /** In the order of the runner's inputs, checked against it. */
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly string[];
-  /** Against `now`; a request still waiting then is refused. */
+  /** Against `now`; a request that is not answered then is refused. */
   readonly deadline: number;
+  /** Aborted when who asked has left: the request gives its place up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RunResult {
@@ -35,21 +41,29 @@ interface Waiting {
   readonly arrived: number;
   readonly resolve: (result: RunResult) => void;
   readonly reject: (error: unknown) => void;
+  onAbort: (() => void) | undefined;
 }
 
 /**
- * One model version's queue. Requests that arrive while the model is busy run together in the next batch: no timer, so an idle model
- * answers at once and a busy one fills its batches. It never mixes versions (a queue belongs to one runner), datatypes,
- * trailing shapes or sets of outputs.
+ * One model version's queue. Requests that arrive while the model is busy run together in the next batch: no timer unless a delay is asked
+ * for, so an idle model answers at once and a busy one fills its batches. It never mixes versions (a queue belongs to one
+ * runner), datatypes, trailing shapes or sets of outputs. A request is answered by its deadline, whatever the model does.
  */
 export class BatchingQueue {
   readonly #runner: Runner;
   readonly #options: BatchingOptions;
   readonly #isBatchable: boolean;
-  #waiting: Waiting[] = [];
+  /** In the order of arrival. */
+  readonly #waiting = new Set<Waiting>();
+  /** Taken into a run, and not answered yet. */
+  readonly #running = new Set<Waiting>();
   #queuedRows = 0;
-  #busy = false;
+  /** Loops that take batches and run them. */
+  #serving = 0;
   #idle: (() => void)[] = [];
+  #armedFor = Infinity;
+  #disarm: (() => void) | undefined;
+  #endDelay: (() => void) | undefined;
 
   constructor(runner: Runner, options: BatchingOptions) {
     this.#runner = runner;
@@ -58,56 +72,109 @@ export class BatchingQueue {
     this.#isBatchable = options.maxBatchRows > 1 && [...runner.inputs, ...runner.outputs].every((spec) => spec.shape?.[0] === -1);
   }
 
+  /** Rows that wait. */
   get queuedRows(): number {
     return this.#queuedRows;
   }
 
+  /** Requests that wait or run. */
+  get pending(): number {
+    return this.#waiting.size + this.#running.size;
+  }
+
   run(request: RunRequest): Promise<RunResult> {
+    const { maxQueuedRows, now } = this.#options;
+    if (request.signal?.aborted) return Promise.reject(cancelled());
     const rows = this.#rowsOf(request);
-    if (this.#queuedRows + rows > this.#options.maxQueuedRows && this.#waiting.length > 0)
+    if (this.#queuedRows + rows > maxQueuedRows && this.#waiting.size > 0)
       return Promise.reject(new Refusal('MR_INFERENCE_BUSY', `${this.#queuedRows} rows are waiting for this model; try again shortly`));
     return new Promise((resolve, reject) => {
       const key = this.#isBatchable ? keyOf(request, rows) : undefined;
-      this.#waiting.push({ request, rows, key, arrived: this.#options.now(), resolve, reject });
+      const item: Waiting = { request, rows, key, arrived: now(), resolve, reject, onAbort: undefined };
+      this.#waiting.add(item);
       this.#queuedRows += rows;
-      if (this.#busy) return;
-      this.#busy = true;
+      if (request.signal) {
+        item.onAbort = () => this.#refuse(item, cancelled());
+        request.signal.addEventListener('abort', item.onAbort, { once: true });
+      }
+      this.#arm(request.deadline);
+      if (this.#queuedRows >= this.#options.maxBatchRows) this.#endDelay?.();
+      if (this.#serving >= this.#runner.parallelism) return;
+      this.#serving++;
       // After this turn's other arrivals, so that they share the first run too.
-      setImmediate(() => void this.#drain());
+      setImmediate(() => void this.#serve());
     });
   }
 
   /** Resolves when nothing runs or waits. */
   idle(): Promise<void> {
-    return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+    return this.#serving > 0 ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  async #drain(): Promise<void> {
-    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#runBatch(batch);
-    this.#busy = false;
+  /** For when nothing more will come: resolves when all is answered. */
+  async close(): Promise<void> {
+    await this.idle();
+    this.#disarm?.();
+    this.#armedFor = Infinity;
+  }
+
+  async #serve(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      if (this.#options.maxDelayMs) await this.#gather(this.#options.maxDelayMs);
+      let release: (() => void) | undefined;
+      try {
+        release = await this.#runner.turn();
+      } catch (error) {
+        for (const item of [...this.#waiting]) this.#refuse(item, failed(error));
+        break;
+      }
+      try {
+        await this.#runBatch(this.#take());
+      } finally {
+        release?.();
+      }
+    }
+    this.#serving--;
+    if (this.#serving > 0) return;
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
   }
 
+  /** Waits until the oldest request has waited for the delay, or there are enough to fill a run. */
+  async #gather(delayMs: number): Promise<void> {
+    const [oldest] = this.#waiting;
+    const left = oldest ? oldest.arrived + delayMs - this.#options.now() : 0;
+    if (left <= 0 || this.#queuedRows >= this.#options.maxBatchRows || this.#endDelay) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.scheduler.after(left, resolve);
+      this.#endDelay = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#endDelay = undefined;
+  }
+
   /** The oldest request and, in order, those that may run with it. */
   #take(): Waiting[] {
     const now = this.#options.now();
+    const { maxBatchRows } = this.#options;
     const batch: Waiting[] = [];
-    const left: Waiting[] = [];
     let rows = 0;
     for (const item of this.#waiting) {
       if (item.request.deadline <= now) {
-        this.#queuedRows -= item.rows;
-        item.reject(new Refusal('MR_INFERENCE_DEADLINE', `the deadline passed after ${Math.round(now - item.arrived)} ms in the queue`));
+        this.#refuse(item, late(now - item.arrived, 'in the queue'));
         continue;
       }
-      const first = batch[0];
-      const joins = !first || (first.key !== undefined && first.key === item.key && rows + item.rows <= this.#options.maxBatchRows);
-      (joins ? batch : left).push(item);
-      if (joins) rows += item.rows;
+      const [first] = batch;
+      if (first && (first.key === undefined || first.key !== item.key || rows + item.rows > maxBatchRows)) continue;
+      batch.push(item);
+      this.#waiting.delete(item);
+      this.#running.add(item);
+      rows += item.rows;
+      if (item.key === undefined || rows >= maxBatchRows) break;
     }
-    this.#waiting = left;
     this.#queuedRows -= rows;
     return batch;
   }
@@ -117,12 +184,11 @@ export class BatchingQueue {
     if (!first) return;
     const started = this.#options.now();
     try {
-      const inputs =
-        batch.length === 1
-          ? first.request.inputs
-          : first.request.inputs.map((_, i) => concatRows(batch.map((item) => item.request.inputs[i] as Tensor)));
-      const outputs = await this.#runner.run(inputs, first.request.outputs);
-      const computeMs = this.#options.now() - started;
+      const isOwned = batch.length > 1;
+      const inputs = isOwned
+        ? first.request.inputs.map((_, i) => concatRows(batch.map((item) => item.request.inputs[i] as Tensor)))
+        : first.request.inputs;
+      const { outputs, computeMs } = await this.#runner.run(inputs, first.request.outputs, isOwned);
       const batchRows = batch.reduce((sum, item) => sum + item.rows, 0);
       if (batch.length > 1 && outputs.some((output) => rowsOf(output) !== batchRows)) {
         throw new Refusal('MR_INFERENCE_FAILED', `the model gave other than one row per row of a batch; deploy it with batching off`);
@@ -131,27 +197,79 @@ export class BatchingQueue {
       for (const item of batch) {
         const own = batch.length === 1 ? outputs : outputs.map((output) => sliceRows(output, row, row + item.rows));
         row += item.rows;
-        item.resolve({ outputs: own, batchRows, queuedMs: started - item.arrived, computeMs });
+        if (this.#settle(item)) item.resolve({ outputs: own, batchRows, queuedMs: started - item.arrived, computeMs });
       }
     } catch (error) {
       await this.#failed(batch, error);
     }
   }
 
-  /** One bad request must not fail its neighbours: a failed batch is tried again one by one. */
+  /**
+   * One bad request must not fail its neighbours: a failed batch is tried again one by one. Not where the thread ended: that may have been
+   * one of them, and each would end it again.
+   */
   async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
-    if (batch.length > 1) {
-      for (const item of batch) await this.#runBatch([item]);
+    const isCrash = isRefusal(error) && error.code === 'MR_INFERENCE_CRASHED';
+    if (batch.length > 1 && !isCrash) {
+      for (const item of batch) if (this.#running.has(item)) await this.#runBatch([item]);
       return;
     }
-    const message = error instanceof Error ? error.message : String(error);
-    for (const item of batch) item.reject(new Refusal('MR_INFERENCE_FAILED', `the model failed: ${message}`, { cause: error }));
+    for (const item of batch) this.#refuse(item, failed(error));
+  }
+
+  #refuse(item: Waiting, refusal: Refusal): void {
+    if (this.#settle(item)) item.reject(refusal);
+  }
+
+  /** Whether the item was still to be answered; from now on it is not. */
+  #settle(item: Waiting): boolean {
+    const isQueued = this.#waiting.delete(item);
+    if (isQueued) this.#queuedRows -= item.rows;
+    if (!isQueued && !this.#running.delete(item)) return false;
+    if (item.onAbort) item.request.signal?.removeEventListener('abort', item.onAbort);
+    return true;
+  }
+
+  /** One timer for the earliest deadline; when it is due, the next is looked for. */
+  #arm(deadline: number): void {
+    if (deadline >= this.#armedFor || deadline === Infinity) return;
+    this.#disarm?.();
+    this.#armedFor = deadline;
+    this.#disarm = this.#options.scheduler.after(Math.max(0, Math.ceil(deadline - this.#options.now())), () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#armedFor = Infinity;
+    this.#disarm = undefined;
+    const now = this.#options.now();
+    let next = Infinity;
+    for (const item of [...this.#waiting, ...this.#running]) {
+      const { deadline } = item.request;
+      if (deadline <= now)
+        this.#refuse(item, late(now - item.arrived, this.#waiting.has(item) ? 'in the queue' : 'of waiting and running'));
+      else next = Math.min(next, deadline);
+    }
+    this.#arm(next);
   }
 
   #rowsOf(request: RunRequest): number {
     const first = request.inputs[0];
     return first ? Math.max(1, rowsOf(first)) : 1;
   }
+}
+
+function late(milliseconds: number, where: string): Refusal {
+  return new Refusal('MR_INFERENCE_DEADLINE', `the deadline passed after ${Math.round(milliseconds)} ms ${where}`);
+}
+
+function cancelled(): Refusal {
+  return new Refusal('MR_INFERENCE_CANCELLED', 'who asked has left');
+}
+
+function failed(error: unknown): Refusal {
+  if (isRefusal(error) && error.code === 'MR_INFERENCE_CRASHED') return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new Refusal('MR_INFERENCE_FAILED', `the model failed: ${message}`, { cause: error });
 }
 
 function keyOf(request: RunRequest, rows: number): string | undefined {

@@ -37,6 +37,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 
   ['/v2/**', 'inference'],
   ['/api/v1/deployments/**', 'inference'],
+  ['/api/v1/serving/**', 'inference'],
   ['/api/v1/predictions/**', 'inference'],
   ['/api/v1/rollouts/**', 'inference'],
   ['/api/v1/models/*/infer', 'inference'],

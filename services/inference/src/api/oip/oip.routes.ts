@@ -61,6 +61,7 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
     inputs: asked.inputs,
     outputs: asked.outputs?.map((output) => output.name),
     traceparent: request.traceparent,
+    signal: departureOf(reply),
   });
   const binary = new Set(asked.outputs?.filter((output) => output.binary).map((output) => output.name));
   const encoded = encodeInferResponse(
@@ -75,6 +76,15 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
   );
   if (encoded.jsonLength !== undefined) void reply.header('inference-header-content-length', String(encoded.jsonLength));
   return reply.header('content-type', encoded.contentType).send(encoded.body);
+}
+
+/** Aborted when the connection goes away before the reply is sent. */
+function departureOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
 }
 
 /** Every error leaves as `{"error": "..."}`. What nobody expected is told without its text; `onDefect` logs it. */

@@ -1,4 +1,4 @@
-import type { AnyDecider, Event } from '@millrace/kernel';
+import type { AnyDecider, DecisionRecord, Event } from '@millrace/kernel';
 
 /**
  * The gateway's own fold of the registry's decisions: just what it takes to turn `models:/name@alias` into an artifact. It reads the events
@@ -21,6 +21,13 @@ export interface VersionSource {
   /** The model's name when the version was registered; its manifest was signed under it. */
   readonly registeredAs: string;
   readonly signature?: VersionSignature;
+}
+
+/** One version of a registered model and where its artifact lies. */
+export interface RegisteredVersion extends VersionSource {
+  readonly modelId: string;
+  readonly name: string;
+  readonly version: number;
 }
 
 export interface VersionSignature {
@@ -91,6 +98,18 @@ export function evolveModel(state: ModelState, event: ModelEvent): ModelState {
     default:
       return state;
   }
+}
+
+/** The version a decision registers; `undefined` when it decides something else. The name is the one it was registered under. */
+export function registeredVersion({
+  subject,
+  type,
+  data,
+}: Pick<DecisionRecord, 'subject' | 'type' | 'data'>): RegisteredVersion | undefined {
+  if (type !== 'VersionRegistered' || !subject.startsWith('model/')) return undefined;
+  const { version, name, artifactPath, source, digest, signature } = data as (ModelEvent & { readonly type: 'VersionRegistered' })['data'];
+  const registered = { modelId: subject.slice('model/'.length), name, version, artifactPath, source, digest, registeredAs: name };
+  return signature ? { ...registered, signature } : registered;
 }
 
 /** The registry's aggregates as a reader folds them: nothing is ever decided here. */

@@ -1,14 +1,9 @@
-import { CATALOG_SUBJECT, modelSubject, type CatalogState, type ModelState, type VersionSource } from './model-catalog.js';
+import { CATALOG_SUBJECT, modelSubject, type CatalogState, type ModelState, type RegisteredVersion } from './model-catalog.js';
 
 /** `models:/<name>@<alias>` or `models:/<name>/<version>`. */
 export type ModelReference = { readonly name: string; readonly alias: string } | { readonly name: string; readonly version: number };
 
-/** One version of a registered model and where its artifact lies. */
-export interface ModelVersion extends VersionSource {
-  readonly modelId: string;
-  readonly name: string;
-  readonly version: number;
-}
+export type ModelVersion = RegisteredVersion;
 
 const REFERENCE = /^models:\/([^/@]+)(?:@([^/@]+)|\/(\d+))$/;
 

@@ -1,0 +1,24 @@
+import { ProblemError } from '@millrace/service';
+import type { FastifyInstance } from 'fastify';
+import type { Resolved } from '../../domain/registry/model-reference.js';
+import type { VersionChecks } from '../../models/version-checks.js';
+
+export interface VersionCheckOptions {
+  readonly checks: VersionChecks;
+  readonly resolve: (model: string, version: number) => Resolved;
+}
+
+/**
+ * `GET /api/v1/serving/models/{model}/versions/{version}`: whether the gateway can serve a version, found out by loading it:
+ * `{model, version, digest, servable: true, inputs, outputs, stripped, widened, place, runMs, warmUpError}` or `{..., servable: false, reason}`.
+ * 404 when there is no such version.
+ */
+export function versionCheckRoutes(scope: FastifyInstance, { checks, resolve }: VersionCheckOptions): void {
+  scope.get<{ Params: { model: string; version: string } }>('/api/v1/serving/models/:model/versions/:version', async ({ params }) => {
+    if (!/^[1-9]\d{0,8}$/.test(params.version))
+      throw new ProblemError(400, 'MR_INFERENCE_INVALID', `version is ${JSON.stringify(params.version)}; versions are numbers from 1`);
+    const resolved = resolve(params.model, Number(params.version));
+    if (!resolved.ok) throw new ProblemError(404, 'MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
+    return checks.of(resolved.version);
+  });
+}

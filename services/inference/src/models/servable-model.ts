@@ -1,0 +1,85 @@
+import {
+  checkModel,
+  FEATURES_METADATA,
+  metadataOf,
+  readModel,
+  signatureOf,
+  stripZipMap,
+  widenFloat16,
+  writeModel,
+  type Datatype as OnnxDatatype,
+} from '@millrace/onnx';
+import { isFault } from '@millrace/kernel';
+import { Refusal } from '../domain/refusal.js';
+import { isDatatype, type TensorSpec } from '../domain/tensor/tensor.js';
+
+/** What of a graph is looked at when it serves. */
+export interface ServableSignature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** Column names of the single input tensor, in order, when the model says them. */
+  readonly features: readonly string[] | undefined;
+  /** Outputs that were lists of maps (ZipMap) and are served as the tensors they were made of. */
+  readonly stripped: readonly string[];
+  /** Inputs and outputs that are FP16 in the graph and FP32 to clients. */
+  readonly widened: readonly string[];
+}
+
+export interface ServableModel extends ServableSignature {
+  /** The graph to be run: the bytes given where nothing had to be changed. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Checks a graph and makes it one the runtime can serve: ZipMaps are taken off, FP16 inputs and outputs become FP32. Throws a refusal
+ * that starts with `label` and says what is wrong and how to mend it.
+ */
+export function servableModel(label: string, bytes: Uint8Array): ServableModel {
+  const refuse = (why: string): Refusal => new Refusal('MR_INFERENCE_UNSERVABLE', `${label}: ${why}`);
+  const model = readGraph(bytes, refuse);
+  const [problem] = checkModel(model);
+  if (problem) throw refuse(problem.message);
+  const stripped = stripZipMap(model);
+  const widened = widenFloat16(model);
+  const signature = signatureOf(model);
+  const [other] = signature.otherInputs;
+  if (other) throw refuse(`input ${JSON.stringify(other.name)} is a ${other.type}; only tensors are served`);
+  const inputs = servedSpecs(signature.inputs, refuse);
+  const outputs = servedSpecs(signature.outputs, refuse);
+  if (outputs.length === 0) throw refuse('it gives no tensor');
+  const features = featuresOf(metadataOf(model), refuse);
+  return { bytes: stripped.length + widened.length > 0 ? writeModel(model) : bytes, inputs, outputs, features, stripped, widened };
+}
+
+type Refuse = (why: string) => Refusal;
+
+function readGraph(bytes: Uint8Array, refuse: Refuse): ReturnType<typeof readModel> {
+  try {
+    return readModel(bytes);
+  } catch (error) {
+    if (isFault(error)) throw refuse(error.message);
+    throw error;
+  }
+}
+
+function servedSpecs(
+  specs: readonly { name: string; datatype: OnnxDatatype; shape: readonly number[] | undefined }[],
+  refuse: Refuse,
+): TensorSpec[] {
+  return specs.map(({ name, datatype, shape }) => {
+    if (!isDatatype(datatype)) throw refuse(`${JSON.stringify(name)} is ${datatype}, which is not served; export the model with FP32`);
+    return { name, datatype, shape };
+  });
+}
+
+function featuresOf(metadata: ReadonlyMap<string, string>, refuse: Refuse): readonly string[] | undefined {
+  const text = metadata.get(FEATURES_METADATA);
+  if (text === undefined) return undefined;
+  let names: unknown;
+  try {
+    names = JSON.parse(text);
+  } catch {
+    throw refuse(`its metadata entry ${FEATURES_METADATA} is not JSON; it is a list of column names`);
+  }
+  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
+}

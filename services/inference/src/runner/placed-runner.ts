@@ -1,0 +1,101 @@
+import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
+import { RunTimeJudge } from './run-time-judge.js';
+import type { Place, RunOutcome, Runner } from './runner.js';
+
+export interface PlacedRunnerOptions {
+  /** Opens the same model in the other place; `undefined`: it stays where it is. */
+  readonly reopen: ((place: Place) => Promise<Runner>) | undefined;
+  readonly observer: PlacementObserver;
+}
+
+export interface PlacementObserver {
+  moved(to: Place): void;
+  /** It could not be opened there and stays where it is. */
+  stayed(wanted: Place, error: unknown): void;
+}
+
+/**
+ * Runs a model where its run time says it belongs. When the runs that serve are clearly too slow for the event loop, or fast enough for
+ * it, the model is opened in the other place and goes on there; runs under way end where they began.
+ */
+export class PlacedRunner implements Runner {
+  readonly #options: PlacedRunnerOptions;
+  readonly #judge = new RunTimeJudge();
+  #current: Runner;
+  #isMoving = false;
+  #isClosed = false;
+  /** Runs under way by runner: one that was left closes with its last. */
+  readonly #underWay = new Map<Runner, number>();
+
+  constructor(runner: Runner, options: PlacedRunnerOptions) {
+    this.#current = runner;
+    this.#options = options;
+  }
+
+  get inputs(): readonly TensorSpec[] {
+    return this.#current.inputs;
+  }
+
+  get outputs(): readonly TensorSpec[] {
+    return this.#current.outputs;
+  }
+
+  get place(): Place {
+    return this.#current.place;
+  }
+
+  get parallelism(): number {
+    return this.#current.parallelism;
+  }
+
+  get memoryBytes(): number {
+    return this.#current.memoryBytes;
+  }
+
+  turn(): Promise<() => void> | undefined {
+    return this.#current.turn();
+  }
+
+  async run(inputs: readonly Tensor[], outputs: readonly string[], isOwned: boolean): Promise<RunOutcome> {
+    const runner = this.#current;
+    this.#underWay.set(runner, (this.#underWay.get(runner) ?? 0) + 1);
+    try {
+      const outcome = await runner.run(inputs, outputs, isOwned);
+      if (this.#options.reopen && !this.#isMoving && runner === this.#current) {
+        const place = this.#judge.observe(runner.place, outcome.computeMs);
+        if (place) void this.#move(place);
+      }
+      return outcome;
+    } finally {
+      const left = (this.#underWay.get(runner) as number) - 1;
+      if (left > 0) this.#underWay.set(runner, left);
+      else this.#underWay.delete(runner);
+      if (left === 0 && runner !== this.#current) void runner.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#current.close();
+  }
+
+  async #move(place: Place): Promise<void> {
+    const { reopen, observer } = this.#options;
+    this.#isMoving = true;
+    try {
+      const next = await (reopen as NonNullable<typeof reopen>)(place);
+      const before = this.#current;
+      if (this.#isClosed || next.place === before.place) {
+        await next.close();
+        return;
+      }
+      this.#current = next;
+      observer.moved(next.place);
+      if (!this.#underWay.has(before)) await before.close();
+    } catch (error) {
+      observer.stayed(place, error);
+    } finally {
+      this.#isMoving = false;
+    }
+  }
+}

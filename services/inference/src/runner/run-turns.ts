@@ -1,0 +1,34 @@
+/**
+ * Shares out the right to compute in worker threads: as many runs at once as there are cores for them, whatever the number of models, first
+ * come first served. Without it busy models would take the event loop's core too.
+ */
+export class RunTurns {
+  readonly #waiting: ((release: () => void) => void)[] = [];
+  #free: number;
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  /** Waits for a turn. The function it gives ends the turn; calling it again does nothing. */
+  take(): Promise<() => void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#free === 0) return;
+    const resolve = this.#waiting.shift();
+    if (!resolve) return;
+    this.#free--;
+    let isOver = false;
+    resolve(() => {
+      if (isOver) return;
+      isOver = true;
+      this.#free++;
+      this.#next();
+    });
+  }
+}
