@@ -1,5 +1,6 @@
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog, LogBatch, LogRecord, Subscription } from '@millrace/event-log';
+import { canonical } from '@millrace/kernel';
 import type { RolloutState } from '../domain/rollout/rollout.decider.js';
 import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
 import { decodeShadow } from '../projections/shadow-answers.projection.js';
@@ -13,6 +14,7 @@ export interface FollowerOptions {
   readonly state: RolloutState;
   /** Something new was folded. */
   readonly changed: () => void;
+  readonly failed: (error: unknown) => void;
 }
 
 /** Folds the facts of one run of a rollout, from where it began: one fold of the whole run, one of the step it is in. */
@@ -57,9 +59,10 @@ export class RolloutFollower {
 
   /** A step began at these positions: what was folded beyond them already is folded again, for the step alone. */
   begin(positions: Readonly<Record<string, number>>): void {
-    if (positions === this.#stepPositions) return;
+    if (canonical(positions) === canonical(this.#stepPositions)) return;
+    const before = this.#stepPositions;
     this.#stepPositions = positions;
-    void this.#inTurn(async () => {
+    const work = this.#inTurn(async () => {
       const { log, name, changed } = this.#options;
       const step = new RolloutSums(name, this.run, this.#plan, positions);
       for (const topic of topicsOf(this.#plan)) {
@@ -72,6 +75,11 @@ export class RolloutFollower {
       }
       this.#step = step;
       changed();
+    });
+    work.catch((error: unknown) => {
+      // Asked again, it is tried again.
+      if (this.#stepPositions === positions) this.#stepPositions = before;
+      this.#options.failed(error);
     });
   }
 

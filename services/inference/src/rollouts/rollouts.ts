@@ -60,7 +60,7 @@ export class Rollouts {
   /** Judgements that are due in a moment, with how to call them off. */
   readonly #due = new Map<string, () => void>();
   readonly #work = new Set<Promise<void>>();
-  #names = new Set<string>();
+  readonly #names = new Set<string>();
   #cancel: (() => void) | undefined;
   #isTakenUp = false;
   #isStopped = false;
@@ -135,6 +135,11 @@ export class Rollouts {
     this.#names.add(name);
     this.#options.inForce.set(name, state);
     this.#options.changed();
+    this.#keepFollower(name, state);
+  }
+
+  /** Facts are folded as long as a run is under way, from where it and its step began. */
+  #keepFollower(name: string, state: RolloutState): void {
     const follower = this.#followers.get(name);
     if (follower && (follower.run !== state.run || !isActive(state))) {
       this.#followers.delete(name);
@@ -145,9 +150,19 @@ export class Rollouts {
 
   #follow(name: string, state: RolloutState): void {
     const { log } = this.#options;
-    const follower = new RolloutFollower({ log, name, state, changed: () => this.#changed(name) });
+    const failed = (error: unknown): void => this.#options.observer.failed(name, error);
+    const follower = new RolloutFollower({ log, name, state, changed: () => this.#changed(name), failed });
     this.#followers.set(name, follower);
-    this.#track(name, () => follower.start());
+    this.#track(name, async () => {
+      try {
+        await follower.start();
+      } catch (error) {
+        // The next look makes another.
+        if (this.#followers.get(name) === follower) this.#followers.delete(name);
+        await follower.stop();
+        throw error;
+      }
+    });
   }
 
   #soon(): void {
@@ -177,7 +192,16 @@ export class Rollouts {
     }
     for (const name of this.#names) {
       const state = this.#stateOf(name);
-      if (isActive(state)) this.#judge(name);
+      if (isActive(state)) {
+        this.#keepFollower(name, state);
+        this.#judge(name);
+      }
+      if (state.run === 0) {
+        // The log was emptied.
+        this.#take(name);
+        this.#names.delete(name);
+        continue;
+      }
       if (state.status === 'withdrawn' || resources.catalog.get('Rollout', name)) continue;
       // It may have been applied again through another replica a moment ago.
       await resources.log.barrier();
