@@ -55,7 +55,8 @@ const ask = async (queue: BatchingQueue, ...data: number[]): Promise<number[]> =
 describe('a model runs', () => {
   test('in the loop when it is fast, in a thread when it is slow, and as it is told where it is told', async () => {
     const byTime = openerOf();
-    expect((await byTime(addsModel(1))).runner.place).toBe('in-loop');
+    // A pause of the machine may come in between, and make a fast one look slow.
+    await waitFor(async () => (await byTime(addsModel(1))).runner.place === 'in-loop');
     expect((await byTime(slowAddsModel(1, 100))).runner.place).toBe('worker');
     expect((await openerOf({ place: 'worker' })(addsModel(1))).runner.place).toBe('worker');
     expect((await openerOf({ place: 'in-loop' })(slowAddsModel(1, 100))).runner.place).toBe('in-loop');
@@ -122,15 +123,22 @@ describe('a model runs', () => {
 
 describe('a model whose runs change', () => {
   test('moves to a thread and back, without a wrong or failed answer', async () => {
-    const model = await openerOf()(slowAddsModel(1, 4, 64));
-    expect(model.runner.place).toBe('in-loop');
-    const queue = queueOf(model, 20_000);
-    const many = Array.from({ length: 16_384 }, (_, index) => index % 512);
-    const expected = many.map((value) => value + 1);
-    while (moves.length === 0) expect(await ask(queue, ...many)).toEqual(expected);
-    expect([moves, model.runner.place]).toEqual([['worker'], 'worker']);
-    while (moves.length === 1) expect(await ask(queue, 1)).toEqual([2]);
-    expect([moves, model.runner.place]).toEqual([['worker', 'in-loop'], 'in-loop']);
+    // When it moves is the judge's own test; here every twentieth run says so, whatever the machine is doing.
+    const judge = () => {
+      let runs = 0;
+      return {
+        observe: (place: Place) => (++runs % 20 !== 0 ? undefined : place === 'in-loop' ? 'worker' : 'in-loop') as Place | undefined,
+      };
+    };
+    const model = await openerOf({ judge })(addsModel(1));
+    const queue = queueOf(model, 4);
+    while (moves.length < 4) {
+      const answers = await Promise.all([1, 2, 3, 4, 5].map((value) => ask(queue, value, value + 0.5)));
+      expect(answers).toEqual([1, 2, 3, 4, 5].map((value) => [value + 1, value + 1.5]));
+    }
+    expect(new Set(moves)).toEqual(new Set(['worker', 'in-loop']));
+    expect(model.runner.place).toBe(moves.at(-1));
+    expect(crashes).toEqual([]);
   });
 });
 
