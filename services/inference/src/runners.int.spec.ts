@@ -4,6 +4,7 @@ import { systemScheduler } from '@millrace/service';
 import { waitFor } from '@millrace/testing';
 import type { Tensor } from './domain/tensor/tensor.js';
 import { BatchingQueue } from './runner/batching-queue.js';
+import type { RunJudge } from './runner/run-time-judge.js';
 import type { Place } from './runner/runner.js';
 import { RunnerOpener, type OpenedModel, type RunnerOpenerOptions } from './runner/runner-opener.js';
 import { programOf } from './runner/session-thread.js';
@@ -124,11 +125,9 @@ describe('a model runs', () => {
 describe('a model whose runs change', () => {
   test('moves to a thread and back, without a wrong or failed answer', async () => {
     // When it moves is the judge's own test; here every twentieth run says so, whatever the machine is doing.
-    const judge = () => {
+    const judge = (): RunJudge => {
       let runs = 0;
-      return {
-        observe: (place: Place) => (++runs % 20 !== 0 ? undefined : place === 'in-loop' ? 'worker' : 'in-loop') as Place | undefined,
-      };
+      return { observe: (place) => (++runs % 20 !== 0 ? undefined : place === 'in-loop' ? 'worker' : 'in-loop') };
     };
     const model = await openerOf({ judge })(addsModel(1));
     const queue = queueOf(model, 4);
