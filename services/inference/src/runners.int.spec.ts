@@ -4,6 +4,7 @@ import { systemScheduler } from '@millrace/service';
 import { waitFor } from '@millrace/testing';
 import type { Tensor } from './domain/tensor/tensor.js';
 import { BatchingQueue } from './runner/batching-queue.js';
+import type { RunJudge } from './runner/run-time-judge.js';
 import type { Place } from './runner/runner.js';
 import { RunnerOpener, type OpenedModel, type RunnerOpenerOptions } from './runner/runner-opener.js';
 import { programOf } from './runner/session-thread.js';
@@ -55,7 +56,8 @@ const ask = async (queue: BatchingQueue, ...data: number[]): Promise<number[]> =
 describe('a model runs', () => {
   test('in the loop when it is fast, in a thread when it is slow, and as it is told where it is told', async () => {
     const byTime = openerOf();
-    expect((await byTime(addsModel(1))).runner.place).toBe('in-loop');
+    // A pause of the machine may come in between, and make a fast one look slow.
+    await waitFor(async () => (await byTime(addsModel(1))).runner.place === 'in-loop');
     expect((await byTime(slowAddsModel(1, 100))).runner.place).toBe('worker');
     expect((await openerOf({ place: 'worker' })(addsModel(1))).runner.place).toBe('worker');
     expect((await openerOf({ place: 'in-loop' })(slowAddsModel(1, 100))).runner.place).toBe('in-loop');
@@ -100,15 +102,15 @@ describe('a model runs', () => {
   });
 
   test('in a thread without holding the loop: a fast one answers many times meanwhile', async () => {
-    const opened = openerOf();
-    const slow = queueOf(await opened(slowAddsModel(1, 3000)));
-    const fast = queueOf(await opened(addsModel(2)));
-    const order: string[] = [];
-    const running = ask(slow, 1).then((answer) => order.push(`slow ${answer[0]}`));
-    for (let request = 0; request < 50; request++) expect(await ask(fast, request)).toEqual([request + 2]);
-    order.push('fast');
-    await running;
-    expect(order).toEqual(['fast', 'slow 2']);
+    const slow = queueOf(await openerOf({ place: 'worker' })(slowAddsModel(1, 3000)));
+    const fast = queueOf(await openerOf({ place: 'in-loop' })(addsModel(2)));
+    let isOver = false;
+    const running = ask(slow, 1).finally(() => (isOver = true));
+    let answered = 0;
+    for (; !isOver; answered++) expect(await ask(fast, answered)).toEqual([answered + 2]);
+    expect(await running).toEqual([2]);
+    // In the loop it would be none, or the one that came first.
+    expect(answered).toBeGreaterThan(5);
   });
 
   test('in several threads at once when it may', async () => {
@@ -122,15 +124,20 @@ describe('a model runs', () => {
 
 describe('a model whose runs change', () => {
   test('moves to a thread and back, without a wrong or failed answer', async () => {
-    const model = await openerOf()(slowAddsModel(1, 4, 64));
-    expect(model.runner.place).toBe('in-loop');
-    const queue = queueOf(model, 20_000);
-    const many = Array.from({ length: 16_384 }, (_, index) => index % 512);
-    const expected = many.map((value) => value + 1);
-    while (moves.length === 0) expect(await ask(queue, ...many)).toEqual(expected);
-    expect([moves, model.runner.place]).toEqual([['worker'], 'worker']);
-    while (moves.length === 1) expect(await ask(queue, 1)).toEqual([2]);
-    expect([moves, model.runner.place]).toEqual([['worker', 'in-loop'], 'in-loop']);
+    // When it moves is the judge's own test; here every twentieth run says so, whatever the machine is doing.
+    const judge = (): RunJudge => {
+      let runs = 0;
+      return { observe: (place) => (++runs % 20 !== 0 ? undefined : place === 'in-loop' ? 'worker' : 'in-loop') };
+    };
+    const model = await openerOf({ judge })(addsModel(1));
+    const queue = queueOf(model, 4);
+    while (moves.length < 4) {
+      const answers = await Promise.all([1, 2, 3, 4, 5].map((value) => ask(queue, value, value + 0.5)));
+      expect(answers).toEqual([1, 2, 3, 4, 5].map((value) => [value + 1, value + 1.5]));
+    }
+    expect(new Set(moves)).toEqual(new Set(['worker', 'in-loop']));
+    expect(model.runner.place).toBe(moves.at(-1));
+    expect(crashes).toEqual([]);
   });
 });
 

@@ -1,10 +1,11 @@
 import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
-import { RunTimeJudge } from './run-time-judge.js';
+import type { RunJudge } from './run-time-judge.js';
 import type { Place, RunOutcome, Runner } from './runner.js';
 
 export interface PlacedRunnerOptions {
   /** Opens the same model in the other place; `undefined`: it stays where it is. */
   readonly reopen: ((place: Place) => Promise<Runner>) | undefined;
+  readonly judge: RunJudge;
   readonly observer: PlacementObserver;
 }
 
@@ -20,7 +21,6 @@ export interface PlacementObserver {
  */
 export class PlacedRunner implements Runner {
   readonly #options: PlacedRunnerOptions;
-  readonly #judge = new RunTimeJudge();
   #current: Runner;
   #isMoving = false;
   #isClosed = false;
@@ -62,7 +62,7 @@ export class PlacedRunner implements Runner {
     try {
       const outcome = await runner.run(inputs, outputs, isOwned);
       if (this.#options.reopen && !this.#isMoving && runner === this.#current) {
-        const place = this.#judge.observe(runner.place, outcome.computeMs);
+        const place = this.#options.judge.observe(runner.place, outcome.computeMs);
         if (place) void this.#move(place);
       }
       return outcome;

@@ -19,17 +19,22 @@ export function placeOf(warmUpMs: readonly number[]): Place {
   return median !== undefined && median <= SLOW_RUN_MS ? 'in-loop' : 'worker';
 }
 
+/** Says when a model should move. */
+export interface RunJudge {
+  /** Takes the time of one run in `place`; gives the other place when the model should move there. */
+  observe(place: Place, computeMs: number): Place | undefined;
+}
+
 /**
  * Judges by the times of runs that served whether a model is still in the right place. It waits for a window of runs that are
  * clearly too slow for the loop (or clearly fast enough), and after each move for twice as many windows.
  */
-export class RunTimeJudge {
+export class RunTimeJudge implements RunJudge {
   #times: number[] = [];
   #agreeing = 0;
   #needed = 1;
   #moves = 0;
 
-  /** Takes the time of one run in `place`; gives the other place when the model should move there. */
   observe(place: Place, computeMs: number): Place | undefined {
     this.#times.push(computeMs);
     if (this.#times.length < WINDOW) return undefined;

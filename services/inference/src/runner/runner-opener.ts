@@ -2,7 +2,7 @@ import type { Scheduler } from '@millrace/kernel';
 import type { ServableSignature } from '../models/servable-model.js';
 import { InLoopRunner } from './in-loop-runner.js';
 import { PlacedRunner } from './placed-runner.js';
-import { placeOf } from './run-time-judge.js';
+import { placeOf, RunTimeJudge, type RunJudge } from './run-time-judge.js';
 import { RunTurns } from './run-turns.js';
 import type { Place, Runner } from './runner.js';
 import type { Trial } from './session-protocol.js';
@@ -19,6 +19,8 @@ export interface RunnerOpenerOptions {
   readonly sessionsPerModel: number;
   readonly scheduler: Scheduler;
   readonly observer: RunnerObserver;
+  /** Judges one model's runs; another than by their times is for tests. */
+  readonly judge?: () => RunJudge;
   /** What the threads run; another than the default is for tests. */
   readonly program?: ThreadProgram;
 }
@@ -44,7 +46,9 @@ export interface TriedModel extends Trial {
 const LONGEST_OPEN_IN_LOOP_MS = 50;
 /** Graphs tried in one thread before it makes room for a fresh one: memory that loading leaves behind goes with the thread. */
 const TRIALS_PER_THREAD = 64;
-/** A thread kept ready for the next load ends when none comes for so long. */
+/** Threads kept ready: a load and a check of what has been registered may go on side by side. */
+const SPARE_THREADS = 2;
+/** A thread kept ready ends when nothing comes for so long. */
 const IDLE_THREAD_MS = 60_000;
 
 /**
@@ -54,7 +58,7 @@ const IDLE_THREAD_MS = 60_000;
 export class RunnerOpener {
   readonly #options: RunnerOpenerOptions;
   readonly #turns: RunTurns;
-  #spare: { thread: SessionThread; trials: number; cancelEnd: () => void } | undefined;
+  #spares: { thread: SessionThread; trials: number; cancelEnd: () => void }[] = [];
   #isClosed = false;
 
   constructor(options: RunnerOpenerOptions) {
@@ -69,6 +73,7 @@ export class RunnerOpener {
     const { inputs, outputs, features, stripped, widened, warmUpError } = trial;
     const placed = new PlacedRunner(runner, {
       reopen: place === 'auto' ? async (wanted) => (await this.#open(label, read, wanted)).runner : undefined,
+      judge: this.#options.judge?.() ?? new RunTimeJudge(),
       observer: {
         moved: (to) => observer.moved(label, to),
         stayed: (wanted, error) => observer.stayed(label, wanted, error),
@@ -91,12 +96,11 @@ export class RunnerOpener {
     }
   }
 
-  /** Ends the thread kept ready. Opened models are closed by who has them. */
+  /** Ends the threads kept ready. Opened models are closed by who has them. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#spare?.cancelEnd();
-    await this.#spare?.thread.close();
-    this.#spare = undefined;
+    for (const { cancelEnd } of this.#spares) cancelEnd();
+    await Promise.all(this.#spares.splice(0).map(({ thread }) => thread.close()));
   }
 
   async #open(label: string, read: () => Promise<Uint8Array>, wanted: Place | 'auto'): Promise<{ runner: Runner; trial: Trial }> {
@@ -145,28 +149,27 @@ export class RunnerOpener {
   }
 
   #takeThread(): { thread: SessionThread; trials: number } {
-    const spare = this.#spare;
-    this.#spare = undefined;
+    const spare = this.#spares.pop();
     spare?.cancelEnd();
     return spare ?? { thread: new SessionThread(this.#options.program ?? SESSION_PROGRAM), trials: 0 };
   }
 
   #giveThread(thread: SessionThread, trials: number): void {
-    if (this.#isClosed || this.#spare || trials >= TRIALS_PER_THREAD) {
+    if (this.#isClosed || this.#spares.length >= SPARE_THREADS || trials >= TRIALS_PER_THREAD) {
       void thread.close();
       return;
     }
-    const end = (): void => {
-      this.#spare = undefined;
-      void thread.close();
+    const forget = (): void => {
+      spare.cancelEnd();
+      this.#spares = this.#spares.filter((one) => one !== spare);
     };
-    const cancelEnd = this.#options.scheduler.after(IDLE_THREAD_MS, end);
-    this.#spare = { thread, trials, cancelEnd };
-    thread.onCrash(() => {
-      if (this.#spare?.thread !== thread) return;
-      cancelEnd();
-      this.#spare = undefined;
+    const cancelEnd = this.#options.scheduler.after(IDLE_THREAD_MS, () => {
+      forget();
+      void thread.close();
     });
+    const spare = { thread, trials, cancelEnd };
+    this.#spares.push(spare);
+    thread.onCrash(forget);
   }
 }
 
