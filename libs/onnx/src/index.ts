@@ -16,6 +16,7 @@ export {
 } from './onnx-types.js';
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
+export { assembleRows, type AssembledRows, type RecordedRow } from './optimize/assemble-rows.js';
 export { OutputComparison, type Differences } from './optimize/compare-outputs.js';
 export { gate, GATE_DEFAULTS, type GateFailure, type GateThresholds } from './optimize/gate.js';
 export { measureModels, type MeasureOptions, type Measurement, type ModelCost } from './optimize/measure-models.js';
@@ -37,3 +38,4 @@ export {
   type OptimizeRejection,
   type OptimizeStep,
 } from './optimize/optimize-model.js';
+export { randomRows } from './optimize/random-rows.js';

@@ -1,6 +1,7 @@
 import { AttributeType, DataType, type ModelProto, type NodeProto, type TensorProto } from './onnx-types.js';
 import { writeModel } from './model-codec.js';
 import type { Rows } from './optimize/model-rows.js';
+import { normals } from './optimize/random-rows.js';
 import { floatsOf, floatTensor } from './optimize/tensor-values.js';
 
 /** Models and rows for tests and benchmarks: `@millrace/onnx/testing`. */
@@ -65,18 +66,6 @@ export function perceptron({ sizes, seed = 1, as = 'gemm', head = 'none' }: Perc
 
 export function perceptronBytes(options: PerceptronOptions): Uint8Array {
   return writeModel(perceptron(options));
-}
-
-/** A stream of values of the standard normal distribution, the same for the same seed (mulberry32, Box-Muller). */
-export function normals(seed: number): () => number {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
 /** Rows of a class its mean is taken of. */

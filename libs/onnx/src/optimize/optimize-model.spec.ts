@@ -9,8 +9,9 @@ import { halfOf, valueOfHalf } from './half.js';
 import { measureModels } from './measure-models.js';
 import type { Rows } from './model-rows.js';
 import { OPTIMIZATION_METADATA, optimizeModel, type Optimized, type OptimizeStep } from './optimize-model.js';
-import { classifier, normals, perceptron, perceptronBytes } from '../testing.js';
+import { classifier, perceptron, perceptronBytes } from '../testing.js';
 import { quantize } from './quantize.js';
+import { normals } from './random-rows.js';
 import { floatTensor } from './tensor-values.js';
 
 function rowsOf(columns: number, count: number, seed = 7): Rows[] {
