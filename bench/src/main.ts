@@ -43,6 +43,11 @@ const BENCHES: readonly Bench[] = [
     what: "point-in-time training sets beside DuckDB's ASOF join and Feast's file store",
     load: () => import('./training-sets/training-sets.bench.js'),
   },
+  {
+    name: 'optimize',
+    what: 'size, time and answers of an optimized model beside the model it is made of',
+    load: () => import('./inference/optimize.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
   {
     name: 'tracking-scale',

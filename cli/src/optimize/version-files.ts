@@ -44,7 +44,7 @@ export async function readVersion(client: MillraceClient, io: Io, { name, versio
 function graphOf(files: ReadonlyMap<string, Uint8Array>, label: string): string {
   if (files.has(SINGLE_FILE)) return SINGLE_FILE;
   const descriptor = files.get('MLmodel');
-  const named = descriptor && (parseDocument(textOf(descriptor)).getIn(['flavors', 'onnx', 'data']));
+  const named = descriptor && parseDocument(textOf(descriptor)).getIn(['flavors', 'onnx', 'data']);
   if (typeof named === 'string' && files.has(named)) return named;
   const found = [...files.keys()].filter((path) => path.endsWith('.onnx'));
   if (found.length === 1) return found[0] as string;
