@@ -37,8 +37,11 @@ function sum({ identities, folded, duplicates, nodes, initializers }: Cleaned): 
 
 function foldConstants(editor: GraphEditor): number {
   let folded = 0;
+  const uses = editor.uses();
   for (const node of editor.nodes) {
     const [output = ''] = node.output ?? [];
+    // What somebody else reads as it is would be there twice.
+    if ((uses.get(node.input?.[0] ?? '') ?? 1) > 1) continue;
     const tensor = constantOf(node, output) ?? transposeOf(editor, node, output) ?? reshapeOf(editor, node, output);
     if (!tensor) continue;
     editor.replace(node, []);

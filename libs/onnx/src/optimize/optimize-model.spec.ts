@@ -166,6 +166,14 @@ describe('clean', () => {
     expect(await answers(clean, rows)).toEqual(await answers(bytes, rows));
   });
 
+  test('a constant that is read as it is, too, is not turned into a second one', () => {
+    const model = untidy();
+    model.graph!.node!.splice(6, 0, { opType: 'Gather', name: 'row0', input: ['w', 'flat'], output: ['rows'] });
+    model.graph!.output!.push({ name: 'rows', type: { tensorType: { elemType: DataType.FLOAT } } });
+    const { bytes } = optimized(writeModel(model), { pass: 'clean' });
+    expect(operators(bytes)).toContain('Transpose');
+  });
+
   test('weights among the inputs, as IR version 3 has them, become constants', async () => {
     const model = untidy();
     model.irVersion = 3;
@@ -316,6 +324,8 @@ describe('prune', () => {
     const units = (name: string, value: number) => floatTensor(name, [16], new Float32Array(16).fill(value));
     model.graph!.initializer!.push(units('scale', 2), units('shift', 1), units('mean', 0.5), units('variance', 4), units('slope', 0.1));
     model.graph!.initializer!.push(floatTensor('two', [], Float32Array.of(2)));
+    const shape = { dim: [{ dimParam: 'N' }, { dimValue: 16 }] };
+    model.graph!.valueInfo = [{ name: 'sum0', type: { tensorType: { elemType: DataType.FLOAT, shape } } }];
     const node = (opType: string, input: string[], output: string): NodeProto => ({ opType, name: output, input, output: [output] });
     model.graph!.node!.splice(
       1,

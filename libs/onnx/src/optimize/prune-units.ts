@@ -48,6 +48,8 @@ export function pruneUnits(editor: GraphEditor, keep: number): PrunedLayer[] {
     const kept = Math.max(1, Math.round(layer.outputs * keep));
     if (kept === layer.outputs) continue;
     cut(editor, layer, path, strongest(layer, path.next, kept));
+    // The shapes of what is between the layers are told there; the runtime infers them anew.
+    editor.graph.valueInfo = [];
     pruned.push({ layer: node.name || layer.weight, units: layer.outputs, kept });
   }
   return pruned;
