@@ -28,11 +28,16 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     .option('--rows <file>', 'measure with these rows, as models rows writes them (default: the newest of the prediction log)')
     .option('--random-rows <n>', 'measure with made-up rows')
     .option('--most <n>', 'rows to measure with at most', '1000')
+    .option('--label <name>', 'which label is the truth about a prediction', 'label')
     .option('--min-rows <n>', 'gate: rows the answers are compared on at least (default: 100)')
     .option('--min-agreement <share>', 'gate: rows with the same label at least (default: 0.99)')
     .option(
       '--max-relative-error <share>',
       'gate, of models without labels: mean error by the deviation of the outputs at most (default: 0.05)',
+    )
+    .option(
+      '--max-accuracy-loss <share>',
+      'gate, of rows with a label: fall of the accuracy, or growth of the mean error, at most (default: 0.01)',
     )
     .option('--max-error <number>', 'gate: error of any one value at most (default: any)')
     .option('--max-size-ratio <ratio>', 'gate: size by the parent’s at most (default: 1)')
@@ -47,9 +52,10 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     });
   models
     .command('rows')
-    .description('write the newest rows a model has answered, with its answers, one a line as JSON')
+    .description('write the newest rows a model has answered, with its answers and labels, one a line as JSON')
     .argument('<name>', 'the registered model')
     .option('--most <n>', 'at most that many', '1000')
+    .option('--label <name>', 'which label is the truth about a prediction', 'label')
     .option('--to <file>', 'into a file (default: standard output)')
     .action((name: string, options: ModelRowsOptions) => modelRows(client(), io, name, options));
 }

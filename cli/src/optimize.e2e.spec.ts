@@ -25,7 +25,7 @@ interface Version {
 describe('millrace models optimize', () => {
   let temp: TempDir;
   let platform: Topology;
-  const { bytes, rows } = classifier({ sizes: [COLUMNS, 128, 128, 4], rows: ROWS, noise: 0.4 });
+  const { bytes, rows, classes } = classifier({ sizes: [COLUMNS, 128, 128, 4], rows: ROWS, noise: 0.4 });
   const values = rows[0]!.data as Float32Array;
 
   beforeAll(async () => {
@@ -69,12 +69,16 @@ describe('millrace models optimize', () => {
     const found = await ask<{ model_versions: Version[] }>('GET', `/api/2.0/mlflow/model-versions/search?filter=name%3D'towns'`);
     return found.model_versions.sort((a, b) => Number(a.version) - Number(b.version));
   };
-  const infer = async (version: number, from: number, count: number): Promise<bigint[]> => {
+  const infer = async (version: number, from: number, count: number): Promise<{ labels: number[]; predictionId: string }> => {
     const data = Array.from(values.subarray(from * COLUMNS, (from + count) * COLUMNS));
     const body = JSON.stringify({ inputs: [{ name: 'x', shape: [count, COLUMNS], datatype: 'FP32', data }] });
-    const answer = () => ask<{ outputs: { name: string; data: bigint[] }[] }>('POST', `/v2/models/towns/versions/${version}/infer`, body);
+    interface Reply {
+      readonly outputs: { name: string; data: number[] }[];
+      readonly parameters: { prediction_id: string };
+    }
+    const answer = () => ask<Reply>('POST', `/v2/models/towns/versions/${version}/infer`, body);
     const reply = await waitFor(() => answer().catch(() => false as const), { what: `version ${version} to be served` });
-    return reply.outputs.find(({ name }) => name === 'label')!.data;
+    return { labels: reply.outputs.find(({ name }) => name === 'label')!.data, predictionId: reply.parameters.prediction_id };
   };
 
   test('with nothing on the prediction log it says what to give instead; made-up rows come with a warning', async () => {
@@ -89,16 +93,28 @@ describe('millrace models optimize', () => {
   });
 
   test('what the gateway was asked measures the new version, which is registered, served, and known to come of its parent', async () => {
-    for (let from = 0; from < ROWS; from += 32) await infer(1, from, 32);
+    for (let from = 0; from < ROWS; from += 32) {
+      const { predictionId } = await infer(1, from, 32);
+      const labels = classes.slice(from, from + 32).map((value, row) => ({ predictionId, row, value }));
+      await ask('POST', '/api/v1/deployments/towns/labels', JSON.stringify(labels));
+    }
     await waitFor(async () => (await millrace('rows', 'towns', '--to', join(temp.path, 'rows.jsonl'))).out.startsWith(`${ROWS} rows`));
     const done = await millrace('optimize', 'towns@champion', '--dynamic-int8', '--per-channel', '-o', 'json', ...ANY_TIME);
     expect(done.err).toBe('');
     expect(done.code).toBe(0);
-    const result = JSON.parse(done.out) as { measured: Record<string, number>; failures: unknown[]; registered: object };
+    const result = JSON.parse(done.out) as {
+      measured: Record<string, number> & { truth: { rows: number; what: string; parent: number; child: number } };
+      failures: unknown[];
+      registered: object;
+    };
     expect(result).toMatchObject({ failures: [], registered: { version: 2, isNew: true }, rowsFrom: `${ROWS} rows of the prediction log` });
     expect(result.measured['rows']).toBe(ROWS);
     expect(result.measured['agreement']).toBeGreaterThanOrEqual(0.99);
     expect(result.measured['sizeRatio']).toBeLessThan(0.35);
+    const { truth } = result.measured;
+    expect(truth).toMatchObject({ rows: ROWS, what: 'accuracy' });
+    expect(truth.parent).toBeGreaterThan(0.9);
+    expect(Math.abs(truth.child - truth.parent)).toBeLessThanOrEqual(0.01);
 
     const [, child] = await versions();
     const tags = new Map(child!.tags!.map(({ key, value }) => [key, value]));
@@ -112,7 +128,7 @@ describe('millrace models optimize', () => {
     expect(files.map(({ path }) => path).sort()).toEqual(['MLmodel', 'model.onnx']);
     const descriptor = await (await fetch(`${platform.url}/api/v1/models/towns/versions/2/files/MLmodel`)).text();
     expect(descriptor).toContain(`model_size_bytes: ${files.find(({ path }) => path === 'model.onnx')!.size}\n`);
-    expect(await infer(2, 0, 64)).toEqual(await infer(1, 0, 64));
+    expect((await infer(2, 0, 64)).labels).toEqual((await infer(1, 0, 64)).labels);
   });
 
   test('the same again is the version that is there', async () => {
@@ -127,6 +143,7 @@ describe('millrace models optimize', () => {
     expect(refused.code).toBe(EXIT.found);
     expect(refused.out).toMatch(/refused: \d+ rows are fewer than the 1000 it takes\n/);
     expect(refused.out).toMatch(/refused: [\d.]+ % of the labels agree, at least 99 % have to\n/);
+    expect(refused.out).toMatch(/accuracy on 256 rows with a label: [\d.]+ % before, [\d.]+ % now\n/);
     expect(refused.out).toContain('nothing was registered; towns version 1 stays as it is\n');
     expect(await versions()).toHaveLength(2);
   });

@@ -15,6 +15,7 @@ import {
   type ModelSignature,
   type OptimizeStep,
   type Rows,
+  type Truth,
 } from '@millrace/onnx';
 import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
@@ -40,9 +41,11 @@ export interface OptimizeModelOptions {
   readonly rows?: string;
   readonly randomRows?: string;
   readonly most: string;
+  readonly label: string;
   readonly minRows?: string;
   readonly minAgreement?: string;
   readonly maxRelativeError?: string;
+  readonly maxAccuracyLoss?: string;
   readonly maxError?: string;
   readonly maxSizeRatio?: string;
   readonly maxLatencyRatio?: string;
@@ -64,8 +67,8 @@ export async function optimizeVersion(client: MillraceClient, io: Io, reference:
   const signature = signatureIn(files.bytes, `${parent.name} version ${parent.version}`);
   const { bytes, changes, method } = options.candidate === undefined ? made(files.bytes, steps) : await taken(options.candidate, options);
   if (options.candidate !== undefined) sameSignature(signature, signatureIn(bytes, options.candidate), options.candidate);
-  const { rows, from } = await rowsFor(client, io, parent, files.bytes, signature, options);
-  const measured = await measure(files.bytes, bytes, rows);
+  const { rows, truths, from } = await rowsFor(client, io, parent, files.bytes, signature, options);
+  const measured = await measure(files.bytes, bytes, rows, truths);
   const failures = gate(measured, thresholds);
   let registered: { version: number; isNew: boolean } | undefined;
   if (failures.length === 0 && !options.dryRun) {
@@ -110,6 +113,7 @@ function thresholdsOf(options: OptimizeModelOptions, steps: readonly OptimizeSte
     minRows: optional(options.minRows, '--min-rows', GATE_DEFAULTS.minRows),
     minAgreement: optional(options.minAgreement, '--min-agreement', GATE_DEFAULTS.minAgreement, 1),
     maxRelativeError: optional(options.maxRelativeError, '--max-relative-error', GATE_DEFAULTS.maxRelativeError),
+    maxAccuracyLoss: optional(options.maxAccuracyLoss, '--max-accuracy-loss', GATE_DEFAULTS.maxAccuracyLoss),
     maxSizeRatio: optional(options.maxSizeRatio, '--max-size-ratio', GATE_DEFAULTS.maxSizeRatio),
     maxLatencyRatio: optional(options.maxLatencyRatio, '--max-latency-ratio', forSpeed ? 1 : GATE_DEFAULTS.maxLatencyRatio),
     ...(maxError === undefined ? {} : { maxError: numberOf(maxError, '--max-error', 0) }),
@@ -166,7 +170,7 @@ async function rowsFor(
   bytes: Uint8Array,
   signature: ModelSignature,
   options: OptimizeModelOptions,
-): Promise<{ rows: readonly Rows[]; from: string }> {
+): Promise<{ rows: readonly Rows[]; truths: readonly (Truth | undefined)[]; from: string }> {
   const fixed = signature.inputs.find(({ shape }) => shape !== undefined && shape[0] !== -1);
   if (fixed) {
     const message = `input ${JSON.stringify(fixed.name)} takes a fixed number of rows; export the model with a free first dimension, as the gateway needs it to batch`;
@@ -177,26 +181,33 @@ async function rowsFor(
     if (!rows)
       throw new CliError('rows cannot be made up for this model: an input takes texts or has an open dimension; give --rows', EXIT.found);
     io.err('warning: measured on made-up rows; how the answers differ on real requests is not known\n');
-    return { rows, from: `${countRows(rows)} made-up rows` };
+    return { rows, truths: [], from: `${countRows(rows)} made-up rows` };
   }
   const most = numberOf(options.most, '--most', 1, 1e6);
   const recorded =
-    options.rows === undefined ? await rowsOfLog(client, parent.name, most) : (await rowsOfFile(options.rows)).slice(0, most);
+    options.rows === undefined
+      ? await rowsOfLog(client, parent.name, most, options.label)
+      : (await rowsOfFile(options.rows)).slice(0, most);
   const place = options.rows ?? 'the prediction log';
-  const { rows, used, skipped, problem } = assembleRows(signature, metadataOf(readModel(bytes)), recorded);
+  const { rows, truths, used, skipped, problem } = assembleRows(signature, metadataOf(readModel(bytes)), recorded);
   if (used === 0) {
     const reason = problem === undefined ? `there are no rows of ${parent.name} in ${place}` : `no row of ${place} fits: ${problem}`;
     throw new CliError(`${reason}. Give --rows FILE, or --random-rows 1000 to measure with made-up ones`, EXIT.found);
   }
   if (skipped > 0) io.err(`${skipped} of ${recorded.length} rows of ${place} do not fit and are left out: ${problem}\n`);
-  return { rows, from: `${used} rows of ${place}` };
+  return { rows, truths, from: `${used} rows of ${place}` };
 }
 
-async function measure(parent: Uint8Array, child: Uint8Array, rows: readonly Rows[]): Promise<Measurement> {
+async function measure(
+  parent: Uint8Array,
+  child: Uint8Array,
+  rows: readonly Rows[],
+  truths: readonly (Truth | undefined)[],
+): Promise<Measurement> {
   // The runtime is large and native: who asks for a list of keys does not load it.
   const { openModel } = await import('@millrace/onnx/runtime');
   try {
-    return await measureModels(parent, child, rows, { open: openModel, now: () => performance.now() });
+    return await measureModels(parent, child, rows, { open: openModel, now: () => performance.now(), truths });
   } catch (cause) {
     throw new CliError(`the models cannot be compared: ${cause instanceof Error ? cause.message : String(cause)}`, EXIT.found, { cause });
   }

@@ -62,7 +62,7 @@ async function versionOf(client: MillraceClient, name: string, source: string): 
 /** What was measured, as flat numbers; an error without end is a text, because JSON has no word for it. */
 function evidenceOf(measured: Measurement, rowsFrom: string): Record<string, string | number | null> {
   const number = (value: number): number | string => (Number.isFinite(value) ? Number(value.toPrecision(6)) : String(value));
-  const { parent, child, rows, agreement, labelBy, maxError, meanError, relativeError, sizeRatio, latencyRatio } = measured;
+  const { parent, child, rows, agreement, labelBy, maxError, meanError, relativeError, sizeRatio, latencyRatio, truth } = measured;
   return {
     rows,
     rowsFrom,
@@ -78,6 +78,8 @@ function evidenceOf(measured: Measurement, rowsFrom: string): Record<string, str
     maxError: number(maxError),
     meanError: number(meanError),
     relativeError: number(relativeError),
+    labelledRows: truth?.rows ?? 0,
+    ...(truth ? { truthBy: truth.what, truthParent: number(truth.parent), truthChild: number(truth.child) } : {}),
   };
 }
 

@@ -6,7 +6,7 @@ import { percent } from './register-optimized.js';
 
 /** Shows both models side by side, and how their answers differ. */
 export function tellMeasurement(io: Io, measured: Measurement, rowsFrom: string): void {
-  const { parent, child, sizeRatio, latencyRatio, agreement, labelBy, maxError, meanError, relativeError } = measured;
+  const { parent, child, sizeRatio, latencyRatio, agreement, labelBy, maxError, meanError, relativeError, truth } = measured;
   const ratio = (value: number): string => `${value.toFixed(2)}x`;
   const micros = (value: number): string => `${value.toFixed(0)} us`;
   io.out(`measured on ${rowsFrom}:\n`);
@@ -24,4 +24,8 @@ export function tellMeasurement(io: Io, measured: Measurement, rowsFrom: string)
   io.out(
     `error: at most ${maxError.toPrecision(3)}, ${meanError.toPrecision(3)} on average (${percent(relativeError)} of the deviation)\n`,
   );
+  if (truth) {
+    const figure = (value: number): string => (truth.what === 'accuracy' ? percent(value) : value.toPrecision(4));
+    io.out(`${truth.what} on ${truth.rows} rows with a label: ${figure(truth.parent)} before, ${figure(truth.child)} now\n`);
+  }
 }

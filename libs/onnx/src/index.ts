@@ -16,8 +16,9 @@ export {
 } from './onnx-types.js';
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
-export { assembleRows, type AssembledRows, type RecordedRow } from './optimize/assemble-rows.js';
+export { assembleRows, type AssembledRows, type RecordedRow, type Truth } from './optimize/assemble-rows.js';
 export { OutputComparison, type Differences } from './optimize/compare-outputs.js';
+export type { AgainstTruth } from './optimize/compare-truth.js';
 export { gate, GATE_DEFAULTS, type GateFailure, type GateThresholds } from './optimize/gate.js';
 export { measureModels, type MeasureOptions, type Measurement, type ModelCost } from './optimize/measure-models.js';
 export {

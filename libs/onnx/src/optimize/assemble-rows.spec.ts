@@ -25,9 +25,15 @@ describe('recorded rows', () => {
   });
 
   test('rows that do not fit are counted, with the reason', () => {
-    const rows = [{ inputs: { x: [1, 2, 3] } }, { inputs: { x: [1, 'b'] } }, { features: { delay: 1 } }, {}, { inputs: { x: [7, 8] } }];
+    const rows = [
+      { inputs: { x: [1, 2, 3] } },
+      { inputs: { x: [1, 'b'] } },
+      { features: { delay: 1 } },
+      {},
+      { inputs: { x: [7, 8] }, truth: 1 },
+    ];
     expect(assembleRows({ inputs: [input('x', 'FP64', -1, 2)] }, features, rows)).toMatchObject({
-      ...{ used: 1, skipped: 4 },
+      ...{ used: 1, skipped: 4, truths: [1] },
       problem: 'input "x" takes 2 values a row, which the row does not have',
       rows: [{ shape: [1, 2] }],
     });

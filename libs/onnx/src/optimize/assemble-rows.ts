@@ -8,11 +8,17 @@ export interface RecordedRow {
   readonly features?: Readonly<Record<string, unknown>> | null;
   /** What the model gave for it. */
   readonly outputs?: Readonly<Record<string, unknown>> | null;
+  /** What was true, where it is known: the label of the prediction. */
+  readonly truth?: Truth | null;
 }
+
+export type Truth = number | boolean | string;
 
 export interface AssembledRows {
   readonly rows: readonly Rows[];
   readonly used: number;
+  /** What was true of each row that is used, where it is known. */
+  readonly truths: readonly (Truth | undefined)[];
   /** Rows that do not fit the model's inputs, and why the first of them does not. */
   readonly skipped: number;
   readonly problem: string | undefined;
@@ -30,6 +36,7 @@ export function assembleRows(
   const text = metadata.get(FEATURES_METADATA);
   const columns = text === undefined ? undefined : (JSON.parse(text) as readonly string[]);
   const parts: unknown[][][] = [];
+  const truths: (Truth | undefined)[] = [];
   const widths = inputs.map(widthOf);
   let problem: string | undefined;
   for (const row of recorded) {
@@ -41,8 +48,10 @@ export function assembleRows(
     }
     // What the model leaves open is as the first row has it.
     values.forEach((one, index) => (widths[index] ??= one?.length));
-    if (values.every((one, index) => one?.length === widths[index])) parts.push(values as unknown[][]);
-    else problem ??= 'rows have different numbers of values';
+    if (values.every((one, index) => one?.length === widths[index])) {
+      parts.push(values as unknown[][]);
+      truths.push(row.truth ?? undefined);
+    } else problem ??= 'rows have different numbers of values';
   }
   const rows = inputs.map((input, index) =>
     tensorOf(
@@ -50,7 +59,7 @@ export function assembleRows(
       parts.map((values) => values[index] as unknown[]),
     ),
   );
-  return { rows, used: parts.length, skipped: recorded.length - parts.length, problem };
+  return { rows, truths, used: parts.length, skipped: recorded.length - parts.length, problem };
 }
 
 /** Values a row has of an input; `undefined` where the model leaves it open. */

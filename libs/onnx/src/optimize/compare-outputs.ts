@@ -1,4 +1,6 @@
-import { countRows, type Rows } from './model-rows.js';
+import type { Truth } from './assemble-rows.js';
+import { countRows, isFloat, largest, type Rows } from './model-rows.js';
+import { TruthComparison, type AgainstTruth } from './compare-truth.js';
 
 /** How a model's answers differ from those of the model it was made of. */
 export interface Differences {
@@ -12,6 +14,8 @@ export interface Differences {
   readonly meanError: number;
   /** `meanError` by the standard deviation of the parent's values; 0 where both are 0. What says something of outputs whose unit one does not know. */
   readonly relativeError: number;
+  /** How right both are, where the truth is known of rows; else `undefined`. */
+  readonly truth: AgainstTruth | undefined;
 }
 
 /** Collects batch after batch; each is the parent's and the child's outputs for the same rows. */
@@ -24,10 +28,12 @@ export class OutputComparison {
   #values = 0;
   /** Welford's running mean and sum of squares, of the parent's values by output. */
   readonly #spread = new Map<string, { count: number; mean: number; squares: number; error: number }>();
+  readonly #truth = new TruthComparison();
   /** Whether the one column of floats has been within 0 and 1 so far: of a batch outside it the earlier labels were none. */
   #isProbability = true;
 
-  add(parent: readonly Rows[], child: readonly Rows[]): void {
+  /** `truths`: what was true of each row, where it is known. */
+  add(parent: readonly Rows[], child: readonly Rows[], truths: readonly (Truth | undefined)[] = []): void {
     const rows = countRows(parent);
     const pairs = parent.map((output) => {
       const other = child.find(({ name }) => name === output.name);
@@ -40,6 +46,7 @@ export class OutputComparison {
     });
     this.#rows += rows;
     for (const [a, b] of pairs) if (isFloat(a)) this.#addErrors(a, b);
+    this.#truth.add(parent, child, truths);
     const agreement = this.#agreements(pairs, rows);
     if (agreement) {
       this.#labelBy = agreement.by;
@@ -62,6 +69,7 @@ export class OutputComparison {
       maxError: this.#maxError,
       meanError: this.#values === 0 ? 0 : this.#sumError / this.#values,
       relativeError,
+      truth: this.#truth.result(hasLabels),
     };
   }
 
@@ -106,10 +114,6 @@ export class OutputComparison {
   }
 }
 
-function isFloat({ datatype }: Rows): boolean {
-  return datatype === 'FP32' || datatype === 'FP64';
-}
-
 function describe({ datatype, shape }: Rows): string {
   return `${datatype} [${shape.join(', ')}]`;
 }
@@ -124,12 +128,4 @@ function sameRow(a: Rows, b: Rows, row: number, rows: number): boolean {
   const width = a.data.length / rows;
   for (let index = row * width; index < (row + 1) * width; index++) if (a.data[index] !== b.data[index]) return false;
   return true;
-}
-
-function largest({ data }: Rows, row: number, rows: number): number {
-  const width = data.length / rows;
-  let best = 0;
-  for (let column = 1; column < width; column++)
-    if ((data[row * width + column] as number) > (data[row * width + best] as number)) best = column;
-  return best;
 }

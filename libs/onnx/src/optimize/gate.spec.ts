@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Truth } from './assemble-rows.js';
 import { OutputComparison } from './compare-outputs.js';
 import { gate, GATE_DEFAULTS } from './gate.js';
 import { measureModels, type Measurement } from './measure-models.js';
@@ -52,6 +53,33 @@ describe('differences', () => {
     expect(compare([[floats('y', 0, 1, 2)], [floats('y', 0, NaN, 2)]])).toMatchObject({ maxError: Infinity, relativeError: Infinity });
   });
 
+  test('what came true is compared with both: labels, the largest column, the side of 0.5, and values', () => {
+    const truthOf = (parent: Rows[], child: Rows[], truths: (Truth | undefined)[]) => {
+      const comparison = new OutputComparison();
+      comparison.add(parent, child, truths);
+      return comparison.differences().truth;
+    };
+    const label = (...values: string[]): Rows => ({ name: 'label', datatype: 'BYTES', shape: [values.length], data: values });
+    expect(truthOf([label('a', 'b', 'b')], [label('a', 'a', 'b')], ['a', 'b', undefined])).toEqual({
+      rows: 2,
+      what: 'accuracy',
+      parent: 1,
+      child: 0.5,
+    });
+    expect(truthOf([floats('s', 2, 1, 2, 4, 3)], [floats('s', 2, 2, 1, 4, 3)], [1, 0])).toMatchObject({
+      what: 'accuracy',
+      parent: 1,
+      child: 0.5,
+    });
+    expect(truthOf([floats('p', 1, 0.7, 0.2)], [floats('p', 1, 0.4, 0.2)], [true, false])).toMatchObject({
+      what: 'accuracy',
+      parent: 1,
+      child: 0.5,
+    });
+    expect(truthOf([floats('y', 0, 7, 5)], [floats('y', 0, 7, 4)], [8, 5])).toEqual({ rows: 2, what: 'mean error', parent: 0.5, child: 1 });
+    expect(truthOf([floats('y', 0, 7)], [floats('y', 0, 7)], [])).toBeUndefined();
+  });
+
   test('outputs that do not fit are told by name', () => {
     expect(() => compare([[floats('y', 0, 1, 2)], [floats('z', 0, 1, 2)]])).toThrow(
       'output y is FP32 [2] of the parent and not there of the child',
@@ -92,6 +120,7 @@ describe('measuring', () => {
 
 describe('gate', () => {
   const good: Measurement = {
+    truth: undefined,
     ...{ rows: 1000, agreement: 0.995, labelBy: 'argmax', maxError: 0.1, meanError: 0.01, relativeError: 0.5, sizeRatio: 0.26 },
     latencyRatio: { 1: 2, 32: 0.4 },
     parent: { bytes: 100, latencyMicros: { 1: 1, 32: 10 } },
@@ -109,6 +138,15 @@ describe('gate', () => {
     expect(broken({ latencyRatio: { 1: 0.1, 32: 1.2 } })).toEqual(['maxLatencyRatio']);
     expect(broken({ latencyRatio: { 1: 0.1, 32: NaN } })).toEqual(['maxLatencyRatio']);
     expect(broken({ maxError: 0.2 }, { ...GATE_DEFAULTS, maxError: 0.1 })).toEqual(['maxError']);
+  });
+
+  test('what came true counts, once there is enough of it', () => {
+    const truth = { rows: 100, what: 'accuracy', parent: 0.9, child: 0.88 } as const;
+    expect(broken({ truth })).toEqual(['maxAccuracyLoss']);
+    expect(broken({ truth: { ...truth, child: 0.95 } })).toEqual([]);
+    expect(broken({ truth: { ...truth, rows: 99 } })).toEqual([]);
+    expect(broken({ truth: { rows: 100, what: 'mean error', parent: 2, child: 2.1 } })).toEqual(['maxAccuracyLoss']);
+    expect(broken({ truth: { rows: 100, what: 'mean error', parent: 0, child: 0 } })).toEqual([]);
   });
 
   test('without labels the error counts by the deviation', () => {

@@ -10,6 +10,8 @@ export interface GateThresholds {
   readonly maxRelativeError: number;
   /** Most error of any one float, in the outputs' unit. */
   readonly maxError?: number;
+  /** Most that the accuracy may fall, or the mean error grow by its own, of rows whose truth is known, if there are `minRows` of them. */
+  readonly maxAccuracyLoss: number;
   /** Most bytes, by the parent's. */
   readonly maxSizeRatio: number;
   /** Most median time of a batch of 32 rows, by the parent's. */
@@ -20,6 +22,7 @@ export const GATE_DEFAULTS: GateThresholds = {
   minRows: 100,
   minAgreement: 0.99,
   maxRelativeError: 0.05,
+  maxAccuracyLoss: 0.01,
   maxSizeRatio: 1,
   maxLatencyRatio: 1.1,
 };
@@ -58,6 +61,21 @@ export function gate(measured: Measurement, thresholds: GateThresholds): GateFai
     );
   }
   atMost('maxError', maxError, thresholds.maxError, `the largest error is ${maxError.toPrecision(3)}, more than ${thresholds.maxError}`);
+  const { truth } = measured;
+  if (truth && truth.rows >= minRows) {
+    const isAccuracy = truth.what === 'accuracy';
+    const loss = isAccuracy ? truth.parent - truth.child : truth.child === truth.parent ? 0 : truth.child / truth.parent - 1;
+    const change = isAccuracy
+      ? `${percent(truth.parent)} to ${percent(truth.child)}`
+      : `${truth.parent.toPrecision(4)} to ${truth.child.toPrecision(4)}`;
+    const limit = thresholds.maxAccuracyLoss;
+    atMost(
+      'maxAccuracyLoss',
+      loss,
+      limit,
+      `the ${truth.what} goes from ${change} on ${truth.rows} rows with a label, worse by more than ${percent(limit)}`,
+    );
+  }
   atMost(
     'maxSizeRatio',
     sizeRatio,

@@ -1,3 +1,4 @@
+import type { Truth } from './assemble-rows.js';
 import { OutputComparison, type Differences } from './compare-outputs.js';
 import { countRows, takeRows, type LoadedModel, type Rows } from './model-rows.js';
 
@@ -20,6 +21,8 @@ export interface MeasureOptions {
   readonly open: (bytes: Uint8Array) => Promise<LoadedModel>;
   /** Milliseconds, of a clock that does not jump. */
   readonly now: () => number;
+  /** What was true of each row, where it is known. */
+  readonly truths?: readonly (Truth | undefined)[];
   /** How long the runs of one batch size may take together; 2 seconds when absent. */
   readonly budgetMs?: number;
 }
@@ -39,14 +42,14 @@ export async function measureModels(
   parent: Uint8Array,
   child: Uint8Array,
   rows: readonly Rows[],
-  { open, now, budgetMs = 2_000 }: MeasureOptions,
+  { open, now, truths = [], budgetMs = 2_000 }: MeasureOptions,
 ): Promise<Measurement> {
   if (countRows(rows) === 0) throw new RangeError('there are no rows to measure with');
   const before = await open(parent);
   try {
     const after = await open(child);
     try {
-      const differences = await compare(before, after, rows);
+      const differences = await compare(before, after, rows, truths);
       const latency = { parent: { 1: 0, 32: 0 }, child: { 1: 0, 32: 0 } };
       for (const size of BATCHES) {
         [latency.parent[size], latency.child[size]] = await time([before, after], rows, size, { now, budgetMs });
@@ -66,12 +69,17 @@ export async function measureModels(
   }
 }
 
-async function compare(parent: LoadedModel, child: LoadedModel, rows: readonly Rows[]): Promise<Differences> {
+async function compare(
+  parent: LoadedModel,
+  child: LoadedModel,
+  rows: readonly Rows[],
+  truths: readonly (Truth | undefined)[],
+): Promise<Differences> {
   const comparison = new OutputComparison();
   const count = countRows(rows);
   for (let from = 0; from < count; from += COMPARED_ROWS) {
     const batch = takeRows(rows, from, Math.min(COMPARED_ROWS, count - from));
-    comparison.add(await parent.run(batch), await child.run(batch));
+    comparison.add(await parent.run(batch), await child.run(batch), truths.slice(from, from + COMPARED_ROWS));
   }
   return comparison.differences();
 }

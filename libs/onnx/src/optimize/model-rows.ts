@@ -71,3 +71,16 @@ export function takeRows(inputs: readonly Rows[], from: number, count: number): 
     return { name, datatype, shape: [count, ...inner], data: taken as RowData };
   });
 }
+
+export function isFloat({ datatype }: Rows): boolean {
+  return datatype === 'FP32' || datatype === 'FP64';
+}
+
+/** The column with the largest value of a row; the first of equal ones. */
+export function largest({ data }: Rows, row: number, rows: number): number {
+  const width = data.length / rows;
+  let best = 0;
+  for (let column = 1; column < width; column++)
+    if ((data[row * width + column] as number) > (data[row * width + best] as number)) best = column;
+  return best;
+}
