@@ -48,6 +48,11 @@ const BENCHES: readonly Bench[] = [
     what: 'a fast model alone and beside one of 50 ms; a hundred versions swapped under load',
     load: () => import('./inference/engine.bench.js'),
   },
+  {
+    name: 'optimize',
+    what: 'size, time and answers of an optimized model beside the model it is made of',
+    load: () => import('./inference/optimize.bench.js'),
+  },
   { name: 'tracking', what: "tracking beside MLflow's own server", load: () => import('./tracking/tracking.bench.js') },
   {
     name: 'tracking-scale',

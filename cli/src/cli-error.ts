@@ -1,6 +1,6 @@
 /** What the process ends with. Scripts rely on it. */
 export const EXIT = {
-  /** `diff` found a difference, `status` a process that is not ready, `models check` a version that failed. */
+  /** `diff` found a difference, `status` a process that is not ready, `models check` a version that failed, `models optimize` one the gate refuses. */
   found: 1,
   usage: 2,
   unreachable: 3,

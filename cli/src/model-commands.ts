@@ -15,6 +15,7 @@ import {
 } from './commands/models.js';
 import { verifyModel, type VerifyModelOptions } from './commands/verify-model.js';
 import type { Io } from './io.js';
+import { addOptimize } from './optimize-commands.js';
 
 /** `millrace models ...` and `millrace audit`. */
 export function addModels(program: Command, io: Io, client: () => MillraceClient, finish: (exitCode: number) => void): void {
@@ -117,6 +118,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     .action(async (name: string, version: string, options: VerifyModelOptions) => {
       if (!(await verifyModel(client(), io, name, version, options))) finish(EXIT.found);
     });
+  addOptimize(models, io, client, finish);
   program
     .command('audit')
     .description('export the decisions, one a line as JSON: who, what, when and why')

@@ -37,7 +37,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
+      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, an optimized model was refused, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
 Where the server asks for a key, put it in MILLRACE_API_KEY.`,
     );
   const connection = (): ClientOptions => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { folderName } from '../folder-name.js';
 import { bringFiles, proxiedPath } from './import-files.js';
 import type { ImportContext } from './import-runs.js';
 import { isRefusal } from './mlflow-server.js';
@@ -93,9 +93,4 @@ async function artifactUri(context: ImportContext, side: 'from' | 'to', runId: s
 
 function isBelow(uri: string, root: string): boolean {
   return uri === root || uri.startsWith(`${root}/`);
-}
-
-/** Names may hold what paths may not. */
-function folderName(name: string): string {
-  return /^[\w-][\w.-]*$/.test(name) ? name : createHash('sha256').update(name).digest('hex').slice(0, 32);
 }

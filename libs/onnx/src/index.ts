@@ -18,3 +18,27 @@ export { addsModel, echoModel, float16Model, slowAddsModel } from './sample-mode
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
 export { widenFloat16 } from './widen-float16.js';
+export { assembleRows, type AssembledRows, type RecordedRow, type Truth } from './optimize/assemble-rows.js';
+export { OutputComparison, type Differences } from './optimize/compare-outputs.js';
+export type { AgainstTruth } from './optimize/compare-truth.js';
+export { gate, GATE_DEFAULTS, type GateFailure, type GateThresholds } from './optimize/gate.js';
+export { measureModels, type MeasureOptions, type Measurement, type ModelCost } from './optimize/measure-models.js';
+export {
+  countRows,
+  emptyRowData,
+  isRowDatatype,
+  takeRows,
+  type LoadedModel,
+  type RowData,
+  type RowDatatype,
+  type Rows,
+} from './optimize/model-rows.js';
+export {
+  OPTIMIZATION_METADATA,
+  optimizeModel,
+  type Optimized,
+  type OptimizeOutcome,
+  type OptimizeRejection,
+  type OptimizeStep,
+} from './optimize/optimize-model.js';
+export { randomRows } from './optimize/random-rows.js';

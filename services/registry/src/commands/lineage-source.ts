@@ -1,3 +1,4 @@
+import { decodedSafely } from '@millrace/mlflow-protocol';
 import type { OfflineStore } from '@millrace/offline-store';
 import { inputViews, onDemandResources, parseReference, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import type { LineageSource } from '../queries/lineage.query.js';
@@ -30,7 +31,8 @@ export function lineageSource({ view, tracking, catalog, offline }: LineageFolds
       for (const model of view.models()) {
         for (const version of model.model.versions.values()) {
           const deployments = deploymentsOf(catalog, versionView(model, version));
-          yield { model: model.registered.name, version: version.version, runId: version.runId, deployments };
+          const derivedFrom = parentOf(version.tags);
+          yield { model: model.registered.name, version: version.version, runId: version.runId, deployments, derivedFrom };
         }
       }
     },
@@ -86,4 +88,12 @@ export function lineageSource({ view, tracking, catalog, offline }: LineageFolds
       }
     },
   };
+}
+
+/** Tag of a version that was made of another, `models:/delay/3`, as `millrace models optimize` and others set it. */
+const DERIVED_FROM_TAG = 'millrace.derived_from';
+
+function parentOf(tags: ReadonlyMap<string, string>): { model: string; version: number } | undefined {
+  const match = /^models:\/(.+)\/([1-9]\d{0,14})$/.exec(tags.get(DERIVED_FROM_TAG) ?? '');
+  return match ? { model: decodedSafely(match[1] as string), version: Number(match[2]) } : undefined;
 }

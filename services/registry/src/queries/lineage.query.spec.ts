@@ -6,6 +6,7 @@ const source: LineageSource = {
   versions: () => [
     { model: 'delay', version: 1, runId: 'r1', deployments: [] },
     { model: 'delay', version: 2, runId: 'r2', deployments: ['delays'] },
+    { model: 'delay', version: 3, runId: null, deployments: [], derivedFrom: { model: 'delay', version: 1 } },
     { model: 'other', version: 1, runId: null, deployments: ['others'] },
   ],
   async *runs() {
@@ -70,8 +71,17 @@ test('from a deployment back to its data, and from data to all that came of it',
     truncated: false,
   });
   expect(await ids('dataset:march@d1', 'downstream')).toEqual({
-    ids: ['dataset:march@d1', 'deployment:delays', 'run:r1', 'run:r2', 'training-set:t2', 'version:delay/1', 'version:delay/2'],
-    edges: 6,
+    ids: [
+      'dataset:march@d1',
+      'deployment:delays',
+      'run:r1',
+      'run:r2',
+      'training-set:t2',
+      'version:delay/1',
+      'version:delay/2',
+      'version:delay/3',
+    ],
+    edges: 7,
     truncated: false,
   });
 });
@@ -138,6 +148,11 @@ test('a view or service without a version is the one that is applied; a training
     'source:labels',
     'training-set:t2',
   ]);
+});
+
+test('a version made of another leads to it and to all it rests on', async () => {
+  expect((await ids('version:delay/3', 'upstream'))?.ids).toEqual(['dataset:march@d1', 'run:r1', 'version:delay/1', 'version:delay/3']);
+  expect((await ids('version:delay/1', 'downstream'))?.ids).toEqual(['version:delay/1', 'version:delay/3']);
 });
 
 test('the depth is a bound that is told; an unknown node is none', async () => {

@@ -44,6 +44,8 @@ export interface LineageSource {
     readonly version: number;
     readonly runId: string | null;
     readonly deployments: readonly string[];
+    /** The version it was made of: quantized, pruned or distilled. */
+    readonly derivedFrom?: { readonly model: string; readonly version: number } | undefined;
   }>;
   runs(): AsyncIterable<{
     readonly runId: string;
@@ -174,8 +176,10 @@ async function graphOf(source: LineageSource): Promise<Graph> {
     for (const id of trainingSets) join(add('training-set', id), run);
     for (const service of featureServices) join(serviceNamed(service), run);
   }
-  for (const { model, version, runId, deployments } of source.versions()) {
-    const here = add('version', `${model}/${version}`, `${model} version ${version}`);
+  const addModelVersion = (model: string, version: number): string => add('version', `${model}/${version}`, `${model} version ${version}`);
+  for (const { model, version, runId, deployments, derivedFrom } of source.versions()) {
+    const here = addModelVersion(model, version);
+    if (derivedFrom) join(addModelVersion(derivedFrom.model, derivedFrom.version), here);
     if (runId !== null) join(add('run', runId), here);
     for (const deployment of deployments) join(here, add('deployment', deployment));
   }

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { parseDocument } from 'yaml';
+import type { MillraceClient } from '../client.js';
+import { CliError, EXIT } from '../cli-error.js';
+import { folderName } from '../folder-name.js';
+import type { Io } from '../io.js';
+import { Progress } from '../output/progress.js';
+import type { VersionReference } from './model-reference.js';
+
+/** The files of a version; a version that is one file has it as `.`. */
+export interface VersionFiles {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Which of them is the graph. */
+  readonly graph: string;
+  readonly bytes: Uint8Array;
+}
+
+const SINGLE_FILE = '.';
+
+export async function readVersion(client: MillraceClient, io: Io, { name, version }: VersionReference): Promise<VersionFiles> {
+  const base = `/api/v1/models/${encodeURIComponent(name)}/versions/${version}/files`;
+  const listed = await client.json<{ files: readonly { path: string; size: number }[] }>('GET', base);
+  const files = new Map<string, Uint8Array>();
+  const progress = new Progress(
+    io,
+    listed.files.reduce((sum, { size }) => sum + size, 0),
+  );
+  try {
+    for (const { path } of listed.files) {
+      const response = await client.transfer('GET', `${base}/${path.split('/').map(encodeURIComponent).join('/')}`);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      progress.add(path, bytes.length);
+      files.set(path, bytes);
+    }
+  } finally {
+    progress.end();
+  }
+  const graph = graphOf(files, `${name} version ${version}`);
+  return { files, graph, bytes: files.get(graph) as Uint8Array };
+}
+
+/** As the gateway finds it: the only file, the one the MLmodel names, or the only one that ends in .onnx. */
+function graphOf(files: ReadonlyMap<string, Uint8Array>, label: string): string {
+  if (files.has(SINGLE_FILE)) return SINGLE_FILE;
+  const descriptor = files.get('MLmodel');
+  const named = descriptor && parseDocument(textOf(descriptor)).getIn(['flavors', 'onnx', 'data']);
+  if (typeof named === 'string' && files.has(named)) return named;
+  const found = [...files.keys()].filter((path) => path.endsWith('.onnx'));
+  if (found.length === 1) return found[0] as string;
+  const what =
+    found.length === 0 ? 'has no ONNX graph; only those are optimized (docs/how-to/serve-a-python-model.md)' : 'has several ONNX graphs';
+  throw new CliError(`${label} ${what}`, EXIT.refused);
+}
+
+/** The files of a version with another graph: what is beside it stays, so that other clients load the new version as they did the old. */
+export function withGraph({ files, graph }: VersionFiles, bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const changed = new Map([...files, [graph, bytes]]);
+  const descriptor = files.get('MLmodel');
+  if (!descriptor) return changed;
+  const document = parseDocument(textOf(descriptor));
+  if (document.has('model_size_bytes')) {
+    const others = [...changed].filter(([path]) => path !== 'MLmodel').reduce((sum, [, file]) => sum + file.length, 0);
+    document.set('model_size_bytes', others);
+    changed.set('MLmodel', new TextEncoder().encode(document.toString()));
+  }
+  return changed;
+}
+
+/** Puts files into the artifact store, in a folder that their bytes name: the same files again take the same place. Gives the source of a version. */
+export async function storeFiles(client: MillraceClient, name: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+  const digest = createHash('sha256');
+  for (const [path, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) digest.update(`${path}\0${bytes.length}\0`).update(bytes);
+  const folder = `optimized-models/${folderName(name)}/${digest.digest('hex').slice(0, 32)}`;
+  for (const [path, bytes] of files) {
+    const target = path === SINGLE_FILE ? 'model.onnx' : path;
+    const url = `/api/2.0/mlflow-artifacts/artifacts/${folder}/${target.split('/').map(encodeURIComponent).join('/')}`;
+    await client.transfer('PUT', url, Readable.from([bytes]));
+  }
+  return `mlflow-artifacts:/${folder}`;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
