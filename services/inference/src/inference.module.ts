@@ -5,7 +5,9 @@ import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   ARTIFACT_STORE,
+  awaitPosition,
   CLOCK,
+  commandMetadata,
   CONFIG,
   DomainLogs,
   EVENT_LOG,
@@ -29,7 +31,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
+import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
+import { inferenceConfig } from './config.js';
 import { openInference } from './inference.runtime.js';
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
@@ -59,7 +63,7 @@ export class InferenceModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder } = await openInference({
+    const { gateway, status, recorder, domain, batchJobs } = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
@@ -68,5 +72,22 @@ export class InferenceModule implements OnModuleInit {
       oipRoutes(scope, { gateway, status, serverVersion: '0.1.0', maxBodyBytes: config.maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+    rawRoutes(this.http, { body: 'buffer', maxBodyBytes: config.of(inferenceConfig).batchMaxInputBytes }, (scope) =>
+      batchJobRoutes(scope, {
+        request: (input, metadata) => batchJobs.request(input, metadata),
+        cancel: (id, metadata) => batchJobs.cancel(id, metadata),
+        state: async (request, id) => {
+          await awaitPosition(request, domain);
+          await domain.barrier();
+          return batchJobs.state(id);
+        },
+        settled: (id, waitMs) => batchJobs.settled(id, waitMs),
+        list: () => batchJobs.list(),
+        progress: (id) => batchJobs.progress(id),
+        metadata: (request) => commandMetadata(request, clock, ids),
+        open: (path) => artifacts.get(path),
+        uri: (path) => artifacts.uri(path),
+      }),
+    );
   }
 }

@@ -7,6 +7,7 @@ import type { OnlineStore } from '@millrace/online-store';
 import {
   trustedKeysOf,
   type Config,
+  type DomainLog,
   type DomainLogs,
   type Facts,
   type Health,
@@ -18,7 +19,10 @@ import {
 } from '@millrace/service';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { BatchJobs } from './batch/batch-jobs.js';
+import { openBatchJobs } from './batch/open-batch-jobs.js';
 import { inferenceConfig } from './config.js';
+import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registryReaders } from './domain/registry/model-catalog.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
@@ -65,6 +69,8 @@ export interface Inference {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
   readonly recorder: LabelRecorder;
+  readonly domain: DomainLog;
+  readonly batchJobs: BatchJobs;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -74,6 +80,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const metrics = new InferenceMetrics(host.registry);
   for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures]) await topics.ensure(topic);
   await projectTables(host);
+  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [BATCH_JOB]: batchJob } });
 
   const registry = await host.domainLogs.follow({ domain: 'registry', aggregates: registryReaders, as: DOMAIN });
   const stateOf = (subject: string): unknown => registry.replica.subject(subject).state;
@@ -124,9 +131,10 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   });
   host.lifecycle.add('projections', 'inference.facts', () => sink.close());
   host.lifecycle.add('projections', 'inference.models', () => models.close());
+  const features = new OnlineFeatureReader(resources.catalog, log, online);
   const gateway = new Gateway({
     directory,
-    features: new OnlineFeatureReader(resources.catalog, log, online),
+    features,
     sink,
     clock,
     ids,
@@ -143,7 +151,8 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder };
+  const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
+  return { gateway, status, recorder, domain, batchJobs };
 }
 
 /** Which signatures are believed; the keys' ids are told once, for whoever wonders. */

@@ -17,6 +17,8 @@ export interface RunRequest {
   readonly outputs: readonly string[];
   /** Against `now`; a request still waiting then is refused. */
   readonly deadline: number;
+  /** Not to be put together with others: results do not depend, to the last bit, on who asked at the same time. */
+  readonly isAlone?: boolean;
 }
 
 export interface RunResult {
@@ -67,7 +69,7 @@ export class BatchingQueue {
     if (this.#queuedRows + rows > this.#options.maxQueuedRows && this.#waiting.length > 0)
       return Promise.reject(new Refusal('MR_INFERENCE_BUSY', `${this.#queuedRows} rows are waiting for this model; try again shortly`));
     return new Promise((resolve, reject) => {
-      const key = this.#isBatchable ? keyOf(request, rows) : undefined;
+      const key = this.#isBatchable && request.isAlone !== true ? keyOf(request, rows) : undefined;
       this.#waiting.push({ request, rows, key, arrived: this.#options.now(), resolve, reject });
       this.#queuedRows += rows;
       if (this.#busy) return;

@@ -38,6 +38,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/v2/**', 'inference'],
   ['/api/v1/deployments/**', 'inference'],
   ['/api/v1/predictions/**', 'inference'],
+  ['/api/v1/batch-jobs/**', 'inference'],
   ['/api/v1/models/*/infer', 'inference'],
 
   ['/api/v1/experiments/**', 'experimentation'],

@@ -1,0 +1,175 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import { freePort, startProcess, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
+import { fileURLToPath } from 'node:url';
+import { InferenceModule, inferenceConfig } from './index.js';
+import { BatchJobClient, type ShownJob } from './testing/batch-job-client.js';
+import { delayModel } from './testing/flights.js';
+import { PublishedModels } from './testing/published-models.js';
+import { rowModel } from './testing/row-model.js';
+
+/** `MILLRACE_TEST_BATCH_KILLS=30` is the run of the release; each kill costs a start of the service. */
+const KILLS = Number(process.env['MILLRACE_TEST_BATCH_KILLS'] ?? 4);
+const ROWS = 12_000 + 3_000 * KILLS;
+const LOADER = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+/** Values of many sizes, nulls, and no order but that of the query. */
+const QUERY = `SELECT cityHash64(number) % 100000 / 7 AS distance, if(number % 11 = 0, NULL, sin(number) * 100) AS delay_mean_6h,
+  number % 13 AS departures_1h, number AS id FROM numbers(${ROWS}) ORDER BY cityHash64(number)`;
+/** Some rows fail. */
+const FAILING = `SELECT number AS id, if(number % 997 = 5, 1000, number % 100) AS index FROM numbers(${ROWS}) ORDER BY id`;
+const ASKED = [
+  { model: 'models:/delay/1', input: { query: QUERY }, output: 'table', log: 'sampled', sampleRate: 0.5 },
+  { model: 'models:/row/1', input: { query: FAILING }, log: 'all' },
+];
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+test(
+  `jobs killed ${KILLS} times give the output of the undisturbed run, row for row, and record each row once`,
+  async () => {
+    const undisturbed = await prepared('batch-undisturbed');
+    const truth = await outcomeOf(undisturbed, await requestAll(undisturbed));
+    await undisturbed.service.close();
+
+    const { directory, service } = await prepared('batch-killed');
+    await service.close();
+    const moments: number[] = [];
+    let ids: string[] = [];
+    let done = new Map<string, number>();
+    for (let kill = 0; kill < KILLS; kill++) {
+      const { process: child, jobs } = await live(directory);
+      if (kill === 0) ids = await Promise.all(ASKED.map(async (asked) => (await jobs.post(asked)).job.id));
+      const shown = await Promise.all(ids.map((id) => jobs.get(id)));
+      // What was decided before a kill is still so.
+      for (const { id, progress } of shown)
+        expect({ moments, isBehind: progress.chunks < (done.get(id) ?? 0) }).toEqual({ moments, isBehind: false });
+      // Now and then in the middle of what is done before the first chunk and after the last one.
+      if (kill % 3 !== 2)
+        await waitFor(async () => isFurther(await Promise.all(ids.map((id) => jobs.get(id))), done), { timeoutMs: 60_000 });
+      const moment = Math.floor(Math.random() * 120);
+      moments.push(moment);
+      await new Promise((resolve) => setTimeout(resolve, moment));
+      const before = await Promise.all(ids.map((id) => jobs.get(id)));
+      done = new Map(before.map(({ id, progress }) => [id, progress.chunks]));
+      child.kill('SIGKILL');
+      await child.exited;
+    }
+    const again = await openService(directory);
+    const outcome = await outcomeOf({ directory, service: again }, ids);
+    expect({ moments, ids }).toEqual({ moments, ids: truth.ids });
+    expect({ moments, shas: outcome.shas }).toEqual({ moments, shas: truth.shas });
+    outcome.bytes.forEach((bytes, index) => expect(bytes.equals(truth.bytes[index] as Buffer)).toBe(true));
+    expect({ moments, table: outcome.table }).toEqual({ moments, table: truth.table });
+    expect({ moments, recorded: outcome.recorded }).toEqual({ moments, recorded: truth.recorded });
+    expect(truth.table.rows).toBe(ROWS);
+    expect(truth.failed).toEqual([0, Math.floor((ROWS - 6) / 997) + 1]);
+    expect(truth.recorded[1]).toMatchObject({ rows: ROWS, told: ROWS });
+  },
+  (KILLS + 4) * 60_000,
+);
+
+interface Prepared {
+  readonly directory: TempDir;
+  readonly service: RunningService;
+}
+
+const settings = (directory: TempDir): Record<string, string> => ({
+  ...{ MILLRACE_DATA_DIR: directory.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'fatal' },
+  ...{ MILLRACE_INFERENCE_BATCH_CHUNK: '512', MILLRACE_INFERENCE_MAX_BATCH_ROWS: '128', MILLRACE_INFERENCE_BATCH_JOBS: '2' },
+});
+
+async function openService(directory: TempDir): Promise<RunningService> {
+  const service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], settings(directory)));
+  ends.push(() => service.close());
+  await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok, { timeoutMs: 60_000 });
+  return service;
+}
+
+async function prepared(name: string): Promise<Prepared> {
+  const directory = await tempDir(name);
+  ends.push(() => directory.remove());
+  const service = await openService(directory);
+  const models = new PublishedModels(service.host);
+  await models.register('delay', delayModel(0));
+  await models.register('row', rowModel(100));
+  await waitFor(
+    async () => (await fetch(`${service.url}/v2/models/row/versions/1`)).ok && (await fetch(`${service.url}/v2/models/delay`)).ok,
+  );
+  return { directory, service };
+}
+
+async function requestAll({ service }: Prepared): Promise<string[]> {
+  const jobs = new BatchJobClient(service.url);
+  return Promise.all(ASKED.map(async (asked) => (await jobs.post(asked)).job.id));
+}
+
+async function live(directory: TempDir): Promise<{ process: RunningProcess; jobs: BatchJobClient }> {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const child = await startProcess({
+    name: 'inference',
+    command: process.execPath,
+    args: ['--conditions=source', '--import', LOADER, MAIN],
+    env: { ...settings(directory), MILLRACE_PORT: new URL(url).port, NODE_OPTIONS: '' },
+    readyWhen: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) })).ok,
+    readyTimeoutMs: 120_000,
+  });
+  ends.push(() => child.stop());
+  return { process: child, jobs: new BatchJobClient(url) };
+}
+
+function isFurther(jobs: readonly ShownJob[], done: ReadonlyMap<string, number>): boolean {
+  return jobs.some(({ id, status, progress }) => status !== 'running' || progress.chunks > (done.get(id) ?? 0));
+}
+
+interface Outcome {
+  readonly ids: readonly string[];
+  readonly shas: readonly (string | undefined)[];
+  readonly failed: readonly (number | undefined)[];
+  readonly bytes: readonly Buffer[];
+  readonly table: { readonly rows: number; readonly digest: string };
+  /** Of each job: rows recorded, and different ones among them. */
+  readonly recorded: readonly { readonly rows: number; readonly told: number; readonly digest: string }[];
+}
+
+/** What there is when all jobs are over. */
+async function outcomeOf({ service }: Prepared, ids: readonly string[]): Promise<Outcome> {
+  const jobs = new BatchJobClient(service.url);
+  const over: ShownJob[] = [];
+  for (const id of ids) over.push(await jobs.get(id, '?wait=5m'));
+  expect(over.map(({ status, error }) => ({ status, error }))).toEqual(ids.map(() => ({ status: 'completed', error: undefined })));
+  const { offline, log } = service.host;
+  const topic = 'millrace.inference.predictions';
+  const expected = (await log.end(topic)).reduce((sum, end) => sum + end, 0);
+  await waitFor(
+    async () => {
+      const [found] = await offline.query<{ told: string }>(`SELECT uniqExact(_partition, _offset) AS told FROM millrace.predictions`);
+      return Number(found?.told) === expected;
+    },
+    { timeoutMs: 60_000 },
+  );
+  const [table] = await offline.query<{ rows: number; digest: string }>(
+    `SELECT toInt32(count()) AS rows, toString(sum(cityHash64(*))) AS digest FROM ${over[0]?.output?.table ?? ''}`,
+  );
+  const recorded = await Promise.all(
+    ids.map(async (id) => {
+      const [found] = await offline.query<Outcome['recorded'][number]>(
+        `SELECT toInt32(count()) AS rows, toInt32(uniqExact(row)) AS told, toString(sum(cityHash64(prediction_id, row, outputs))) AS digest
+         FROM millrace.predictions WHERE request_id = '${id}'`,
+      );
+      return found as Outcome['recorded'][number];
+    }),
+  );
+  return {
+    ids,
+    shas: over.map(({ output }) => output?.sha256),
+    failed: over.map(({ output }) => output?.failedRows),
+    bytes: await Promise.all(ids.map((id) => jobs.bytes(id))),
+    table: table as Outcome['table'],
+    recorded,
+  };
+}
