@@ -34,7 +34,7 @@ export interface ClientOptions {
 }
 
 export interface CallOptions {
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
   /** Beyond the client's own; a long poll takes that much longer. */
   readonly extraTimeMs?: number;
@@ -72,17 +72,13 @@ export class MillraceClient {
 
   /** Resolves with a response that is a success. */
   async call(method: string, path: string, { body, headers = {}, extraTimeMs = 0, signal }: CallOptions = {}): Promise<Response> {
-    const { timeoutMs, actor, apiKey, interrupted } = this.#options;
+    const { timeoutMs, interrupted } = this.#options;
     const timeout = AbortSignal.timeout(timeoutMs + extraTimeMs);
     let response: Response;
     try {
       response = await fetch(new URL(path, this.#base), {
         method,
-        headers: {
-          ...{ accept: 'application/json', 'millrace-actor': actor },
-          ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
-          ...headers,
-        },
+        headers: { accept: 'application/json', ...this.#identity(), ...headers },
         signal: AbortSignal.any([timeout, interrupted, ...(signal ? [signal] : [])]),
         ...(body === undefined ? {} : { body }),
       });
@@ -95,7 +91,7 @@ export class MillraceClient {
 
   /** Sends or fetches a file. It may take as long as it takes, while something goes over; {@link ClientOptions.timeoutMs} bounds the silence. */
   async transfer(method: 'GET' | 'PUT', path: string, body?: Readable): Promise<Response> {
-    const { timeoutMs, actor, interrupted } = this.#options;
+    const { timeoutMs, interrupted } = this.#options;
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), timeoutMs);
     const heard = (): void => {
@@ -106,7 +102,7 @@ export class MillraceClient {
     const sent = body === undefined ? {} : { body: Readable.toWeb(body.on('data', heard)), duplex: 'half' };
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.#base), { method, headers: { 'millrace-actor': actor }, signal, ...sent } as RequestInit);
+      response = await fetch(new URL(path, this.#base), { method, headers: this.#identity(), signal, ...sent } as RequestInit);
     } catch (cause) {
       throw this.#failure(cause, silence.signal, method);
     } finally {
@@ -114,6 +110,11 @@ export class MillraceClient {
     }
     if (response.ok) return response;
     throw new RefusedError(problemOf(response.status, await this.#text(response)));
+  }
+
+  #identity(): Readonly<Record<string, string>> {
+    const { actor, apiKey } = this.#options;
+    return { 'millrace-actor': actor, ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }) };
   }
 
   async #text(response: Response): Promise<string> {

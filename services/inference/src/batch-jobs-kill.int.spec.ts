@@ -33,17 +33,17 @@ test(
   `jobs killed ${KILLS} times give the output of the undisturbed run, row for row, and record each row once`,
   async () => {
     const undisturbed = await prepared('batch-undisturbed');
-    const truth = await outcomeOf(undisturbed, await requestAll(undisturbed));
-    await undisturbed.service.close();
+    const quiet = await live(undisturbed);
+    const asked = await requestAll(quiet.jobs);
+    const truth = await outcomeOf(undisturbed, quiet, asked);
 
-    const { directory, service } = await prepared('batch-killed');
-    await service.close();
+    const directory = await prepared('batch-killed');
     const moments: number[] = [];
     let ids: string[] = [];
     let done = new Map<string, number>();
     for (let kill = 0; kill < KILLS; kill++) {
       const { process: child, jobs } = await live(directory);
-      if (kill === 0) ids = await Promise.all(ASKED.map(async (asked) => (await jobs.post(asked)).job.id));
+      if (kill === 0) ids = await requestAll(jobs);
       const shown = await Promise.all(ids.map((id) => jobs.get(id)));
       // What was decided before a kill is still so.
       for (const { id, progress } of shown)
@@ -59,9 +59,9 @@ test(
       child.kill('SIGKILL');
       await child.exited;
     }
-    const again = await openService(directory);
-    const outcome = await outcomeOf({ directory, service: again }, ids);
+    const outcome = await outcomeOf(directory, await live(directory), ids);
     expect({ moments, ids }).toEqual({ moments, ids: truth.ids });
+    expect({ moments, rows: outcome.rows }).toEqual({ moments, rows: truth.rows });
     expect({ moments, shas: outcome.shas }).toEqual({ moments, shas: truth.shas });
     outcome.bytes.forEach((bytes, index) => expect(bytes.equals(truth.bytes[index] as Buffer)).toBe(true));
     expect({ moments, table: outcome.table }).toEqual({ moments, table: truth.table });
@@ -73,11 +73,6 @@ test(
   (KILLS + 4) * 60_000,
 );
 
-interface Prepared {
-  readonly directory: TempDir;
-  readonly service: RunningService;
-}
-
 const settings = (directory: TempDir): Record<string, string> => ({
   ...{ MILLRACE_DATA_DIR: directory.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'fatal' },
   ...{ MILLRACE_INFERENCE_BATCH_CHUNK: '512', MILLRACE_INFERENCE_MAX_BATCH_ROWS: '128', MILLRACE_INFERENCE_BATCH_JOBS: '2' },
@@ -86,29 +81,31 @@ const settings = (directory: TempDir): Record<string, string> => ({
 async function openService(directory: TempDir): Promise<RunningService> {
   const service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], settings(directory)));
   ends.push(() => service.close());
-  await waitFor(async () => (await fetch(`${service.url}/readyz`)).ok, { timeoutMs: 60_000 });
   return service;
 }
 
-async function prepared(name: string): Promise<Prepared> {
+/** A data directory with the models. */
+async function prepared(name: string): Promise<TempDir> {
   const directory = await tempDir(name);
   ends.push(() => directory.remove());
   const service = await openService(directory);
   const models = new PublishedModels(service.host);
   await models.register('delay', delayModel(0));
   await models.register('row', rowModel(100));
-  await waitFor(
-    async () => (await fetch(`${service.url}/v2/models/row/versions/1`)).ok && (await fetch(`${service.url}/v2/models/delay`)).ok,
-  );
-  return { directory, service };
+  await service.close();
+  return directory;
 }
 
-async function requestAll({ service }: Prepared): Promise<string[]> {
-  const jobs = new BatchJobClient(service.url);
+function requestAll(jobs: BatchJobClient): Promise<string[]> {
   return Promise.all(ASKED.map(async (asked) => (await jobs.post(asked)).job.id));
 }
 
-async function live(directory: TempDir): Promise<{ process: RunningProcess; jobs: BatchJobClient }> {
+interface Live {
+  readonly process: RunningProcess;
+  readonly jobs: BatchJobClient;
+}
+
+async function live(directory: TempDir): Promise<Live> {
   const url = `http://127.0.0.1:${await freePort()}`;
   const child = await startProcess({
     name: 'inference',
@@ -131,17 +128,22 @@ interface Outcome {
   readonly shas: readonly (string | undefined)[];
   readonly failed: readonly (number | undefined)[];
   readonly bytes: readonly Buffer[];
+  /** Of each job, each row as JSON. */
+  readonly rows: readonly (readonly string[])[];
   readonly table: { readonly rows: number; readonly digest: string };
   /** Of each job: rows recorded, and different ones among them. */
   readonly recorded: readonly { readonly rows: number; readonly told: number; readonly digest: string }[];
 }
 
-/** What there is when all jobs are over. */
-async function outcomeOf({ service }: Prepared, ids: readonly string[]): Promise<Outcome> {
-  const jobs = new BatchJobClient(service.url);
+/** Waits for all jobs, ends the process and looks at what there is. */
+async function outcomeOf(directory: TempDir, { process: child, jobs }: Live, ids: readonly string[]): Promise<Outcome> {
   const over: ShownJob[] = [];
   for (const id of ids) over.push(await jobs.get(id, '?wait=5m'));
   expect(over.map(({ status, error }) => ({ status, error }))).toEqual(ids.map(() => ({ status: 'completed', error: undefined })));
+  const bytes = await Promise.all(ids.map((id) => jobs.bytes(id)));
+  const rows = await Promise.all(ids.map(async (id) => (await jobs.rows(id)).map((row) => JSON.stringify(row, asText))));
+  await child.stop();
+  const service = await openService(directory);
   const { offline, log } = service.host;
   const topic = 'millrace.inference.predictions';
   const expected = (await log.end(topic)).reduce((sum, end) => sum + end, 0);
@@ -164,12 +166,17 @@ async function outcomeOf({ service }: Prepared, ids: readonly string[]): Promise
       return found as Outcome['recorded'][number];
     }),
   );
+  await service.close();
   return {
     ids,
     shas: over.map(({ output }) => output?.sha256),
     failed: over.map(({ output }) => output?.failedRows),
-    bytes: await Promise.all(ids.map((id) => jobs.bytes(id))),
+    ...{ bytes, rows },
     table: table as Outcome['table'],
     recorded,
   };
+}
+
+function asText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }

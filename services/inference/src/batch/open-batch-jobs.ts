@@ -62,16 +62,22 @@ export async function openBatchJobs(
     },
   });
   lifecycle.add('consumers', 'inference.batch-jobs', () => jobs.stop());
-  void startWhenFolded(host, jobs);
+  void startWhenFolded(host, registry, jobs);
   return jobs;
 }
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-async function startWhenFolded({ scheduler, lifecycle, logger }: InferenceHost, jobs: BatchJobs): Promise<void> {
+/** A version or a feature service that is not known yet would fail the job that was left. */
+async function startWhenFolded(
+  { resources, scheduler, lifecycle, logger }: InferenceHost,
+  registry: DomainLog,
+  jobs: BatchJobs,
+): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; !lifecycle.isClosing; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
+      await Promise.all([registry.barrier(), resources.log.barrier()]);
       await jobs.start();
       return;
     } catch (error) {
