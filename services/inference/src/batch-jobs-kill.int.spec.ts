@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { freePort, startProcess, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
-import { fileURLToPath } from 'node:url';
+import { freePort, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { BatchJobClient, type ShownJob } from './testing/batch-job-client.js';
+import { INFERENCE_MAIN, startFromSources } from './testing/inference-process.js';
 import { delayModel } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 import { rowModel } from './testing/row-model.js';
@@ -11,8 +11,6 @@ import { rowModel } from './testing/row-model.js';
 /** `MILLRACE_TEST_BATCH_KILLS=30` is the run of the release; each kill costs a start of the service. */
 const KILLS = Number(process.env['MILLRACE_TEST_BATCH_KILLS'] ?? 4);
 const ROWS = 12_000 + 3_000 * KILLS;
-const LOADER = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 /** Values of many sizes, nulls, and no order but that of the query. */
 const QUERY = `SELECT cityHash64(number) % 100000 / 7 AS distance, if(number % 11 = 0, NULL, sin(number) * 100) AS delay_mean_6h,
@@ -107,13 +105,9 @@ interface Live {
 
 async function live(directory: TempDir): Promise<Live> {
   const url = `http://127.0.0.1:${await freePort()}`;
-  const child = await startProcess({
-    name: 'inference',
-    command: process.execPath,
-    args: ['--conditions=source', '--import', LOADER, MAIN],
-    env: { ...settings(directory), MILLRACE_PORT: new URL(url).port, NODE_OPTIONS: '' },
-    readyWhen: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) })).ok,
-    readyTimeoutMs: 120_000,
+  const child = await startFromSources('inference', [INFERENCE_MAIN], `${url}/readyz`, {
+    ...settings(directory),
+    MILLRACE_PORT: new URL(url).port,
   });
   ends.push(() => child.stop());
   return { process: child, jobs: new BatchJobClient(url) };
