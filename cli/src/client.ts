@@ -34,7 +34,7 @@ export interface ClientOptions {
 }
 
 export interface CallOptions {
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
   /** Beyond the client's own; a long poll takes that much longer. */
   readonly extraTimeMs?: number;

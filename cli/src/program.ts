@@ -11,6 +11,7 @@ import { importMlflow, type ImportMlflowOptions } from './commands/import-mlflow
 import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './commands/keys.js';
 import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
+import { addBatch } from './batch-commands.js';
 import { addFeatures } from './feature-commands.js';
 import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
@@ -55,6 +56,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addModels(program, io, client, finish);
   addFeatures(program, io, client, finish);
   addRollouts(program, io, client);
+  addBatch(program, io, client, finish);
   addArtifacts(program, io, client);
   addRuns(program, io, client, finish);
   program

@@ -3,7 +3,7 @@ import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Clock, type CommandMetadata, type Ids, type Position, type Scheduler } from '@millrace/kernel';
-import { migrate, offlineStoreMigrations, tableExists, type OfflineStore } from '@millrace/offline-store';
+import { migrate, offlineStoreMigrations, ScratchTables, tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   tableBarrier,
@@ -35,7 +35,6 @@ import { sourceTable } from './sources/source-table.js';
 import { Sources } from './sources/sources.js';
 import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
 import { Statistics } from './statistics/statistics.js';
-import { ScratchTables } from './training-sets/scratch-table.js';
 import { TrainingSets } from './training-sets/training-sets.js';
 import type { VectorSelection } from './verification/served-vectors.js';
 import { ScheduledVerification, type VerificationReport } from './verification/scheduled-verification.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { compileView } from '@millrace/feature-engine';
+import { ScratchTables } from '@millrace/offline-store';
 import { sampleEvents } from './statistics/event-values.js';
 import type { ColumnStatistics } from './statistics/read-statistics.js';
-import { ScratchTables } from './training-sets/scratch-table.js';
 import { HOUR, ndjson, START, trip, TripsService, until } from './testing/trips.js';
 
 const RIDES = `

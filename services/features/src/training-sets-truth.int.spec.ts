@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { tableExists } from '@millrace/offline-store';
+import { ScratchTables, tableExists } from '@millrace/offline-store';
 import type { TrainingSetRequested } from './domain/training-set/training-set.events.js';
 import { latestOf, type Ride } from './testing/latest-oracle.js';
 import { DAY, ridesService, type RidesService, type Row, type TrainingSet } from './testing/rides.js';
 import { START } from './testing/trips.js';
 import { buildTrainingSet } from './training-sets/build-training-set.js';
 import { SeenEvents } from './training-sets/latest-events.js';
-import { ScratchTables } from './training-sets/scratch-table.js';
 import { columnsOf, type ViewColumns } from './training-sets/view-columns.js';
 
 describe('what a training set holds', () => {

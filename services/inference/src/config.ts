@@ -1,4 +1,4 @@
-import { defineConfig, duration, integer, size, variable } from '@millrace/service';
+import { defineConfig, duration, integer, size, variable, type ValuesOf } from '@millrace/service';
 import { z } from 'zod';
 
 /** Variables of this service alone; those every process shares are the kit's. */
@@ -64,4 +64,23 @@ export const inferenceConfig = defineConfig('inference', {
     integer(0, 10_000_000, 4096),
     'Tensor elements of a request kept in its record; the tensors of a larger request are left out of it.',
   ),
+  batchMaxRows: variable('MILLRACE_INFERENCE_BATCH_MAX_ROWS', integer(1, 1_000_000_000, 10_000_000), 'Rows of one batch job at most.'),
+  batchMaxInputBytes: variable(
+    'MILLRACE_INFERENCE_BATCH_MAX_INPUT',
+    size('256MiB'),
+    'Body of one request for a batch job at most: the rows it brings, as CSV or Parquet. It is held in memory.',
+  ),
+  batchChunkRows: variable(
+    'MILLRACE_INFERENCE_BATCH_CHUNK',
+    integer(1, 100_000, 10_240),
+    'Rows of one chunk of a batch job, unless the job says another number: what a crash costs at most, and a decision on the log each.',
+  ),
+  batchJobs: variable('MILLRACE_INFERENCE_BATCH_JOBS', integer(1, 64, 1), 'Batch jobs that run in one process at once; the others wait.'),
+  batchSilenceMs: variable(
+    'MILLRACE_INFERENCE_BATCH_SILENCE',
+    duration('2m'),
+    'A batch job of which nothing was heard for so long is taken up by another process.',
+  ),
 });
+
+export type InferenceConfig = ValuesOf<(typeof inferenceConfig)['variables']>;

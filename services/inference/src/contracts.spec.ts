@@ -1,39 +1,52 @@
-import { checkEvent, type inference } from '@millrace/contracts';
-import { historyLines, historyOf, type Same } from '@millrace/contracts/testing';
 import { describe, expect, test } from '@jest/globals';
+import { checkEvent, TOPICS, type inference } from '@millrace/contracts';
+import { historyLines, historyOf, type Same } from '@millrace/contracts/testing';
 import { foldHistory } from '@millrace/kernel/testing';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { batchJob } from './domain/batch-job/batch-job.decider.js';
+import type * as jobs from './domain/batch-job/batch-job.events.js';
 import { rollout } from './domain/rollout/rollout.decider.js';
-import type * as events from './domain/rollout/rollout.events.js';
+import type * as rollouts from './domain/rollout/rollout.events.js';
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
-  true satisfies Same<inference.RolloutStarted, events.RolloutStarted>,
-  true satisfies Same<inference.RolloutAdvanced, events.RolloutAdvanced>,
-  true satisfies Same<inference.RolloutHeld, events.RolloutHeld>,
-  true satisfies Same<inference.RolloutRolledBack, events.RolloutRolledBack>,
-  true satisfies Same<inference.RolloutReweighted, events.RolloutReweighted>,
-  true satisfies Same<inference.RolloutPaused, events.RolloutPaused>,
-  true satisfies Same<inference.RolloutResumed, events.RolloutResumed>,
-  true satisfies Same<inference.RolloutWithdrawn, events.RolloutWithdrawn>,
+  true satisfies Same<inference.RolloutStarted, rollouts.RolloutStarted>,
+  true satisfies Same<inference.RolloutAdvanced, rollouts.RolloutAdvanced>,
+  true satisfies Same<inference.RolloutHeld, rollouts.RolloutHeld>,
+  true satisfies Same<inference.RolloutRolledBack, rollouts.RolloutRolledBack>,
+  true satisfies Same<inference.RolloutReweighted, rollouts.RolloutReweighted>,
+  true satisfies Same<inference.RolloutPaused, rollouts.RolloutPaused>,
+  true satisfies Same<inference.RolloutResumed, rollouts.RolloutResumed>,
+  true satisfies Same<inference.RolloutWithdrawn, rollouts.RolloutWithdrawn>,
+  true satisfies Same<inference.BatchJobRequested, jobs.BatchJobRequested>,
+  true satisfies Same<inference.BatchChunkScored, jobs.BatchChunkScored>,
+  true satisfies Same<inference.BatchJobCompleted, jobs.BatchJobCompleted>,
+  true satisfies Same<inference.BatchJobFailed, jobs.BatchJobFailed>,
+  true satisfies Same<inference.BatchJobCancelled, jobs.BatchJobCancelled>,
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/inference');
-const history = historyLines('inference', 'rollout');
+const rolloutHistory = historyLines('inference', 'rollout');
+const jobHistory = historyLines('inference', 'batch-job');
+const histories = [...rolloutHistory, ...jobHistory];
 
 describe('the decisions of inference and their schemas', () => {
   test('are the same types', () => {
     expect(SAME).not.toContain(false);
   });
 
-  test('every decision is in the history', () => {
-    const types = readdirSync(SCHEMAS).filter((name) => name.startsWith('Rollout'));
-    expect(new Set(history.map(({ type }) => type))).toEqual(new Set(types));
+  test('every decision is in a history', () => {
+    const facts: readonly string[] = [...TOPICS.predictions.types, ...TOPICS.labels.types, ...TOPICS.shadows.types];
+    const decisions = readdirSync(SCHEMAS).filter((name) => /^[A-Z]/.test(name) && !facts.includes(name));
+    expect(new Set(histories.map(({ type }) => type))).toEqual(new Set(decisions));
   });
 
-  test('an old history folds to what it always did', () => {
-    for (const { type, version, data } of history) expect(checkEvent('inference', type, version, data)).toBeUndefined();
+  test('old events still fit their schemas', () => {
+    for (const { type, version, data } of histories) expect(checkEvent('inference', type, version, data)).toBeUndefined();
+  });
+
+  test('an old history of a rollout folds to what it always did', () => {
     const { state, digests } = foldHistory(rollout, 'rollout/delay-v2', historyOf('inference', 'rollout') as never);
     expect(state).toMatchObject({ status: 'withdrawn', run: 2, version: 2, share: 0, startedAt: 8, rewarded: 101 });
     expect(digests).toEqual([
@@ -47,6 +60,31 @@ describe('the decisions of inference and their schemas', () => {
       '1f1c18dd19b7',
       '2132b76c8c55',
       '49eade028f53',
+    ]);
+  });
+
+  test('an old history of a batch job folds to what it always did', () => {
+    const { state, digests } = foldHistory(batchJob, 'batch-job/7c1a', historyOf('inference', 'batch-job') as never);
+    expect(state).toMatchObject({
+      status: 'completed',
+      request: jobHistory[0]?.data,
+      ...{ attempt: 3, requestedAt: 7, seenAt: 11, endedAt: 11, rows: 25_000, failed: 2 },
+      chunks: jobHistory.slice(7, 10).map(({ data }) => data),
+      result: jobHistory[10]?.data,
+      failure: null,
+    });
+    expect(digests).toEqual([
+      '965de9902f64',
+      'e14aeb83be9b',
+      '38e681502e68',
+      '9e4fc2e39555',
+      '4d6644ce3ec9',
+      '062cddd41774',
+      'dcf70999561c',
+      '665d0baabd44',
+      'a58aa577ad11',
+      '3c3768159bfa',
+      'faf97dd4e166',
     ]);
   });
 });

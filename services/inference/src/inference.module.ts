@@ -5,7 +5,9 @@ import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   ARTIFACT_STORE,
+  awaitPosition,
   CLOCK,
+  commandMetadata,
   CONFIG,
   DomainLogs,
   EVENT_LOG,
@@ -29,10 +31,12 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
-import { rolloutRoutes } from './api/rest/rollouts.routes.js';
+import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
-import { rolloutEndpoints } from './rollouts/open-rollouts.js';
+import { rolloutRoutes } from './api/rest/rollouts.routes.js';
 import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
+import { inferenceConfig } from './config.js';
+import { rolloutEndpoints } from './rollouts/open-rollouts.js';
 import { openInference } from './inference.runtime.js';
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
@@ -62,7 +66,7 @@ export class InferenceModule implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder, checks, resolveVersion, rollouts } = await openInference({
+    const { gateway, status, recorder, checks, resolveVersion, rollouts, domain, batchJobs } = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
@@ -73,5 +77,22 @@ export class InferenceModule implements OnModuleInit {
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
     rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
+    rawRoutes(this.http, { body: 'buffer', maxBodyBytes: config.of(inferenceConfig).batchMaxInputBytes }, (scope) =>
+      batchJobRoutes(scope, {
+        request: (input, metadata) => batchJobs.request(input, metadata),
+        cancel: (id, metadata) => batchJobs.cancel(id, metadata),
+        state: async (request, id) => {
+          await awaitPosition(request, domain);
+          await domain.barrier();
+          return batchJobs.state(id);
+        },
+        settled: (id, waitMs) => batchJobs.settled(id, waitMs),
+        list: () => batchJobs.list(),
+        progress: (id) => batchJobs.progress(id),
+        metadata: (request) => commandMetadata(request, clock, ids),
+        open: (path) => artifacts.get(path),
+        uri: (path) => artifacts.uri(path),
+      }),
+    );
   }
 }

@@ -7,6 +7,7 @@ import type { OnlineStore } from '@millrace/online-store';
 import {
   trustedKeysOf,
   type Config,
+  type DomainLog,
   type DomainLogs,
   type Facts,
   type Health,
@@ -19,9 +20,13 @@ import {
 import { availableParallelism, totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { BatchJobs } from './batch/batch-jobs.js';
+import { openBatchJobs } from './batch/open-batch-jobs.js';
 import { inferenceConfig } from './config.js';
+import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registeredVersion, registryReaders } from './domain/registry/model-catalog.js';
 import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
+import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
@@ -73,6 +78,8 @@ export interface Inference {
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
   readonly resolveVersion: (model: string, version: number) => Resolved;
+  readonly domain: DomainLog;
+  readonly batchJobs: BatchJobs;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -82,6 +89,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const metrics = new InferenceMetrics(host.registry);
   for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures]) await topics.ensure(topic);
   await projectTables(host);
+  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob } });
 
   const registry = await host.domainLogs.follow({ domain: 'registry', aggregates: registryReaders, as: DOMAIN });
   const stateOf = (subject: string): unknown => registry.replica.subject(subject).state;
@@ -147,7 +155,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     if (!current) void models.demand(reference, 0);
     return current;
   };
-  const rollouts = await openRollouts(host, { inForce, modelOf, changed: () => directory.refresh() });
+  const rollouts = await openRollouts(host, { domain, inForce, modelOf, changed: () => directory.refresh() });
 
   const sink = new FactSink({
     appendPredictions: (batch) =>
@@ -180,9 +188,10 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     await checks.close();
     await opener.close();
   });
+  const features = new OnlineFeatureReader(resources.catalog, log, online);
   const gateway = new Gateway({
     directory,
-    features: new OnlineFeatureReader(resources.catalog, log, online),
+    features,
     sink,
     mirror: rollouts.mirror,
     clock,
@@ -200,7 +209,8 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder, checks, resolveVersion, rollouts };
+  const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
+  return { gateway, status, recorder, checks, resolveVersion, rollouts, domain, batchJobs };
 }
 
 /** Of the machine, or of the container where that has less. */

@@ -13,6 +13,7 @@ const PLACES: readonly Place[] = [
   { path: '/api/v1/resources', what: 'What has been applied.', opens: true },
   { path: '/api/v1/sources/{name}/events', what: 'Send feature events over HTTP.' },
   { path: '/api/v1/training-sets', what: 'Point-in-time training sets.' },
+  { path: '/api/v1/batch-jobs', what: 'Score whole tables and files with a model.' },
   { path: '/api/v1/experiments/{name}/results', what: 'What an experiment has shown.' },
   { path: '/readyz', what: 'Is everything up, and if not, what is missing.', opens: true },
   { path: '/healthz', what: 'Is the process alive.', opens: true },

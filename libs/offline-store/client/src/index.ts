@@ -17,7 +17,9 @@ export {
   type ClickHouseException,
 } from './clickhouse-fault.js';
 export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
+export { checkSelect } from './check-select.js';
 export { digest, type TableDigest } from './digest.js';
+export { csvRows, parquetRows, type FileRows, type TableColumn } from './file-rows.js';
 export {
   MAX_BLOCK_BYTES,
   MAX_BLOCK_ROWS,
@@ -28,10 +30,12 @@ export {
   type SqlParameters,
 } from './offline-store.js';
 export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
+export { parquetSettings } from './parquet-settings.js';
+export { ScratchTables } from './scratch-tables.js';
 export type { ServerOptions } from './server-offline-store.js';
 export type { BinaryRows } from './binary-block.js';
 export { RowText, type ProjectedRows } from './json-block.js';
-export type { RowBinary } from './row-binary.js';
+export { RowBinary } from './row-binary.js';
 export {
   DECISIONS_TABLE,
   decisionsProjection,

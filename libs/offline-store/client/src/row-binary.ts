@@ -17,12 +17,24 @@ export class RowBinary extends GrowingBytes {
   text(text: string): void {
     this.reserve(text.length * 3 + 5);
     if (text.length < SHORT_TEXT && this.#ascii(text)) return;
-    const length = Buffer.byteLength(text);
+    this.length32(Buffer.byteLength(text));
+    this.end += this.bytes.write(text, this.end);
+  }
+
+  /** How many bytes or elements follow: what stands before a `String` and an `Array`. */
+  length32(length: number): void {
+    this.reserve(5);
     for (let rest = length; ; rest >>>= 7) {
       this.bytes[this.end++] = rest < 128 ? rest : (rest & 127) | 128;
       if (rest < 128) break;
     }
-    this.end += this.bytes.write(text, this.end);
+  }
+
+  /** Values that are in ClickHouse's own layout already: of a typed array, for example. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.end);
+    this.end += bytes.length;
   }
 
   uint8(value: number): void {

@@ -1,10 +1,9 @@
 import type { SourcePlan, Value } from '@millrace/feature-engine';
-import type { OfflineStore } from '@millrace/offline-store';
+import type { OfflineStore, ScratchTables } from '@millrace/offline-store';
 import { MOST_REJECTED_SHOWN } from '../domain/materialization/materialization.decider.js';
 import type { RejectedRow, RowCounts } from '../domain/materialization/materialization.events.js';
 import type { EventIntake, GivenEvent } from '../sources/event-intake.js';
 import type { SourceReader } from '../sources/source-record.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { computedId, fieldsOfRow } from './batch-event.js';
 import type { StagedRow } from './staged-rows.js';
 import { storedRows } from './stored-rows.js';

@@ -1,6 +1,5 @@
-import { quoteTable } from '@millrace/offline-store';
+import { checkSelect, quoteTable } from '@millrace/offline-store';
 import type { BatchOrigin, BatchSource } from '../definitions/feature-definitions.js';
-import { checkSelect } from '../training-sets/checked-select.js';
 import { batchFault } from './batch-fault.js';
 import { columnsOf, selectRows, type GivenColumn } from './row-select.js';
 import { sourceFiles } from './source-files.js';

@@ -1,8 +1,7 @@
 import type { SourcePlan } from '@millrace/feature-engine';
-import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { BatchOrigin } from '../definitions/feature-definitions.js';
 import { csvSpine, parquetSpine } from '../training-sets/file-spine.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { batchFault } from './batch-fault.js';
 import type { RowTexts } from './batch-event.js';
 import { checkedStatement } from './check-origin.js';

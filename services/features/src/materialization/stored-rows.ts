@@ -1,7 +1,6 @@
 import type { SourcePlan, Value } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 
 const DEADLINE_MS = 600_000;
 

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { entityKeyText, jsonValue, parseKeyValue, type Value, type ViewPlan } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { firstNeeded } from '../training-sets/view-histories.js';
 import { entityOf, visitEntities } from '../training-sets/visit-entities.js';
 import { countedOf } from './segments.js';

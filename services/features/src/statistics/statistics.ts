@@ -1,10 +1,9 @@
 import type { SourcePlan, ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Scheduler } from '@millrace/kernel';
-import { tableExists, type OfflineStore } from '@millrace/offline-store';
+import { tableExists, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 import { Rounds } from '../rounds.js';
 import type { Sources } from '../sources/sources.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { sampleEvents } from './event-values.js';
 import { readStatistics, type ColumnStatistics, type StatisticsSelection } from './read-statistics.js';
 import { countSegments, forgetOtherDefinitions, type Progress, type SegmentedTable } from './segments.js';

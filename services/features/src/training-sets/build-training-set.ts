@@ -1,11 +1,10 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
-import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { parquetSettings, quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '../domain/training-set/training-set.events.js';
 import type { LatestEvents, SeenEvents } from './latest-events.js';
 import { isLatestOnly, latestEvents, withLatest } from './latest-join.js';
 import { computeOnDemand } from './on-demand-values.js';
-import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
 import { columnsOf, columnType, fieldsOf, keysOf, type OnDemandColumns, type SetColumn, type ViewColumns } from './view-columns.js';
@@ -29,8 +28,6 @@ const EVENTS_PER_JOIN = 5_000_000;
 const NARROW_BITS = 62;
 /** Events are read in larger blocks than usual: a join goes through them block by block. */
 const BLOCKS = 'preferred_block_size_bytes = 10000000';
-/** Rows of one Parquet row group at most. */
-const ROWS_PER_GROUP = 1_000_000;
 
 export function trainingSetPath(id: string): string {
   return `training-sets/${id}`;
@@ -200,32 +197,8 @@ async function write(
   const built = { rows: staged.rows, columns, bytes: stored.size, sha256: stored.sha256, path };
   if (request.output !== 'table') return built;
   const table = trainingSetTable(request.trainingSetId);
-  await writeTable(options, table, `SELECT ${row} AS _row, ${selected} ${from}`);
+  await options.scratch.replace(table, `ENGINE = MergeTree ORDER BY _row AS SELECT ${row} AS _row, ${selected} ${from}`);
   return { ...built, table };
-}
-
-/**
- * The bytes must not depend on how many cores wrote them. Up to a million rows there is one row group, whichever blocks the rows came in; beyond that one
- * thread makes the blocks. Snappy is what every reader has. Dictionaries and Bloom filters cost more time than they are worth in a file that is read whole.
- */
-function parquetSettings(rows: number): string[] {
-  const layout = rows <= ROWS_PER_GROUP ? 'output_format_parquet_row_group_size_bytes = 1000000000000' : 'max_threads = 1';
-  return [
-    layout,
-    `output_format_parquet_row_group_size = ${ROWS_PER_GROUP}`,
-    "output_format_parquet_compression_method = 'snappy'",
-    'output_format_parquet_max_dictionary_size = 0',
-    'output_format_parquet_write_bloom_filter = 0',
-  ];
-}
-
-/** Makes the table beside the old one and puts it in its place, so that nobody reads half of it. */
-async function writeTable({ store, scratch }: BuildOptions, table: string, sql: string): Promise<void> {
-  const definition = `ENGINE = MergeTree ORDER BY _row AS ${sql}`;
-  await scratch.with(definition, async (made) => {
-    await store.command(`DROP TABLE IF EXISTS ${quoteTable(table)} SYNC`);
-    await store.command(`RENAME TABLE ${made} TO ${quoteTable(table)}`);
-  });
 }
 
 /** How a failed build is told: what the requester can mend, in full; anything else by its code. */

@@ -1,8 +1,7 @@
 import type { ViewPlan } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteTable, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import { sourceTable } from '../sources/source-table.js';
 import { EVENT_TIME, eventIdOf, keysOf, knownBefore, lookAtEvents, ofPage, pagesOf, type LatestEvents } from './latest-events.js';
-import type { ScratchTables } from './scratch-table.js';
 import type { SpineKey, StagedSpine } from './spine-table.js';
 import { columnType, type ViewColumns } from './view-columns.js';
 

@@ -1,9 +1,8 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteString, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
-import type { ScratchTables } from './scratch-table.js';
 import { spineFault } from './spine-fault.js';
 import { inline, KNOWN_COLUMN, withRows, type Rows } from './spine-rows.js';
 

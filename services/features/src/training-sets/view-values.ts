@@ -1,6 +1,5 @@
 import { entityKeyText, EntityHistory, type KnownPositions, type Value, type ViewPlan } from '@millrace/feature-engine';
-import { quoteIdentifier, type OfflineStore } from '@millrace/offline-store';
-import type { ScratchTables } from './scratch-table.js';
+import { quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import { KNOWN_COLUMN } from './spine-rows.js';
 import type { SpineKey, StagedSpine } from './spine-table.js';
 import type { ViewColumns } from './view-columns.js';

@@ -1,6 +1,5 @@
 import { EntityHistory, jsonValue, type Value, type ViewPlan } from '@millrace/feature-engine';
-import { quoteIdentifier } from '@millrace/offline-store';
-import type { ScratchTables } from './scratch-table.js';
+import { quoteIdentifier, type ScratchTables } from '@millrace/offline-store';
 import { viewHistories, type HistoriesOptions } from './view-histories.js';
 
 export interface VisitOptions extends Omit<HistoriesOptions, 'keys'> {

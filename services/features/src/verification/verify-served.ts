@@ -9,10 +9,9 @@ import {
   type Value,
   type ViewPlan,
 } from '@millrace/feature-engine';
-import type { OfflineStore } from '@millrace/offline-store';
+import type { OfflineStore, ScratchTables } from '@millrace/offline-store';
 import type { ResourceCatalog } from '@millrace/resources';
 import { visitEntities } from '../training-sets/visit-entities.js';
-import type { ScratchTables } from '../training-sets/scratch-table.js';
 import { heldEvents, holds } from './held-events.js';
 import { ServedDefinitions, type ServedDefinition } from './served-definitions.js';
 import { servedVectors, type ServedVector, type VectorSelection } from './served-vectors.js';

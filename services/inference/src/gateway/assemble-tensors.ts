@@ -8,12 +8,19 @@ export interface TensorLayout {
   readonly features: readonly string[] | undefined;
 }
 
+/** An input of the model and the columns its rows are made of, in order. */
+export interface InputColumns {
+  readonly input: TensorSpec;
+  readonly columns: readonly string[];
+  /** Sizes of one row. */
+  readonly rowShape: readonly number[];
+}
+
 /**
- * Puts feature values into the model's inputs. A model with one two-dimensional tensor takes its columns in the order it names in its
- * metadata; a model with an input per feature takes each by name. A missing value is NaN in a floating point input;
- * where the input has no word for missing, the request is refused.
+ * Which columns go into which input. A model with one two-dimensional tensor takes its columns in the order it names in its metadata; a model with an
+ * input per feature takes each by name.
  */
-export function assembleTensors(layout: TensorLayout, rows: readonly ReadonlyMap<string, FeatureValue>[]): Tensor[] {
+export function columnsOf(layout: TensorLayout): InputColumns[] {
   const [only] = layout.inputs;
   const columns = layout.features ?? (layout.inputs.length === 1 && only?.shape?.[1] === 1 ? [only.name] : undefined);
   if (layout.inputs.length === 1 && only && columns && (only.shape?.length ?? 2) === 2) {
@@ -23,17 +30,23 @@ export function assembleTensors(layout: TensorLayout, rows: readonly ReadonlyMap
         'MR_INFERENCE_UNSERVABLE',
         `the model names ${columns.length} features in millrace.features and its input ${JSON.stringify(only.name)} takes ${width}`,
       );
-    return [tensorOf(only, [rows.length, columns.length], columns, rows)];
+    return [{ input: only, columns, rowShape: [columns.length] }];
   }
   return layout.inputs.map((input) => {
-    const shape = (input.shape ?? [-1]).map((size, dimension) => (dimension === 0 ? rows.length : size === -1 ? 1 : size));
-    if (elementsOf(shape) !== rows.length)
+    const rowShape = (input.shape ?? []).slice(1).map((size) => (size === -1 ? 1 : size));
+    const width = elementsOf(rowShape);
+    if (width !== 1)
       throw new Refusal(
         'MR_INFERENCE_UNSERVABLE',
-        `input ${JSON.stringify(input.name)} takes ${elementsOf(shape.slice(1))} values a row; name its columns in the model's metadata entry millrace.features`,
+        `input ${JSON.stringify(input.name)} takes ${width} values a row; name its columns in the model's metadata entry millrace.features`,
       );
-    return tensorOf(input, shape, [input.name], rows);
+    return { input, columns: [input.name], rowShape };
   });
+}
+
+/** Puts feature values into the model's inputs. A missing value is NaN in a floating point input; where the input has no word for missing, the request is refused. */
+export function assembleTensors(layout: TensorLayout, rows: readonly ReadonlyMap<string, FeatureValue>[]): Tensor[] {
+  return columnsOf(layout).map(({ input, columns, rowShape }) => tensorOf(input, [rows.length, ...rowShape], columns, rows));
 }
 
 function tensorOf(
@@ -46,13 +59,20 @@ function tensorOf(
   let index = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const value = row.get(column) ?? row.get(unqualified(column)) ?? (row.has(column) || row.has(unqualified(column)) ? null : undefined);
-      if (value === undefined)
+      const name = nameIn(column, (given) => row.has(given));
+      if (name === undefined)
         throw invalid(`the model needs feature ${JSON.stringify(column)}, which neither the feature service nor the request gives`);
-      setElement(data, index++, convert(column, input.datatype, value));
+      setElement(data, index++, convert(column, input.datatype, row.get(name) ?? null));
     }
   }
   return { name: input.name, datatype: input.datatype, shape, data };
+}
+
+/** Under which name a column of the model's is among the given ones: its own, or the one without its view. */
+export function nameIn(column: string, isGiven: (name: string) => boolean): string | undefined {
+  if (isGiven(column)) return column;
+  const bare = unqualified(column);
+  return isGiven(bare) ? bare : undefined;
 }
 
 function convert(name: string, datatype: Datatype, value: FeatureValue): number | bigint | string {

@@ -3,7 +3,6 @@ import type { Clock, Ids } from '@millrace/kernel';
 import { awaitPosition, commandMetadata, type DomainLog } from '@millrace/service';
 import type { RolloutRoutesOptions } from '../api/rest/rollouts.routes.js';
 import type { ServedModel } from '../models/served-model.js';
-import { ROLLOUT, rollout } from '../domain/rollout/rollout.decider.js';
 import type { ShadowAnswered } from '../domain/prediction/prediction.js';
 import { FactBuffer } from '../gateway/fact-buffer.js';
 import { Mirror } from '../gateway/mirror.js';
@@ -15,6 +14,8 @@ import { Rollouts } from './rollouts.js';
 import type { RolloutsInForce } from './rollouts-in-force.js';
 
 export interface OpenRollouts {
+  /** The service's decisions. */
+  readonly domain: DomainLog;
   readonly inForce: RolloutsInForce;
   readonly modelOf: (reference: string) => ServedModel | undefined;
   /** Other models may have to answer than before. */
@@ -33,8 +34,8 @@ export interface OpenedRollouts {
 const MOST_BUFFERED = 5_000;
 const MAX_BATCH = 500;
 
-/** Opens the domain's decisions, the mirror and what looks after the rollouts; begins once the process is up. */
-export async function openRollouts(host: InferenceHost, { inForce, modelOf, changed }: OpenRollouts): Promise<OpenedRollouts> {
+/** Opens the mirror and what looks after the rollouts; begins once the process is up. */
+export async function openRollouts(host: InferenceHost, { domain, inForce, modelOf, changed }: OpenRollouts): Promise<OpenedRollouts> {
   const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
   const metrics = new RolloutMetrics(host.registry);
   await topics.ensure(TOPICS.shadows);
@@ -46,7 +47,6 @@ export async function openRollouts(host: InferenceHost, { inForce, modelOf, chan
     decode: decodeShadow,
     toRows: shadowRows,
   });
-  const domain = await host.domainLogs.open({ domain: 'inference', aggregates: { [ROLLOUT]: rollout } });
   const rollouts = new Rollouts({
     ...{ domain, resources, log, inForce, clock, scheduler, changed },
     observer: {

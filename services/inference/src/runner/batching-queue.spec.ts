@@ -74,6 +74,15 @@ describe('a batching queue', () => {
     expect(runner.runs).toEqual([4]);
   });
 
+  test('a request that is to be alone is not put together with others, and keeps its turn', async () => {
+    const runner = new HeldRunner(false);
+    const queue = queueOf(runner);
+    const alone = queue.run({ inputs: [row(5, 6)], outputs: ['y'], deadline: Infinity, isAlone: true });
+    expect(await Promise.all([ask(queue, row(1)), ask(queue, row(2))])).toEqual([[2], [4]]);
+    expect((await alone).batchRows).toBe(2);
+    expect(runner.runs).toEqual([2, 2]);
+  });
+
   test('what arrives while it is busy runs next, together, up to the limit of rows', async () => {
     const runner = new HeldRunner();
     const queue = queueOf(runner, { maxBatchRows: 3 });

@@ -23,6 +23,8 @@ export interface RunRequest {
   readonly deadline: number;
   /** Aborted when who asked has left: the request gives its place up. */
   readonly signal?: AbortSignal | undefined;
+  /** Not to be put together with others: results do not depend, to the last bit, on who asked at the same time. */
+  readonly isAlone?: boolean;
 }
 
 export interface RunResult {
@@ -89,7 +91,7 @@ export class BatchingQueue {
     if (this.#queuedRows + rows > maxQueuedRows && this.#waiting.size > 0)
       return Promise.reject(new Refusal('MR_INFERENCE_BUSY', `${this.#queuedRows} rows are waiting for this model; try again shortly`));
     return new Promise((resolve, reject) => {
-      const key = this.#isBatchable ? keyOf(request, rows) : undefined;
+      const key = this.#isBatchable && request.isAlone !== true ? keyOf(request, rows) : undefined;
       const item: Waiting = { request, rows, key, arrived: now(), resolve, reject, onAbort: undefined };
       this.#waiting.add(item);
       this.#queuedRows += rows;

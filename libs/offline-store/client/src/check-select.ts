@@ -1,4 +1,4 @@
-import type { OfflineStore } from '@millrace/offline-store';
+import type { OfflineStore } from './offline-store.js';
 
 /** Table functions over numbers and values; all others reach outside or run text as SQL. */
 const HARMLESS = new Set(['numbers', 'zeros', 'generateseries', 'generate_series', 'values']);

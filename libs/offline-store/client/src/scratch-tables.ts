@@ -1,5 +1,6 @@
 import type { Ids } from '@millrace/kernel';
-import { quoteTable, type OfflineStore } from '@millrace/offline-store';
+import { quoteTable } from './clickhouse-text.js';
+import type { OfflineStore } from './offline-store.js';
 
 const PREFIX = 'scratch_';
 /** A table this old has lost whoever made it. */
@@ -24,6 +25,17 @@ export class ScratchTables {
       // What cannot be dropped now is swept up at a later start.
       await this.store.command(`DROP TABLE IF EXISTS ${table} SYNC`).catch(() => undefined);
     }
+  }
+
+  /**
+   * Makes a table by `CREATE TABLE <name> <definition>` beside the one there is under `name` (unquoted), and puts it in its place, so that nobody
+   * reads half of it.
+   */
+  async replace(name: string, definition: string): Promise<void> {
+    await this.with(definition, async (made) => {
+      await this.store.command(`DROP TABLE IF EXISTS ${quoteTable(name)} SYNC`);
+      await this.store.command(`RENAME TABLE ${made} TO ${quoteTable(name)}`);
+    });
   }
 
   /** Drops what crashed processes have left. */

@@ -1,0 +1,210 @@
+import { parseDuration } from '@millrace/feature-engine';
+import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
+import { ProblemError, sendPosition } from '@millrace/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
+import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
+import type { BatchProgress, RequestedBatchJob } from '../../batch/batch-jobs.js';
+import { chunksOf, type BatchJob, type BatchJobState } from '../../domain/batch-job/batch-job.decider.js';
+import { isRefusal, type RefusalCode } from '../../domain/refusal.js';
+
+export interface BatchJobRoutesOptions {
+  readonly request: (input: BatchJobInput, metadata: CommandMetadata) => Promise<RequestedBatchJob>;
+  readonly cancel: (id: string, metadata: CommandMetadata) => Promise<Position>;
+  /** Read up to what the caller has seen. */
+  readonly state: (request: FastifyRequest, id: string) => Promise<BatchJobState>;
+  /** Resolves when a job is over, or after so long. */
+  readonly settled: (id: string, waitMs: number) => Promise<void>;
+  /** The newest first. */
+  readonly list: () => Promise<readonly { readonly id: string; readonly job: BatchJob }[]>;
+  readonly progress: (id: string) => BatchProgress | undefined;
+  readonly metadata: (request: FastifyRequest) => CommandMetadata;
+  readonly open: (path: string) => Promise<Readable>;
+  readonly uri: (path: string) => string;
+}
+
+interface Query {
+  readonly wait?: string;
+  readonly limit?: string;
+  readonly pageToken?: string;
+  readonly status?: string;
+  readonly model?: string;
+}
+
+const PATH = '/api/v1/batch-jobs';
+const PARQUET = 'application/vnd.apache.parquet';
+/** Files of rows by their Content-Type. */
+const FILES: Readonly<Record<string, 'parquet' | 'csv'>> = { [PARQUET]: 'parquet', 'application/x-parquet': 'parquet', 'text/csv': 'csv' };
+const STATUSES = ['running', 'completed', 'failed', 'cancelled'];
+const USUAL_LIMIT = 50;
+const HIGHEST_LIMIT = 200;
+const LONGEST_WAIT_MS = 600_000;
+
+/** Faults, rejections and refusals that the requester has to mend or wait for. */
+const FAULTS: Readonly<Record<string, number>> = {
+  MR_INFERENCE_BATCH_INPUT: 422,
+  MR_INFERENCE_TRAINING_SET_NOT_FOUND: 404,
+  MR_INFERENCE_BATCH_JOB_NOT_FOUND: 404,
+  MR_INFERENCE_BATCH_JOB_OVER: 409,
+};
+const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
+  MR_INFERENCE_INVALID: 422,
+  MR_INFERENCE_UNKNOWN_MODEL: 404,
+  MR_INFERENCE_UNKNOWN_VERSION: 404,
+  MR_INFERENCE_UNSERVABLE: 409,
+};
+
+/**
+ * `POST /api/v1/batch-jobs` (JSON, or a Parquet or CSV file with the settings as query parameters), `GET /api/v1/batch-jobs`, `/{id}` and `/{id}/data`,
+ * `DELETE /api/v1/batch-jobs/{id}` and `POST .../{id}/cancel`, which are the same. `?wait=2m` answers once the job is over, or then. 202 while it runs;
+ * the same request again is the same job.
+ */
+export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOptions): void {
+  scope.post<{ Querystring: Query }>(PATH, async (request, reply) => {
+    const waitMs = waitOf(request.query.wait);
+    const input = inputOf(request);
+    if ('reason' in input) throw invalid(input.reason);
+    const { id, position } = await told(options.request(input, options.metadata(request)));
+    sendPosition(reply, position);
+    if (waitMs > 0) await options.settled(id, waitMs);
+    const job = await existing(options, request, id);
+    return reply
+      .code(job.status === 'running' ? 202 : 200)
+      .header('location', `${PATH}/${id}`)
+      .send(show(id, job, options));
+  });
+  scope.get<{ Querystring: Query }>(PATH, async (request) => {
+    const { limit, pageToken, status, model } = request.query;
+    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
+    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
+      throw invalid(`limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    if (status !== undefined && !STATUSES.includes(status)) throw invalid(`status must be one of ${STATUSES.join(', ')}`);
+    const all = await options.list();
+    const place = pageToken === undefined ? 0 : all.findIndex(({ id }) => id === pageToken) + 1;
+    if (pageToken !== undefined && place === 0) throw invalid('pageToken is not one this list gave');
+    const rest = all
+      .slice(place)
+      .filter(({ job }) => (status === undefined || job.status === status) && (model === undefined || job.request.model === model));
+    const page = rest.slice(0, most);
+    const next = rest.length > most ? { nextPageToken: page.at(-1)?.id } : {};
+    return { batchJobs: page.map(({ id, job }) => show(id, job, options)), ...next };
+  });
+  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id`, async (request) => {
+    const { id } = request.params;
+    return show(id, await waited(options, request, id), options);
+  });
+  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id/data`, async (request, reply) => {
+    const { id } = request.params;
+    const { status, result, failure } = await waited(options, request, id);
+    if (!result) {
+      const why = failure ? `: ${failure.message}` : status === 'running' ? '; ask with ?wait=10m' : '; ask for the job again';
+      const code = status === 'running' ? 'MR_INFERENCE_BATCH_JOB_RUNNING' : 'MR_INFERENCE_BATCH_JOB_WITHOUT_DATA';
+      throw new ProblemError(409, code, `batch job ${id} is ${status}${why}`);
+    }
+    return reply
+      .header('content-type', PARQUET)
+      .header('content-length', String(result.bytes))
+      .header('etag', `"${result.sha256}"`)
+      .header('content-disposition', `attachment; filename="${id}.parquet"`)
+      .send(await options.open(result.path));
+  });
+  const cancel = async (request: FastifyRequest<{ Params: { id: string } }>): Promise<{ position: Position; body: object }> => {
+    const { id } = request.params;
+    const position = await told(options.cancel(id, options.metadata(request)));
+    return { position, body: show(id, await existing(options, request, id), options) };
+  };
+  scope.delete<{ Params: { id: string } }>(`${PATH}/:id`, async (request, reply) => {
+    const { position, body } = await cancel(request);
+    sendPosition(reply, position);
+    return body;
+  });
+  scope.post<{ Params: { id: string } }>(`${PATH}/:id/cancel`, async (request, reply) => {
+    const { position, body } = await cancel(request);
+    sendPosition(reply, position);
+    return body;
+  });
+}
+
+function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<typeof parseBatchJobRequest> {
+  const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const type = (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
+  const format = FILES[type];
+  if (format) {
+    const { wait: _wait, ...query } = request.query as Readonly<Record<string, unknown>>;
+    return parseUploadedRows(query, { kind: 'file', format, bytes });
+  }
+  try {
+    return parseBatchJobRequest(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    const types = Object.keys(FILES).join(', ');
+    return { reason: `the body is not JSON (${error instanceof Error ? error.message : String(error)}); a file of rows says so: ${types}` };
+  }
+}
+
+async function told<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isFault(error) && FAULTS[error.code] !== undefined)
+      throw new ProblemError(FAULTS[error.code] as number, error.code, error.message, error.details);
+    // What is left passes by itself: the model is being loaded, features are not there yet.
+    if (isRefusal(error)) throw new ProblemError(REFUSALS[error.code] ?? 503, error.code, error.message);
+    throw error;
+  }
+}
+
+async function waited(options: BatchJobRoutesOptions, request: FastifyRequest<{ Querystring: Query }>, id: string): Promise<BatchJob> {
+  const waitMs = waitOf(request.query.wait);
+  const job = await existing(options, request, id);
+  if (waitMs === 0 || job.status !== 'running') return job;
+  await options.settled(id, waitMs);
+  return existing(options, request, id);
+}
+
+async function existing({ state }: BatchJobRoutesOptions, request: FastifyRequest, id: string): Promise<BatchJob> {
+  const job = await state(request, id);
+  if (job.status === 'absent') throw new ProblemError(404, 'MR_INFERENCE_BATCH_JOB_NOT_FOUND', `there is no batch job ${id}`);
+  return job;
+}
+
+function show(id: string, job: BatchJob, { progress, uri }: BatchJobRoutesOptions): object {
+  const { request, result, failure } = job;
+  const { deployment, model, version, input, featureService, featureTime, outputs, onRowError, log, sampleRate } = request;
+  const { path: _path, ...origin } = input;
+  const here = job.status === 'running' ? progress(id) : undefined;
+  return {
+    ...{ id, status: job.status, deployment, model, version, input: origin, columns: request.columns },
+    ...{ featureService, featureTime: featureTime === null ? null : time(featureTime), outputs, onRowError, log, sampleRate },
+    progress: {
+      stage: here?.stage ?? (job.status === 'running' ? 'elsewhere' : 'over'),
+      rows: Math.max(job.rows, here?.rows ?? 0),
+      failedRows: job.failed,
+      totalRows: request.rows,
+      chunks: job.chunks.length,
+      totalChunks: chunksOf(request),
+    },
+    ...(result ? { output: { ...shown(result), uri: uri(result.path) } } : {}),
+    ...(failure ? { error: failure.message, code: failure.code, row: failure.row } : {}),
+    ...{ attempt: job.attempt, actor: job.actor, requestedAt: time(job.requestedAt) },
+    endedAt: job.endedAt === null ? null : time(job.endedAt),
+  };
+}
+
+function shown({ rows, failed, columns, bytes, sha256, table }: NonNullable<BatchJob['result']>): object {
+  return { rows, failedRows: failed, columns, bytes, sha256, table };
+}
+
+function waitOf(wait: string | undefined): number {
+  if (wait === undefined) return 0;
+  const milliseconds = parseDuration(wait);
+  if (milliseconds === undefined || milliseconds > LONGEST_WAIT_MS) throw invalid('wait must be a duration such as 30s, at most 10m');
+  return milliseconds;
+}
+
+function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function invalid(message: string): ProblemError {
+  return new ProblemError(400, 'MR_INFERENCE_BATCH_JOB_INVALID', message);
+}

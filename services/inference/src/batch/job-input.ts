@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { pipeline, type Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { createZstdCompress, zstdDecompress } from 'node:zlib';
+import type { ArtifactStore } from '@millrace/artifact-store';
+import { canonical } from '@millrace/kernel';
+import {
+  checkSelect,
+  csvRows,
+  parquetRows,
+  quoteIdentifier,
+  type FileRows,
+  type OfflineStore,
+  type ScratchTables,
+  type SqlParameters,
+} from '@millrace/offline-store';
+import type { BatchColumn, BatchInput } from '../domain/batch-job/batch-job.events.js';
+import { batchFault } from './batch-fault.js';
+import type { BatchRows } from './batch-job-request.js';
+
+export interface InputHost {
+  readonly store: OfflineStore;
+  readonly artifacts: ArtifactStore;
+  readonly scratch: ScratchTables;
+  readonly maxRows: number;
+  /** Where a training set lies; a fault where there is none, or none yet. */
+  readonly trainingSet: (id: string) => Promise<{ readonly path: string; readonly sha256: string }>;
+}
+
+/** A job's rows in a table: their own columns, and `__row`, their place. */
+export interface StagedInput {
+  /** Quoted. */
+  readonly table: string;
+  readonly columns: readonly BatchColumn[];
+  readonly rows: number;
+}
+
+const DIRECTORY = 'batch-jobs/inputs';
+const DEADLINE_MS = 600_000;
+const MOST_TEXT = 1_000;
+
+/** Puts the rows that were asked for into a scratch table, runs `use` on it, and gives where they are kept from then on. */
+export async function withNewInput<T>(
+  host: InputHost,
+  rows: BatchRows,
+  use: (staged: StagedInput, keep: () => Promise<BatchInput>) => Promise<T>,
+): Promise<T> {
+  switch (rows.kind) {
+    case 'file':
+      // What its head says can be told at once, and before anything is kept.
+      return withFile(host, rows.format, rows.bytes, (staged) => use(staged, () => keepFile(host, rows.format, rows.bytes)));
+    case 'trainingSet': {
+      const { path, sha256 } = await host.trainingSet(rows.id);
+      const input: BatchInput = { kind: 'trainingSet', trainingSetId: rows.id, path, digest: sha256 };
+      return withKeptInput(host, input, undefined, (staged) => use(staged, () => Promise.resolve(input)));
+    }
+    case 'query': {
+      const checked = await checkSelect(host.store, rows.sql, 'input.query');
+      if ('reason' in checked) throw batchFault(checked.reason);
+      return stage(host, checked.sql, (staged) => use(staged, () => keepQuery(host, checked.sql, staged)));
+    }
+  }
+}
+
+/** Puts rows that were kept into a scratch table again. `columns` are what a query gave. */
+export async function withKeptInput<T>(
+  host: InputHost,
+  input: BatchInput,
+  columns: readonly BatchColumn[] | undefined,
+  use: (staged: StagedInput) => Promise<T>,
+): Promise<T> {
+  const bytes = await buffer(await host.artifacts.get(input.path));
+  if (input.kind !== 'query') {
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    if (digest !== input.digest) throw batchFault(`the file of the input at ${input.path} has changed since the job was accepted`);
+    return withFile(host, input.kind === 'file' ? input.format : 'parquet', bytes, use);
+  }
+  const native = await promisify(zstdDecompress)(bytes);
+  const select = (): Promise<string> => Promise.resolve('');
+  return load(host, { format: 'Native', bytes: native, columns: columns ?? [], select }, (table) =>
+    stage(host, `SELECT * FROM ${table}`, use),
+  );
+}
+
+async function withFile<T>(
+  host: InputHost,
+  format: 'parquet' | 'csv',
+  bytes: Buffer,
+  use: (staged: StagedInput) => Promise<T>,
+): Promise<T> {
+  const file = format === 'csv' ? csvRows(bytes, { asText: new Set(), refuse: batchFault }) : parquetRows(bytes, batchFault);
+  return load(host, file, async (table) => stage(host, await file.select(host.store, table), use));
+}
+
+async function load<T>({ store, scratch }: InputHost, file: FileRows, use: (table: string) => Promise<T>): Promise<T> {
+  const columns = file.columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ');
+  return scratch.with(`(${columns}) ENGINE = StripeLog`, async (table, bare) => {
+    if (file.bytes.length > 0) await reading(`the ${file.format} file cannot be read`, store.load(bare, file.format, file.bytes));
+    return use(table);
+  });
+}
+
+async function stage<T>({ store, scratch, maxRows }: InputHost, sql: string, use: (staged: StagedInput) => Promise<T>): Promise<T> {
+  const described = await reading('the input cannot be read', store.query<BatchColumn>(`DESCRIBE TABLE (${sql})`));
+  const columns = described.map(({ name, type }) => ({ name, type }));
+  if (columns.length === 0) throw batchFault('the input has no columns');
+  const reserved = columns.find(({ name }) => name.startsWith('__'));
+  if (reserved) {
+    const mend = reserved.name.startsWith('__index_level_') ? '; write the frame with index=False' : '; rename it';
+    throw batchFault(`column ${reserved.name}: names beginning with __ are the platform's own${mend}`);
+  }
+  const repeated = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) !== index);
+  if (repeated) throw batchFault(`the input has two columns ${repeated.name}`);
+  // One thread keeps the rows in the order the query gives them.
+  const definition = `ENGINE = MergeTree ORDER BY __row AS SELECT *, rowNumberInAllBlocks() AS __row FROM (${sql})
+    SETTINGS max_threads = 1, max_insert_threads = 1`;
+  let isMade = false;
+  const staged = scratch.with(definition, async (table) => {
+    isMade = true;
+    const [found] = await store.query<{ rows: string }>(`SELECT count() AS rows FROM ${table}`);
+    const rows = Number(found?.rows ?? 0);
+    if (rows === 0) throw batchFault('the input has no rows');
+    if (rows > maxRows) throw batchFault(`the input has ${rows} rows; at most ${maxRows} are taken (MILLRACE_INFERENCE_BATCH_MAX_ROWS)`);
+    return use({ table, columns, rows });
+  });
+  return reading('the input cannot be read', staged, () => !isMade);
+}
+
+async function keepFile({ artifacts }: InputHost, format: 'parquet' | 'csv', bytes: Buffer): Promise<BatchInput> {
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const path = `${DIRECTORY}/${digest}.${format}`;
+  if (!(await artifacts.stat(path))) await artifacts.put(path, bytes);
+  return { kind: 'file', format, path, digest };
+}
+
+/** They, and not the query, are the input: what it would give later does not matter any more. */
+async function keepQuery({ store, artifacts }: InputHost, sql: string, { table, columns }: StagedInput): Promise<BatchInput> {
+  const ask = { deadlineMs: DEADLINE_MS };
+  const [told] = await store.query<{ digest: string }>(
+    `SELECT lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest FROM ${table}`,
+    undefined,
+    ask,
+  );
+  const digest = createHash('sha256')
+    .update(canonical({ digest: told?.digest ?? '', columns: columns.map(({ name, type }) => ({ name, type })) }))
+    .digest('hex');
+  const path = `${DIRECTORY}/${digest}.native.zst`;
+  if (!(await artifacts.stat(path))) {
+    const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+    const none: SqlParameters | undefined = undefined;
+    const rows = await store.raw(`SELECT ${names} FROM ${table} ORDER BY __row SETTINGS max_threads = 1`, 'Native', none, ask);
+    await artifacts.put(path, compressed(rows));
+  }
+  return { kind: 'query', sql, path, digest };
+}
+
+/** What goes wrong on the way is told by the stream itself. */
+function compressed(rows: Readable): Readable {
+  return pipeline(rows, createZstdCompress(), () => undefined);
+}
+
+/** A query or a file that ClickHouse refuses is the requester's to mend. */
+async function reading<T>(what: string, work: Promise<T>, isInput = (): boolean => true): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code !== 'MR_OFFLINE_STORE_REFUSED' || !isInput()) throw error;
+    throw batchFault(`${what}: ${message.slice(0, MOST_TEXT)}`);
+  }
+}
