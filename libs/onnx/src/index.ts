@@ -16,3 +16,4 @@ export {
 } from './onnx-types.js';
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
+export { widenHalfPrecision } from './widen-half-precision.js';
