@@ -21,7 +21,13 @@ describe('the gateway on the embedded log and stores', () => {
 
   beforeAll(async () => {
     temp = await tempDir('inference');
-    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
+    const environment = {
+      MILLRACE_DATA_DIR: temp.path,
+      MILLRACE_PORT: '0',
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_GRPC_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'error',
+    };
     service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
     models = new PublishedModels(service.host);
     await models.register('delay', delayModel(0));
@@ -67,7 +73,11 @@ spec: {model: models:/delay@champion, featureService: delay_model}
 
   test('says what it is and how it does', async () => {
     const get = async (path: string): Promise<unknown> => (await fetch(`${service.url}${path}`)).json();
-    expect(await get('/v2')).toEqual({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data'] });
+    expect(await get('/v2')).toEqual({
+      name: 'millrace',
+      version: '0.1.0',
+      extensions: ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics', 'schedule_policy'],
+    });
     expect(await get('/v2/health/live')).toEqual({ live: true });
     expect(await get('/v2/health/ready')).toEqual({ ready: true });
     expect(await get('/v2/models/late')).toEqual({

@@ -4,6 +4,7 @@ import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
+  Access,
   ARTIFACT_STORE,
   CLOCK,
   CONFIG,
@@ -21,20 +22,30 @@ import {
   Resources,
   SCHEDULER,
   TableProjections,
+  Telemetry,
   Topics,
   type Config,
 } from '@millrace/service';
-import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { startGrpcServer } from './api/oip/grpc/grpc-server.js';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
-import { openInference } from './inference.runtime.js';
+import { openInference, type Inference } from './inference.runtime.js';
+
+const SERVER_VERSION = '0.1.0';
+/** A stop may not wait longer for calls under way than for everything else. */
+const SHARE_OF_SHUTDOWN = 0.5;
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
 @Module({})
-export class InferenceModule implements OnModuleInit {
+export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
+  /** Where gRPC is answered, `127.0.0.1:8081`, once it is. */
+  grpcAddress: string | undefined;
+  #inference: Inference | undefined;
+
   constructor(
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
@@ -54,19 +65,42 @@ export class InferenceModule implements OnModuleInit {
     @Inject(CONFIG) private readonly config: Config,
     @Inject(METRICS) private readonly registry: Registry,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Access) private readonly access: Access,
+    @Inject(Telemetry) private readonly telemetry: Telemetry,
   ) {}
 
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder } = await openInference({
+    this.#inference = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
+    const { gateway, status, statistics, repository, recorder } = this.#inference;
     const onError = oipError((error, request) => logger.error({ err: error, url: request.url }, 'defect: an inference request failed'));
     rawRoutes(this.http, { body: 'buffer', onError }, (scope) =>
-      oipRoutes(scope, { gateway, status, serverVersion: '0.1.0', maxBodyBytes: config.maxBodyBytes }),
+      oipRoutes(scope, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, maxBodyBytes: config.maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { access, telemetry, config, logger, lifecycle } = this;
+    const { gateway, status, statistics, repository, metrics } = this.#inference as Inference;
+    const server = await startGrpcServer(
+      {
+        ...{ gateway, status, statistics, repository, metrics, access, telemetry },
+        serverVersion: SERVER_VERSION,
+        maxMessageBytes: config.maxBodyBytes,
+        maxInFlight: config.maxInFlight,
+        keepAliveMs: config.keepAliveTimeoutMs,
+        onDefect: (error, rpc) => logger.error({ err: error, rpc }, 'defect: an inference call failed'),
+      },
+      config.host,
+      config.grpcPort,
+    );
+    lifecycle.add('servers', 'gRPC', () => server.close(config.shutdownDeadlineMs * SHARE_OF_SHUTDOWN));
+    this.grpcAddress = server.address;
+    logger.info({ address: server.address, port: Number(server.address.split(':').at(-1)) }, 'gRPC is listening');
   }
 }

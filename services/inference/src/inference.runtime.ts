@@ -33,9 +33,11 @@ import type { SignatureRules } from './models/verify-signature.js';
 import { ServingDirectory } from './models/serving-directory.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
+import { ModelRepository } from './queries/model-repository.js';
+import { ServingStatistics } from './queries/serving-statistics.js';
 import { ServingStatus } from './queries/serving-status.js';
 import { InLoopRunner } from './runner/in-loop-runner.js';
-import type { RunnerFactory } from './runner/runner.js';
+import { withHalfPrecision } from './runner/half-precision-runner.js';
 
 const DOMAIN = 'inference';
 const MAX_MODEL_FILES = 1000;
@@ -64,6 +66,9 @@ export interface InferenceHost {
 export interface Inference {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
+  readonly statistics: ServingStatistics;
+  readonly repository: ModelRepository;
+  readonly metrics: InferenceMetrics;
   readonly recorder: LabelRecorder;
 }
 
@@ -94,7 +99,15 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     loadWaitMs: config.loadWaitMs,
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
-  const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown);
+  const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown, config.maxBatchRows);
+  const statistics = new ServingStatistics();
+  const repository = new ModelRepository({
+    directory,
+    registry: stateOf,
+    slots: () => models.slots(),
+    waitFor: (reference, waitMs) => models.waitFor(reference, waitMs),
+    loadWaitMs: config.loadWaitMs,
+  });
   host.health.catchUp('inference.models', () => status.missing());
 
   const sink = new FactSink({
@@ -128,6 +141,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     directory,
     features: new OnlineFeatureReader(resources.catalog, log, online),
     sink,
+    observer: statistics,
     clock,
     ids,
     elapsed: () => performance.now(),
@@ -143,7 +157,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  return { gateway, status, recorder };
+  return { gateway, status, statistics, repository, recorder, metrics };
 }
 
 /** Which signatures are believed; the keys' ids are told once, for whoever wonders. */
@@ -154,7 +168,7 @@ function signatureRules(config: Config, logger: Logger): SignatureRules {
   return rules;
 }
 
-const openRunner: RunnerFactory = (bytes, inputs, outputs) => InLoopRunner.open(bytes, inputs, outputs);
+const openRunner = withHalfPrecision((bytes, inputs, outputs) => InLoopRunner.open(bytes, inputs, outputs));
 
 function newFact(fact: { key: string; id: string; time: number; data: unknown }, domain: string, type: string, subject: string): NewFact {
   return { ...fact, domain, type, subject };

@@ -11,6 +11,10 @@ export type RefusalCode =
   /** The model's queue is full. */
   | 'MR_INFERENCE_BUSY'
   | 'MR_INFERENCE_DEADLINE'
+  /** The caller did not wait for the answer. */
+  | 'MR_INFERENCE_CANCELLED'
+  /** The repository will not do it: a deployment keeps the model loaded, or files were sent along. */
+  | 'MR_INFERENCE_REPOSITORY'
   /** The runtime failed on this request. */
   | 'MR_INFERENCE_FAILED'
   /** Features could not be read. */

@@ -17,6 +17,8 @@ export interface RunRequest {
   readonly outputs: readonly string[];
   /** Against `now`; a request still waiting then is refused. */
   readonly deadline: number;
+  /** Lower goes first, equals in the order they came; 0 unless given. */
+  readonly priority?: number;
 }
 
 export interface RunResult {
@@ -68,7 +70,8 @@ export class BatchingQueue {
       return Promise.reject(new Refusal('MR_INFERENCE_BUSY', `${this.#queuedRows} rows are waiting for this model; try again shortly`));
     return new Promise((resolve, reject) => {
       const key = this.#isBatchable ? keyOf(request, rows) : undefined;
-      this.#waiting.push({ request, rows, key, arrived: this.#options.now(), resolve, reject });
+      const after = this.#waiting.findLastIndex((item) => (item.request.priority ?? 0) <= (request.priority ?? 0));
+      this.#waiting.splice(after + 1, 0, { request, rows, key, arrived: this.#options.now(), resolve, reject });
       this.#queuedRows += rows;
       if (this.#busy) return;
       this.#busy = true;

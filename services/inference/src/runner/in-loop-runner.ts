@@ -2,7 +2,8 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Datatype, Tensor, TensorSpec } from '../domain/tensor/tensor.js';
 import type { Runner } from './runner.js';
 
-const ORT_TYPES: Readonly<Record<Datatype, OrtTensor.Type>> = {
+/** Without the half precisions: see half-precision-runner.ts. */
+const ORT_TYPES: Readonly<Partial<Record<Datatype, OrtTensor.Type>>> = {
   BOOL: 'bool',
   UINT8: 'uint8',
   UINT16: 'uint16',
