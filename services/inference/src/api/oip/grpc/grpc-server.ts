@@ -1,8 +1,10 @@
 import {
-  Metadata,
+  logVerbosity,
   Server,
   ServerCredentials,
+  setLogVerbosity,
   status as Grpc,
+  type Metadata,
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
@@ -35,6 +37,9 @@ export interface GrpcServerOptions extends GrpcHandlersOptions {
   readonly keepAliveMs: number;
   readonly onDefect: (error: unknown, rpc: Rpc) => void;
 }
+
+// What it would write on standard error is told by our own errors and log lines.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Calls one connection may have open: what bounds the memory a single client can hold. */
 const MAX_STREAMS = 1024;
