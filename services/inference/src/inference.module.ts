@@ -30,6 +30,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnModuleInit } from '
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { invocationsError, invocationsRoutes } from './api/mlflow/invocations.routes.js';
 import { startGrpcServer } from './api/oip/grpc/grpc-server.js';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
@@ -77,9 +78,14 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
     const { gateway, status, statistics, repository, recorder } = this.#inference;
-    const onError = oipError((error, request) => logger.error({ err: error, url: request.url }, 'defect: an inference request failed'));
-    rawRoutes(this.http, { body: 'buffer', onError }, (scope) =>
-      oipRoutes(scope, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, maxBodyBytes: config.maxBodyBytes }),
+    const { maxBodyBytes } = config;
+    const onDefect = (error: unknown, request: { readonly url: string }): void =>
+      logger.error({ err: error, url: request.url }, 'defect: an inference request failed');
+    rawRoutes(this.http, { body: 'buffer', onError: oipError(onDefect) }, (scope) =>
+      oipRoutes(scope, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, maxBodyBytes }),
+    );
+    rawRoutes(this.http, { body: 'buffer', onError: invocationsError(onDefect) }, (scope) =>
+      invocationsRoutes(scope, { gateway, status, maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
   }

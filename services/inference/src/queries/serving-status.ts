@@ -8,6 +8,10 @@ export interface ModelDescription {
   readonly outputs: readonly TensorSpec[];
   /** Rows that are run together at most; 0: requests are run one by one, because a size that is fixed leaves no room for others' rows. */
   readonly maxBatchRows: number;
+  /** Column names of the single input, in order, when the model says them. */
+  readonly features: readonly string[] | undefined;
+  /** Of the deployment behind the name, when it has one. */
+  readonly featureService: string | undefined;
 }
 
 /** What is served and whether it can answer. */
@@ -40,7 +44,11 @@ export class ServingStatus {
     const model = modelOf(served.slotOf(served.reference), `model ${JSON.stringify(name)}`);
     const { inputs, outputs } = model;
     const isBatched = this.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
-    return { versions: [String(model.version.version)], inputs, outputs, maxBatchRows: isBatched ? this.maxBatchRows : 0 };
+    return {
+      ...{ versions: [String(model.version.version)], inputs, outputs, features: model.features },
+      maxBatchRows: isBatched ? this.maxBatchRows : 0,
+      featureService: served.deployment?.featureService,
+    };
   }
 
   /** Throws where there is no such model; `false` where there is one that cannot answer. */
