@@ -41,6 +41,7 @@ export class RawConnection {
   /** Asks on this connection and waits for the answer's status; the connection stays open. */
   ask(head: string): Promise<number> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error(`closed before it was asked: ${this.#received}`));
       let text = '';
       const read = (part: string): void => {
         text += part;
@@ -48,11 +49,13 @@ export class RawConnection {
         const length = /content-length: (\d+)/i.exec(text)?.[1];
         if (end < 0 || length === undefined || text.length < end + 4 + Number(length)) return;
         this.#socket.off('data', read);
+        this.#socket.off('close', ended);
         this.#received = '';
         resolve(Number(text.split(' ', 2)[1]));
       };
       this.#socket.on('data', read);
-      this.#socket.once('close', () => reject(new Error(`closed instead of answered: ${text}`)));
+      const ended = (): void => reject(new Error(`closed instead of answered: ${text}`));
+      this.#socket.once('close', ended);
       this.#socket.write(head);
     });
   }
