@@ -101,6 +101,7 @@ async function main() {
       names.map(async (name) => {
         const url = await run(name, `services/${name}/dist/main.js`, {
           MILLRACE_PORT: values['free-ports'] ? '0' : String(PORTS[name]),
+          ...(values['free-ports'] ? { MILLRACE_GRPC_PORT: '0' } : {}),
           MILLRACE_DATA_DIR: join(dataDir, name),
           MILLRACE_ARTIFACTS: artifacts,
         });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-// eslint-disable-next-line @nx/enforce-module-boundaries -- a model to score with
 import { logisticRegression } from '@millrace/onnx';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- what the command talks to is a real platform; only this test starts one
 import { platformConfig, PlatformModule } from '@millrace/platform';

@@ -1,27 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { embeddedTopology, ensureVenv, runCommand, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
+import { embeddedTopology, ensureVenv, freePort, runCommand, tempDir, type TempDir, type Topology } from '@millrace/testing';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deployModels } from './deployed-models.js';
 import { MODELS } from './models.js';
+
+const TRITON = ['tritonclient[http,grpc]==2.73.0', 'numpy==2.4.6', 'ml-dtypes==0.5.4'];
+const KSERVE = ['kserve==0.21.0'];
+const MLSERVER = ['mlserver==1.7.1'];
 
 describe('clients of the Open Inference Protocol', () => {
   let directory: TempDir;
   let platform: Topology;
+  let grpc: string;
 
   beforeAll(async () => {
     directory = await tempDir('oip');
-    platform = await embeddedTopology(directory.path);
+    const grpcPort = await freePort();
+    grpc = `127.0.0.1:${grpcPort}`;
+    platform = await embeddedTopology(directory.path, { MILLRACE_GRPC_PORT: String(grpcPort) });
     await platform.start();
-    for (const [name, onnx] of Object.entries(MODELS)) await register(name, Buffer.from(onnx));
-    const documents = Object.keys(MODELS).map((name) => ({
-      apiVersion: 'millrace.dev/v1',
-      kind: 'Deployment',
-      metadata: { name },
-      spec: { model: `models:/${name}/1` },
-    }));
-    await ask('POST', '/api/v1/apply', documents.map((document) => JSON.stringify(document)).join('\n---\n'));
-    for (const name of Object.keys(MODELS)) {
-      await waitFor(async () => (await fetch(`${platform.url}/v2/models/${name}/ready`)).ok, { what: `${name} to be ready` });
-    }
+    await deployModels(platform.url, MODELS, ['spare']);
   }, 120_000);
 
   afterAll(async () => {
@@ -29,32 +28,52 @@ describe('clients of the Open Inference Protocol', () => {
     await directory.remove();
   });
 
-  async function ask(method: string, path: string, body: string | Buffer<ArrayBuffer>): Promise<void> {
-    const response = await fetch(`${platform.url}${path}`, {
-      method,
-      headers: { 'content-type': 'application/json' },
-      body: body,
-    });
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
-  }
-
-  async function register(name: string, onnx: Buffer<ArrayBuffer>): Promise<void> {
-    await ask('PUT', `/api/2.0/mlflow-artifacts/artifacts/conformance/${name}/model.onnx`, onnx);
-    await ask('POST', '/api/2.0/mlflow/registered-models/create', JSON.stringify({ name }));
-    const source = `mlflow-artifacts:/conformance/${name}`;
-    await ask('POST', '/api/2.0/mlflow/model-versions/create', JSON.stringify({ name, source }));
-  }
-
-  test.each([
-    ['tritonclient', '2.73.0', ['tritonclient[http]==2.73.0', 'numpy==2.4.6'], 'triton_session.py'],
-    ['kserve', '0.21.0', ['kserve==0.21.0'], 'kserve_session.py'],
+  // tritonclient.grpc and kserve register the same Protocol Buffers and cannot be in one environment's process.
+  test.each<[string, string, string, readonly string[], string, () => string]>([
+    ['tritonclient', '2.73.0', 'HTTP', TRITON, 'triton_session.py', () => platform.url],
+    ['tritonclient', '2.73.0', 'gRPC', TRITON, 'triton_grpc_session.py', () => grpc],
+    ['kserve', '0.21.0', 'REST', KSERVE, 'kserve_session.py', () => platform.url],
+    ['kserve', '0.21.0', 'gRPC', KSERVE, 'kserve_grpc_session.py', () => grpc],
   ])(
-    '%s %s does a whole session',
-    async (name, version, requirements, script) => {
+    '%s %s does a whole session over %s',
+    async (name, version, _protocol, requirements, script, address) => {
       const venv = await ensureVenv(`oip-${name}`, requirements);
-      const output = await runCommand(venv.python, [join(import.meta.dirname, script), platform.url]);
+      const output = await runCommand(venv.python, [join(import.meta.dirname, script), address()]);
       expect(output.trim().split('\n').at(-1)).toBe(version);
     },
     600_000,
   );
+
+  test.each([['--binary-data'], ['--verbose']])(
+    'mlserver 1.7.1 infer scores a file of requests (%s)',
+    async (flag) => {
+      const venv = await ensureVenv('oip-mlserver', MLSERVER);
+      const [input, output] = [join(directory.path, `in${flag}`), join(directory.path, `out${flag}`)];
+      const rows = Array.from({ length: 50 }, (_, index) => [index / 10, 0.25]);
+      const requests = rows.map((row, index) =>
+        JSON.stringify({ id: `r${index}`, inputs: [{ name: 'input', datatype: 'FP32', shape: [1, 2], data: row }] }),
+      );
+      await writeFile(input, requests.join('\n'));
+      const url = platform.url.replace('http://', '');
+      await runCommand(venv.bin('mlserver'), [
+        ...['infer', '--url', url, '--model-name', 'logistic', '--input-data-path', input, '--output-data-path', output],
+        ...['--workers', '4', '--batch-size', '5', flag],
+      ]);
+      const answers = (await readFile(output, 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as MlserverLine);
+      expect(answers).toHaveLength(rows.length);
+      for (const { id, outputs } of answers) {
+        const [a] = rows[Number(id.slice(1))] as [number];
+        expect(outputs.find(({ name }) => name === 'probability')?.data[0]).toBeCloseTo(1 / (1 + Math.exp(-a)), 5);
+      }
+    },
+    600_000,
+  );
 });
+
+interface MlserverLine {
+  readonly id: string;
+  readonly outputs: readonly { readonly name: string; readonly data: readonly number[] }[];
+}

@@ -28,9 +28,12 @@ def refused(status, text, act):
 
 assert client.is_server_live() and client.is_server_ready()
 assert client.is_model_ready("simple") and not client.is_model_ready("absent")
-assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
+assert {"binary_tensor_data", "model_repository", "statistics", "schedule_policy"} <= set(client.get_server_metadata()["extensions"])
 metadata = client.get_model_metadata("simple")
 assert [i["name"] for i in metadata["inputs"]] == ["INPUT0", "INPUT1"] and metadata["inputs"][0]["shape"] == [-1, 16], metadata
+
+config = client.get_model_config("simple")
+assert config["max_batch_size"] > 0 and config["input"][0]["dims"] == [16] and config["input"][0]["data_type"] == "TYPE_INT32", config
 
 first = np.arange(16, dtype=np.int32).reshape(1, 16)
 second = np.full((1, 16), 7, dtype=np.int32)
@@ -53,7 +56,11 @@ for binary_in in (True, False):
         check_simple(
             client.infer("simple", inputs, request_compression_algorithm=compression, response_compression_algorithm=compression)
         )
-check_simple(client.infer("simple", inputs, model_version="1"))
+check_simple(client.infer("simple", inputs, model_version="1", priority=9, timeout=5_000_000))
+# An answer that is long enough to be worth it comes back compressed.
+many = np.zeros((256, 16), dtype=np.int32)
+long = client.infer("simple", [tensor("INPUT0", many, "INT32"), tensor("INPUT1", many, "INT32")], response_compression_algorithm="gzip")
+assert long.as_numpy("OUTPUT0").shape == (256, 16)
 pending = [client.async_infer("simple", inputs) for _ in range(50)]
 for request in pending:
     check_simple(request.get_result())
@@ -76,6 +83,18 @@ for binary in (True, False):
 result = client.infer("logistic", [tensor("input", np.array([[1, 0.25], [math.nan, 0.25]], dtype=np.float32), "FP32")])
 expected = [1 / (1 + math.exp(-(0.5 + part - 0.5))) for part in (1, 3)]
 assert np.allclose(result.as_numpy("probability").flatten(), expected, atol=1e-6) and result.as_numpy("label").dtype == np.int64
+
+stats = client.get_inference_statistics("simple")["model_stats"]
+assert stats[0]["inference_stats"]["success"]["count"] >= 50 and stats[0]["execution_count"] <= stats[0]["inference_count"], stats
+assert client.get_inference_statistics("logistic", "1")["model_stats"][0]["batch_stats"]
+index = {model["name"]: model for model in client.get_model_repository_index()}
+assert index["simple"]["state"] == "READY" and index["spare"]["state"] == "UNAVAILABLE", index
+client.load_model("spare")
+assert client.is_model_ready("spare")
+client.unload_model("spare")
+assert {model["name"]: model["state"] for model in client.get_model_repository_index()}["spare"] == "UNAVAILABLE"
+refused(400, "keeps its model loaded", lambda: client.unload_model("simple"))
+refused(400, "register a version instead", lambda: client.load_model("spare", config="{}"))
 
 refused(404, "absent", lambda: client.infer("absent", inputs))
 refused(404, "no version 9", lambda: client.infer("simple", inputs, model_version="9"))

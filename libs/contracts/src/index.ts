@@ -9,6 +9,7 @@ export type * as registry from './generated/types/registry.js';
 export type * as resources from './generated/types/resources.js';
 export type * as tracking from './generated/types/tracking.js';
 export { checkSpec, kindSchema, type SpecProblem } from './kinds.js';
+export { openInferenceProto } from './open-inference.js';
 export {
   ALL_TOPICS,
   decisionsTopic,

@@ -57,7 +57,10 @@ export const TOPICS = {
   resourcesDecisions: decisions('resources', 'resources applied and deleted: sources, entities, feature views, deployments, experiments'),
   accessDecisions: decisions('access', 'API keys given out and revoked'),
   featuresDecisions: decisions('features', 'training sets and materialisations'),
-  inferenceDecisions: decisions('inference', 'rollouts: started, advanced, held, rolled back; batch jobs: requested, their chunks, how they ended'),
+  inferenceDecisions: decisions(
+    'inference',
+    'rollouts: started, advanced, held, rolled back; batch jobs: requested, their chunks, how they ended',
+  ),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
   modelMetrics: facts(

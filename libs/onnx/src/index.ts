@@ -17,7 +17,7 @@ export {
 export { addsModel, echoModel, float16Model, slowAddsModel } from './sample-models.js';
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
-export { widenFloat16 } from './widen-float16.js';
+export { widenHalfPrecision } from './widen-half-precision.js';
 export { assembleRows, type AssembledRows, type RecordedRow, type Truth } from './optimize/assemble-rows.js';
 export { OutputComparison, type Differences } from './optimize/compare-outputs.js';
 export type { AgainstTruth } from './optimize/compare-truth.js';

@@ -14,7 +14,7 @@ import {
   setMetadata,
   signatureOf,
   stripZipMap,
-  widenFloat16,
+  widenHalfPrecision,
   writeModel,
   type AttributeProto,
   type GraphProto,
@@ -280,7 +280,7 @@ describe('in onnxruntime', () => {
           node('Add', ['y', 'one'], 'z'),
         ],
       });
-      expect(widenFloat16(model)).toEqual(['x', 'y', 'one', 'z']);
+      expect(widenHalfPrecision(model)).toEqual(['x', 'y', 'one', 'z']);
       expect(checkModel(model)).toEqual([]);
       expect(signatureOf(model).outputs.map(({ name, datatype }) => [name, datatype])).toEqual([
         ['y', 'FP32'],
@@ -303,7 +303,7 @@ describe('in onnxruntime', () => {
         expect([...result['one']!.data]).toEqual([1]);
       }
       await session.release();
-      expect(widenFloat16(model)).toEqual([]);
+      expect(widenHalfPrecision(model)).toEqual([]);
     });
   });
 });

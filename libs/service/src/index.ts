@@ -1,5 +1,5 @@
 export { Access } from './access/access.js';
-export { ASK_HEADER, requireRole } from './access/access-hook.js';
+export { admitCall, ASK_HEADER, requireRole } from './access/access-hook.js';
 export { accessSettings } from './access/access-settings.js';
 export type { AccessRule, Identity } from './access/identity.js';
 export { loadConfig, type Config, type Environment } from './config/config.js';
@@ -50,7 +50,7 @@ export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
 export { signingKeyOf, trustedKeysOf } from './signing/signing-keys.js';
 export { Metrics } from './telemetry/metrics.js';
-export { Telemetry, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
+export { Telemetry, traceparentOfSpan, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
 export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';
 export { LazyCheckpoints, StoredCheckpoints, type Checkpoint } from './transport/checkpoints.js';
 export { LOG_TRANSPORT, Projects, Reacts, type HandlerOptions } from './transport/decorators.js';

@@ -21,7 +21,13 @@ describe('the gateway on the embedded log and stores', () => {
 
   beforeAll(async () => {
     temp = await tempDir('inference');
-    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
+    const environment = {
+      MILLRACE_DATA_DIR: temp.path,
+      MILLRACE_PORT: '0',
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_GRPC_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'error',
+    };
     service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
     models = new PublishedModels(service.host);
     await models.register('delay', delayModel(0));
@@ -67,7 +73,11 @@ spec: {model: models:/delay@champion, featureService: delay_model}
 
   test('says what it is and how it does', async () => {
     const get = async (path: string): Promise<unknown> => (await fetch(`${service.url}${path}`)).json();
-    expect(await get('/v2')).toEqual({ name: 'millrace', version: '0.1.0', extensions: ['binary_tensor_data'] });
+    expect(await get('/v2')).toEqual({
+      name: 'millrace',
+      version: '0.1.0',
+      extensions: ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics', 'schedule_policy'],
+    });
     expect(await get('/v2/health/live')).toEqual({ live: true });
     expect(await get('/v2/health/ready')).toEqual({ ready: true });
     expect(await get('/v2/models/late')).toEqual({
@@ -251,6 +261,39 @@ spec: {model: models:/delay@moving}
   ])('refuses %s', async (_name, model, body, status, message) => {
     const reply = await infer(model, body);
     expect([reply.status, reply.error]).toEqual([status, expect.stringMatching(message)]);
+  });
+
+  test('scores in MLflow’s format: by entity keys, by features, by rows', async () => {
+    const score = async (body: object): Promise<{ status: number; body: unknown; id: string | null }> => {
+      const response = await post('/api/v1/deployments/late/invocations', body);
+      return { status: response.status, body: await response.json(), id: response.headers.get('millrace-prediction-id') };
+    };
+    const [ord, unknown] = [delayProbability(0, 800, 20, 1), delayProbability(0, 100, null, 0)];
+    const record = (probability: number) => ({ probability: expect.closeTo(probability, 5), label: Number(probability > 0.5) });
+    const params = { event_time: '2001-01-01T10:00:00Z' };
+    const byKeys = { columns: ['origin', 'distance'], data: [['ORD', 800]] };
+    const answer = await score({ dataframe_split: byKeys, params });
+    expect(answer).toEqual({ status: 200, body: { predictions: [record(ord)] }, id: expect.any(String) });
+    const features = { departures_1h: 1, delay_mean_6h: 20, distance: 800, ignored: 'yes' };
+    expect((await score({ dataframe_records: [features, { departures_1h: 0, distance: 100 }] })).body).toEqual({
+      predictions: [record(ord), record(unknown)],
+    });
+    expect((await score({ instances: [[800, 20, 1]] })).body).toEqual({
+      predictions: { probability: [[expect.closeTo(ord, 5)]], label: [Number(ord > 0.5)] },
+    });
+    for (const [body, message] of [
+      [{ dataframe_split: { columns: ['origin'], data: [['ORD']] } }, /input "distance" is missing/],
+      [{ inputs: [[1, 2]] }, /"input" has shape \[1,2\]; the model expects FP32 \[-1,3\]/],
+      [{ instances: [[1, 2, 3]], inputs: [[1, 2, 3]] }, /the request has instances and inputs/],
+      [{ dataframe_split: { columns: ['a', 'b'], data: [[1]] } }, /dataframe_split.data\[0\] has 1 values; columns has 2 names/],
+      [{ inputs: { a: [1, 2], b: [1] } }, /inputs.b has 1 rows and inputs.a 2/],
+    ] as const)
+      expect(await score(body)).toMatchObject({
+        status: 400,
+        body: { error_code: 'BAD_REQUEST', message: expect.stringMatching(message) },
+      });
+    const nobody = await post('/api/v1/deployments/nobody/invocations', { instances: [[1]] });
+    expect([nobody.status, await nobody.json()]).toEqual([404, expect.objectContaining({ error_code: 'RESOURCE_DOES_NOT_EXIST' })]);
   });
 
   test('does not serve an artifact that has changed since it was registered', async () => {

@@ -4,6 +4,7 @@ import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
+  Access,
   ARTIFACT_STORE,
   awaitPosition,
   CLOCK,
@@ -23,13 +24,16 @@ import {
   Resources,
   SCHEDULER,
   TableProjections,
+  Telemetry,
   Topics,
   type Config,
 } from '@millrace/service';
-import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { invocationsError, invocationsRoutes } from './api/mlflow/invocations.routes.js';
+import { startGrpcServer } from './api/oip/grpc/grpc-server.js';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
@@ -37,11 +41,19 @@ import { rolloutRoutes } from './api/rest/rollouts.routes.js';
 import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
 import { inferenceConfig } from './config.js';
 import { rolloutEndpoints } from './rollouts/open-rollouts.js';
-import { openInference } from './inference.runtime.js';
+import { openInference, type Inference } from './inference.runtime.js';
+
+const SERVER_VERSION = '0.1.0';
+/** A stop may not wait longer for calls under way than for everything else. */
+const SHARE_OF_SHUTDOWN = 0.5;
 
 /** The inference gateway: models from the registry behind the Open Inference Protocol, by tensors or by entity keys. */
 @Module({})
-export class InferenceModule implements OnModuleInit {
+export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
+  /** Where gRPC is answered, `127.0.0.1:8081`, once it is. */
+  grpcAddress: string | undefined;
+  #inference: Inference | undefined;
+
   constructor(
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
@@ -61,18 +73,26 @@ export class InferenceModule implements OnModuleInit {
     @Inject(CONFIG) private readonly config: Config,
     @Inject(METRICS) private readonly registry: Registry,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Access) private readonly access: Access,
+    @Inject(Telemetry) private readonly telemetry: Telemetry,
   ) {}
 
   async onModuleInit(): Promise<void> {
     const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
-    const { gateway, status, recorder, checks, resolveVersion, rollouts, domain, batchJobs } = await openInference({
+    this.#inference = await openInference({
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
-    const onError = oipError((error, request) => logger.error({ err: error, url: request.url }, 'defect: an inference request failed'));
-    rawRoutes(this.http, { body: 'buffer', onError }, (scope) =>
-      oipRoutes(scope, { gateway, status, serverVersion: '0.1.0', maxBodyBytes: config.maxBodyBytes }),
+    const { gateway, status, statistics, repository, recorder, checks, resolveVersion, rollouts, domain, batchJobs } = this.#inference;
+    const { maxBodyBytes } = config;
+    const onDefect = (error: unknown, request: { readonly url: string }): void =>
+      logger.error({ err: error, url: request.url }, 'defect: an inference request failed');
+    rawRoutes(this.http, { body: 'buffer', onError: oipError(onDefect) }, (scope) =>
+      oipRoutes(scope, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, maxBodyBytes }),
+    );
+    rawRoutes(this.http, { body: 'buffer', onError: invocationsError(onDefect) }, (scope) =>
+      invocationsRoutes(scope, { gateway, status, maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
@@ -94,5 +114,25 @@ export class InferenceModule implements OnModuleInit {
         uri: (path) => artifacts.uri(path),
       }),
     );
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { access, telemetry, config, logger, lifecycle } = this;
+    const { gateway, status, statistics, repository, metrics } = this.#inference as Inference;
+    const server = await startGrpcServer(
+      {
+        ...{ gateway, status, statistics, repository, metrics, access, telemetry },
+        serverVersion: SERVER_VERSION,
+        maxMessageBytes: config.maxBodyBytes,
+        maxInFlight: config.maxInFlight,
+        keepAliveMs: config.keepAliveTimeoutMs,
+        onDefect: (error, rpc) => logger.error({ err: error, rpc }, 'defect: an inference call failed'),
+      },
+      config.host,
+      config.grpcPort,
+    );
+    lifecycle.add('servers', 'gRPC', () => server.close(config.shutdownDeadlineMs * SHARE_OF_SHUTDOWN));
+    this.grpcAddress = server.address;
+    logger.info({ address: server.address, port: Number(server.address.split(':').at(-1)) }, 'gRPC is listening');
   }
 }

@@ -42,6 +42,8 @@ import type { SignatureRules } from './models/verify-signature.js';
 import { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
+import { ModelRepository } from './queries/model-repository.js';
+import { ServingStatistics } from './queries/serving-statistics.js';
 import { ServingStatus } from './queries/serving-status.js';
 import { openRollouts, type OpenedRollouts } from './rollouts/open-rollouts.js';
 import { RolloutsInForce } from './rollouts/rollouts-in-force.js';
@@ -74,6 +76,9 @@ export interface InferenceHost {
 export interface Inference {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
+  readonly statistics: ServingStatistics;
+  readonly repository: ModelRepository;
+  readonly metrics: InferenceMetrics;
   readonly recorder: LabelRecorder;
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
@@ -146,7 +151,15 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     const registered = registeredVersion(record);
     if (registered && record.position.offset >= (before[record.position.partition] ?? 0)) checks.registered(registered);
   });
-  const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown);
+  const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown, config.maxBatchRows);
+  const statistics = new ServingStatistics();
+  const repository = new ModelRepository({
+    directory,
+    registry: stateOf,
+    slots: () => models.slots(),
+    waitFor: (reference, waitMs) => models.demand(reference, waitMs),
+    loadWaitMs: config.loadWaitMs,
+  });
   host.health.catchUp('inference.models', () => status.missing());
 
   // A candidate that had to make room is loaded again for the requests that are copied to it.
@@ -194,6 +207,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     features,
     sink,
     mirror: rollouts.mirror,
+    observer: statistics,
     clock,
     ids,
     elapsed: () => performance.now(),
@@ -210,7 +224,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ids,
   );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
-  return { gateway, status, recorder, checks, resolveVersion, rollouts, domain, batchJobs };
+  return { gateway, status, statistics, repository, metrics, recorder, checks, resolveVersion, rollouts, domain, batchJobs };
 }
 
 /** Of the machine, or of the container where that has less. */

@@ -7,6 +7,8 @@ export class InferenceMetrics {
   readonly seconds: Histogram<'deployment'>;
   readonly batchRows: Histogram;
   readonly shed: Counter<'facts'>;
+  readonly grpcSeconds: Histogram<'rpc' | 'status'>;
+  readonly grpcInFlight: Gauge;
   readonly loaded: Gauge<'model' | 'version'>;
   readonly loadFailures: Counter<'reference'>;
   readonly evictions: Counter<'model'>;
@@ -33,6 +35,18 @@ export class InferenceMetrics {
       name: 'millrace_inference_batch_rows',
       help: 'Rows of the model run a request was part of.',
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024],
+      registers,
+    });
+    this.grpcSeconds = new Histogram({
+      name: 'millrace_grpc_request_seconds',
+      help: 'Time from a gRPC call to its answer, by the status it ended with.',
+      labelNames: ['rpc', 'status'],
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+      registers,
+    });
+    this.grpcInFlight = new Gauge({
+      name: 'millrace_grpc_in_flight',
+      help: 'gRPC calls being answered now.',
       registers,
     });
     this.shed = new Counter({

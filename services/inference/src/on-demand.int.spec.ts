@@ -48,7 +48,13 @@ let service: RunningService;
 
 beforeAll(async () => {
   temp = await tempDir('inference-on-demand');
-  const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' };
+  const environment = {
+    MILLRACE_DATA_DIR: temp.path,
+    MILLRACE_PORT: '0',
+    MILLRACE_CLICKHOUSE_PORT: '0',
+    MILLRACE_GRPC_PORT: '0',
+    MILLRACE_LOG_LEVEL: 'error',
+  };
   service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
   const zeros = COLUMNS.map(() => 0);
   const model = logisticRegression({ features: COLUMNS, weights: WEIGHTS, bias: 0, mean: zeros, scale: COLUMNS.map(() => 1) });

@@ -81,9 +81,9 @@ describe('a model runs', () => {
     expect(owned.outputs).toEqual(outputs);
   });
 
-  test('with FP16 inputs and outputs as FP32', async () => {
+  test('with FP16 inputs and outputs, held as FP32', async () => {
     const { runner, inputs, outputs, widened } = await openerOf()(float16Model());
-    expect([inputs[0]?.datatype, outputs[0]?.datatype, widened]).toEqual(['FP32', 'FP32', ['x', 'y']]);
+    expect([inputs[0]?.datatype, outputs[0]?.datatype, widened]).toEqual(['FP16', 'FP16', ['x', 'y']]);
     const outcome = await runner.run([column(1.5, -2.25)], ['y'], false);
     expect(Array.from(outcome.outputs[0]!.data as Float32Array)).toEqual([3, -4.5]);
   });

@@ -27,6 +27,7 @@ beforeAll(async () => {
     MILLRACE_DATA_DIR: join(temp.path, 'data'),
     MILLRACE_PORT: '0',
     MILLRACE_CLICKHOUSE_PORT: '0',
+    MILLRACE_GRPC_PORT: '0',
     MILLRACE_LOG_LEVEL: 'error',
     MILLRACE_SIGNATURES: 'required',
     MILLRACE_TRUSTED_KEYS: `${ed}, ${ec}`,

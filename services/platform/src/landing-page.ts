@@ -7,7 +7,11 @@ interface Place {
 
 const PLACES: readonly Place[] = [
   { path: '/api/2.0/mlflow/', what: 'MLflow’s REST: experiments, runs, registered models. Point MLFLOW_TRACKING_URI at this address.' },
-  { path: '/v2/', what: 'Open Inference Protocol: infer from tensors or from entity keys.', opens: true },
+  {
+    path: '/v2/',
+    what: 'Open Inference Protocol: infer from tensors or from entity keys; gRPC is on MILLRACE_GRPC_PORT (8081).',
+    opens: true,
+  },
   { path: '/get-online-features', what: 'Feast’s feature server: read, push, materialize.' },
   { path: '/api/v1/apply', what: 'Apply resources (YAML or JSON); the millrace command does the same.' },
   { path: '/api/v1/resources', what: 'What has been applied.', opens: true },

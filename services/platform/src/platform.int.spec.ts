@@ -15,6 +15,7 @@ describe('the platform in one process', () => {
       MILLRACE_DATA_DIR: temp.path,
       MILLRACE_PORT: '0',
       MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_GRPC_PORT: '0',
       MILLRACE_LOG_LEVEL: 'error',
     };
     platform = await bootstrap(PlatformModule, loadConfig(platformConfig, environment), { service: 'platform' });

@@ -85,6 +85,22 @@ export function requireRole(request: FastifyRequest, rule: AccessRule): void {
   if (request.identity && !allows(request.identity.role, rule)) throw forbidden(request.identity, rule);
 }
 
+/**
+ * The same for a protocol without our HTTP routes: who asks, `undefined` while nobody has to say so. `path` is that of the route the
+ * call stands for, so one table says who may. Fails with a problem of status 401 or 403.
+ */
+export async function admitCall(
+  access: Access,
+  call: { readonly method: 'GET' | 'POST'; readonly path: string; readonly authorization: string | undefined; readonly isAsked: boolean },
+): Promise<Identity | undefined> {
+  if (!access.isRequired && !call.isAsked) return undefined;
+  const rule = accessRuleOf(call.method, call.path, { metrics: access.settings.metrics });
+  if (rule === 'open') return undefined;
+  const identity = await access.identify(call.authorization);
+  if (!allows(identity.role, rule)) throw forbidden(identity, rule);
+  return identity;
+}
+
 function forbidden({ actor, role }: Identity, rule: AccessRule): ProblemError {
   const message = `${actor} is ${role} here; this takes the role ${rule}. An admin gives out roles (millrace keys create, or the issuer’s claim).`;
   return new ProblemError(403, 'MR_ACCESS_FORBIDDEN', message, { actor, role, needs: rule });

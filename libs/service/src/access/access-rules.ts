@@ -24,6 +24,8 @@ const QUESTIONS: readonly RegExp[] = [
   /\/[a-z-]*search[a-z-]*$/,
   /^\/get-online-features$/,
   /^\/v2\/models\/.*\/infer$/,
+  /^\/v2\/repository\/index$/,
+  /^\/api\/v1\/deployments\/[^/]+\/invocations$/,
   /^\/api\/v1\/models\/[^/]+\/infer$/,
   /^\/ofrep\//,
   /^\/(ajax-api\/\d\.\d\/mlflow\/)?graphql$/,

@@ -40,7 +40,11 @@ const variables = {
     port(8123),
     'Embedded offline store: ClickHouse HTTP for analysts, read-only. 0 picks a free port.',
   ),
-  grpcPort: variable('MILLRACE_GRPC_PORT', port(8081), 'gRPC Open Inference Protocol. Kept for it; nothing listens there yet.'),
+  grpcPort: variable(
+    'MILLRACE_GRPC_PORT',
+    port(8081),
+    'gRPC of the Open Inference Protocol, where the inference service runs. 0 picks a free port.',
+  ),
 
   auth: variable(
     'MILLRACE_AUTH',

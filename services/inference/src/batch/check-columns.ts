@@ -74,6 +74,8 @@ const TYPES: Readonly<Record<Datatype, string>> = {
   INT16: 'Int16',
   INT32: 'Int32',
   INT64: 'Int64',
+  FP16: 'Float32',
+  BF16: 'Float32',
   FP32: 'Float32',
   FP64: 'Float64',
   BYTES: 'String',

@@ -15,6 +15,8 @@ export type RefusalCode =
   | 'MR_INFERENCE_CANCELLED'
   /** The thread that ran the request ended; asking again will help unless this very request makes it end. */
   | 'MR_INFERENCE_CRASHED'
+  /** The repository will not do it: a deployment keeps the model loaded, or files were sent along. */
+  | 'MR_INFERENCE_REPOSITORY'
   /** The runtime failed on this request. */
   | 'MR_INFERENCE_FAILED'
   /** Features could not be read. */

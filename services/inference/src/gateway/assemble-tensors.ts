@@ -1,5 +1,5 @@
 import { invalid, Refusal } from '../domain/refusal.js';
-import { elementsOf, emptyData, setElement, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
+import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
 import type { FeatureValue } from './feature-vectors.js';
 
 export interface TensorLayout {
@@ -76,7 +76,7 @@ export function nameIn(column: string, isGiven: (name: string) => boolean): stri
 }
 
 function convert(name: string, datatype: Datatype, value: FeatureValue): number | bigint | string {
-  const isFloat = datatype === 'FP32' || datatype === 'FP64';
+  const isFloat = isFloating(datatype);
   if (value === null) {
     if (isFloat) return NaN;
     throw invalid(`feature ${JSON.stringify(name)} has no value, and the model's ${datatype} input cannot say so`);

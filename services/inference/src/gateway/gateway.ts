@@ -41,6 +41,8 @@ export interface InferCommand {
   /** `undefined`: all. */
   readonly outputs: readonly string[] | undefined;
   readonly traceparent: string | undefined;
+  /** How long the caller still waits, in milliseconds, where its protocol says so. */
+  readonly timeoutMs?: number;
   /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -58,12 +60,32 @@ export interface GatewaySink {
   exposed(exposure: UnitExposed, time: number): void;
 }
 
+/** One answered part of a request, for the statistics: the rows that went to one model. Times are milliseconds. */
+export interface RunReport {
+  readonly name: string;
+  readonly version: number;
+  readonly rows: number;
+  /** Of the run it was part of. */
+  readonly batchRows: number;
+  /** From the arrival to the model's queue: features and checks. */
+  readonly inputMs: number;
+  readonly queueMs: number;
+  readonly computeMs: number;
+  readonly outputMs: number;
+}
+
+export interface GatewayObserver {
+  ran(report: RunReport, time: number): void;
+  failed(report: Pick<RunReport, 'name' | 'version'> & { readonly totalMs: number }): void;
+}
+
 export interface GatewayOptions {
   readonly directory: Directory;
   readonly features: FeatureReader;
   readonly sink: GatewaySink;
   /** Copies requests to candidates; absent where there are no rollouts. */
   readonly mirror?: Pick<Mirror, 'wants' | 'offer'>;
+  readonly observer: GatewayObserver;
   readonly clock: Clock;
   readonly ids: Ids;
   /** Monotonic milliseconds. */
@@ -184,17 +206,20 @@ export class Gateway {
     const names = outputNames(model, command.outputs);
     let result: RunResult | undefined;
     let failure: unknown;
+    let queued = 0;
     try {
       const inputs =
         vectors && entityRows
           ? assembleTensors(model, joinRequest(group.rows, vectors, entityRows))
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
-      result = await model.queue.run({ inputs: own, outputs: names, deadline, signal: command.signal });
+      queued = this.#options.elapsed();
+      result = await model.queue.run({ inputs: own, outputs: names, deadline, signal: command.signal, priority: priorityOf(command) });
     } catch (error) {
       failure = this.#blamed(context, work, error);
     }
     this.#record(context, work, result, failure);
+    this.#observe(context, work, queued, result);
     if (failure !== undefined) throw asError(failure);
     if (result && isWhole && group.variant === null) this.#mirror(context, work, result);
     return { rows: group.rows, outputs: (result as RunResult).outputs };
@@ -225,6 +250,19 @@ export class Gateway {
           ? assembleTensors(target, joinRequest(group.rows, vectors, entityRows))
           : checkInputs(target.inputs, command.inputs),
     });
+  }
+
+  #observe({ command, started, now }: RequestContext, { model, group }: Work, queued: number, result: RunResult | undefined): void {
+    const { observer, elapsed } = this.#options;
+    const of = { name: command.name, version: model.version.version };
+    const end = elapsed();
+    if (!result) {
+      observer.failed({ ...of, totalMs: end - started });
+      return;
+    }
+    const { batchRows, queuedMs: queueMs, computeMs } = result;
+    const times = { inputMs: queued - started, queueMs, computeMs, outputMs: Math.max(0, end - queued - queueMs - computeMs) };
+    observer.ran({ ...of, rows: Math.max(1, group.rows.length), batchRows, ...times }, now);
   }
 
   #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
@@ -262,13 +300,21 @@ export class Gateway {
     );
   }
 
-  /** The request's `timeout` (microseconds, as the protocol's schedule policy has it), at most the default. */
-  #timeoutOf(command: InferCommand): number {
-    const { timeout } = command.parameters;
-    if (timeout === undefined) return this.#options.defaultTimeoutMs;
-    if (typeof timeout !== 'number' || !(timeout > 0)) throw invalid('parameter "timeout" must be a positive number of microseconds');
-    return Math.min(timeout / 1000, this.#options.defaultTimeoutMs);
+  /** The request's `timeout` (microseconds, as the protocol's schedule policy has it; 0: none), at most what its caller waits and the default. */
+  #timeoutOf({ parameters: { timeout = 0 }, timeoutMs = Infinity }: InferCommand): number {
+    if (typeof timeout !== 'number' || !(timeout >= 0)) throw invalid('parameter "timeout" must be a positive number of microseconds');
+    return Math.min(timeout === 0 ? Infinity : timeout / 1000, timeoutMs, this.#options.defaultTimeoutMs);
   }
+}
+
+/** Where a request stands in its model's queue: 1 goes first, 9 last; none and 0 are in the middle. */
+const DEFAULT_PRIORITY = 5;
+const LAST_PRIORITY = 9;
+
+function priorityOf({ parameters: { priority = 0 } }: InferCommand): number {
+  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0)
+    throw invalid('parameter "priority" must be a whole number: 1 goes first, 9 last, 0 is the default');
+  return priority === 0 ? DEFAULT_PRIORITY : Math.min(priority, LAST_PRIORITY);
 }
 
 interface RequestContext {

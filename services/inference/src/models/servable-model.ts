@@ -5,13 +5,12 @@ import {
   readModel,
   signatureOf,
   stripZipMap,
-  widenFloat16,
+  widenHalfPrecision,
   writeModel,
-  type Datatype as OnnxDatatype,
 } from '@millrace/onnx';
 import { isFault } from '@millrace/kernel';
 import { Refusal } from '../domain/refusal.js';
-import { isDatatype, type TensorSpec } from '../domain/tensor/tensor.js';
+import type { TensorSpec } from '../domain/tensor/tensor.js';
 
 /** What of a graph is looked at when it serves. */
 export interface ServableSignature {
@@ -21,7 +20,7 @@ export interface ServableSignature {
   readonly features: readonly string[] | undefined;
   /** Outputs that were lists of maps (ZipMap) and are served as the tensors they were made of. */
   readonly stripped: readonly string[];
-  /** Inputs and outputs that are FP16 in the graph and FP32 to clients. */
+  /** Half-precision inputs and outputs, which the graph as it is run takes and gives as the FP32 that equal them. */
   readonly widened: readonly string[];
 }
 
@@ -31,7 +30,7 @@ export interface ServableModel extends ServableSignature {
 }
 
 /**
- * Checks a graph and makes it one the runtime can serve: ZipMaps are taken off, FP16 inputs and outputs become FP32. Throws a refusal
+ * Checks a graph and makes it one the runtime can serve: ZipMaps are taken off, half-precision inputs and outputs get a cast. Throws a refusal
  * that starts with `label` and says what is wrong and how to mend it.
  */
 export function servableModel(label: string, bytes: Uint8Array): ServableModel {
@@ -40,12 +39,11 @@ export function servableModel(label: string, bytes: Uint8Array): ServableModel {
   const [problem] = checkModel(model);
   if (problem) throw refuse(problem.message);
   const stripped = stripZipMap(model);
-  const widened = widenFloat16(model);
   const signature = signatureOf(model);
+  const widened = widenHalfPrecision(model);
   const [other] = signature.otherInputs;
   if (other) throw refuse(`input ${JSON.stringify(other.name)} is a ${other.type}; only tensors are served`);
-  const inputs = servedSpecs(signature.inputs, refuse);
-  const outputs = servedSpecs(signature.outputs, refuse);
+  const { inputs, outputs } = signature;
   if (outputs.length === 0) throw refuse('it gives no tensor');
   const features = featuresOf(metadataOf(model), refuse);
   return { bytes: stripped.length + widened.length > 0 ? writeModel(model) : bytes, inputs, outputs, features, stripped, widened };
@@ -60,16 +58,6 @@ function readGraph(bytes: Uint8Array, refuse: Refuse): ReturnType<typeof readMod
     if (isFault(error)) throw refuse(error.message);
     throw error;
   }
-}
-
-function servedSpecs(
-  specs: readonly { name: string; datatype: OnnxDatatype; shape: readonly number[] | undefined }[],
-  refuse: Refuse,
-): TensorSpec[] {
-  return specs.map(({ name, datatype, shape }) => {
-    if (!isDatatype(datatype)) throw refuse(`${JSON.stringify(name)} is ${datatype}, which is not served; export the model with FP32`);
-    return { name, datatype, shape };
-  });
 }
 
 function featuresOf(metadata: ReadonlyMap<string, string>, refuse: Refuse): readonly string[] | undefined {

@@ -48,7 +48,7 @@ export class ServedModel {
     return this.#opened.features;
   }
 
-  /** Inputs and outputs that are FP16 in the graph and FP32 to clients. */
+  /** Half-precision inputs and outputs, which the graph as it is run takes and gives as FP32. */
   get widened(): readonly string[] {
     return this.#opened.widened;
   }

@@ -68,6 +68,11 @@ export class ServingDirectory implements Directory {
     return { deployment, slotOf, load, reference };
   }
 
+  /** Lets go of a reference that was asked for; what a deployment names stays. */
+  release(reference: string): void {
+    if (this.#onDemand.delete(reference)) this.refresh();
+  }
+
   /** Versions of what is served under `name` that exist in the registry. */
   resolve(reference: string): Resolved {
     const parsed = parseModelReference(reference);

@@ -13,7 +13,7 @@ export function hostObserver(logger: Logger, metrics: InferenceMetrics): ModelHo
       metrics.loaded.set(labels(model), 1);
       const { place, inputs, outputs, memoryBytes, widened } = model;
       logger.info({ ...labels(model), place, memoryBytes, inputs, outputs }, 'model loaded');
-      if (widened.length > 0) logger.info({ ...labels(model), widened }, 'FP16 inputs and outputs are served as FP32');
+      if (widened.length > 0) logger.info({ ...labels(model), widened }, 'half-precision inputs and outputs are computed with as FP32');
       if (model.warmUpError !== undefined) logger.warn({ ...labels(model), reason: model.warmUpError }, 'the warm-up with zeros failed');
     },
     swapped: (reference, from, to) =>

@@ -12,7 +12,7 @@ export type VersionCheck = { readonly model: string; readonly version: number; r
       readonly outputs: readonly TensorSpec[];
       /** Outputs that were lists of maps and are served as tensors. */
       readonly stripped: readonly string[];
-      /** Inputs and outputs that are FP16 in the graph and FP32 to clients. */
+      /** Half-precision inputs and outputs, which the graph as it is run takes and gives as FP32. */
       readonly widened: readonly string[];
       /** Where it would run by its warm-up. */
       readonly place: Place;

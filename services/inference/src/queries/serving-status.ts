@@ -6,6 +6,12 @@ export interface ModelDescription {
   readonly versions: readonly string[];
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Rows that are run together at most; 0: requests are run one by one, because a size that is fixed leaves no room for others' rows. */
+  readonly maxBatchRows: number;
+  /** Column names of the single input, in order, when the model says them. */
+  readonly features: readonly string[] | undefined;
+  /** Of the deployment behind the name, when it has one. */
+  readonly featureService: string | undefined;
 }
 
 /** What is served and whether it can answer. */
@@ -17,6 +23,7 @@ export class ServingStatus {
     private readonly directory: Directory,
     private readonly slots: () => readonly Slot[],
     private readonly areDefinitionsKnown: () => boolean,
+    private readonly maxBatchRows: number,
   ) {}
 
   /**
@@ -35,7 +42,13 @@ export class ServingStatus {
   async model(name: string, version: string | undefined): Promise<ModelDescription> {
     const served = await this.directory.find(name, version);
     const model = modelOf(served.slotOf(served.reference), `model ${JSON.stringify(name)}`);
-    return { versions: [String(model.version.version)], inputs: model.inputs, outputs: model.outputs };
+    const { inputs, outputs } = model;
+    const isBatched = this.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
+    return {
+      ...{ versions: [String(model.version.version)], inputs, outputs, features: model.features },
+      maxBatchRows: isBatched ? this.maxBatchRows : 0,
+      featureService: served.deployment?.featureService,
+    };
   }
 
   /** Throws where there is no such model; `false` where there is one that cannot answer. One that is loaded when it is asked for can. */

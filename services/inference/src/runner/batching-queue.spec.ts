@@ -148,6 +148,27 @@ describe('a batching queue', () => {
     expect(runner.runs).toEqual([1]);
   });
 
+  test('the first priority goes first, equals in the order they came', async () => {
+    const runner = new HeldRunner();
+    const queue = queueOf(runner, { maxBatchRows: 1 });
+    const order: number[] = [];
+    const askAs = (value: number, priority?: number) =>
+      queue
+        .run({ inputs: [row(value)], outputs: ['y'], deadline: Infinity, ...(priority === undefined ? {} : { priority }) })
+        .then(() => order.push(value));
+    const started = runner.started();
+    const all = [askAs(1, 5)];
+    await started;
+    all.push(askAs(2, 9), askAs(3, 5), askAs(4, 1), askAs(5, 5), askAs(6, 1));
+    for (let left = all.length; left > 0; left--) {
+      const next = runner.started();
+      runner.release();
+      if (left > 1) await next;
+    }
+    await Promise.all(all);
+    expect(order).toEqual([1, 4, 6, 3, 5, 2]);
+  });
+
   test('one bad request does not fail its neighbours', async () => {
     const runner = new HeldRunner(false);
     const queue = queueOf(runner);

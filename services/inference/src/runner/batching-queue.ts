@@ -25,6 +25,8 @@ export interface RunRequest {
   readonly signal?: AbortSignal | undefined;
   /** Not to be put together with others: results do not depend, to the last bit, on who asked at the same time. */
   readonly isAlone?: boolean;
+  /** Lower goes first, equals in the order they came; 0 unless given. */
+  readonly priority?: number;
 }
 
 export interface RunResult {
@@ -57,6 +59,8 @@ export class BatchingQueue {
   readonly #isBatchable: boolean;
   /** In the order of arrival. */
   readonly #waiting = new Set<Waiting>();
+  /** How many wait, by priority. */
+  readonly #priorities = new Map<number, number>();
   /** Taken into a run, and not answered yet. */
   readonly #running = new Set<Waiting>();
   #queuedRows = 0;
@@ -94,6 +98,7 @@ export class BatchingQueue {
       const key = this.#isBatchable && request.isAlone !== true ? keyOf(request, rows) : undefined;
       const item: Waiting = { request, rows, key, arrived: now(), resolve, reject, onAbort: undefined };
       this.#waiting.add(item);
+      this.#count(item, 1);
       this.#queuedRows += rows;
       if (request.signal) {
         item.onAbort = () => this.#refuse(item, cancelled());
@@ -158,13 +163,26 @@ export class BatchingQueue {
     this.#endDelay = undefined;
   }
 
-  /** The oldest request and, in order, those that may run with it. */
+  /** As they are served: by priority, equals as they came. Most queues hold one priority, and nothing has to be sorted. */
+  #inOrder(): Iterable<Waiting> {
+    if (this.#priorities.size <= 1) return this.#waiting;
+    return [...this.#waiting].sort((a, b) => priorityOf(a.request) - priorityOf(b.request));
+  }
+
+  #count({ request }: Waiting, by: 1 | -1): void {
+    const priority = priorityOf(request);
+    const count = (this.#priorities.get(priority) ?? 0) + by;
+    if (count > 0) this.#priorities.set(priority, count);
+    else this.#priorities.delete(priority);
+  }
+
+  /** The request whose turn it is and, in order, those that may run with it. */
   #take(): Waiting[] {
     const now = this.#options.now();
     const { maxBatchRows } = this.#options;
     const batch: Waiting[] = [];
     let rows = 0;
-    for (const item of this.#waiting) {
+    for (const item of this.#inOrder()) {
       if (item.request.deadline <= now) {
         this.#refuse(item, late(now - item.arrived, 'in the queue'));
         continue;
@@ -173,6 +191,7 @@ export class BatchingQueue {
       if (first && (first.key === undefined || first.key !== item.key || rows + item.rows > maxBatchRows)) continue;
       batch.push(item);
       this.#waiting.delete(item);
+      this.#count(item, -1);
       this.#running.add(item);
       rows += item.rows;
       if (item.key === undefined || rows >= maxBatchRows) break;
@@ -226,7 +245,10 @@ export class BatchingQueue {
   /** Whether the item was still to be answered; from now on it is not. */
   #settle(item: Waiting): boolean {
     const isQueued = this.#waiting.delete(item);
-    if (isQueued) this.#queuedRows -= item.rows;
+    if (isQueued) {
+      this.#queuedRows -= item.rows;
+      this.#count(item, -1);
+    }
     if (!isQueued && !this.#running.delete(item)) return false;
     if (item.onAbort) item.request.signal?.removeEventListener('abort', item.onAbort);
     return true;
@@ -258,6 +280,10 @@ export class BatchingQueue {
     const first = request.inputs[0];
     return first ? Math.max(1, rowsOf(first)) : 1;
   }
+}
+
+function priorityOf({ priority }: RunRequest): number {
+  return priority ?? 0;
 }
 
 function late(milliseconds: number, where: string): Refusal {

@@ -11,6 +11,9 @@ const ORT_TYPES: Readonly<Record<Datatype, OrtTensor.Type>> = {
   INT16: 'int16',
   INT32: 'int32',
   INT64: 'int64',
+  // The graph that is run has casts at its edges: see widenHalfPrecision.
+  FP16: 'float32',
+  BF16: 'float32',
   FP32: 'float32',
   FP64: 'float64',
   BYTES: 'string',

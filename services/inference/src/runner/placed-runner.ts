@@ -1,4 +1,4 @@
-import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
+import { isHalf, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
 import type { RunJudge } from './run-time-judge.js';
 import type { Place, RunOutcome, Runner } from './runner.js';
 
@@ -21,6 +21,8 @@ export interface PlacementObserver {
  */
 export class PlacedRunner implements Runner {
   readonly #options: PlacedRunnerOptions;
+  /** Outputs in half precision, which the runtime gives as the FP32 that equal them. */
+  readonly #halves: ReadonlyMap<string, Datatype>;
   #current: Runner;
   #isMoving = false;
   #isClosed = false;
@@ -30,6 +32,7 @@ export class PlacedRunner implements Runner {
   constructor(runner: Runner, options: PlacedRunnerOptions) {
     this.#current = runner;
     this.#options = options;
+    this.#halves = new Map(runner.outputs.filter(({ datatype }) => isHalf(datatype)).map(({ name, datatype }) => [name, datatype]));
   }
 
   get inputs(): readonly TensorSpec[] {
@@ -65,7 +68,7 @@ export class PlacedRunner implements Runner {
         const place = this.#options.judge.observe(runner.place, outcome.computeMs);
         if (place) void this.#move(place);
       }
-      return outcome;
+      return this.#halves.size === 0 ? outcome : { ...outcome, outputs: outcome.outputs.map((output) => this.#named(output)) };
     } finally {
       const left = (this.#underWay.get(runner) as number) - 1;
       if (left > 0) this.#underWay.set(runner, left);
@@ -77,6 +80,12 @@ export class PlacedRunner implements Runner {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#current.close();
+  }
+
+  /** The output by the datatype that the model says. */
+  #named(output: Tensor): Tensor {
+    const datatype = this.#halves.get(output.name);
+    return datatype === undefined ? output : { ...output, datatype };
   }
 
   async #move(place: Place): Promise<void> {

@@ -22,7 +22,12 @@ describe('every route a service has is one the router sends to it', () => {
     '%s',
     async (name: ServiceName, module, group) => {
       await using temp = await tempDir(`routes-${name}`);
-      const config = loadConfig([group], { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' });
+      const config = loadConfig([group], {
+        MILLRACE_DATA_DIR: temp.path,
+        MILLRACE_PORT: '0',
+        MILLRACE_GRPC_PORT: '0',
+        MILLRACE_LOG_LEVEL: 'error',
+      });
       const service = await bootstrap(module, config);
       await service.close();
       const routes = service.routes.filter(({ path, method }) => !OWN.test(path) && method !== 'OPTIONS');

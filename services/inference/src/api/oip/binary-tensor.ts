@@ -1,5 +1,6 @@
 import { invalid } from '../../domain/refusal.js';
-import { dataFromBytes, elementBytes, elementsOf, type Datatype, type Tensor } from '../../domain/tensor/tensor.js';
+import { dataFromBytes, elementBytes, elementsOf, isHalf, type Datatype, type Tensor } from '../../domain/tensor/tensor.js';
+import { halfFromBytes, halfToBytes } from './half-precision.js';
 
 // The binary tensor data extension: little-endian elements; each element of BYTES behind its length in four bytes.
 
@@ -12,7 +13,7 @@ export function tensorFromBinary(name: string, datatype: Datatype, shape: readon
     throw invalid(
       `input ${JSON.stringify(name)} of shape [${shape.join(',')}] and ${datatype} needs ${count * size} bytes of binary data and has ${bytes.length}`,
     );
-  return { name, datatype, shape, data: dataFromBytes(datatype, bytes) };
+  return { name, datatype, shape, data: isHalf(datatype) ? halfFromBytes(datatype, bytes) : dataFromBytes(datatype, bytes) };
 }
 
 /** The bytes of a tensor. */
@@ -27,6 +28,7 @@ export function binaryOf(tensor: Tensor): Buffer {
     }
     return Buffer.concat(parts);
   }
+  if (isHalf(tensor.datatype)) return halfToBytes(tensor.datatype, tensor.data as Float32Array);
   return Buffer.from(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
 }
 
@@ -36,7 +38,7 @@ function readStrings(name: string, count: number, bytes: Buffer): string[] {
   while (offset < bytes.length) {
     const end = offset + 4 <= bytes.length ? offset + 4 + bytes.readUInt32LE(offset) : Infinity;
     if (end > bytes.length) throw invalid(`input ${JSON.stringify(name)}: element ${strings.length} reaches beyond the binary data`);
-    strings.push(utf8(name, strings.length, bytes.subarray(offset + 4, end)));
+    strings.push(utf8Element(name, strings.length, bytes.subarray(offset + 4, end)));
     if (strings.length > count) break;
     offset = end;
   }
@@ -50,7 +52,7 @@ function readStrings(name: string, count: number, bytes: Buffer): string[] {
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The runtime takes strings only: bytes that are not UTF-8 would silently become other bytes. */
-function utf8(name: string, index: number, bytes: Buffer): string {
+export function utf8Element(name: string, index: number, bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {

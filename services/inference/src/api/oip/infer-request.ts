@@ -1,7 +1,9 @@
 import { invalid } from '../../domain/refusal.js';
-import { elementsOf, isDatatype, type Tensor } from '../../domain/tensor/tensor.js';
+import { elementsOf, type Tensor } from '../../domain/tensor/tensor.js';
 import { tensorFromBinary } from './binary-tensor.js';
+import { isDeeperThan } from './json-depth.js';
 import { parseJsonExactly, tensorFromJson } from './json-tensor.js';
+import { readTensorHead } from './tensor-head.js';
 
 export type Parameters = Readonly<Record<string, string | number | boolean>>;
 
@@ -20,8 +22,8 @@ export interface InferRequest {
   readonly binaryByDefault: boolean;
 }
 
-/** Elements of one tensor at most; a shape is a claim, and a claim must not make us reserve memory. */
-const MAX_ELEMENTS = 64 * 1024 * 1024;
+/** A request needs six levels and the ranks of its tensors. */
+const MAX_DEPTH = 64;
 
 /** `jsonLength`: the header Inference-Header-Content-Length; the bytes after it are binary tensors in the order of the inputs. */
 export function parseInferRequest(body: Buffer, jsonLength: number | undefined): InferRequest {
@@ -46,26 +48,23 @@ export function parseInferRequest(body: Buffer, jsonLength: number | undefined):
 }
 
 function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
+  // Each level costs some fifty times its byte in memory, so depth is bounded before anything is made of it.
+  if (isDeeperThan(bytes, MAX_DEPTH)) throw invalid(`the request's JSON is nested deeper than ${MAX_DEPTH} levels`);
   let value: unknown;
+  const text = bytes.toString('utf8');
   try {
-    value = parseJsonExactly(bytes.toString('utf8'));
+    value = parseJsonExactly(text);
   } catch (error) {
-    throw invalid(`the request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    const hint = /\b(NaN|Infinity)\b/.test(text) ? '; JSON has no NaN and no Infinity: send null for a missing value, or binary data' : '';
+    throw invalid(`the request is not JSON: ${reason}${hint}`);
   }
   return asObject('the request', value);
 }
 
 function readInput(value: unknown, binary: BinaryPart): Tensor {
   const input = asObject('an input', value);
-  const { name, datatype, shape } = input;
-  if (typeof name !== 'string' || name === '') throw invalid('an input has no name');
-  if (!isDatatype(datatype))
-    throw invalid(`input ${JSON.stringify(name)}: datatype ${JSON.stringify(datatype) ?? '(missing)'} is not served`);
-  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
-    throw invalid(`input ${JSON.stringify(name)}: shape must be a list of sizes of 0 or more`);
-  const sizes = shape as number[];
-  if (elementsOf(sizes) > MAX_ELEMENTS)
-    throw invalid(`input ${JSON.stringify(name)}: shape [${sizes.join(',')}] has more than ${MAX_ELEMENTS} elements`);
+  const { name, datatype, sizes } = readTensorHead(input['name'], input['datatype'], input['shape']);
   const size = readParameters(`input ${JSON.stringify(name)}`, input['parameters'])['binary_data_size'];
   if (size !== undefined) {
     if (input['data'] !== undefined) throw invalid(`input ${JSON.stringify(name)} has both data and binary_data_size`);

@@ -18,6 +18,11 @@ export interface EncodedResponse {
   readonly jsonLength?: number;
 }
 
+/** What an answer says beside the model's outputs: the id its labels name, and the variants of an experiment. */
+export function answerParameters(predictionId: string, variants: readonly string[]): Readonly<Record<string, string>> {
+  return { prediction_id: predictionId, ...(variants.length > 0 ? { variant: variants.join(',') } : {}) };
+}
+
 /** Written by hand: data goes into the text once, 64-bit integers whole. `isBinary` says which outputs follow as bytes. */
 export function encodeInferResponse(response: InferResponse, isBinary: (output: string) => boolean): EncodedResponse {
   const binaries: Buffer[] = [];

@@ -1,5 +1,5 @@
 import { invalid } from '../../domain/refusal.js';
-import { elementsOf, emptyData, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
+import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
 
 type Range = readonly [min: number, max: number];
 const INTEGER_RANGES: Partial<Record<Datatype, Range>> = {
@@ -16,38 +16,54 @@ export function tensorFromJson(name: string, datatype: Datatype, shape: readonly
   const count = elementsOf(shape);
   if (!Array.isArray(data)) throw invalid(`input ${quote(name)}: data must be a list`);
   const values = emptyData(datatype, count);
-  const filled = fill(values, 0, data, converter(name, datatype), count);
+  const filled = fill({ target: values, convert: converter(name, datatype), limit: count }, 0, data, Math.max(1, shape.length));
+  if (filled === undefined) throw invalid(`input ${quote(name)}: data is nested deeper than shape [${shape.join(',')}]`);
   if (filled !== count)
     throw invalid(`input ${quote(name)} of shape [${shape.join(',')}] needs ${count} elements and has ${filled > count ? 'more' : filled}`);
   return { name, datatype, shape, data: values };
 }
 
-function fill(
-  target: TensorData,
-  at: number,
-  source: readonly unknown[],
-  convert: (value: unknown) => number | bigint | string,
-  limit: number,
-): number {
+interface Filling {
+  readonly target: TensorData;
+  readonly convert: (value: unknown) => number | bigint | string;
+  readonly limit: number;
+}
+
+/** The index after the last element; `undefined` where the lists go deeper than `depth`. */
+function fill(filling: Filling, at: number, source: readonly unknown[], depth: number): number | undefined {
+  const { target, convert, limit } = filling;
   let index = at;
   for (const item of source) {
-    if (Array.isArray(item)) index = fill(target, index, item, convert, limit);
-    else if (index >= limit) return limit + 1;
+    if (Array.isArray(item)) {
+      const next = depth > 1 ? fill(filling, index, item, depth - 1) : undefined;
+      if (next === undefined) return undefined;
+      index = next;
+    } else if (index >= limit) return limit + 1;
     else setElement(target, index++, convert(item));
     if (index > limit) return index;
   }
   return index;
 }
 
+/** The largest finite value; beyond it a number would silently become infinite. */
+const LARGEST: Partial<Record<Datatype, number>> = { FP16: 65504, BF16: 3.3895313892515355e38, FP32: 3.4028234663852886e38 };
+
 function converter(name: string, datatype: Datatype): (value: unknown) => number | bigint | string {
   const refuse = (value: unknown): never => {
     throw invalid(`input ${quote(name)}: ${show(value)} is not a value of ${datatype}`);
   };
   switch (datatype) {
+    case 'FP16':
+    case 'BF16':
     case 'FP32':
-    case 'FP64':
-      return (value) =>
-        typeof value === 'number' ? value : value === null ? NaN : typeof value === 'bigint' ? Number(value) : refuse(value);
+    case 'FP64': {
+      const largest = LARGEST[datatype] ?? Number.MAX_VALUE;
+      return (value) => {
+        if (value === null) return NaN;
+        const number = typeof value === 'bigint' ? Number(value) : value;
+        return typeof number === 'number' && Math.abs(number) <= largest ? number : refuse(value);
+      };
+    }
     case 'BYTES':
       return (value) => (typeof value === 'string' ? value : refuse(value));
     case 'BOOL':
@@ -86,13 +102,14 @@ export function jsonOfData(tensor: Tensor): string {
   const { data, datatype } = tensor;
   if (datatype === 'BYTES') return JSON.stringify(data);
   if (datatype === 'BOOL') return `[${Array.from(data as Uint8Array, (value) => (value === 0 ? 'false' : 'true')).join(',')}]`;
-  if (datatype === 'FP32' || datatype === 'FP64')
+  if (isFloating(datatype))
     return `[${Array.from(data as Float64Array, (value) => (Number.isFinite(value) ? String(value) : 'null')).join(',')}]`;
   return `[${(data as Int32Array).join(',')}]`;
 }
 
 function show(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
   return (JSON.stringify(value) ?? String(value)).slice(0, 80);
 }
 

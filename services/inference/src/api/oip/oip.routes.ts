@@ -1,58 +1,57 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { promisify } from 'node:util';
-import { gunzip, inflate } from 'node:zlib';
 import { invalid, isRefusal } from '../../domain/refusal.js';
-import type { TensorSpec } from '../../domain/tensor/tensor.js';
 import type { Gateway } from '../../gateway/gateway.js';
+import type { ModelRepository } from '../../queries/model-repository.js';
+import type { ServingStatistics } from '../../queries/serving-statistics.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
+import { codingFor, decodedBody, encodedBody } from './content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from './errors.js';
-import { parseInferRequest } from './infer-request.js';
-import { encodeInferResponse } from './infer-response.js';
+import { extensionRoutes } from './extension.routes.js';
+import { parseInferRequest, type InferRequest } from './infer-request.js';
+import { answerParameters, encodeInferResponse } from './infer-response.js';
+import { rawInput } from './raw-input.js';
+import { modelMetadata, serverMetadata } from './wire.js';
 
 export interface OipOptions {
   readonly gateway: Gateway;
   readonly status: ServingStatus;
+  readonly statistics: ServingStatistics;
+  readonly repository: ModelRepository;
   readonly serverVersion: string;
   /** Bytes of a decompressed body at most. */
   readonly maxBodyBytes: number;
 }
 
-interface ModelParams {
+export interface ModelParams {
   readonly model: string;
   readonly version?: string;
 }
 
-/** The REST half of the Open Inference Protocol (v2) with the binary tensor data extension. */
+/** The REST half of the Open Inference Protocol (v2) with the extensions it announces. */
 export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
   const { status, serverVersion } = options;
-  scope.get('/v2', () => ({ name: 'millrace', version: serverVersion, extensions: ['binary_tensor_data'] }));
+  scope.get('/v2', () => serverMetadata(serverVersion));
   scope.get('/v2/health/live', () => ({ live: true }));
   scope.get('/v2/health/ready', (_request, reply) => {
     const ready = status.missing() === undefined;
     return reply.code(ready ? 200 : 503).send({ ready });
   });
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    scope.get<{ Params: ModelParams }>(path, async ({ params }) => {
-      const model = await status.model(params.model, params.version);
-      return {
-        name: params.model,
-        versions: model.versions,
-        platform: 'onnxruntime_onnx',
-        inputs: model.inputs.map(toWire),
-        outputs: model.outputs.map(toWire),
-      };
-    });
+    scope.get<{ Params: ModelParams }>(path, async ({ params }) =>
+      modelMetadata(params.model, await status.model(params.model, params.version)),
+    );
     scope.get<{ Params: ModelParams }>(`${path}/ready`, async ({ params }, reply) => {
       const ready = await status.isModelReady(params.model, params.version);
       return reply.code(ready ? 200 : 503).send({ name: params.model, ready });
     });
     scope.post<{ Params: ModelParams }>(`${path}/infer`, (request, reply) => infer(options, request, reply));
   }
+  extensionRoutes(scope, options);
 }
 
 async function infer(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<FastifyReply> {
   const { model, version } = request.params;
-  const asked = parseInferRequest(await bodyOf(request, options.maxBodyBytes), lengthHeader(request));
+  const asked = await readRequest(options, request);
   const answer = await options.gateway.infer({
     name: model,
     version,
@@ -69,13 +68,25 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
       modelName: model,
       modelVersion: String(answer.model.version.version),
       id: asked.id ?? answer.predictionId,
-      parameters: { prediction_id: answer.predictionId, ...(answer.variants.length > 0 ? { variant: answer.variants.join(',') } : {}) },
+      parameters: answerParameters(answer.predictionId, answer.variants),
       outputs: answer.outputs,
     },
     (name) => (asked.outputs ? binary.has(name) : asked.binaryByDefault),
   );
   if (encoded.jsonLength !== undefined) void reply.header('inference-header-content-length', String(encoded.jsonLength));
-  return reply.header('content-type', encoded.contentType).send(encoded.body);
+  void reply.header('content-type', encoded.contentType);
+  const coding = codingFor(request.headers['accept-encoding'], encoded.body.length);
+  if (coding === undefined) return reply.send(encoded.body);
+  return reply.header('content-encoding', coding).send(await encodedBody(encoded.body, coding));
+}
+
+async function readRequest(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>): Promise<InferRequest> {
+  const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const body = await decodedBody(raw, request.headers['content-encoding'], options.maxBodyBytes);
+  const length = lengthHeader(request);
+  if (length !== 0) return parseInferRequest(body, length);
+  const { model, version } = request.params;
+  return rawInput(model, (await options.status.model(model, version)).inputs, body);
 }
 
 /** Aborted when the connection goes away before the reply is sent. */
@@ -107,26 +118,10 @@ export function oipError(onDefect: (error: unknown, request: FastifyRequest) => 
   };
 }
 
-const decompress = { gzip: promisify(gunzip), deflate: promisify(inflate) };
-
-async function bodyOf(request: FastifyRequest, maxBytes: number): Promise<Buffer> {
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const encoding = request.headers['content-encoding'];
-  if (encoding === undefined || encoding === 'identity') return body;
-  if (encoding !== 'gzip' && encoding !== 'deflate')
-    throw invalid(`Content-Encoding ${JSON.stringify(encoding)} is not understood; send gzip, deflate or none`);
-  try {
-    return await decompress[encoding](body, { maxOutputLength: maxBytes });
-  } catch (error) {
-    throw invalid(`the body cannot be decompressed: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 function lengthHeader(request: FastifyRequest): number | undefined {
   const text = request.headers['inference-header-content-length'];
-  return typeof text === 'string' ? Number(text) : undefined;
-}
-
-function toWire({ name, datatype, shape }: TensorSpec): { name: string; datatype: string; shape: readonly number[] } {
-  return { name, datatype, shape: shape ?? [-1] };
+  if (typeof text !== 'string') return undefined;
+  if (!/^\d+$/.test(text))
+    throw invalid(`Inference-Header-Content-Length is ${JSON.stringify(text)}; it is the length of the JSON in bytes`);
+  return Number(text);
 }

@@ -1,5 +1,6 @@
-/** Element types by the names of the Open Inference Protocol. FP16 and BF16 are not served: the runtime cannot take them here. */
-export type Datatype = 'BOOL' | 'UINT8' | 'UINT16' | 'UINT32' | 'UINT64' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP32' | 'FP64' | 'BYTES';
+/** Element types by the names of the Open Inference Protocol. */
+export type Datatype =
+  'BOOL' | 'UINT8' | 'UINT16' | 'UINT32' | 'UINT64' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP16' | 'BF16' | 'FP32' | 'FP64' | 'BYTES';
 
 export type TensorData =
   | Uint8Array
@@ -14,7 +15,7 @@ export type TensorData =
   | Float64Array
   | string[];
 
-/** Row-major. BOOL is one byte an element, 0 or 1; BYTES are strings. */
+/** Row-major. BOOL is one byte an element, 0 or 1; BYTES are strings; the half precisions are held as the FP32 that equals them. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: Datatype;
@@ -39,6 +40,8 @@ const ARRAYS = {
   INT16: Int16Array,
   INT32: Int32Array,
   INT64: BigInt64Array,
+  FP16: Float32Array,
+  BF16: Float32Array,
   FP32: Float32Array,
   FP64: Float64Array,
 } as const;
@@ -52,13 +55,24 @@ export function emptyData(datatype: Datatype, count: number): TensorData {
   return datatype === 'BYTES' ? new Array<string>(count).fill('') : new ARRAYS[datatype](count);
 }
 
-/** Bytes per element; `undefined` for BYTES, whose elements vary. */
+/** Whether NaN is a value of it, which stands for a missing one. */
+export function isFloating(datatype: Datatype): boolean {
+  return datatype === 'FP32' || datatype === 'FP64' || isHalf(datatype);
+}
+
+/** Two bytes on the wire; no type of the language and none of the runtime's here. */
+export function isHalf(datatype: Datatype): datatype is 'FP16' | 'BF16' {
+  return datatype === 'FP16' || datatype === 'BF16';
+}
+
+/** Bytes per element on the wire; `undefined` for BYTES, whose elements vary. */
 export function elementBytes(datatype: Datatype): number | undefined {
-  return datatype === 'BYTES' ? undefined : ARRAYS[datatype].BYTES_PER_ELEMENT;
+  if (datatype === 'BYTES') return undefined;
+  return isHalf(datatype) ? 2 : ARRAYS[datatype].BYTES_PER_ELEMENT;
 }
 
 /** A typed view over little-endian bytes; copied when they do not lie on an element's boundary. */
-export function dataFromBytes(datatype: Exclude<Datatype, 'BYTES'>, bytes: Uint8Array): Exclude<TensorData, string[]> {
+export function dataFromBytes(datatype: Exclude<Datatype, 'BYTES' | 'FP16' | 'BF16'>, bytes: Uint8Array): Exclude<TensorData, string[]> {
   const Type = ARRAYS[datatype];
   const aligned = bytes.byteOffset % Type.BYTES_PER_ELEMENT === 0 ? bytes : Uint8Array.from(bytes);
   return new Type(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / Type.BYTES_PER_ELEMENT);

@@ -1,23 +1,23 @@
 import { AttributeType, DataType, type GraphProto, type ModelProto, type NodeProto, type ValueInfoProto } from './onnx-types.js';
 
 /**
- * Gives a model FP32 inputs and outputs where it has FP16 ones: a Cast behind each such input and before each such output, under the same
- * names. What is computed stays FP16. For runtimes that compute FP16 but cannot take or give it. Changes the model in place; returns
- * the inputs and outputs it changed.
+ * Gives a model FP32 inputs and outputs where it has FP16 or BF16 ones: a Cast behind each such input and before each such output, under the same
+ * names. What is computed stays as it was, and every half precision is exactly an FP32. For runtimes that compute in half precision but cannot take
+ * or give it. Changes the model in place; returns the inputs and outputs it changed.
  */
-export function widenFloat16(model: ModelProto): string[] {
+export function widenHalfPrecision(model: ModelProto): string[] {
   const graph = model.graph;
   if (!graph) return [];
   const constants = new Set((graph.initializer ?? []).map((tensor) => tensor.name));
-  const inputs = (graph.input ?? []).filter((value) => isFloat16(value) && !constants.has(value.name));
-  const outputs = (graph.output ?? []).filter(isFloat16);
+  const inputs = (graph.input ?? []).filter((value) => isHalf(value) && !constants.has(value.name));
+  const outputs = (graph.output ?? []).filter(isHalf);
   if (inputs.length + outputs.length === 0) return [];
   const taken = namesIn(graph);
   const renames = new Map<string, string>();
-  for (const value of [...inputs, ...outputs]) renames.set(nameOf(value), freeName(`${nameOf(value)}_float16`, taken));
+  for (const value of [...inputs, ...outputs]) renames.set(nameOf(value), freeName(`${nameOf(value)}_half`, taken));
   renameIn(graph, renames);
   for (const tensor of graph.initializer ?? []) tensor.name = renames.get(tensor.name ?? '') ?? tensor.name ?? '';
-  const before = inputs.map((value) => cast(nameOf(value), renames.get(nameOf(value)) as string, DataType.FLOAT16, taken));
+  const before = inputs.map((value) => cast(nameOf(value), renames.get(nameOf(value)) as string, elemTypeOf(value), taken));
   // An input that is handed through as an output is there already, as it came.
   const made = outputs.filter(({ name }) => !inputs.some((input) => input.name === name));
   const after = made.map((value) => cast(renames.get(nameOf(value)) as string, nameOf(value), DataType.FLOAT, taken));
@@ -30,8 +30,13 @@ function nameOf(value: ValueInfoProto): string {
   return value.name ?? '';
 }
 
-function isFloat16(value: ValueInfoProto): boolean {
-  return value.type?.tensorType?.elemType === DataType.FLOAT16;
+function isHalf(value: ValueInfoProto): boolean {
+  const type = elemTypeOf(value);
+  return type === DataType.FLOAT16 || type === DataType.BFLOAT16;
+}
+
+function elemTypeOf(value: ValueInfoProto): number {
+  return value.type?.tensorType?.elemType ?? 0;
 }
 
 function cast(from: string, to: string, elemType: number, taken: Set<string>): NodeProto {

@@ -1,0 +1,98 @@
+import { invalid } from '../../domain/refusal.js';
+import { isFloating, type Datatype, type Tensor, type TensorSpec } from '../../domain/tensor/tensor.js';
+import type { ModelDescription } from '../../queries/serving-status.js';
+import { tensorFromJson } from '../oip/json-tensor.js';
+import { readTensorHead } from '../oip/tensor-head.js';
+import type { Columns, Invocation } from './parse-invocation.js';
+
+/**
+ * The tensors a scoring request stands for. Columns that the model names are put in its order; columns that are its inputs go to
+ * them by name; else they are the join keys and request features of the deployment's feature service; and where there is none, they are
+ * the columns of the model's single input in the order they came, as MLflow does it.
+ */
+export function invocationTensors(model: string, description: ModelDescription, { columns, rows }: Invocation): Tensor[] {
+  const { inputs, features, featureService } = description;
+  const [single] = inputs.length === 1 ? inputs : [];
+  if (rows) {
+    if (!single) throw invalid(`model ${JSON.stringify(model)} has ${inputs.length} inputs; name them: ${named(inputs)}`);
+    return [tensorOf(single, rows)];
+  }
+  const table = columns as Columns;
+  if (single && features?.every((name) => table.has(name))) return [matrixOf(single, features, table)];
+  if (inputs.every((input) => table.has(input.name))) return inputs.map((input) => tensorOf(input, table.get(input.name) as unknown[]));
+  if (featureService !== undefined)
+    return [...table].map(([name, values]) => tensorOf({ name, datatype: carrierOf(values), shape: [-1] }, values));
+  if (single) return [matrixOf(single, [...table.keys()], table)];
+  const missing = inputs.find((input) => !table.has(input.name)) as TensorSpec;
+  throw invalid(`column ${JSON.stringify(missing.name)} is missing; the model's inputs are ${named(inputs)}`);
+}
+
+function matrixOf(spec: TensorSpec, names: readonly string[], table: Columns): Tensor {
+  const columns = names.map((name) => table.get(name) ?? []);
+  const rows = columns[0]?.length ?? 0;
+  const values = Array.from({ length: rows }, (_, row) => columns.map((column) => column[row]));
+  return tensorOf(spec, values);
+}
+
+/** A column goes into an input of two dimensions as one of width 1. */
+function tensorOf(spec: TensorSpec, values: readonly unknown[]): Tensor {
+  const shape = shapeOf(values);
+  const isColumn = shape.length === 1 && spec.shape?.length === 2;
+  const { name, datatype, sizes } = readTensorHead(spec.name, spec.datatype, isColumn ? [...shape, 1] : shape);
+  return tensorFromJson(name, datatype, sizes, values);
+}
+
+/** Of lists in lists, by the first of each; that the others are alike is seen when they are counted. */
+function shapeOf(values: readonly unknown[]): number[] {
+  const shape: number[] = [];
+  for (let level: unknown = values; Array.isArray(level); level = level[0]) shape.push(level.length);
+  return shape;
+}
+
+/** For columns of which the feature service knows the type: what carries their values as they are. */
+function carrierOf(values: readonly unknown[]): Datatype {
+  if (values.some((value) => typeof value === 'string')) return 'BYTES';
+  if (values.some((value) => typeof value === 'bigint')) return 'INT64';
+  return values.every((value) => typeof value === 'boolean') ? 'BOOL' : 'FP64';
+}
+
+function named(inputs: readonly TensorSpec[]): string {
+  return inputs.map((input) => JSON.stringify(input.name)).join(', ');
+}
+
+/** The answer as MLflow's server writes it: of a data frame a list of records, else each output by its name. */
+export function predictionsJson(outputs: readonly Tensor[], isFrame: boolean): string {
+  if (!isFrame) return `{"predictions":{${outputs.map((output) => `${JSON.stringify(output.name)}:${nested(output)}`).join(',')}}}`;
+  const rows = outputs[0]?.shape[0] ?? 1;
+  const columns = outputs.map((output) => ({ key: JSON.stringify(output.name), values: rowsOf(output, rows) }));
+  const records = Array.from(
+    { length: rows },
+    (_, row) => `{${columns.map(({ key, values }) => `${key}:${values[row] ?? 'null'}`).join(',')}}`,
+  );
+  return `{"predictions":[${records.join(',')}]}`;
+}
+
+/** Each row's JSON: a value where the row holds one, else a list. */
+function rowsOf(tensor: Tensor, rows: number): string[] {
+  const width = rows === 0 ? 0 : tensor.data.length / rows;
+  return Array.from({ length: rows }, (_, row) => {
+    const values = Array.from({ length: width }, (_value, column) => scalar(tensor, row * width + column));
+    return width === 1 ? (values[0] as string) : `[${values.join(',')}]`;
+  });
+}
+
+function nested(tensor: Tensor): string {
+  let at = 0;
+  const write = (dimension: number): string => {
+    if (dimension === tensor.shape.length) return scalar(tensor, at++);
+    return `[${Array.from({ length: tensor.shape[dimension] ?? 0 }, () => write(dimension + 1)).join(',')}]`;
+  };
+  return write(0);
+}
+
+function scalar({ data, datatype }: Tensor, index: number): string {
+  const value = data[index];
+  if (datatype === 'BYTES') return JSON.stringify(value);
+  if (datatype === 'BOOL') return value === 0 ? 'false' : 'true';
+  return isFloating(datatype) && !Number.isFinite(value) ? 'null' : String(value);
+}

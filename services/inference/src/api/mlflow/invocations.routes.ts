@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isRefusal } from '../../domain/refusal.js';
+import type { Gateway } from '../../gateway/gateway.js';
+import type { ServingStatus } from '../../queries/serving-status.js';
+import { decodedBody } from '../oip/content-coding.js';
+import { OIP_STATUS, RETRY_AFTER } from '../oip/errors.js';
+import { MLFLOW_ERROR } from './errors.js';
+import { invocationTensors, predictionsJson } from './invocation-tensors.js';
+import { parseInvocation } from './parse-invocation.js';
+
+export interface InvocationsOptions {
+  readonly gateway: Gateway;
+  readonly status: ServingStatus;
+  readonly maxBodyBytes: number;
+}
+
+/**
+ * `POST /api/v1/deployments/{deployment}/invocations`: the scoring path of MLflow's model server, for one deployment (or registered model). Takes
+ * `dataframe_split`, `dataframe_records`, `instances` or `inputs`, and `params` (those of an inference request: `event_time`, `unit`, `timeout`,
+ * `priority`); answers `{"predictions": ...}`. The header `millrace-prediction-id` names the prediction for its labels.
+ */
+export function invocationsRoutes(scope: FastifyInstance, { gateway, status, maxBodyBytes }: InvocationsOptions): void {
+  scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/invocations', async (request, reply) => {
+    const { deployment } = request.params;
+    const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const invocation = parseInvocation(await decodedBody(raw, request.headers['content-encoding'], maxBodyBytes));
+    const inputs = invocationTensors(deployment, await status.model(deployment, undefined), invocation);
+    const { predictionId, outputs } = await gateway.infer({
+      ...{ name: deployment, version: undefined, id: undefined, outputs: undefined },
+      ...{ parameters: invocation.params, inputs, traceparent: request.traceparent },
+    });
+    void reply.header('content-type', 'application/json; charset=utf-8').header('millrace-prediction-id', predictionId);
+    return reply.send(predictionsJson(outputs, invocation.isFrame));
+  });
+}
+
+/** Errors leave as MLflow's server writes them. */
+export function invocationsError(onDefect: (error: unknown, request: FastifyRequest) => void) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    if (isRefusal(error)) {
+      const retryAfter = RETRY_AFTER[error.code];
+      if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
+      void reply.code(OIP_STATUS[error.code]).send({ error_code: MLFLOW_ERROR[error.code], message: error.message });
+      return;
+    }
+    const { status, statusCode = status, message } = error as { status?: number; statusCode?: number; message?: string };
+    if (statusCode !== undefined && statusCode < 500) {
+      void reply.code(statusCode).send({ error_code: ERROR_OF_STATUS[statusCode] ?? 'BAD_REQUEST', message });
+      return;
+    }
+    onDefect(error, request);
+    void reply
+      .code(500)
+      .send({ error_code: 'INTERNAL_ERROR', message: 'something went wrong here; the log of this process has the details' });
+  };
+}
+
+const ERROR_OF_STATUS: Readonly<Record<number, string>> = { 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED' };
