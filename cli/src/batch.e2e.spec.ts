@@ -22,6 +22,7 @@ describe('millrace batch', () => {
     const environment = {
       MILLRACE_DATA_DIR: join(temp.path, 'data'),
       MILLRACE_PORT: '0',
+      MILLRACE_GRPC_PORT: '0',
       MILLRACE_CLICKHOUSE_PORT: '0',
       MILLRACE_LOG_LEVEL: 'error',
     };

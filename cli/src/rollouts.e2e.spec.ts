@@ -32,7 +32,7 @@ describe('millrace rollout', () => {
 
   beforeAll(async () => {
     temp = await tempDir('cli-rollouts');
-    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0' };
+    const environment = { MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_GRPC_PORT: '0' };
     platform = await bootstrap(PlatformModule, loadConfig(platformConfig, environment), { logDestination: { write: () => undefined } });
     await waitFor(async () => (await fetch(`${platform.url}/readyz`)).ok, { timeoutMs: 60_000 });
     const { run: created } = (await mlflow('runs/create', { experiment_id: '0' })) as { run: { info: { artifact_uri: string } } };

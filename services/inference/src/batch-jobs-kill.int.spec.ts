@@ -73,6 +73,7 @@ test(
 
 const settings = (directory: TempDir): Record<string, string> => ({
   ...{ MILLRACE_DATA_DIR: directory.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'fatal' },
+  MILLRACE_GRPC_PORT: '0',
   ...{ MILLRACE_INFERENCE_BATCH_CHUNK: '512', MILLRACE_INFERENCE_MAX_BATCH_ROWS: '128', MILLRACE_INFERENCE_BATCH_JOBS: '2' },
 });
 

@@ -37,6 +37,7 @@ beforeAll(async () => {
     MILLRACE_CLICKHOUSE_URL: clickhouse,
     MILLRACE_ARTIFACTS: `file://${join(directory.path, 'artifacts')}`,
     MILLRACE_LOG_LEVEL: 'error',
+    MILLRACE_GRPC_PORT: '0',
     MILLRACE_INFERENCE_BATCH_CHUNK: '256',
     // Whatever the other one does, this one takes it up at once.
     MILLRACE_INFERENCE_BATCH_SILENCE: name === 'here' ? '1ms' : '1h',

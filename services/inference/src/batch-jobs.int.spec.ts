@@ -31,6 +31,7 @@ beforeAll(async () => {
   temp = await tempDir('batch-jobs');
   const environment = {
     ...{ MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' },
+    MILLRACE_GRPC_PORT: '0',
     ...{ MILLRACE_INFERENCE_BATCH_CHUNK: '300', MILLRACE_INFERENCE_MAX_BATCH_ROWS: '64' },
   };
   service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));

@@ -27,6 +27,7 @@ async function start(settings: Record<string, string> = {}) {
   const environment = {
     MILLRACE_DATA_DIR: temp.path,
     MILLRACE_PORT: '0',
+    MILLRACE_GRPC_PORT: '0',
     MILLRACE_CLICKHOUSE_PORT: '0',
     MILLRACE_LOG_LEVEL: 'fatal',
     ...settings,

@@ -41,6 +41,7 @@ describe('rollouts of two replicas on Kafka', () => {
       const environment = {
         MILLRACE_DATA_DIR: join(directory.path, name),
         MILLRACE_PORT: '0',
+        MILLRACE_GRPC_PORT: '0',
         MILLRACE_KAFKA_BROKERS: kafka.brokers,
         MILLRACE_REDIS_URL: redis.url,
         MILLRACE_CLICKHOUSE_URL: clickhouse,

@@ -32,6 +32,7 @@ describe('rollouts on the embedded log and stores', () => {
       loadConfig([inferenceConfig], {
         MILLRACE_DATA_DIR: temp.path,
         MILLRACE_PORT: '0',
+        MILLRACE_GRPC_PORT: '0',
         MILLRACE_CLICKHOUSE_PORT: '0',
         MILLRACE_LOG_LEVEL: 'error',
       }),
