@@ -82,7 +82,7 @@ export interface Inference {
   readonly recorder: LabelRecorder;
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
-  readonly resolveVersion: (model: string, version: number) => Resolved;
+  readonly resolveVersion: (model: string, version: number) => Promise<Resolved>;
   readonly domain: DomainLog;
   readonly batchJobs: BatchJobs;
 }
@@ -139,7 +139,12 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     rollouts: inForce,
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
-  const resolveVersion = (name: string, version: number): Resolved => resolveModel({ name, version }, stateOf);
+  const resolveVersion = async (name: string, version: number): Promise<Resolved> => {
+    const known = resolveModel({ name, version }, stateOf);
+    if (known.ok) return known;
+    await registry.barrier();
+    return resolveModel({ name, version }, stateOf);
+  };
   const checks = new VersionChecks({
     tryVersion: async (version) =>
       opener.try(`${version.name} version ${version.version}`, await readModelArtifact(host.artifacts, version, limits, signatures)),

@@ -5,7 +5,8 @@ import type { VersionChecks } from '../../models/version-checks.js';
 
 export interface VersionCheckOptions {
   readonly checks: VersionChecks;
-  readonly resolve: (model: string, version: number) => Resolved;
+  /** Waits for the registry's decisions before it says that there is no such version: it may just have been registered. */
+  readonly resolve: (model: string, version: number) => Promise<Resolved>;
 }
 
 /**
@@ -17,7 +18,7 @@ export function versionCheckRoutes(scope: FastifyInstance, { checks, resolve }: 
   scope.get<{ Params: { model: string; version: string } }>('/api/v1/serving/models/:model/versions/:version', async ({ params }) => {
     if (!/^[1-9]\d{0,8}$/.test(params.version))
       throw new ProblemError(400, 'MR_INFERENCE_INVALID', `version is ${JSON.stringify(params.version)}; versions are numbers from 1`);
-    const resolved = resolve(params.model, Number(params.version));
+    const resolved = await resolve(params.model, Number(params.version));
     if (!resolved.ok) throw new ProblemError(404, 'MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
     return checks.of(resolved.version);
   });
