@@ -8,6 +8,7 @@ export { startS3, type S3Engine } from './engines/s3.js';
 export { FEAST, feastVenv } from './feast-venv.js';
 export { freePort } from './ports.js';
 export { ensureVenv, type Venv } from './python-venv.js';
+export { startFromSources } from './start-from-sources.js';
 export { ProcessNotReady, startProcess, type ProcessExit, type ProcessOptions, type RunningProcess } from './start-process.js';
 export { tempDir, type TempDir } from './temp-dir.js';
 export { findCommand, need, repositoryRoot, runCommand, type Requirement } from './toolchain.js';

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort, startKafka, startRedis, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
+import { freePort, startFromSources, startKafka, startRedis, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Run } from './testing/batch.js';
-import { FEATURES_MAIN, startFromSources } from './testing/source-process.js';
 import { START, until as untilIn } from './testing/trips.js';
 
-const CLICKHOUSE = fileURLToPath(new URL('../../../libs/offline-store/http/src/main.ts', import.meta.url));
+const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
+const MAIN = 'services/features/src/main.ts';
 const ROWS = 6_000;
 const TOPIC = 'millrace.features.sources.ticks';
 
@@ -53,7 +52,7 @@ describe('two replicas on Kafka and Redis', () => {
     await begin('clickhouse', [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', port], `${clickhouse}/ping`, {});
     for (const name of ['one', 'two']) {
       const url = `http://127.0.0.1:${await freePort()}`;
-      const process_ = await begin(name, [FEATURES_MAIN], `${url}/readyz`, {
+      const process_ = await begin(name, [MAIN], `${url}/readyz`, {
         MILLRACE_DATA_DIR: join(directory.path, name),
         MILLRACE_PORT: new URL(url).port,
         MILLRACE_KAFKA_BROKERS: kafka.brokers,
@@ -73,7 +72,7 @@ describe('two replicas on Kafka and Redis', () => {
 
   async function begin(
     name: string,
-    script: readonly string[],
+    script: readonly [string, ...string[]],
     ready: string,
     env: Readonly<Record<string, string>>,
   ): Promise<RunningProcess> {

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { freePort, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
+import { freePort, startFromSources, tempDir, type RunningProcess, type TempDir } from '@millrace/testing';
 import { BatchService, type Run } from './testing/batch.js';
-import { FEATURES_MAIN, startFromSources } from './testing/source-process.js';
 import { HOUR, START, until as untilIn } from './testing/trips.js';
 
+const MAIN = 'services/features/src/main.ts';
 const ROWS = 3_000;
 
 /** So many rows, a second apart, without any table; small pages make many places to be interrupted at. */
@@ -143,7 +143,7 @@ function environmentOf(directory: TempDir): Record<string, string> {
 async function live(environment: Readonly<Record<string, string>>): Promise<{ process: RunningProcess; url: string }> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const process_ = await startFromSources('features', [FEATURES_MAIN], `${url}/readyz`, { ...environment, MILLRACE_PORT: String(port) });
+  const process_ = await startFromSources('features', [MAIN], `${url}/readyz`, { ...environment, MILLRACE_PORT: String(port) });
   ends.push(() => process_.stop());
   return { process: process_, url };
 }

@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { freePort, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
+import { freePort, startFromSources, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { BatchJobClient, type ShownJob } from './testing/batch-job-client.js';
-import { INFERENCE_MAIN, startFromSources } from './testing/inference-process.js';
 import { delayModel } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 import { rowModel } from './testing/row-model.js';
 
+const MAIN = 'services/inference/src/main.ts';
 /** `MILLRACE_TEST_BATCH_KILLS=30` is the run of the release; each kill costs a start of the service. */
 const KILLS = Number(process.env['MILLRACE_TEST_BATCH_KILLS'] ?? 4);
 const ROWS = 12_000 + 3_000 * KILLS;
@@ -106,7 +106,7 @@ interface Live {
 
 async function live(directory: TempDir): Promise<Live> {
   const url = `http://127.0.0.1:${await freePort()}`;
-  const child = await startFromSources('inference', [INFERENCE_MAIN], `${url}/readyz`, {
+  const child = await startFromSources('inference', [MAIN], `${url}/readyz`, {
     ...settings(directory),
     MILLRACE_PORT: new URL(url).port,
   });

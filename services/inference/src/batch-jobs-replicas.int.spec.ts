@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { freePort, startKafka, startRedis, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
+import { freePort, startFromSources, startKafka, startRedis, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { BatchJobClient } from './testing/batch-job-client.js';
 import { delayModel, delayProbability } from './testing/flights.js';
-import { INFERENCE_MAIN, startFromSources } from './testing/inference-process.js';
 import { PublishedModels } from './testing/published-models.js';
 
-const CLICKHOUSE = fileURLToPath(new URL('../../../libs/offline-store/http/src/main.ts', import.meta.url));
+const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
+const MAIN = 'services/inference/src/main.ts';
 const ROWS = 20_000;
 const QUERY = `SELECT number AS id, number % 700 AS distance, number % 30 AS delay_mean_6h, number % 3 AS departures_1h FROM numbers(${ROWS}) ORDER BY id`;
 
@@ -27,7 +26,7 @@ beforeAll(async () => {
     () => kafka.stop(),
   );
   const clickhouse = `http://127.0.0.1:${await freePort()}`;
-  const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', new URL(clickhouse).port];
+  const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', new URL(clickhouse).port] as const;
   const server = await startFromSources('clickhouse', script, `${clickhouse}/ping`, {});
   ends.push(() => server.stop());
   const environment = (name: string): Record<string, string> => ({
@@ -46,7 +45,7 @@ beforeAll(async () => {
   ends.push(() => here.close());
   await new PublishedModels(here.host).register('delay', delayModel(0));
   const url = `http://127.0.0.1:${await freePort()}`;
-  const process_ = await startFromSources('other', [INFERENCE_MAIN], `${url}/readyz`, {
+  const process_ = await startFromSources('other', [MAIN], `${url}/readyz`, {
     ...environment('other'),
     MILLRACE_PORT: new URL(url).port,
   });

@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
-import { freePort, startKafka, startProcess, startRedis, tempDir, waitFor } from '@millrace/testing';
+import { freePort, startFromSources, startKafka, startRedis, tempDir, waitFor } from '@millrace/testing';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { delayModel } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 
-const CLICKHOUSE = fileURLToPath(new URL('../../../libs/offline-store/http/src/main.ts', import.meta.url));
-const LOADER = fileURLToPath(new URL('../../../tools/run-sources.mjs', import.meta.url));
+const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
 
 interface Explained {
   readonly status: string;
@@ -31,11 +29,8 @@ describe('rollouts of two replicas on Kafka', () => {
     );
     const port = await freePort();
     const clickhouse = `http://127.0.0.1:${port}`;
-    const store = await startProcess({
-      ...{ name: 'clickhouse', command: process.execPath, env: { NODE_OPTIONS: '' }, readyTimeoutMs: 120_000 },
-      args: ['--conditions=source', '--import', LOADER, CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', String(port)],
-      readyWhen: async () => (await fetch(`${clickhouse}/ping`, { signal: AbortSignal.timeout(5_000) })).ok,
-    });
+    const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', String(port)] as const;
+    const store = await startFromSources('clickhouse', script, `${clickhouse}/ping`, {});
     ends.push(() => store.stop());
     for (const name of ['one', 'two']) {
       const environment = {
