@@ -3,7 +3,8 @@ import { isRowDatatype, type LoadedModel, type RowDatatype, type Rows } from './
 import { readModel } from './model-codec.js';
 import { signatureOf } from './signature.js';
 
-const TYPES: Readonly<Record<RowDatatype, Tensor.Type>> = {
+/** What the runtime calls the protocol's datatypes. */
+export const RUNTIME_TYPES: Readonly<Record<RowDatatype, Tensor.Type>> = {
   BOOL: 'bool',
   UINT8: 'uint8',
   UINT16: 'uint16',
@@ -19,25 +20,32 @@ const TYPES: Readonly<Record<RowDatatype, Tensor.Type>> = {
 };
 
 /**
- * Loads a model into onnxruntime as the gateway does: one thread, all of the runtime's own optimizations. A door of its own
- * (`@millrace/onnx/runtime`), so that who only reads graphs needs no runtime. Outputs that are no tensors are left out.
+ * Loads a graph into onnxruntime, as the gateway and measurements do: all of the runtime's own optimizations, and one thread a session, since the
+ * gateway shares out the cores itself. It blocks the calling thread while it does. A door of its own (`@millrace/onnx/runtime`), so that who only
+ * reads graphs needs no runtime.
  */
-export async function openModel(bytes: Uint8Array): Promise<LoadedModel> {
-  const { outputs } = signatureOf(readModel(bytes));
-  const types = new Map(outputs.map(({ name, datatype }) => [name, datatype]));
-  const session = await InferenceSession.create(bytes, {
+export function openSession(bytes: Uint8Array): Promise<InferenceSession> {
+  return InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
+    // Warnings are about the exporter's style (LightGBM's on every run), not about results.
     logSeverityLevel: 3,
   });
+}
+
+/** Loads a model to be asked. Outputs that are no tensors are left out. */
+export async function openModel(bytes: Uint8Array): Promise<LoadedModel> {
+  const { outputs } = signatureOf(readModel(bytes));
+  const types = new Map(outputs.map(({ name, datatype }) => [name, datatype]));
+  const session = await openSession(bytes);
   return {
     async run(inputs) {
       const feeds: Record<string, Tensor> = {};
       for (const { name, datatype, data, shape } of inputs) {
         // The constructor is overloaded per type; the datatype has chosen the array already.
-        feeds[name] = new Tensor(TYPES[datatype] as 'float32', data as Float32Array, shape);
+        feeds[name] = new Tensor(RUNTIME_TYPES[datatype] as 'float32', data as Float32Array, shape);
       }
       const results = await session.run(feeds, [...types.keys()]);
       return [...types].map(([name, datatype]): Rows => {

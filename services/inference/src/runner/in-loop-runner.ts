@@ -1,7 +1,8 @@
+import { openSession } from '@millrace/onnx/runtime';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
 import { sessionMemory } from './model-memory.js';
-import { openSession, runSession } from './ort-session.js';
+import { runSession } from './ort-session.js';
 import type { RunOutcome, Runner } from './runner.js';
 
 /**

@@ -1,37 +1,15 @@
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { RUNTIME_TYPES } from '@millrace/onnx/runtime';
+import { Tensor as OrtTensor, type InferenceSession } from 'onnxruntime-node';
 import type { Datatype, Tensor } from '../domain/tensor/tensor.js';
 
 const ORT_TYPES: Readonly<Record<Datatype, OrtTensor.Type>> = {
-  BOOL: 'bool',
-  UINT8: 'uint8',
-  UINT16: 'uint16',
-  UINT32: 'uint32',
-  UINT64: 'uint64',
-  INT8: 'int8',
-  INT16: 'int16',
-  INT32: 'int32',
-  INT64: 'int64',
   // The graph that is run has casts at its edges: see widenHalfPrecision.
   FP16: 'float32',
   BF16: 'float32',
-  FP32: 'float32',
-  FP64: 'float64',
-  BYTES: 'string',
+  ...RUNTIME_TYPES,
 };
 
 const DATATYPES = new Map(Object.entries(ORT_TYPES).map(([datatype, type]) => [type, datatype as Datatype]));
-
-/** Loads a graph into the runtime. It blocks the calling thread while it does. One thread a session: the cores are shared out by the service. */
-export function openSession(bytes: Uint8Array): Promise<InferenceSession> {
-  return InferenceSession.create(bytes, {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'all',
-    // Warnings are about the exporter's style (LightGBM's on every run), not about results.
-    logSeverityLevel: 3,
-  });
-}
 
 /** Runs once. It blocks the calling thread while it computes; `computeMs` is that time. */
 export async function runSession(

@@ -1,9 +1,10 @@
 import { DataType, writeModel } from '@millrace/onnx';
+import { openSession } from '@millrace/onnx/runtime';
 import type { InferenceSession } from 'onnxruntime-node';
 import { parentPort } from 'node:worker_threads';
 import { isRefusal, Refusal } from '../domain/refusal.js';
 import { servableModel, type ServableModel } from '../models/servable-model.js';
-import { openSession, runSession } from './ort-session.js';
+import { runSession } from './ort-session.js';
 import { movable, type ThreadFailure, type ThreadReply, type ThreadRequest, type Trial } from './session-protocol.js';
 import { warmUpInputs } from './warm-up.js';
 
