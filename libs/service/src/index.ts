@@ -38,6 +38,7 @@ export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem
 export { ProblemFilter, sendProblem } from './http/problem.filter.js';
 export { rawRoutes, type RawRoutesOptions } from './http/raw-routes.js';
 export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
+export { waitOf } from './http/wait.js';
 export { decisionReader } from './log/decision-reader.js';
 export type { DomainLog } from './log/domain-log.js';
 export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-logs.js';

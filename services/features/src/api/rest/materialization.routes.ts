@@ -1,12 +1,11 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import { ProblemError, sendPosition } from '@millrace/service';
+import { ProblemError, sendPosition, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
 import { materializationStatus } from '../../queries/materialization-status.query.js';
 import { asProblem } from './as-problem.js';
-import { waitOf } from './wait.js';
 
 export interface MaterializationRoutesOptions {
   readonly request: (source: string, asked: Asked, metadata: CommandMetadata) => Promise<RequestedMaterialization>;

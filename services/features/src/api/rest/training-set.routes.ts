@@ -1,5 +1,5 @@
 import type { CommandMetadata } from '@millrace/kernel';
-import { ProblemError, sendPosition } from '@millrace/service';
+import { ProblemError, sendPosition, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -7,7 +7,6 @@ import type { TrainingSetRequested } from '../../domain/training-set/training-se
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 import { asProblem } from './as-problem.js';
-import { waitOf } from './wait.js';
 
 export interface TrainingSetRoutesOptions {
   readonly request: (input: TrainingSetInput, metadata: CommandMetadata) => Promise<RequestedTrainingSet>;

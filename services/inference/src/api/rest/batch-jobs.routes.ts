@@ -1,6 +1,5 @@
-import { parseDuration } from '@millrace/feature-engine';
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { ProblemError, sendPosition } from '@millrace/service';
+import { ProblemError, sendPosition, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
@@ -38,7 +37,6 @@ const FILES: Readonly<Record<string, 'parquet' | 'csv'>> = { [PARQUET]: 'parquet
 const STATUSES = ['running', 'completed', 'failed', 'cancelled'];
 const USUAL_LIMIT = 50;
 const HIGHEST_LIMIT = 200;
-const LONGEST_WAIT_MS = 600_000;
 
 /** Faults, rejections and refusals that the requester has to mend or wait for. */
 const FAULTS: Readonly<Record<string, number>> = {
@@ -61,7 +59,7 @@ const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
  */
 export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOptions): void {
   scope.post<{ Querystring: Query }>(PATH, async (request, reply) => {
-    const waitMs = waitOf(request.query.wait);
+    const waitMs = waitOf(request.query.wait, invalid);
     const input = inputOf(request);
     if ('reason' in input) throw invalid(input.reason);
     const { id, position } = await told(options.request(input, options.metadata(request)));
@@ -154,7 +152,7 @@ async function told<T>(work: Promise<T>): Promise<T> {
 }
 
 async function waited(options: BatchJobRoutesOptions, request: FastifyRequest<{ Querystring: Query }>, id: string): Promise<BatchJob> {
-  const waitMs = waitOf(request.query.wait);
+  const waitMs = waitOf(request.query.wait, invalid);
   const job = await existing(options, request, id);
   if (waitMs === 0 || job.status !== 'running') return job;
   await options.settled(id, waitMs);
@@ -192,13 +190,6 @@ function show(id: string, job: BatchJob, { progress, uri }: BatchJobRoutesOption
 
 function shown({ rows, failed, columns, bytes, sha256, table }: NonNullable<BatchJob['result']>): object {
   return { rows, failedRows: failed, columns, bytes, sha256, table };
-}
-
-function waitOf(wait: string | undefined): number {
-  if (wait === undefined) return 0;
-  const milliseconds = parseDuration(wait);
-  if (milliseconds === undefined || milliseconds > LONGEST_WAIT_MS) throw invalid('wait must be a duration such as 30s, at most 10m');
-  return milliseconds;
 }
 
 function time(milliseconds: number): string {
