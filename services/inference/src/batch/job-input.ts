@@ -13,7 +13,6 @@ import {
   type FileRows,
   type OfflineStore,
   type ScratchTables,
-  type SqlParameters,
 } from '@millrace/offline-store';
 import type { BatchColumn, BatchInput } from '../domain/batch-job/batch-job.events.js';
 import { batchFault } from './batch-fault.js';
@@ -148,8 +147,7 @@ async function keepQuery({ store, artifacts }: InputHost, sql: string, { table, 
   const path = `${DIRECTORY}/${digest}.native.zst`;
   if (!(await artifacts.stat(path))) {
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ');
-    const none: SqlParameters | undefined = undefined;
-    const rows = await store.raw(`SELECT ${names} FROM ${table} ORDER BY __row SETTINGS max_threads = 1`, 'Native', none, ask);
+    const rows = await store.raw(`SELECT ${names} FROM ${table} ORDER BY __row SETTINGS max_threads = 1`, 'Native', undefined, ask);
     await artifacts.put(path, compressed(rows));
   }
   return { kind: 'query', sql, path, digest };

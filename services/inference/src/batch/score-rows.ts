@@ -11,6 +11,7 @@ import type {
   FeatureValue,
   FeatureVectors,
 } from '../gateway/feature-vectors.js';
+import { readFeatures, withRequests } from '../gateway/read-features.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { OutputColumn } from './check-columns.js';
 import type { BatchRow } from './read-rows.js';
@@ -99,12 +100,12 @@ async function scoreRun(options: ScoringOptions, rows: readonly BatchRow[]): Pro
 }
 
 async function run(options: ScoringOptions, rows: readonly BatchRow[], started: number): Promise<ScoredRow[]> {
-  const { request, model, layout, shape, elapsed, timeoutMs } = options;
+  const { request, model, layout, shape, features, elapsed, timeoutMs } = options;
   const entityRows = shape && entityRowsOf(shape, rows, request.featureTime ?? 0);
-  const vectors = entityRows && (await readFeatures(options, entityRows));
+  const vectors = entityRows && (await readFeatures(features, request.featureService as string, entityRows));
   const inputs = assembleTensors(
     layout,
-    filled(layout, vectors && entityRows ? joined(vectors, entityRows) : rows.map(({ values }) => values)),
+    filled(layout, vectors && entityRows ? withRequests(vectors, entityRows) : rows.map(({ values }) => values)),
   );
   const deadline = elapsed() + timeoutMs;
   const { outputs, batchRows } = await model.queue.run({ inputs, outputs: request.outputs, deadline, isAlone: true });
@@ -144,16 +145,6 @@ function checkOutputs({ columns }: ScoringOptions, outputs: readonly Tensor[], r
   }
 }
 
-async function readFeatures({ features, request }: ScoringOptions, { entities, requests, at }: EntityRows): Promise<FeatureVectors> {
-  try {
-    return await features.read(request.featureService as string, entities, requests, at);
-  } catch (error) {
-    if (isRefusal(error)) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    throw new Refusal('MR_INFERENCE_FEATURES', `the features could not be read: ${message}`, { cause: error });
-  }
-}
-
 function entityRowsOf(shape: FeatureServiceShape, rows: readonly BatchRow[], at: number): EntityRows {
   return {
     entities: rows.map((row) => valuesOf<EntityValue>(shape.joinKeys, row)),
@@ -174,8 +165,4 @@ function valuesOf<T>(inputs: readonly FeatureInput<T>[], { values }: BatchRow): 
     found[input.name] = value;
   }
   return found;
-}
-
-function joined(vectors: FeatureVectors, { requests }: EntityRows): ReadonlyMap<string, FeatureValue>[] {
-  return vectors.rows.map((row, index) => new Map([...row, ...Object.entries(requests[index] ?? {})]));
 }

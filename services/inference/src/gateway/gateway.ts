@@ -9,9 +9,10 @@ import type { ServedModel } from '../models/served-model.js';
 import type { RunResult } from '../runner/batching-queue.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
-import type { FeatureReader, FeatureValue, FeatureVectors } from './feature-vectors.js';
+import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
 import { describeRows } from './describe-rows.js';
 import type { Mirror } from './mirror.js';
+import { readFeatures, withRequests } from './read-features.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
 
@@ -190,11 +191,8 @@ export class Gateway {
 
   async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
     try {
-      return await this.#options.features.read(context.served.deployment?.featureService as string, rows.entities, rows.requests, rows.at);
-    } catch (error) {
-      const refusal = isRefusal(error)
-        ? error
-        : new Refusal('MR_INFERENCE_FEATURES', `the features could not be read: ${messageOf(error)}`, { cause: error });
+      return await readFeatures(this.#options.features, context.served.deployment?.featureService as string, rows);
+    } catch (refusal) {
       for (const work of works) this.#record(context, work, undefined, refusal);
       throw refusal;
     }
@@ -210,7 +208,7 @@ export class Gateway {
     try {
       const inputs =
         vectors && entityRows
-          ? assembleTensors(model, joinRequest(group.rows, vectors, entityRows))
+          ? assembleTensors(model, withRequests(vectors, entityRows, group.rows))
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
       queued = this.#options.elapsed();
@@ -247,7 +245,7 @@ export class Gateway {
       featureTime: entityRows?.at ?? null,
       inputsFor: (target) =>
         vectors && entityRows
-          ? assembleTensors(target, joinRequest(group.rows, vectors, entityRows))
+          ? assembleTensors(target, withRequests(vectors, entityRows, group.rows))
           : checkInputs(target.inputs, command.inputs),
     });
   }
@@ -334,12 +332,6 @@ interface Work {
   readonly entityRows: EntityRows | undefined;
   readonly vectors: FeatureVectors | undefined;
   readonly isWhole: boolean;
-}
-
-function joinRequest(rows: readonly number[], vectors: FeatureVectors, entityRows: EntityRows): Map<string, FeatureValue>[] {
-  return rows.map(
-    (row) => new Map([...(vectors.rows[row] ?? new Map<string, FeatureValue>()), ...Object.entries(entityRows.requests[row] ?? {})]),
-  );
 }
 
 function unitsOf(

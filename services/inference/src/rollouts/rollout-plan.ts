@@ -1,7 +1,7 @@
+import { parseDuration } from '@millrace/feature-engine';
 import type { RolloutGateSpec, RolloutSpec } from '@millrace/resources';
 import type { RolloutGate, RolloutPlan, RolloutStep } from '../domain/rollout/rollout.events.js';
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DEFAULT_LIMITS: Readonly<Record<string, number>> = { prediction_drift: 0.1, disagreement: 0.05 };
 const LABELLED = ['brier', 'misclassification', 'label_mean'];
 
@@ -25,7 +25,7 @@ function stepsOf(spec: RolloutSpec, isMirrored: boolean): RolloutStep[] {
   if (spec.strategy !== 'canary') return [{ share: isMirrored ? 0 : shareOf(spec.split ?? '50%'), pauseMs: 0, samples: 0 }];
   return (spec.steps ?? []).map((step) => {
     const { share, pause, samples = 0 } = typeof step === 'string' ? { share: step } : step;
-    return { share: shareOf(share), pauseMs: pause === undefined ? 0 : millisecondsOf(pause), samples };
+    return { share: shareOf(share), pauseMs: pause === undefined ? 0 : (parseDuration(pause) as number), samples };
   });
 }
 
@@ -37,9 +37,4 @@ function gateOf({ metric, label, margin, limit, tolerance = 0.01, guard = false 
 
 function shareOf(text: string): number {
   return Number.parseFloat(text) / 100;
-}
-
-function millisecondsOf(text: string): number {
-  const [, count, unit] = /^(\d+)([a-z]+)$/.exec(text) as unknown as [string, string, string];
-  return Number(count) * (UNIT_MS[unit] as number);
 }
