@@ -4,6 +4,8 @@ import type { Rows } from './optimize/model-rows.js';
 import { normals } from './optimize/random-rows.js';
 import { floatsOf, floatTensor } from './optimize/tensor-values.js';
 
+export { boostedTrees, type BoostedTreesOptions } from './boosted-trees.js';
+
 /** Models and rows for tests and benchmarks: `@millrace/onnx/testing`. */
 export interface PerceptronOptions {
   /** Columns in, units of each hidden layer, columns out. */

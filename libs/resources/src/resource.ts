@@ -98,6 +98,7 @@ export interface DeploymentSpec {
   readonly featureService?: string;
   /** Units are assigned to the experiment's variants; a variant that names a model is served by it. */
   readonly experiment?: string;
+  readonly predictionLog?: { readonly sample?: number; readonly redact?: readonly string[] };
 }
 
 export interface VariantSpec {

@@ -50,6 +50,7 @@ export { Reset, type ResetPhase } from './reset/reset.js';
 export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
 export { signingKeyOf, trustedKeysOf } from './signing/signing-keys.js';
+export { HotCounter, HotHistogram } from './telemetry/hot-metrics.js';
 export { Metrics } from './telemetry/metrics.js';
 export { Telemetry, traceparentOfSpan, validTraceparent, type SpanOptions } from './telemetry/telemetry.js';
 export { ARTIFACT_STORE, CLOCK, CONFIG, EVENT_LOG, IDS, LOGGER, METRICS, OFFLINE_STORE, ONLINE_STORE, SCHEDULER } from './tokens.js';

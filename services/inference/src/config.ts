@@ -1,4 +1,4 @@
-import { defineConfig, duration, integer, size, variable, type ValuesOf } from '@millrace/service';
+import { defineConfig, duration, flag, integer, size, variable, type ValuesOf } from '@millrace/service';
 import { z } from 'zod';
 
 /** Variables of this service alone; those every process shares are the kit's. */
@@ -57,7 +57,17 @@ export const inferenceConfig = defineConfig('inference', {
   maxBufferedPredictions: variable(
     'MILLRACE_INFERENCE_MAX_BUFFERED_PREDICTIONS',
     integer(1, 10_000_000, 20_000),
-    'Prediction records that may wait for the log; beyond it new ones are shed and counted, answers go on.',
+    'Prediction records that may wait for the log while it is away; what happens beyond it is MILLRACE_INFERENCE_LOG_FULL.',
+  ),
+  logFull: variable(
+    'MILLRACE_INFERENCE_LOG_FULL',
+    z.enum(['shed', 'refuse'], { error: () => 'is not one of shed, refuse' }).default('shed'),
+    'What happens when the log has been away for so long that there is no room for another prediction record: `shed` it, count it and go on answering, or `refuse` requests with 503.',
+  ),
+  writesTables: variable(
+    'MILLRACE_INFERENCE_TABLES',
+    flag(true),
+    'Whether this process writes the tables of predictions, labels and shadow answers. Replicas that only answer can leave it to others of the service; some process has to.',
   ),
   maxLoggedElements: variable(
     'MILLRACE_INFERENCE_MAX_LOGGED_ELEMENTS',

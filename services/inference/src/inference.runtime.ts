@@ -93,7 +93,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const config = host.config.of(inferenceConfig);
   const metrics = new InferenceMetrics(host.registry);
   for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures]) await topics.ensure(topic);
-  await projectTables(host);
+  await projectTables(host, config.writesTables);
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob } });
 
   const registry = await host.domainLogs.follow({ domain: 'registry', aggregates: registryReaders, as: DOMAIN });
@@ -173,7 +173,9 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     if (!current) void models.demand(reference, 0);
     return current;
   };
-  const rollouts = await openRollouts(host, { domain, inForce, modelOf, changed: () => directory.refresh() });
+  const rollouts = await openRollouts(host, {
+    ...{ domain, inForce, modelOf, changed: () => directory.refresh(), writesTables: config.writesTables },
+  });
 
   const sink = new FactSink({
     appendPredictions: (batch) =>
@@ -189,13 +191,9 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ids,
     scheduler,
     capacity: config.maxBufferedPredictions,
+    whenFull: config.logFull,
     observer: {
-      predicted: ({ deployment, model, version, error, latencyMicros, batchRows }) => {
-        const name = deployment ?? '';
-        metrics.predictions.inc({ deployment: name, model, version: String(version), outcome: error?.code ?? 'ok' });
-        metrics.seconds.observe({ deployment: name }, latencyMicros / 1e6);
-        if (batchRows !== null) metrics.batchRows.observe(batchRows);
-      },
+      answered: (answered) => metrics.answered(answered),
       shed: (kind, count) => metrics.shed.inc({ facts: kind }, count),
       retried: (kind, error) => logger.warn({ err: error, facts: kind }, 'the log did not take the records; trying again'),
     },
@@ -250,9 +248,10 @@ function newFact(fact: { key: string; id: string; time: number; data: unknown },
   return { ...fact, domain, type, subject };
 }
 
-async function projectTables({ tables, offline }: InferenceHost): Promise<void> {
+async function projectTables({ tables, offline }: InferenceHost, writesTables: boolean): Promise<void> {
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
+  if (!writesTables) return;
   await tables.add({
     name: 'inference.predictions',
     topic: TOPICS.predictions.name,

@@ -1,11 +1,16 @@
+import { HotCounter, HotHistogram } from '@millrace/service';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { isRefusal } from './domain/refusal.js';
+import type { Answered } from './gateway/prediction-record.js';
 import type { ServedModel } from './models/served-model.js';
+
+const NO_LABELS = {};
 
 /** The gateway's own metrics. */
 export class InferenceMetrics {
-  readonly predictions: Counter<'deployment' | 'model' | 'version' | 'outcome'>;
-  readonly seconds: Histogram<'deployment'>;
-  readonly batchRows: Histogram;
+  readonly predictions: HotCounter<'deployment' | 'model' | 'version' | 'outcome'>;
+  readonly seconds: HotHistogram<'deployment'>;
+  readonly batchRows: HotHistogram<never>;
   readonly shed: Counter<'facts'>;
   readonly grpcSeconds: Histogram<'rpc' | 'status'>;
   readonly grpcInFlight: Gauge;
@@ -18,22 +23,23 @@ export class InferenceMetrics {
 
   constructor(private readonly registry: Registry) {
     const registers = [registry];
-    this.predictions = new Counter({
+    this.predictions = new HotCounter({
       name: 'millrace_inference_predictions_total',
       help: 'Requests answered by a model, by outcome: ok or the code of the refusal.',
       labelNames: ['deployment', 'model', 'version', 'outcome'],
       registers,
     });
-    this.seconds = new Histogram({
+    this.seconds = new HotHistogram({
       name: 'millrace_inference_seconds',
       help: "Time from a request's arrival at the gateway to its model's answer.",
       labelNames: ['deployment'],
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
       registers,
     });
-    this.batchRows = new Histogram({
+    this.batchRows = new HotHistogram({
       name: 'millrace_inference_batch_rows',
       help: 'Rows of the model run a request was part of.',
+      labelNames: [],
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024],
       registers,
     });
@@ -90,6 +96,16 @@ export class InferenceMetrics {
       labelNames: ['to'],
       registers,
     });
+  }
+
+  /** Counts a request, recorded or not. */
+  answered({ deployment, model, result, failure, latencyMs }: Answered): void {
+    const name = deployment?.name ?? '';
+    const { version } = model.version;
+    const outcome = failure === undefined ? 'ok' : isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED';
+    this.predictions.inc({ deployment: name, model: model.version.name, version: String(version), outcome });
+    this.seconds.observe({ deployment: name }, latencyMs / 1000);
+    if (result) this.batchRows.observe(NO_LABELS, result.batchRows);
   }
 
   /** Gauges of what is loaded, looked at when somebody asks. */

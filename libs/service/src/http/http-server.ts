@@ -1,4 +1,4 @@
-import { SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api';
+import { isSpanContextValid, SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { addAccessHook } from '../access/access-hook.js';
@@ -136,7 +136,7 @@ function addHooks(server: FastifyInstance, { config, metrics, telemetry }: HttpS
       { method: request.method, route, status: String(reply.statusCode) },
       (performance.now() - request.startedAt) / 1000,
     );
-    if (!request.trace) return;
+    if (!request.trace?.span.isRecording()) return;
     const { span } = request.trace;
     span.updateName(`${request.method} ${route}`);
     span.setAttributes({ 'http.route': route, 'http.response.status_code': reply.statusCode });
@@ -151,7 +151,8 @@ function startSpan(telemetry: Telemetry, request: FastifyRequest): void {
     traceparent: request.traceparent,
     attributes: { 'http.request.method': request.method, 'url.path': request.url.split('?')[0] ?? '' },
   });
-  if (request.trace) request.traceparent = traceparentOfSpan(request.trace.span);
+  // A new trace that is not recorded has no ids, and nobody could find it.
+  if (request.trace && isSpanContextValid(request.trace.span.spanContext())) request.traceparent = traceparentOfSpan(request.trace.span);
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, inFlight: number): void {

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { HotHistogram } from './hot-metrics.js';
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -7,11 +8,13 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #onScrape = new Map<string, () => void>();
 
-  readonly httpSeconds = this.#histogram('millrace_http_request_seconds', 'Time to answer a request, by route template.', [
-    'method',
-    'route',
-    'status',
-  ]);
+  readonly httpSeconds = new HotHistogram({
+    name: 'millrace_http_request_seconds',
+    help: 'Time to answer a request, by route template.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
   readonly httpInFlight = this.#gauge('millrace_http_in_flight', 'Requests being answered.', []);
   readonly httpRefused = this.#counter('millrace_http_refused_total', 'Requests refused because too many were in flight.', []);
 

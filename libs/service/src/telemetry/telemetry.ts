@@ -8,19 +8,20 @@ import {
   type Attributes,
   type Context,
   type Link,
+  INVALID_SPAN_CONTEXT,
   type Span,
   type Tracer,
 } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { parseTraceParent } from '@opentelemetry/core';
+import { parseTraceParent, suppressTracing } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
+  AlwaysOnSampler,
   BasicTracerProvider,
   BatchSpanProcessor,
   ParentBasedSampler,
   SimpleSpanProcessor,
-  TraceIdRatioBasedSampler,
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
 
@@ -42,12 +43,16 @@ export interface SpanOptions {
   readonly startTime?: number;
 }
 
+/** Of a new trace that is not recorded: spans started in its context are not either. */
+const UNRECORDED = { span: trace.wrapSpanContext(INVALID_SPAN_CONTEXT), context: suppressTracing(ROOT_CONTEXT) };
+
 /**
  * Traces that follow an event: request, command, record, projection. Without an exporter every call is a test of one boolean.
  * Nothing is global, so several services in one process (and several tests) keep their own.
  */
 export class Telemetry {
   readonly enabled: boolean;
+  readonly #ratio: number;
   readonly #provider: BasicTracerProvider | undefined;
   readonly #tracer: Tracer | undefined;
   readonly #contexts = new AsyncLocalStorageContextManager();
@@ -55,11 +60,13 @@ export class Telemetry {
   constructor(options: TelemetryOptions) {
     const exporter = options.exporter ?? (options.otlpEndpoint === undefined ? undefined : otlp(options.otlpEndpoint));
     this.enabled = exporter !== undefined;
+    this.#ratio = options.ratio;
     if (!exporter) return;
     this.#contexts.enable();
     this.#provider = new BasicTracerProvider({
       resource: resourceFromAttributes({ 'service.name': `millrace-${options.service}`, 'service.namespace': 'millrace' }),
-      sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.ratio) }),
+      // Whether a new trace is recorded was decided before.
+      sampler: new ParentBasedSampler({ root: new AlwaysOnSampler() }),
       spanProcessors: [options.exporter ? new SimpleSpanProcessor(exporter) : new BatchSpanProcessor(exporter)],
     });
     this.#tracer = this.#provider.getTracer('millrace');
@@ -84,6 +91,8 @@ export class Telemetry {
   start(name: string, options: SpanOptions): { readonly span: Span; readonly context: Context } | undefined {
     if (!this.#tracer) return undefined;
     const parent = options.traceparent === undefined ? this.#contexts.active() : contextOf(options.traceparent);
+    // A new trace that is not recorded needs no ids, nor do the spans in it.
+    if (this.#ratio < 1 && parent === ROOT_CONTEXT && Math.random() >= this.#ratio) return UNRECORDED;
     const span = this.#tracer.startSpan(
       name,
       {
@@ -105,7 +114,7 @@ export class Telemetry {
   /** W3C traceparent of the active span: what a record made now carries. */
   traceparent(): string | undefined {
     const span = this.#active();
-    return span && traceparentOfSpan(span);
+    return span && isSpanContextValid(span.spanContext()) ? traceparentOfSpan(span) : undefined;
   }
 
   /** Trace and span id of the active span, for log lines. */

@@ -19,6 +19,8 @@ export type RefusalCode =
   | 'MR_INFERENCE_REPOSITORY'
   /** The runtime failed on this request. */
   | 'MR_INFERENCE_FAILED'
+  /** The log does not take the record of a prediction, and this process answers nothing that it cannot record. */
+  | 'MR_INFERENCE_UNRECORDED'
   /** Features could not be read. */
   | 'MR_INFERENCE_FEATURES';
 

@@ -52,12 +52,15 @@ function part(tensors: readonly Tensor[] | undefined, isSplit: boolean, row: num
 /** One row of a tensor: a single value where a row holds one, else a list. */
 function rowValue(tensor: Tensor, row: number): unknown {
   const width = elementsOf(tensor.shape.slice(1));
-  const list = values(tensor, row * width, (row + 1) * width);
-  return width === 1 ? list[0] : list;
+  if (width === 1) return tensor.given ? tensor.given[row] : jsonValue<unknown>(tensor.data[row]);
+  return values(tensor, row * width, (row + 1) * width);
 }
 
-function values(tensor: Tensor, from: number, to: number): unknown[] {
-  return Array.from(tensor.data.slice(from, to) as Iterable<unknown>, jsonValue);
+function values({ data, given }: Tensor, from: number, to: number): readonly unknown[] {
+  if (given) return from === 0 && to === given.length ? given : given.slice(from, to);
+  const list: unknown[] = [];
+  for (let index = from; index < to; index++) list.push(jsonValue<unknown>(data[index]));
+  return list;
 }
 
 function fits(tensors: readonly Tensor[] | undefined, maxElements: number): readonly Tensor[] | undefined {

@@ -31,8 +31,12 @@ export class FactBuffer<T> {
     return this.#waiting.length;
   }
 
+  get hasRoom(): boolean {
+    return this.#waiting.length < this.#options.capacity && !this.#closing;
+  }
+
   add(fact: T): void {
-    if (this.#waiting.length >= this.#options.capacity || this.#closing) {
+    if (!this.hasRoom) {
       this.#options.observer.shed(1);
       return;
     }

@@ -3,6 +3,7 @@ import type { PredictionMade, UnitExposed } from '../domain/prediction/predictio
 import { ExposureFilter } from './exposures.js';
 import { FactBuffer } from './fact-buffer.js';
 import type { GatewaySink } from './gateway.js';
+import type { Answered } from './prediction-record.js';
 
 /** A fact on its way to the log. */
 export interface OutgoingFact<T> {
@@ -18,8 +19,10 @@ export interface FactSinkOptions {
   readonly ids: Ids;
   readonly scheduler: Scheduler;
   readonly capacity: number;
+  /** When the log is away for so long that there is no room for a record: `shed` it and count it, or `refuse` the request. */
+  readonly whenFull: 'shed' | 'refuse';
   readonly observer: {
-    predicted(prediction: PredictionMade): void;
+    answered(answered: Answered): void;
     shed(facts: 'predictions' | 'exposures', count: number): void;
     retried(facts: 'predictions' | 'exposures', error: unknown): void;
   };
@@ -49,8 +52,15 @@ export class FactSink implements GatewaySink {
     this.#exposures = new FactBuffer({ append: options.appendExposures, ...common('exposures') });
   }
 
+  takes(): boolean {
+    return this.#options.whenFull === 'shed' || this.#predictions.hasRoom;
+  }
+
+  answered(answered: Answered): void {
+    this.#options.observer.answered(answered);
+  }
+
   predicted(prediction: PredictionMade, time: number): void {
-    this.#options.observer.predicted(prediction);
     const { predictionId, variant } = prediction;
     const id = variant === null ? predictionId : `${predictionId}:${variant}`;
     this.#predictions.add({ key: predictionId, id, time, data: prediction });

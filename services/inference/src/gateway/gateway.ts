@@ -6,12 +6,12 @@ import { checkInputs } from '../domain/tensor/check-inputs.js';
 import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import { modelOf, type Slot } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { RunResult } from '../runner/batching-queue.js';
+import type { Departure, RunResult } from '../runner/batching-queue.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
 import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
-import { describeRows } from './describe-rows.js';
 import type { Mirror } from './mirror.js';
+import { isRecorded, predictionRecord, type Answered } from './prediction-record.js';
 import { readFeatures, withRequests } from './read-features.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
@@ -45,7 +45,7 @@ export interface InferCommand {
   /** How long the caller still waits, in milliseconds, where its protocol says so. */
   readonly timeoutMs?: number;
   /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Departure | undefined;
 }
 
 export interface Answer {
@@ -57,6 +57,10 @@ export interface Answer {
 }
 
 export interface GatewaySink {
+  /** Whether there is room for another record, where answering without one is not wanted. */
+  takes(): boolean;
+  /** Told of every request, recorded or not. */
+  answered(answered: Answered): void;
   predicted(prediction: PredictionMade, time: number): void;
   exposed(exposure: UnitExposed, time: number): void;
 }
@@ -96,6 +100,8 @@ export interface GatewayOptions {
   readonly maxLoggedElements: number;
 }
 
+const UNRECORDED = 'the log is away and the records of predictions have no more room; this process answers nothing it cannot record';
+
 /** One row group that goes to one model: all rows, or those of one variant. */
 interface Group {
   readonly variant: string | null;
@@ -112,10 +118,11 @@ export class Gateway {
   }
 
   async infer(command: InferCommand): Promise<Answer> {
-    const { directory, features, clock, ids, elapsed } = this.#options;
+    const { directory, features, sink, clock, ids, elapsed } = this.#options;
     const started = elapsed();
     const now = clock.now();
     const timeoutMs = this.#timeoutOf(command);
+    if (!sink.takes()) throw new Refusal('MR_INFERENCE_UNRECORDED', UNRECORDED);
     const served = await directory.find(command.name, command.version, timeoutMs);
     const predictionId = ids.next();
     const context: RequestContext = { command, served, predictionId, started, now, deadline: started + timeoutMs };
@@ -147,7 +154,7 @@ export class Gateway {
         isWhole: groups.length === 1,
       }));
       const vectors = entityRows ? await this.#readFeatures(context, works, entityRows) : undefined;
-      const parts = await Promise.all(works.map((work) => this.#run(context, { ...work, vectors })));
+      const parts = await allOf(works.map((work) => this.#run(context, vectors ? { ...work, vectors } : work)));
       const variants = groups.flatMap((group) => (group.variant === null ? [] : [group.variant]));
       return { predictionId, model: (leased[0] as { model: ServedModel }).model, variants, outputs: stitch(parts, count) };
     } finally {
@@ -265,37 +272,15 @@ export class Gateway {
 
   #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
     const { command, served, predictionId, now, started } = context;
-    const { model, group, experiment, entityRows, vectors } = work;
-    this.#options.sink.predicted(
-      {
-        predictionId,
-        requestId: command.id ?? null,
-        deployment: served.deployment?.name ?? null,
-        model: model.version.name,
-        version: model.version.version,
-        digest: model.version.digest,
-        experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
-        variant: group.variant,
-        ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
-        rows: describeRows(group.rows, {
-          units: work.units,
-          entityRows,
-          vectors,
-          tensors: entityRows ? undefined : command.inputs,
-          outputs: result?.outputs,
-          maxElements: this.#options.maxLoggedElements,
-        }),
-        featureService: vectors ? (served.deployment?.featureService ?? null) : null,
-        featureTime: vectors && entityRows ? entityRows.at : null,
-        featurePositions: vectors?.positions ?? null,
-        featureVersions: vectors?.versions ?? null,
-        batchRows: result?.batchRows ?? null,
-        latencyMicros: Math.round((this.#options.elapsed() - started) * 1000),
-        error: failure === undefined ? null : describeFailure(failure),
-        traceparent: command.traceparent ?? null,
-      },
-      now,
-    );
+    const { sink, elapsed, maxLoggedElements } = this.#options;
+    const { model, group, experiment, entityRows, vectors, units } = work;
+    const answered: Answered = {
+      ...{ predictionId, requestId: command.id, deployment: served.deployment, model, experiment, variant: group.variant },
+      ...{ rows: group.rows, units, unitName: unitNameOf(experiment, entityRows, command), entityRows, vectors, tensors: command.inputs },
+      ...{ result, failure, latencyMs: elapsed() - started, traceparent: command.traceparent },
+    };
+    sink.answered(answered);
+    if (isRecorded(answered)) sink.predicted(predictionRecord(answered, maxLoggedElements), now);
   }
 
   /** The request's `timeout` (microseconds, as the protocol's schedule policy has it; 0: none), at most what its caller waits and the default. */
@@ -334,6 +319,16 @@ interface Work {
   readonly isWhole: boolean;
 }
 
+/** Where the units are taken from: the request's parameter `unit`, or a join key or input. */
+function unitNameOf(
+  experiment: ExperimentDefinition | undefined,
+  entityRows: EntityRows | undefined,
+  { parameters }: InferCommand,
+): string | undefined {
+  if (parameters['unit'] !== undefined) return 'unit';
+  return entityRows && (experiment?.unit ?? Object.keys(entityRows.entities[0] ?? {})[0]);
+}
+
 function unitsOf(
   experiment: ExperimentDefinition | undefined,
   entityRows: EntityRows | undefined,
@@ -341,21 +336,26 @@ function unitsOf(
   count: number,
 ): (string | null)[] {
   const given = command.parameters['unit'];
-  if (given !== undefined) return range(count).map(() => String(given));
-  if (!entityRows) return range(count).map(() => null);
+  if (given !== undefined) return new Array<string>(count).fill(String(given));
+  if (!entityRows) return new Array<null>(count).fill(null);
+  const name = unitNameOf(experiment, entityRows, command);
   return entityRows.entities.map((entity, row) => {
-    const name = experiment?.unit ?? Object.keys(entity)[0];
     const value = name === undefined ? undefined : (entity[name] ?? entityRows.requests[row]?.[name]);
     return value === undefined || value === null ? null : String(value);
   });
 }
 
-function outputNames(model: ServedModel, asked: readonly string[] | undefined): string[] {
-  const all = model.outputs.map((output) => output.name);
-  const unknown = asked?.find((name) => !all.includes(name));
+/** Nearly always there is one, and nothing to be waited for together. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+  return promises.length === 1 ? [await (promises[0] as Promise<T>)] : Promise.all(promises);
+}
+
+function outputNames({ outputNames: all }: ServedModel, asked: readonly string[] | undefined): readonly string[] {
+  if (!asked) return all;
+  const unknown = asked.find((name) => !all.includes(name));
   if (unknown !== undefined)
     throw invalid(`output ${JSON.stringify(unknown)} is unknown; the model gives ${all.map((name) => JSON.stringify(name)).join(', ')}`);
-  return asked ? [...asked] : all;
+  return asked;
 }
 
 function labelOf(command: InferCommand, group: Group): string {
@@ -364,16 +364,8 @@ function labelOf(command: InferCommand, group: Group): string {
     : `variant ${JSON.stringify(group.variant)} of ${JSON.stringify(command.name)}`;
 }
 
-function describeFailure(failure: unknown): { code: string; message: string } {
-  return { code: isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED', message: messageOf(failure) };
-}
-
 function asError(failure: unknown): Error {
   return failure instanceof Error ? failure : new Refusal('MR_INFERENCE_FAILED', String(failure));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function range(count: number): number[] {

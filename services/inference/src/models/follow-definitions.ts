@@ -45,8 +45,9 @@ export async function followDefinitions({ log, registry, resources, catalog, dir
     !isDue && goals.every(({ domain, ends }) => ends.every((end, partition) => (domain.replica.positions()[partition] ?? 0) >= end));
 }
 
-export function deploymentOf(name: string, { model, featureService, experiment }: DeploymentSpec): DeploymentDefinition {
-  return { name, model, featureService, experiment };
+export function deploymentOf(name: string, { model, featureService, experiment, predictionLog }: DeploymentSpec): DeploymentDefinition {
+  const rules = predictionLog && { sample: predictionLog.sample ?? 1, redact: new Set(predictionLog.redact) };
+  return { name, model, featureService, experiment, predictionLog: rules };
 }
 
 export function experimentOf(name: string, { salt = name, traffic = 1, unit, variants }: ExperimentSpec): ExperimentDefinition {

@@ -9,6 +9,8 @@ export class ServedModel {
   readonly #opened: OpenedModel;
   readonly #now: () => number;
   readonly queue: BatchingQueue;
+  /** Names of all its outputs: what a request gets that names none. */
+  readonly outputNames: readonly string[];
   #leases = 0;
   #retired = false;
   #lastUsed: number;
@@ -22,6 +24,7 @@ export class ServedModel {
     this.#now = batching.now;
     this.#lastUsed = batching.now();
     this.queue = new BatchingQueue(opened.runner, batching);
+    this.outputNames = opened.outputs.map((output) => output.name);
   }
 
   /** Loads the graph that `read` gives, and warms it up. Throws a refusal that says why when it cannot be served. */

@@ -20,6 +20,8 @@ export interface OpenRollouts {
   readonly modelOf: (reference: string) => ServedModel | undefined;
   /** Other models may have to answer than before. */
   readonly changed: () => void;
+  /** Whether this process writes the table of what candidates answered to copies. */
+  readonly writesTables: boolean;
 }
 
 export interface OpenedRollouts {
@@ -35,18 +37,22 @@ const MOST_BUFFERED = 5_000;
 const MAX_BATCH = 500;
 
 /** Opens the mirror and what looks after the rollouts; begins once the process is up. */
-export async function openRollouts(host: InferenceHost, { domain, inForce, modelOf, changed }: OpenRollouts): Promise<OpenedRollouts> {
+export async function openRollouts(
+  host: InferenceHost,
+  { domain, inForce, modelOf, changed, writesTables }: OpenRollouts,
+): Promise<OpenedRollouts> {
   const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
   const metrics = new RolloutMetrics(host.registry);
   await topics.ensure(TOPICS.shadows);
-  await tables.add({
-    name: 'inference.shadows',
-    topic: TOPICS.shadows.name,
-    table: 'millrace.shadow_answers',
-    shared: true,
-    decode: decodeShadow,
-    toRows: shadowRows,
-  });
+  if (writesTables)
+    await tables.add({
+      name: 'inference.shadows',
+      topic: TOPICS.shadows.name,
+      table: 'millrace.shadow_answers',
+      shared: true,
+      decode: decodeShadow,
+      toRows: shadowRows,
+    });
   const rollouts = new Rollouts({
     ...{ domain, resources, log, inForce, clock, scheduler, changed },
     observer: {

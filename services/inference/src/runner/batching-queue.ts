@@ -15,6 +15,13 @@ export interface BatchingOptions {
   readonly scheduler: Scheduler;
 }
 
+/** That who asked has left: what is used of an AbortSignal, which is one. */
+export interface Departure {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options: { once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface RunRequest {
   /** In the order of the runner's inputs, checked against it. */
   readonly inputs: readonly Tensor[];
@@ -22,7 +29,7 @@ export interface RunRequest {
   /** Against `now`; a request that is not answered then is refused. */
   readonly deadline: number;
   /** Aborted when who asked has left: the request gives its place up. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Departure | undefined;
   /** Not to be put together with others: results do not depend, to the last bit, on who asked at the same time. */
   readonly isAlone?: boolean;
   /** Lower goes first, equals in the order they came; 0 unless given. */
@@ -40,8 +47,8 @@ export interface RunResult {
 interface Waiting {
   readonly request: RunRequest;
   readonly rows: number;
-  /** Requests of equal key may share a run; `undefined`: runs alone. */
-  readonly key: string | undefined;
+  /** Whether it may share a run with others that are alike. */
+  readonly isShareable: boolean;
   readonly arrived: number;
   readonly resolve: (result: RunResult) => void;
   readonly reject: (error: unknown) => void;
@@ -95,8 +102,8 @@ export class BatchingQueue {
     if (this.#queuedRows + rows > maxQueuedRows && this.#waiting.size > 0)
       return Promise.reject(new Refusal('MR_INFERENCE_BUSY', `${this.#queuedRows} rows are waiting for this model; try again shortly`));
     return new Promise((resolve, reject) => {
-      const key = this.#isBatchable && request.isAlone !== true ? keyOf(request, rows) : undefined;
-      const item: Waiting = { request, rows, key, arrived: now(), resolve, reject, onAbort: undefined };
+      const isShareable = this.#isBatchable && request.isAlone !== true && request.inputs.every((input) => rowsOf(input) === rows);
+      const item: Waiting = { request, rows, isShareable, arrived: now(), resolve, reject, onAbort: undefined };
       this.#waiting.add(item);
       this.#count(item, 1);
       this.#queuedRows += rows;
@@ -188,13 +195,13 @@ export class BatchingQueue {
         continue;
       }
       const [first] = batch;
-      if (first && (first.key === undefined || first.key !== item.key || rows + item.rows > maxBatchRows)) continue;
+      if (first && (!item.isShareable || rows + item.rows > maxBatchRows || !areAlike(first.request, item.request))) continue;
       batch.push(item);
       this.#waiting.delete(item);
       this.#count(item, -1);
       this.#running.add(item);
       rows += item.rows;
-      if (item.key === undefined || rows >= maxBatchRows) break;
+      if (!item.isShareable || rows >= maxBatchRows) break;
     }
     this.#queuedRows -= rows;
     return batch;
@@ -300,11 +307,13 @@ function failed(error: unknown): Refusal {
   return new Refusal('MR_INFERENCE_FAILED', `the model failed: ${message}`, { cause: error });
 }
 
-function keyOf(request: RunRequest, rows: number): string | undefined {
-  const parts: string[] = [];
-  for (const tensor of request.inputs) {
-    if (rowsOf(tensor) !== rows) return undefined;
-    parts.push(`${tensor.datatype}[${tensor.shape.slice(1).join(',')}]`);
-  }
-  return `${parts.join()}>${request.outputs.join()}`;
+/** Whether two requests may share a run: the same datatypes and trailing shapes, and the same outputs. */
+function areAlike(one: RunRequest, other: RunRequest): boolean {
+  if (one.outputs !== other.outputs && one.outputs.join('\u0000') !== other.outputs.join('\u0000')) return false;
+  return one.inputs.every((input, index) => {
+    const { datatype, shape } = other.inputs[index] as Tensor;
+    if (input.datatype !== datatype || input.shape.length !== shape.length) return false;
+    for (let axis = 1; axis < shape.length; axis++) if (shape[axis] !== input.shape[axis]) return false;
+    return true;
+  });
 }

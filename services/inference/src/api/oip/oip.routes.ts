@@ -4,6 +4,7 @@ import type { Gateway } from '../../gateway/gateway.js';
 import type { ModelRepository } from '../../queries/model-repository.js';
 import type { ServingStatistics } from '../../queries/serving-statistics.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
+import { ClientDeparture } from '../client-departure.js';
 import { codingFor, decodedBody, encodedBody } from './content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from './errors.js';
 import { extensionRoutes } from './extension.routes.js';
@@ -51,7 +52,7 @@ export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
 
 async function infer(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<FastifyReply> {
   const { model, version } = request.params;
-  const asked = await readRequest(options, request);
+  const asked = readPlain(request) ?? (await readRequest(options, request));
   const answer = await options.gateway.infer({
     name: model,
     version,
@@ -60,7 +61,7 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
     inputs: asked.inputs,
     outputs: asked.outputs?.map((output) => output.name),
     traceparent: request.traceparent,
-    signal: departureOf(reply),
+    signal: new ClientDeparture(reply.raw),
   });
   const binary = new Set(asked.outputs?.filter((output) => output.binary).map((output) => output.name));
   const encoded = encodeInferResponse(
@@ -80,6 +81,12 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
   return reply.header('content-encoding', coding).send(await encodedBody(encoded.body, coding));
 }
 
+/** What most requests are, read without waiting: not compressed, and JSON as far as the header says. */
+function readPlain({ body, headers }: FastifyRequest): InferRequest | undefined {
+  if (headers['content-encoding'] !== undefined || headers['inference-header-content-length'] !== undefined) return undefined;
+  return Buffer.isBuffer(body) ? parseInferRequest(body, undefined) : undefined;
+}
+
 async function readRequest(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>): Promise<InferRequest> {
   const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const body = await decodedBody(raw, request.headers['content-encoding'], options.maxBodyBytes);
@@ -87,15 +94,6 @@ async function readRequest(options: OipOptions, request: FastifyRequest<{ Params
   if (length !== 0) return parseInferRequest(body, length);
   const { model, version } = request.params;
   return rawInput(model, (await options.status.model(model, version)).inputs, body);
-}
-
-/** Aborted when the connection goes away before the reply is sent. */
-function departureOf(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }
 
 /** Every error leaves as `{"error": "..."}`. What nobody expected is told without its text; `onDefect` logs it. */

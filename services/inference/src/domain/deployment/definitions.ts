@@ -5,6 +5,16 @@ export interface DeploymentDefinition {
   readonly model: string;
   readonly featureService: string | undefined;
   readonly experiment: string | undefined;
+  /** What is kept of its requests; everything when absent. */
+  readonly predictionLog?: PredictionLogRules | undefined;
+}
+
+/** How much of a deployment's traffic its prediction log keeps. */
+export interface PredictionLogRules {
+  /** Share of answered requests that are recorded, 0 to 1. Errors, and what a rollout or experiment decides by, always are. */
+  readonly sample: number;
+  /** Names whose values are left out of the records: join keys, request inputs, features, input tensors or their columns, outputs. */
+  readonly redact: ReadonlySet<string>;
 }
 
 export interface ExperimentDefinition {

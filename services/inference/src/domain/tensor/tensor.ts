@@ -21,6 +21,8 @@ export interface Tensor {
   readonly datatype: Datatype;
   readonly shape: readonly number[];
   readonly data: TensorData;
+  /** The numbers as they came, flat, where they came as JSON: a record of them is what was sent, and is written without making them anew. */
+  readonly given?: readonly (number | null)[];
 }
 
 /** What a model expects or gives under a name; -1 where the size is free, `undefined` when even the rank is. */
@@ -98,7 +100,7 @@ export function sliceRows(tensor: Tensor, from: number, to: number): Tensor {
   const start = from * width;
   const end = to * width;
   const data: TensorData = Array.isArray(tensor.data) ? tensor.data.slice(start, end) : tensor.data.subarray(start, end);
-  return { ...tensor, shape: [to - from, ...tensor.shape.slice(1)], data };
+  return { name: tensor.name, datatype: tensor.datatype, shape: [to - from, ...tensor.shape.slice(1)], data };
 }
 
 /** Tensors of one name, datatype and trailing shape put under one another. */
@@ -112,23 +114,25 @@ export function concatRows(tensors: readonly Tensor[]): Tensor {
     rows += rowsOf(tensor);
     elements += tensor.data.length;
   }
+  const { name, datatype } = first;
   const shape = [rows, ...first.shape.slice(1)];
-  if (first.datatype === 'BYTES') return { ...first, shape, data: tensors.flatMap((tensor) => tensor.data as string[]) };
-  const data = emptyData(first.datatype, elements) as Float32Array;
+  if (datatype === 'BYTES') return { name, datatype, shape, data: tensors.flatMap((tensor) => tensor.data as string[]) };
+  const data = emptyData(datatype, elements) as Float32Array;
   let offset = 0;
   for (const tensor of tensors) {
     data.set(tensor.data as Float32Array, offset);
     offset += tensor.data.length;
   }
-  return { ...first, shape, data };
+  return { name, datatype, shape, data };
 }
 
 /** The chosen rows in the given order. */
 export function pickRows(tensor: Tensor, rows: readonly number[]): Tensor {
+  const { name, datatype } = tensor;
   const width = elementsOf(tensor.shape.slice(1));
-  const data = emptyData(tensor.datatype, rows.length * width);
+  const data = emptyData(datatype, rows.length * width);
   for (const [target, row] of rows.entries()) {
     for (let i = 0; i < width; i++) setElement(data, target * width + i, tensor.data[row * width + i] as number);
   }
-  return { ...tensor, shape: [rows.length, ...tensor.shape.slice(1)], data };
+  return { name, datatype, shape: [rows.length, ...tensor.shape.slice(1)], data };
 }

@@ -1,0 +1,108 @@
+import { ensureVenv, freePort, startProcess, type RunningProcess } from '@millrace/testing';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onServerCore } from '../cores.js';
+
+/** A server that is measured; it takes no time while it is paused. */
+export interface Side {
+  readonly name: string;
+  readonly url: string;
+  readonly grpcPort?: number;
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+export interface ServedFile {
+  readonly name: string;
+  readonly file: string;
+}
+
+const PYTHON = fileURLToPath(new URL('../../src/gateway/python/', import.meta.url));
+const RUNTIME = ['onnxruntime==1.30.0', 'numpy==2.2.6'];
+export const FASTAPI_LABEL = 'FastAPI 0.165.0 + onnxruntime 1.30.0';
+export const MLSERVER_LABEL = 'MLServer 1.7.1 + onnxruntime 1.30.0';
+export const BARE_LABEL = 'bare Fastify + onnxruntime-node';
+
+export async function startFastApi(models: readonly ServedFile[]): Promise<Side> {
+  const web = ['fastapi==0.165.0', 'uvicorn[standard]==0.54.0', 'orjson==3.11.3'];
+  const venv = await ensureVenv('fastapi-onnx', [...web, ...RUNTIME]);
+  const port = await freePort();
+  const args = [join(PYTHON, 'fastapi_server.py'), String(port), ...models.map(({ name, file }) => `${name}=${file}`)];
+  return start(FASTAPI_LABEL, venv.python, args, port, '/v2/health/ready', {});
+}
+
+/** MLServer as it is by default, but in one process: its workers would be further processes on the same core. */
+export async function startMlserver(directory: string, models: readonly ServedFile[]): Promise<Side> {
+  const venv = await ensureVenv('mlserver-onnx', ['mlserver==1.7.1', 'setuptools==75.8.0', ...RUNTIME]);
+  const [port, grpcPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
+  const settings = {
+    http_port: port,
+    grpc_port: grpcPort,
+    metrics_port: metricsPort,
+    host: '127.0.0.1',
+    parallel_workers: 0,
+    debug: false,
+  };
+  await writeFile(join(directory, 'settings.json'), JSON.stringify(settings));
+  for (const { name, file } of models) {
+    await mkdir(join(directory, name));
+    const model = { name, implementation: 'onnx_model.OnnxModel', parameters: { uri: file, version: '1' } };
+    await writeFile(join(directory, name, 'model-settings.json'), JSON.stringify(model));
+  }
+  return start(MLSERVER_LABEL, venv.bin('mlserver'), ['start', directory], port, '/v2/health/ready', { PYTHONPATH: PYTHON }, directory);
+}
+
+export async function startBare(models: readonly ServedFile[]): Promise<Side> {
+  const port = await freePort();
+  const script = fileURLToPath(new URL('./bare-server.js', import.meta.url));
+  const args = [script, String(port), ...models.map(({ name, file }) => `${name}=${file}`)];
+  return start(BARE_LABEL, process.execPath, args, port, '/v2/health/ready', { NODE_OPTIONS: '' });
+}
+
+/** The platform in one process, its prediction log, metrics and traces on: `collector` takes the spans. */
+export async function startMillrace(directory: string, collector: string, env: Readonly<Record<string, string>> = {}): Promise<Side> {
+  const [port, grpcPort] = [await freePort(), await freePort()];
+  const script = fileURLToPath(new URL('../../../services/platform/dist/main.js', import.meta.url));
+  const side = await start('millrace', process.execPath, [script], port, '/readyz', {
+    MILLRACE_DATA_DIR: join(directory, 'millrace'),
+    MILLRACE_PORT: String(port),
+    MILLRACE_GRPC_PORT: String(grpcPort),
+    MILLRACE_CLICKHOUSE_PORT: '0',
+    MILLRACE_LOG_LEVEL: 'error',
+    MILLRACE_OTLP_ENDPOINT: collector,
+    NODE_OPTIONS: '',
+    ...env,
+  });
+  return { ...side, grpcPort };
+}
+
+async function start(
+  name: string,
+  command: string,
+  args: readonly string[],
+  port: number,
+  health: string,
+  env: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<Side> {
+  const url = `http://127.0.0.1:${port}`;
+  const readyWhen = async (): Promise<boolean> =>
+    fetch(`${url}${health}`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  const options = { name, ...onServerCore(command, args), env, withChildren: true, readyWhen, readyTimeoutMs: 180_000 };
+  const running: RunningProcess = await startProcess(cwd === undefined ? options : { ...options, cwd });
+  return {
+    name,
+    url,
+    pause: () => running.kill('SIGSTOP'),
+    resume: () => running.kill('SIGCONT'),
+    stop: async () => {
+      running.kill('SIGCONT');
+      await running.stop(15_000);
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals';
+import type { Scheduler } from '@millrace/kernel';
+import { FactBuffer } from './fact-buffer.js';
+
+/** A log that is away until it is told to be there, and a clock that waits for nobody. */
+function scene(capacity: number) {
+  const appended: number[][] = [];
+  const state = { isAway: true, shed: 0, retried: 0 };
+  const scheduler: Scheduler = { after: (_milliseconds, run) => (setImmediate(run), () => undefined) } as Scheduler;
+  const buffer = new FactBuffer<number>({
+    append: (facts) => {
+      if (state.isAway) return Promise.reject(new Error('away'));
+      appended.push([...facts]);
+      return Promise.resolve();
+    },
+    capacity,
+    maxBatch: 2,
+    scheduler,
+    observer: { shed: (count) => (state.shed += count), retried: () => state.retried++ },
+  });
+  return { buffer, state, appended };
+}
+
+test('while the log is away facts are kept up to the capacity, what comes beyond is shed and counted, and the log gets the others in order', async () => {
+  const { buffer, state, appended } = scene(3);
+  for (const fact of [1, 2, 3]) {
+    expect(buffer.hasRoom).toBe(true);
+    buffer.add(fact);
+  }
+  expect(buffer.hasRoom).toBe(false);
+  buffer.add(4);
+  expect(state.shed).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(state.retried).toBeGreaterThan(1);
+  state.isAway = false;
+  await buffer.flushed();
+  expect(appended).toEqual([[1, 2], [3]]);
+  expect(buffer.hasRoom).toBe(true);
+});
+
+test('closing tries once more and sheds what the log does not take', async () => {
+  const { buffer, state } = scene(10);
+  buffer.add(1);
+  buffer.add(2);
+  await buffer.close();
+  expect(state.shed).toBe(2);
+  expect(buffer.hasRoom).toBe(false);
+});

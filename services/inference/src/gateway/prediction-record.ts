@@ -1,0 +1,83 @@
+import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { isRefusal } from '../domain/refusal.js';
+import type { Tensor } from '../domain/tensor/tensor.js';
+import type { ServedModel } from '../models/served-model.js';
+import type { RunResult } from '../runner/batching-queue.js';
+import { describeRows } from './describe-rows.js';
+import type { EntityRows } from './entity-rows.js';
+import type { FeatureVectors } from './feature-vectors.js';
+import { redactRows } from './redact-rows.js';
+
+/** Everything that is known of a request, or of its part that went to one model, when it is over. */
+export interface Answered {
+  readonly predictionId: string;
+  readonly requestId: string | undefined;
+  readonly deployment: DeploymentDefinition | undefined;
+  readonly model: Pick<ServedModel, 'version' | 'features'>;
+  readonly experiment: ExperimentDefinition | undefined;
+  readonly variant: string | null;
+  /** Numbers of the rows that went to this model. */
+  readonly rows: readonly number[];
+  readonly units: readonly (string | null)[];
+  readonly unitName: string | undefined;
+  readonly entityRows: EntityRows | undefined;
+  readonly vectors: FeatureVectors | undefined;
+  /** The request's own tensors. */
+  readonly tensors: readonly Tensor[];
+  readonly result: RunResult | undefined;
+  readonly failure: unknown;
+  readonly latencyMs: number;
+  readonly traceparent: string | undefined;
+}
+
+/** Whether the rules of its deployment keep the record of a request: errors and what is decided by records always are, of the others a share by their ids. */
+export function isRecorded({ deployment, variant, failure, predictionId }: Answered): boolean {
+  const sample = deployment?.predictionLog?.sample ?? 1;
+  return sample >= 1 || failure !== undefined || variant !== null || shareOf(predictionId) < sample;
+}
+
+/** The record of what was answered. Tensors of more than `maxElements` are left out of it, and so is what the deployment does not want kept. */
+export function predictionRecord(answered: Answered, maxElements: number): PredictionMade {
+  const { deployment, model, experiment, variant, entityRows, vectors, result, failure } = answered;
+  const rows = describeRows(answered.rows, {
+    ...{ units: answered.units, entityRows, vectors, outputs: result?.outputs, maxElements },
+    tensors: entityRows ? undefined : answered.tensors,
+  });
+  const redact = deployment?.predictionLog?.redact;
+  const isRedacted = redact !== undefined && redact.size > 0;
+  return {
+    predictionId: answered.predictionId,
+    requestId: answered.requestId ?? null,
+    deployment: deployment?.name ?? null,
+    model: model.version.name,
+    version: model.version.version,
+    digest: model.version.digest,
+    experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
+    variant,
+    ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
+    rows: isRedacted ? redactRows(rows, { redact, columns: model.features, unitName: answered.unitName }) : rows,
+    featureService: vectors ? (deployment?.featureService ?? null) : null,
+    featureTime: vectors && entityRows ? entityRows.at : null,
+    featurePositions: vectors?.positions ?? null,
+    featureVersions: vectors?.versions ?? null,
+    batchRows: result?.batchRows ?? null,
+    latencyMicros: Math.round(answered.latencyMs * 1000),
+    error: failure === undefined ? null : errorOf(failure, isRedacted),
+    traceparent: answered.traceparent ?? null,
+  };
+}
+
+/** Messages of refusals about the request may quote its values. */
+function errorOf(failure: unknown, isRedacted: boolean): { code: string; message: string } {
+  const code = isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED';
+  if (isRedacted && code === 'MR_INFERENCE_INVALID') return { code, message: 'not recorded: it may quote what was sent' };
+  return { code, message: failure instanceof Error ? failure.message : String(failure) };
+}
+
+const RANDOM_DIGITS = 8;
+
+/** Where an id lies among all, 0 to 1: the last digits of a UUIDv7 are random. */
+function shareOf(predictionId: string): number {
+  return Number.parseInt(predictionId.slice(-RANDOM_DIGITS), 16) / 16 ** RANDOM_DIGITS;
+}

@@ -1,0 +1,44 @@
+import { expect, test } from '@jest/globals';
+import type { PredictedRow } from '../domain/prediction/prediction.js';
+import { redactRows } from './redact-rows.js';
+
+const byEntity: PredictedRow = {
+  row: 0,
+  unit: 'u-7',
+  entity: { user: 'u-7', country: 'CH' },
+  request: { amount: 12.5, iban: 'CH93' },
+  features: { user__income: 90_000, user__age: 41 },
+  statuses: { user__income: 'NOT_FOUND' },
+  inputs: null,
+  outputs: { score: 0.25, label: 1 },
+};
+const byTensor: PredictedRow = { ...byEntity, entity: null, request: null, features: null, statuses: null, inputs: { x: [1, 2, 3] } };
+const rules = (redact: string[], columns?: string[], unitName: string | undefined = 'user') => ({
+  redact: new Set(redact),
+  columns,
+  unitName,
+});
+
+test('names are left out wherever they stand, and nothing else', () => {
+  expect(redactRows([byEntity], rules(['iban', 'user__income', 'score', 'nothing']))).toEqual([
+    { ...byEntity, request: { amount: 12.5 }, features: { user__age: 41 }, statuses: {}, outputs: { label: 1 } },
+  ]);
+});
+
+test('a unit goes with the key it is taken from', () => {
+  expect(redactRows([byEntity], rules(['user']))).toEqual([{ ...byEntity, unit: null, entity: { country: 'CH' } }]);
+  expect(redactRows([byEntity], rules(['user'], undefined, 'unit'))).toEqual([{ ...byEntity, entity: { country: 'CH' } }]);
+});
+
+test('a column of the tensor is null in its place, in every row of it', () => {
+  expect(redactRows([byTensor], rules(['b'], ['a', 'b', 'c']))[0]?.inputs).toEqual({ x: [1, null, 3] });
+  const whole = { ...byTensor, inputs: { x: [1, 2, 3, 4, 5, 6] } };
+  expect(redactRows([whole], rules(['b'], ['a', 'b', 'c']))[0]?.inputs).toEqual({ x: [1, null, 3, 4, null, 6] });
+  // What is not rows of the columns is not understood, and so not kept.
+  expect(redactRows([{ ...byTensor, inputs: { x: [1, 2] } }], rules(['b'], ['a', 'b', 'c']))[0]?.inputs).toEqual({ x: null });
+});
+
+test('everything is every input and feature; the answer stays', () => {
+  expect(redactRows([byEntity], rules(['*']))).toEqual([{ ...byEntity, unit: null, entity: {}, request: {}, features: {}, statuses: {} }]);
+  expect(redactRows([byTensor], rules(['*']))[0]?.inputs).toEqual({});
+});
