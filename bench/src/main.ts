@@ -44,6 +44,11 @@ const BENCHES: readonly Bench[] = [
     load: () => import('./training-sets/training-sets.bench.js'),
   },
   {
+    name: 'gateway',
+    what: 'requests answered by the gateway beside FastAPI, MLServer and a bare Fastify',
+    load: () => import('./gateway/gateway.bench.js'),
+  },
+  {
     name: 'engine',
     what: 'a fast model alone and beside one of 50 ms; a hundred versions swapped under load',
     load: () => import('./inference/engine.bench.js'),

@@ -32,6 +32,9 @@ export function rawRoutes(host: HttpAdapterHost, options: RawRoutesOptions, rout
   });
 }
 
+/** Everything, and by name what is sent most: Fastify remembers the parser of a type it knows, and takes any other apart each time. */
+const ANY = ['application/json', 'application/octet-stream', '*'];
+
 function addParser(scope: FastifyInstance, { body, maxBodyBytes }: RawRoutesOptions): void {
   const limit = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes };
   switch (body) {
@@ -39,7 +42,7 @@ function addParser(scope: FastifyInstance, { body, maxBodyBytes }: RawRoutesOpti
       scope.addContentTypeParser('*', { parseAs: 'buffer', ...limit }, parseJsonBody);
       break;
     case 'buffer':
-      scope.addContentTypeParser('*', { parseAs: 'buffer', ...limit }, (_request: FastifyRequest, bytes: Buffer, done: ParserDone) =>
+      scope.addContentTypeParser(ANY, { parseAs: 'buffer', ...limit }, (_request: FastifyRequest, bytes: Buffer, done: ParserDone) =>
         done(null, bytes),
       );
       break;

@@ -6,7 +6,7 @@ import { FactBuffer } from './fact-buffer.js';
 function scene(capacity: number) {
   const appended: number[][] = [];
   const state = { isAway: true, shed: 0, retried: 0 };
-  const scheduler: Scheduler = { after: (_milliseconds, run) => (setImmediate(run), () => undefined) } as Scheduler;
+  const scheduler: Scheduler = { after: (_milliseconds, run) => (setImmediate(run), () => undefined) };
   const buffer = new FactBuffer<number>({
     append: (facts) => {
       if (state.isAway) return Promise.reject(new Error('away'));

@@ -368,6 +368,8 @@ function asError(failure: unknown): Error {
   return failure instanceof Error ? failure : new Refusal('MR_INFERENCE_FAILED', String(failure));
 }
 
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index);
+const ONE_ROW: readonly number[] = [0];
+
+function range(count: number): readonly number[] {
+  return count === 1 ? ONE_ROW : Array.from({ length: count }, (_, index) => index);
 }

@@ -52,21 +52,22 @@ export class ServingDirectory implements Directory {
   }
 
   async find(name: string, version: string | undefined, waitMs = this.#options.loadWaitMs): Promise<Served> {
-    const { host } = this.#options;
     const deployment = this.#deployments.get(name);
-    const slotOf = (reference: string): Slot | undefined => host.slot(reference);
-    const load = async (reference: string, longestMs: number): Promise<void> => {
-      if (!slotOf(reference)?.current) await host.demand(reference, Math.min(longestMs, this.#options.loadWaitMs));
-    };
     if (deployment && version === undefined) {
       const reference = this.#options.rollouts.promoted(name) ?? deployment.model;
-      if (waitMs > 0) await load(reference, waitMs);
-      return { deployment, slotOf, load, reference };
+      if (waitMs > 0 && !this.#slotOf(reference)?.current) await this.#load(reference, waitMs);
+      return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
     }
     const reference = this.#wanted(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
-    await load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
-    return { deployment, slotOf, load, reference };
+    if (!this.#slotOf(reference)?.current) await this.#load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
+    return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
   }
+
+  readonly #slotOf = (reference: string): Slot | undefined => this.#options.host.slot(reference);
+
+  readonly #load = async (reference: string, longestMs: number): Promise<void> => {
+    if (!this.#slotOf(reference)?.current) await this.#options.host.demand(reference, Math.min(longestMs, this.#options.loadWaitMs));
+  };
 
   /** Lets go of a reference that was asked for; what a deployment names stays. */
   release(reference: string): void {
