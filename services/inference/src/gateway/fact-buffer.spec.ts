@@ -38,6 +38,33 @@ test('while the log is away facts are kept up to the capacity, what comes beyond
   expect(buffer.hasRoom).toBe(true);
 });
 
+test('facts gather for one append, until there are enough or somebody waits', async () => {
+  const timers: (() => void)[] = [];
+  const appended: number[][] = [];
+  const buffer = new FactBuffer<number>({
+    append: (facts) => Promise.resolve(appended.push([...facts])),
+    ...{ capacity: 10, maxBatch: 3, gatherMs: 10, observer: { shed: () => undefined, retried: () => undefined } },
+    scheduler: { after: (_milliseconds, run) => (timers.push(run), () => undefined) },
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  buffer.add(1);
+  buffer.add(2);
+  await turn();
+  expect(appended).toEqual([]);
+  timers[0]?.();
+  await turn();
+  expect(appended).toEqual([[1, 2]]);
+  for (const fact of [3, 4, 5]) buffer.add(fact);
+  await turn();
+  expect(appended).toEqual([
+    [1, 2],
+    [3, 4, 5],
+  ]);
+  buffer.add(6);
+  await buffer.flushed();
+  expect(appended.at(-1)).toEqual([6]);
+});
+
 test('closing tries once more and sheds what the log does not take', async () => {
   const { buffer, state } = scene(10);
   buffer.add(1);

@@ -6,6 +6,8 @@ export interface FactBufferOptions<T> {
   /** Facts held at most; beyond, new ones are shed and counted. */
   readonly capacity: number;
   readonly maxBatch: number;
+  /** How long facts gather for one append, milliseconds, unless there are enough for one or somebody waits: an append costs much the same for one and for a hundred. 0 when absent. */
+  readonly gatherMs?: number;
   readonly scheduler: Scheduler;
   readonly observer: { shed(count: number): void; retried(error: unknown): void };
 }
@@ -22,6 +24,9 @@ export class FactBuffer<T> {
   #waiting: T[] = [];
   #running: Promise<void> | undefined;
   #closing = false;
+  /** Somebody waits until everything is on the log. */
+  #isHurried = false;
+  #endGathering: (() => void) | undefined;
 
   constructor(options: FactBufferOptions<T>) {
     this.#options = options;
@@ -42,23 +47,47 @@ export class FactBuffer<T> {
     }
     this.#waiting.push(fact);
     this.#running ??= this.#drain();
+    if (this.#waiting.length >= this.#options.maxBatch) this.#endGathering?.();
   }
 
   /** Resolves when everything added so far is on the log. */
   async flushed(): Promise<void> {
+    this.#hurry();
     await this.#running;
   }
 
   /** Takes no more, tries once more to deliver what waits, sheds the rest. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#hurry();
     await this.#running;
   }
 
+  #hurry(): void {
+    this.#isHurried = this.#running !== undefined;
+    this.#endGathering?.();
+  }
+
+  /** At least until the request that began it has gone on: this is off the answer's path. */
+  async #gather(): Promise<void> {
+    const { gatherMs = 0, maxBatch, scheduler } = this.#options;
+    if (this.#isHurried || gatherMs === 0 || this.#waiting.length >= maxBatch) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = scheduler.after(gatherMs, resolve);
+      this.#endGathering = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#endGathering = undefined;
+  }
+
   async #drain(): Promise<void> {
-    // Off the answer's path: the request that started this goes on first.
-    await new Promise<void>((resolve) => setImmediate(resolve));
     for (let pause = FIRST_PAUSE_MS; this.#waiting.length > 0;) {
+      await this.#gather();
       const batch = this.#waiting.slice(0, this.#options.maxBatch);
       try {
         await this.#options.append(batch);
@@ -77,5 +106,6 @@ export class FactBuffer<T> {
       }
     }
     this.#running = undefined;
+    this.#isHurried = false;
   }
 }

@@ -29,6 +29,7 @@ export interface FactSinkOptions {
 }
 
 const MAX_BATCH = 500;
+const GATHER_MS = 10;
 /** Units remembered as exposed; a unit forgotten is told again, which readers of exposures expect. */
 const REMEMBERED_EXPOSURES = 100_000;
 
@@ -45,6 +46,7 @@ export class FactSink implements GatewaySink {
     const common = (facts: 'predictions' | 'exposures') => ({
       capacity,
       maxBatch: MAX_BATCH,
+      gatherMs: GATHER_MS,
       scheduler,
       observer: { shed: (count: number) => observer.shed(facts, count), retried: (error: unknown) => observer.retried(facts, error) },
     });
