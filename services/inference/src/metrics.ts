@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { watchLoad } from './load-metrics.js';
 import type { ServedModel } from './models/served-model.js';
 
 /** The gateway's own metrics. */
@@ -93,8 +94,9 @@ export class InferenceMetrics {
   }
 
   /** Gauges of what is loaded, looked at when somebody asks. */
-  watch(loaded: () => readonly ServedModel[], maxBytes: number): void {
+  watch(loaded: () => readonly ServedModel[], maxBytes: number, workersBusyMs: () => number): void {
     const registers = [this.registry];
+    watchLoad(this.registry, loaded, workersBusyMs);
     const sum = (of: (model: ServedModel) => number): number => loaded().reduce((total, model) => total + of(model), 0);
     new Gauge({
       name: 'millrace_inference_model_memory_bytes',
