@@ -18,21 +18,21 @@ const HOUR = 60 * MINUTE;
 export function loadShapes(unit: number): readonly LoadShape[] {
   const base = 1.5 * unit;
   return [
-    { name: 'steady', seconds: 30 * MINUTE, rate: () => 3 * unit, peak: 3 * unit, jumps: [], turns: 0 },
+    { name: 'steady', seconds: 15 * MINUTE, rate: () => 3 * unit, peak: 3 * unit, jumps: [], turns: 0 },
     {
       ...{ name: 'diurnal', seconds: HOUR, peak: 9 * unit, jumps: [], turns: 3 },
       rate: (at) => unit * (5 - 4 * Math.cos((2 * Math.PI * at) / (HOUR / 2))),
     },
     {
-      ...{ name: 'step x5', seconds: HOUR, peak: 5 * base, jumps: [10 * MINUTE], turns: 1 },
-      rate: (at) => (at >= 10 * MINUTE && at < 40 * MINUTE ? 5 * base : base),
+      ...{ name: 'step x5', seconds: 40 * MINUTE, peak: 5 * base, jumps: [10 * MINUTE], turns: 1 },
+      rate: (at) => (at >= 10 * MINUTE && at < 25 * MINUTE ? 5 * base : base),
     },
     {
       ...{ name: 'spike', seconds: 30 * MINUTE, peak: 4 * base, jumps: [10 * MINUTE], turns: 1 },
       rate: (at) => (at >= 10 * MINUTE && at < 11 * MINUTE ? 4 * base : base),
     },
     {
-      ...{ name: 'sawtooth', seconds: HOUR, peak: 6 * unit, jumps: [], turns: 23 },
+      ...{ name: 'sawtooth', seconds: 30 * MINUTE, peak: 6 * unit, jumps: [], turns: 11 },
       rate: (at) => unit * (1 + 5 * ((at % (5 * MINUTE)) / (5 * MINUTE))),
     },
     {
