@@ -3,7 +3,7 @@ import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { Service as KnativeService } from '@kubernetes-models/knative/serving.knative.dev/v1';
 import { POLICY } from '@millrace/bench';
 import { addsModel } from '@millrace/onnx';
-import { loadConfig } from "@millrace/service";
+import { loadConfig } from '@millrace/service';
 import { freePort, repositoryRoot, startFromSources, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
@@ -51,15 +51,19 @@ describe('the manifests', () => {
     expect(readdirSync(folder).sort()).toEqual(['deployment.yaml', 'hpa.yaml', 'keda.yaml', 'knative.yaml', 'prometheus-adapter.yaml']);
   });
 
-  test.each(manifests.map((manifest) => [manifest.apiVersion, manifest.kind, manifest] as const))('%s %s is what its schema allows', (_, __, manifest) => {
-    expect(problemsOf(manifest)).toEqual([]);
-  });
+  test.each(manifests.map((manifest) => [manifest.apiVersion, manifest.kind, manifest] as const))(
+    '%s %s is what its schema allows',
+    (_, __, manifest) => {
+      expect(problemsOf(manifest)).toEqual([]);
+    },
+  );
 
   test('the schemas notice a wrong type, a missing field and a field that is misspelt', () => {
     const hpa = find('HorizontalPodAutoscaler');
     expect(problemsOf({ ...hpa, spec: { ...hpa.spec, maxReplicas: 'many' } })).not.toEqual([]);
     expect(problemsOf({ ...hpa, spec: { ...hpa.spec, scaleTargetRef: undefined } })).not.toEqual([]);
-    for (const manifest of manifests) expect(problemsOf({ ...manifest, spec: { ...manifest.spec, minReplicass: 1 } })).toEqual(['spec.minReplicass']);
+    for (const manifest of manifests)
+      expect(problemsOf({ ...manifest, spec: { ...manifest.spec, minReplicass: 1 } })).toEqual(['spec.minReplicass']);
     const deployment = structuredClone(find('Deployment'));
     deployment.spec.template.spec.containers[0].lifecycle.preStop.sleeep = { seconds: 5 };
     expect(problemsOf(deployment)).toEqual(['spec.template.spec.containers[0].lifecycle.preStop.sleeep']);
@@ -68,7 +72,11 @@ describe('the manifests', () => {
   test('what they refer to is there', () => {
     const deployment = find('Deployment');
     const labels = deployment.spec.template.metadata.labels as Record<string, string>;
-    for (const selector of [deployment.spec.selector.matchLabels, find('Service', 'v1').spec.selector, find('PodDisruptionBudget').spec.selector.matchLabels])
+    for (const selector of [
+      deployment.spec.selector.matchLabels,
+      find('Service', 'v1').spec.selector,
+      find('PodDisruptionBudget').spec.selector.matchLabels,
+    ])
       expect(labels).toMatchObject(selector as Record<string, string>);
     for (const kind of ['HorizontalPodAutoscaler', 'ScaledObject'])
       expect(find(kind).spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment.metadata.name });
@@ -114,7 +122,8 @@ describe('the policy that is simulated is that of the manifests', () => {
       ['millrace_inference_busy_share', `${POLICY.busyShare * 1000}m`],
       ['millrace_inference_queued_rows', String(POLICY.queuedRows)],
     ]);
-    const rules = (parse(text('prometheus-adapter.yaml')) as { rules: { custom: { name: { as: string }; metricsQuery: string }[] } }).rules.custom;
+    const rules = (parse(text('prometheus-adapter.yaml')) as { rules: { custom: { name: { as: string }; metricsQuery: string }[] } }).rules
+      .custom;
     expect(rules.map(({ name }) => name.as)).toEqual(spec.metrics.map(({ pods }: any) => pods.metric.name));
     for (const { metricsQuery } of rules) expect(metricsQuery).toContain(`[${POLICY.rateSeconds}s]`);
   });
@@ -171,7 +180,9 @@ describe('beside a running process', () => {
     await call('POST', '/api/2.0/mlflow/registered-models/create', JSON.stringify({ name: 'adds' }));
     await call('POST', '/api/2.0/mlflow/model-versions/create', JSON.stringify({ name: 'adds', source: 'mlflow-artifacts:/adds' }));
     const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [1] }] });
-    await waitFor(async () => (await fetch(`${url}/v2/models/adds/versions/1/infer`, { method: 'POST', body })).ok, { what: 'the model to answer' });
+    await waitFor(async () => (await fetch(`${url}/v2/models/adds/versions/1/infer`, { method: 'POST', body })).ok, {
+      what: 'the model to answer',
+    });
   }, 120_000);
   afterAll(async () => {
     await child.stop();
@@ -189,7 +200,8 @@ describe('beside a running process', () => {
     const asked = new Set(queries.match(/\b(?:millrace|nv)_[a-z_]+(?=\{)/g));
     expect([...asked].sort()).toEqual(['millrace_inference_busy_seconds_total', 'millrace_inference_queued_rows']);
     for (const name of asked) expect(shown).toMatch(new RegExp(`^${name}\\{`, 'm'));
-    for (const part of ['loop', 'workers', 'model']) expect(shown).toMatch(new RegExp(`^millrace_inference_busy_seconds_total\\{.*part="${part}"`, 'm'));
+    for (const part of ['loop', 'workers', 'model'])
+      expect(shown).toMatch(new RegExp(`^millrace_inference_busy_seconds_total\\{.*part="${part}"`, 'm'));
     for (const name of ['millrace_inference_queued_rows', 'millrace_inference_running_rows', 'nv_inference_pending_request_count'])
       expect(shown).toMatch(new RegExp(`^${name}\\{model="adds",version="1".*\\} 0$`, 'm'));
     expect(shown).toMatch(/^millrace_inference_batch_jobs_open\{.*\} 0$/m);
@@ -198,7 +210,9 @@ describe('beside a running process', () => {
   });
 
   test('it answers on every path that a probe or Prometheus asks', async () => {
-    const probes = containers.flatMap((container) => ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path));
+    const probes = containers.flatMap((container) =>
+      ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path),
+    );
     const scraped = find('Deployment').spec.template.metadata.annotations['prometheus.io/path'];
     for (const path of new Set([...probes, scraped])) expect((await fetch(`${url}${path}`)).status).toBe(200);
   });

@@ -83,7 +83,8 @@ export function cpuPolicy(): Autoscaler {
   const hpa = new Hpa({ ...BOUNDS, scaleUp: { ...rules, pods: 4 }, scaleDown: { ...rules, stabilizationSeconds: 300 } });
   return {
     ...{ name: 'HPA on CPU', everySeconds: CLUSTER.hpaSyncSeconds, scrapeSeconds: CPU_SECONDS, minReplicas, hasActivator: false },
-    desired: ({ now, current, samples }) => hpa.desired(now, current, [{ values: shares(samples, now, 2 * CPU_SECONDS), target: CPU_TARGET }]),
+    desired: ({ now, current, samples }) =>
+      hpa.desired(now, current, [{ values: shares(samples, now, 2 * CPU_SECONDS), target: CPU_TARGET }]),
   };
 }
 

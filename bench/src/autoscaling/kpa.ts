@@ -46,7 +46,7 @@ export class Kpa {
       this.#mostInPanic = Math.max(this.#mostInPanic, ready, bounded(panic), wish);
       wish = this.#mostInPanic;
     }
-    return this.#retained(now, ready, this.#delayed(now, Math.min(maxReplicas, wish)));
+    return this.#retained(now, ready, this.#delayed(now, ready, Math.min(maxReplicas, wish)));
   }
 
   #mean(since: number): number {
@@ -54,7 +54,7 @@ export class Kpa {
     return values.reduce((sum, { inFlight }) => sum + inFlight, 0) / Math.max(1, values.length);
   }
 
-  #delayed(now: number, wish: number): number {
+  #delayed(now: number, ready: number, wish: number): number {
     // What there is counts as wanted when it is seen for the first time.
     this.#wishes.push({ at: now, replicas: this.#wishes.length === 0 ? Math.max(wish, ready) : wish });
     while ((this.#wishes[0]?.at ?? now) < now - this.options.scaleDownDelaySeconds) this.#wishes.shift();

@@ -24,7 +24,7 @@ export const POLICY = {
   preStopSeconds: 5,
   drainSeconds: 10,
 
-  keda: { pollingSeconds: 15, cooldownSeconds: 300, fallbackAfter: 3, fallbackReplicas: 6, lagPerReplica: 5_000 },
+  keda: { pollingSeconds: 15, cooldownSeconds: 300, fallbackAfter: 3, fallbackReplicas: 6 },
   knative: {
     /** Requests in flight in one replica at most; more wait in front of it. */
     containerConcurrency: 16,

@@ -1,3 +1,6 @@
+// Taken once: in a test, where the globals are those of a context of its own, each look at one costs as much as the arithmetic around it.
+const { max, min } = Math;
+
 /** Time that one run over n rows takes, milliseconds: `fixedMs + n * rowMs`. */
 export interface ServiceCurve {
   readonly fixedMs: number;
@@ -51,7 +54,7 @@ export class Replica {
 
   /** Seconds it has been busy so far. */
   busy(now: number): number {
-    return this.#busy + Math.max(0, Math.min(now, this.#busyUntil) - this.#busyFrom);
+    return this.#busy + max(0, min(now, this.#busyUntil) - this.#busyFrom);
   }
 
   /** Requests in flight, integrated over the time so far: its growth by the time is their mean. */
@@ -99,7 +102,7 @@ export class Replica {
   }
 
   #move(at: number): void {
-    this.#integral += this.#inFlight * Math.max(0, at - this.#at);
-    this.#at = Math.max(this.#at, at);
+    this.#integral += this.#inFlight * max(0, at - this.#at);
+    this.#at = max(this.#at, at);
   }
 }

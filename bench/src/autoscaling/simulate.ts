@@ -4,6 +4,10 @@ import type { LoadShape } from './load-shapes.js';
 import { CLUSTER, POLICY } from './policy.js';
 import { Replica, type ServiceCurve } from './replica.js';
 
+// Taken once: in a test, where the globals are those of a context of its own, each look at one costs as much as the arithmetic around it.
+const { ceil, floor, log, max } = Math;
+const NEVER = Infinity;
+
 export interface SimulationOptions {
   readonly shape: LoadShape;
   readonly autoscaler: Autoscaler;
@@ -63,9 +67,10 @@ export function simulate({ shape, autoscaler, curve, startSeconds, seed, forgive
   const perMinute: number[] = [];
 
   const readyAt = (now: number): Member[] => members.filter(({ replica }) => replica.readyAt <= now);
-  const inFlightSeconds = (now: number): number => [...members.map(({ replica }) => replica), ...gone].reduce((sum, one) => sum + one.inFlightSeconds(now), 0);
+  const inFlightSeconds = (now: number): number =>
+    [...members.map(({ replica }) => replica), ...gone].reduce((sum, one) => sum + one.inFlightSeconds(now), 0);
   const send = (at: number, arrived: number, ready: readonly Member[]): void => {
-    const pick = (): Replica => (ready[Math.floor(random() * ready.length)] as Member).replica;
+    const pick = (): Replica => (ready[floor(random() * ready.length)] as Member).replica;
     let chosen = pick();
     if (autoscaler.hasActivator) {
       const other = pick();
@@ -131,11 +136,11 @@ export function simulate({ shape, autoscaler, curve, startSeconds, seed, forgive
 /** The next arrival of a Poisson process whose rate is that of the shape. */
 function nextOf(after: number, { rate, peak, seconds }: LoadShape, random: () => number): number {
   for (let at = after; ;) {
-    at += -Math.log(1 - random()) / peak;
+    at += -log(1 - random()) / peak;
     if (at >= seconds) return Infinity;
     const now = rate(at);
     if (now >= peak || random() * peak < now) return at;
-    if (now === 0) at = Math.floor(at) + 1;
+    if (now === 0) at = floor(at) + 1;
   }
 }
 
@@ -172,11 +177,11 @@ class Answers {
   /** `seconds`: how long the answer took; `undefined`: there was none in time. */
   add(arrived: number, seconds: number | undefined): void {
     const isWithin = seconds !== undefined && seconds * 1000 <= POLICY.latencyMs;
-    const bin = seconds === undefined ? Infinity : Math.ceil(Math.log(Math.max(seconds, 1e-6)) * BINS_PER_E);
+    const bin = seconds === undefined ? NEVER : ceil(log(max(seconds, 1e-6)) * BINS_PER_E);
     this.#bins.set(bin, (this.#bins.get(bin) ?? 0) + 1);
     this.#requests++;
     if (isWithin) this.#within++;
-    const second = Math.floor(arrived);
+    const second = floor(arrived);
     this.#all[second] = (this.#all[second] ?? 0) + 1;
     if (!isWithin) this.#late[second] = (this.#late[second] ?? 0) + 1;
     if (this.shape.jumps.some((jump) => arrived >= jump && arrived < jump + this.forgivenSeconds)) return;
