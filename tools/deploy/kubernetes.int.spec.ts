@@ -23,9 +23,44 @@ interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string };
-  // Read by path below; its shape is the schema's business.
-  readonly spec: any;
+  readonly spec: Spec;
 }
+
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string | number };
+}
+
+interface Container {
+  readonly args: readonly [string];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly startupProbe: Probe;
+  readonly readinessProbe: Probe;
+  readonly livenessProbe: Probe;
+  readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
+}
+
+/** The fields of all kinds that are looked at here; that a kind has them is its schema's business. */
+interface Spec {
+  readonly maxReplicas: number;
+  readonly scaleTargetRef: unknown;
+  readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+  readonly ports: readonly { readonly targetPort: string }[];
+  readonly metrics: readonly {
+    readonly pods: { readonly metric: { readonly name: string }; readonly target: { readonly averageValue: string } };
+  }[];
+  readonly triggers: readonly { readonly name: string; readonly metadata: { readonly threshold: string; readonly query: string } }[];
+  readonly template: {
+    readonly metadata: { readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>> };
+    readonly spec: {
+      readonly containers: readonly [Container];
+      readonly containerConcurrency: number;
+      readonly terminationGracePeriodSeconds: number;
+    };
+  };
+}
+
+const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const;
 
 /** What the schema of its kind says against a manifest, and the fields that the schema does not know. */
 function problemsOf(manifest: Manifest): string[] {
@@ -59,34 +94,33 @@ describe('the manifests', () => {
   );
 
   test('the schemas notice a wrong type, a missing field and a field that is misspelt', () => {
+    const changed = (manifest: Manifest, fields: object): Manifest => ({ ...manifest, spec: { ...manifest.spec, ...fields } });
     const hpa = find('HorizontalPodAutoscaler');
-    expect(problemsOf({ ...hpa, spec: { ...hpa.spec, maxReplicas: 'many' } })).not.toEqual([]);
-    expect(problemsOf({ ...hpa, spec: { ...hpa.spec, scaleTargetRef: undefined } })).not.toEqual([]);
-    for (const manifest of manifests)
-      expect(problemsOf({ ...manifest, spec: { ...manifest.spec, minReplicass: 1 } })).toEqual(['spec.minReplicass']);
+    expect(problemsOf(changed(hpa, { maxReplicas: 'many' }))).not.toEqual([]);
+    expect(problemsOf(changed(hpa, { scaleTargetRef: undefined }))).not.toEqual([]);
+    for (const manifest of manifests) expect(problemsOf(changed(manifest, { minReplicass: 1 }))).toEqual(['spec.minReplicass']);
     const deployment = structuredClone(find('Deployment'));
-    deployment.spec.template.spec.containers[0].lifecycle.preStop.sleeep = { seconds: 5 };
+    Object.assign(deployment.spec.template.spec.containers[0].lifecycle.preStop, { sleeep: { seconds: 5 } });
     expect(problemsOf(deployment)).toEqual(['spec.template.spec.containers[0].lifecycle.preStop.sleeep']);
   });
 
   test('what they refer to is there', () => {
     const deployment = find('Deployment');
-    const labels = deployment.spec.template.metadata.labels as Record<string, string>;
+    const { labels } = deployment.spec.template.metadata;
     for (const selector of [
       deployment.spec.selector.matchLabels,
       find('Service', 'v1').spec.selector,
       find('PodDisruptionBudget').spec.selector.matchLabels,
     ])
-      expect(labels).toMatchObject(selector as Record<string, string>);
+      expect(labels).toMatchObject(selector);
     for (const kind of ['HorizontalPodAutoscaler', 'ScaledObject'])
       expect(find(kind).spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment.metadata.name });
     for (const container of containers) {
-      const names = container.ports.map(({ name }: { name: string }) => name);
-      for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
-        expect([...names, 8080]).toContain(container[probe].httpGet.port);
+      const names = container.ports.map(({ name }) => name);
+      for (const probe of PROBES) expect([...names, 8080]).toContain(container[probe].httpGet.port);
       expect(existsSync(join(repositoryRoot, container.args[0].replace('/dist/', '/src/').replace(/\.js$/, '.ts')))).toBe(true);
     }
-    const named = deployment.spec.template.spec.containers[0].ports.map(({ name }: { name: string }) => name);
+    const named = deployment.spec.template.spec.containers[0].ports.map(({ name }) => name);
     for (const { targetPort } of find('Service', 'v1').spec.ports) expect(named).toContain(targetPort);
   });
 
@@ -118,13 +152,13 @@ describe('the policy that is simulated is that of the manifests', () => {
   test('HPA', () => {
     const { spec } = find('HorizontalPodAutoscaler');
     expect(spec).toMatchObject({ minReplicas: POLICY.minReplicas, maxReplicas: POLICY.maxReplicas, behavior });
-    expect(spec.metrics.map(({ pods }: any) => [pods.metric.name, pods.target.averageValue])).toEqual([
+    expect(spec.metrics.map(({ pods }) => [pods.metric.name, pods.target.averageValue])).toEqual([
       ['millrace_inference_busy_share', `${POLICY.busyShare * 1000}m`],
       ['millrace_inference_queued_rows', String(POLICY.queuedRows)],
     ]);
     const rules = (parse(text('prometheus-adapter.yaml')) as { rules: { custom: { name: { as: string }; metricsQuery: string }[] } }).rules
       .custom;
-    expect(rules.map(({ name }) => name.as)).toEqual(spec.metrics.map(({ pods }: any) => pods.metric.name));
+    expect(rules.map(({ name }) => name.as)).toEqual(spec.metrics.map(({ pods }) => pods.metric.name));
     for (const { metricsQuery } of rules) expect(metricsQuery).toContain(`[${POLICY.rateSeconds}s]`);
   });
 
@@ -137,7 +171,7 @@ describe('the policy that is simulated is that of the manifests', () => {
       fallback: { failureThreshold: fallbackAfter, replicas: fallbackReplicas },
       advanced: { horizontalPodAutoscalerConfig: { behavior } },
     });
-    expect(spec.triggers.map(({ name, metadata }: any) => [name, metadata.threshold])).toEqual([
+    expect(spec.triggers.map(({ name, metadata }) => [name, metadata.threshold])).toEqual([
       ['busy', String(POLICY.busyShare)],
       ['queued', String(POLICY.queuedRows)],
     ]);
@@ -147,7 +181,7 @@ describe('the policy that is simulated is that of the manifests', () => {
   test('Knative', () => {
     const { knative } = POLICY;
     const { metadata, spec } = find('Service', 'serving.knative.dev/v1').spec.template;
-    const of = (name: string): string => metadata.annotations[`autoscaling.knative.dev/${name}`];
+    const of = (name: string): string | undefined => metadata.annotations[`autoscaling.knative.dev/${name}`];
     expect(spec.containerConcurrency).toBe(knative.containerConcurrency);
     expect({ target: of('target'), most: of('max-scale'), least: of('min-scale'), window: of('window') }).toEqual({
       ...{ target: String(knative.targetInFlight), most: String(POLICY.maxReplicas), least: '0', window: `${knative.windowSeconds}s` },
@@ -210,9 +244,7 @@ describe('beside a running process', () => {
   });
 
   test('it answers on every path that a probe or Prometheus asks', async () => {
-    const probes = containers.flatMap((container) =>
-      ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path),
-    );
+    const probes = containers.flatMap((container) => PROBES.map((probe) => container[probe].httpGet.path));
     const scraped = find('Deployment').spec.template.metadata.annotations['prometheus.io/path'];
     for (const path of new Set([...probes, scraped])) expect((await fetch(`${url}${path}`)).status).toBe(200);
   });
@@ -220,17 +252,17 @@ describe('beside a running process', () => {
   test('every variable they set is one that the service knows, with a value that it takes', async () => {
     const { inferenceConfig } = await import('@millrace/inference');
     for (const container of containers) {
-      const set = (container.env as { name: string; value?: string }[]).filter(({ name }) => name.startsWith('MILLRACE_'));
+      const set = container.env.filter(({ name }) => name.startsWith('MILLRACE_'));
       const given = Object.fromEntries(set.map(({ name, value }) => [name, value ?? 'from a secret']));
       expect(() => loadConfig([inferenceConfig], given)).not.toThrow();
       expect(() => loadConfig([inferenceConfig], { ...given, MILLRACE_DRAINN: '1s' })).toThrow();
-      const ports = (container.ports as { containerPort: number }[]).map(({ containerPort }) => containerPort);
+      const ports = container.ports.map(({ containerPort }) => containerPort);
       expect(ports).toContain(Number(given['MILLRACE_PORT']));
       if (given['MILLRACE_GRPC_PORT']) expect(ports).toContain(Number(given['MILLRACE_GRPC_PORT']));
     }
   });
 });
 
-function valueOf(container: { env: { name: string; value?: string }[] }, name: string): string | undefined {
+function valueOf(container: Container, name: string): string | undefined {
   return container.env.find((one) => one.name === name)?.value;
 }

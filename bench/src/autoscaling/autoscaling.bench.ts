@@ -1,6 +1,7 @@
 // npm run bench -- autoscaling
 // Cold starts and the time of a row of the real engine; the policy of the manifests simulated with them; and the simulator beside real processes.
 import { tempDir } from '@millrace/testing';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runAlone, type BenchResult } from '../bench-result.js';
 import { cpuPolicy, hpaPolicy, kedaPolicy, knativePolicy, staticFleet, type Autoscaler } from './autoscalers.js';
@@ -24,10 +25,11 @@ export async function run(): Promise<BenchResult[]> {
     const cache = join(directory.path, 'compiled');
     const starts = await coldStarts(data, cache);
     const env = { NODE_COMPILE_CACHE: cache, MILLRACE_LOG_LEVEL: 'error' };
+    const second = join(directory.path, 'second');
+    await cp(data, second, { recursive: true });
     const first = await startInference(data, env);
-    // Copied before anything is written to it by load.
     const curve = await serviceCurve(first.url);
-    const check = await stepCheck(data, first.url, curve, env);
+    const check = await stepCheck(first.url, second, curve, env);
     await first.process.stop(30_000);
     const startSeconds = starts.compiled.readyMs / 1000;
     return [

@@ -1,5 +1,4 @@
 import { randomNumbers } from '@millrace/statistics';
-import { cp } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { startInference } from './inference-process.js';
 import type { LoadShape } from './load-shapes.js';
@@ -25,18 +24,16 @@ interface Held {
   readonly p99Ms: number;
 }
 
-/** One load step on real processes, a second one started four seconds after it, beside the simulator with the same times. */
+/** One load step on real processes, a second one started four seconds after it on the data directory `second`, beside the simulator with the same times. */
 export async function stepCheck(
-  directory: string,
   url: string,
+  second: string,
   curve: ServiceCurve,
   env: Readonly<Record<string, string>>,
 ): Promise<StepCheck> {
   const unit = 1000 / curve.rowMs;
   const rate = (at: number): number => unit * (at >= STEP_AT ? 1.2 : 0.5);
   const shape: LoadShape = { name: 'step', seconds: SECONDS, rate, peak: 1.2 * unit, jumps: [STEP_AT], turns: 0 };
-  const second = `${directory}-second`;
-  await cp(directory, second, { recursive: true });
   const urls = [url];
   const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
   const random = randomNumbers(3);
