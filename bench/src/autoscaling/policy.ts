@@ -10,7 +10,7 @@ export const POLICY = {
   minReplicas: 2,
   maxReplicas: 20,
   /** Share of the time that the busiest part of a process is busy, on average over the replicas. */
-  busyShare: 0.6,
+  busyShare: 0.75,
   /** Rows that wait in a replica, on average over them: what sees an overload that is more than busy. */
   queuedRows: 8,
   /** Prometheus reads the metrics so often, and rates are over so long. */
@@ -29,7 +29,7 @@ export const POLICY = {
     /** Requests in flight in one replica at most; more wait in front of it. */
     containerConcurrency: 16,
     /** Requests in flight that a replica is to have on average, of those. */
-    targetInFlight: 1,
+    targetInFlight: 2,
     windowSeconds: 60,
     panicWindowPercent: 10,
     panicThresholdPercent: 200,
@@ -53,7 +53,7 @@ export const CLUSTER = {
 } as const;
 
 /** What the engine took when it was last measured (`npm run bench -- autoscaling`); what the tests of the simulation run with. */
-export const RECORDED = { curve: { fixedMs: 1, rowMs: 5, maxBatchRows: 256 }, startSeconds: 4 } as const;
+export const RECORDED = { curve: { fixedMs: 6.5, rowMs: 6.25, maxBatchRows: 256 }, startSeconds: 4.7 } as const;
 
 /** A jump of the load is in the metrics after a scrape, wished for after a sync, and answered after a start; then what has piled up is worked off. */
 export const FORGIVEN_SECONDS = 90;
