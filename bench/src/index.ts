@@ -1,1 +1,1 @@
-export {};
+export { POLICY } from './autoscaling/policy.js';

@@ -54,6 +54,11 @@ const BENCHES: readonly Bench[] = [
     load: () => import('./inference/engine.bench.js'),
   },
   {
+    name: 'autoscaling',
+    what: 'cold starts, and the scaling policy of the manifests simulated with the times of the real engine',
+    load: () => import('./autoscaling/autoscaling.bench.js'),
+  },
+  {
     name: 'optimize',
     what: 'size, time and answers of an optimized model beside the model it is made of',
     load: () => import('./inference/optimize.bench.js'),

@@ -130,7 +130,11 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     observer: hostObserver(logger, metrics),
   });
   const inForce = new RolloutsInForce();
-  metrics.watch(() => models.loaded(), maxBytes);
+  metrics.watch(
+    () => models.loaded(),
+    maxBytes,
+    () => opener.workersBusyMs,
+  );
   const directory: ServingDirectory = new ServingDirectory({
     host: models,
     registry: stateOf,
@@ -156,7 +160,13 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     const registered = registeredVersion(record);
     if (registered && record.position.offset >= (before[record.position.partition] ?? 0)) checks.registered(registered);
   });
-  const status = new ServingStatus(directory, () => models.slots(), areDefinitionsKnown, config.maxBatchRows);
+  const status = new ServingStatus({
+    directory,
+    slots: () => models.slots(),
+    areDefinitionsKnown,
+    maxBatchRows: config.maxBatchRows,
+    isStopping: () => host.health.isStopping,
+  });
   const statistics = new ServingStatistics();
   const repository = new ModelRepository({
     directory,

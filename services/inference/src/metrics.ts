@@ -2,6 +2,7 @@ import { HotCounter, HotHistogram } from '@millrace/service';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { isRefusal } from './domain/refusal.js';
 import type { Answered } from './gateway/prediction-record.js';
+import { watchLoad } from './load-metrics.js';
 import type { ServedModel } from './models/served-model.js';
 
 const NO_LABELS = {};
@@ -109,8 +110,9 @@ export class InferenceMetrics {
   }
 
   /** Gauges of what is loaded, looked at when somebody asks. */
-  watch(loaded: () => readonly ServedModel[], maxBytes: number): void {
+  watch(loaded: () => readonly ServedModel[], maxBytes: number, workersBusyMs: () => number): void {
     const registers = [this.registry];
+    watchLoad(this.registry, loaded, workersBusyMs);
     const sum = (of: (model: ServedModel) => number): number => loaded().reduce((total, model) => total + of(model), 0);
     new Gauge({
       name: 'millrace_inference_model_memory_bytes',

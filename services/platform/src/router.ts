@@ -21,7 +21,7 @@ await runOrExplain(async () => {
   const router = new Router({ ...config, isAuthRequired: accessSettings(config).isRequired, upstreams, logger, metrics });
   await router.listen(config.port, config.host);
   logger.info({ url: router.url, upstreams }, 'listening');
-  stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => router.close() });
+  stopOnSignals({ logger, deadlineMs: config.drainMs + config.shutdownDeadlineMs, close: () => router.close() });
   crashOnDefects(logger);
   tellParent(router.url);
 });

@@ -228,6 +228,11 @@ const variables = {
     duration('1m'),
     'How long a start tries to reach the log and the stores before it gives up.',
   ),
+  drainMs: variable(
+    'MILLRACE_DRAIN',
+    duration('0ms'),
+    'How long a process that is told to end goes on answering while it says it is not ready, so that balancers stop sending to it. `MILLRACE_SHUTDOWN_DEADLINE` counts from then.',
+  ),
   shutdownDeadlineMs: variable('MILLRACE_SHUTDOWN_DEADLINE', duration('30s'), 'How long a stop may take before it is cut short.'),
 } as const;
 

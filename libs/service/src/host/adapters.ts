@@ -1,14 +1,11 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
-import { S3ArtifactStore } from '@millrace/artifact-store-s3';
+import type { S3ArtifactStore } from '@millrace/artifact-store-s3';
 import type { EventLog } from '@millrace/event-log';
-import { KafkaEventLog, type KafkaEventLogOptions } from '@millrace/event-log-kafka';
-import { LmdbEventLog } from '@millrace/event-log-lmdb';
+import type { KafkaEventLogOptions } from '@millrace/event-log-kafka';
 import type { Clock, Scheduler, StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
-import { LmdbOnlineStore } from '@millrace/online-store-lmdb';
-import { RedisOnlineStore } from '@millrace/online-store-redis';
 import { LmdbStateStore } from '@millrace/state-store';
 import type { Logger } from 'pino';
 import { readFileSync } from 'node:fs';
@@ -28,7 +25,10 @@ export interface AdapterContext {
   readonly logger: Logger;
 }
 
-/** How the ports are filled. The configuration chooses; a test may bring its own. */
+/**
+ * How the ports are filled. The configuration chooses; a test may bring its own. An adapter's code, and its driver's, is read when it is chosen: the
+ * AWS SDK, Kafka's and Redis' clients are a good part of what a cold start has to compile.
+ */
 export interface Adapters {
   log(context: AdapterContext): Promise<EventLog>;
   online(context: AdapterContext): Promise<OnlineStore>;
@@ -48,7 +48,11 @@ export const configuredAdapters: Adapters = {
 
 async function openOnline({ config, directory, logger }: AdapterContext): Promise<OnlineStore> {
   const { redisUrl, connectDeadlineMs } = config;
-  if (redisUrl === undefined) return LmdbOnlineStore.open({ path: directory.folder('online') });
+  if (redisUrl === undefined) {
+    const { LmdbOnlineStore } = await import('@millrace/online-store-lmdb');
+    return LmdbOnlineStore.open({ path: directory.folder('online') });
+  }
+  const { RedisOnlineStore } = await import('@millrace/online-store-redis');
   const what = `the online store (Redis at ${new URL(redisUrl).host})`;
   return connectWithRetries({ what, variable: 'MILLRACE_REDIS_URL', deadlineMs: connectDeadlineMs, logger }, () =>
     RedisOnlineStore.connect({ url: redisUrl, prefix: 'millrace:' }),
@@ -59,7 +63,7 @@ async function openArtifacts({ config, directory, logger }: AdapterContext): Pro
   const { artifacts, connectDeadlineMs } = config;
   if (artifacts === undefined) return FilesystemArtifactStore.open(directory.folder('artifacts'));
   if (artifacts.startsWith('file:')) return FilesystemArtifactStore.open(pathOf(artifacts));
-  const store = s3(artifacts, config);
+  const store = await s3(artifacts, config);
   const options = {
     what: `the artifact store (${artifacts})`,
     variable: 'MILLRACE_ARTIFACTS and MILLRACE_S3_*',
@@ -70,7 +74,8 @@ async function openArtifacts({ config, directory, logger }: AdapterContext): Pro
   return store;
 }
 
-function s3(artifacts: string, config: Config): S3ArtifactStore {
+async function s3(artifacts: string, config: Config): Promise<S3ArtifactStore> {
+  const { S3ArtifactStore } = await import('@millrace/artifact-store-s3');
   const { hostname: bucket, pathname } = new URL(artifacts);
   const { s3Endpoint, s3Region, s3PathStyle, s3AccessKeyId, s3SecretAccessKey } = config;
   return new S3ArtifactStore({
@@ -110,7 +115,11 @@ async function openOffline({ config, directory, logger }: AdapterContext): Promi
 async function openLog(context: AdapterContext): Promise<EventLog> {
   const { config, directory, clock, scheduler, logger } = context;
   const { kafkaBrokers, connectDeadlineMs } = config;
-  if (kafkaBrokers === undefined) return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
+  if (kafkaBrokers === undefined) {
+    const { LmdbEventLog } = await import('@millrace/event-log-lmdb');
+    return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
+  }
+  const { KafkaEventLog } = await import('@millrace/event-log-kafka');
   const what = `the event log (Kafka at ${kafkaBrokers.join(', ')})`;
   const options = { ...kafkaOptions(context), brokers: kafkaBrokers };
   return connectWithRetries({ what, variable: 'MILLRACE_KAFKA_BROKERS', deadlineMs: connectDeadlineMs, logger }, () =>

@@ -63,6 +63,11 @@ export class Health {
     this.#isStopping = true;
   }
 
+  /** It has been told to end: it answers still, and is not ready for more. */
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
   liveness(): Liveness {
     const fatal = [...this.#fatal].map(([name, reason]) => ({ name, reason }));
     for (const [name, stalled] of this.#stalls) {

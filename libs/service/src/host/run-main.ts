@@ -12,7 +12,7 @@ export async function runMain(module: Type | DynamicModule, groups: readonly Con
     const running = await bootstrap(module, config, service === undefined ? {} : { service });
     const { logger, metrics } = running.host;
     metrics.collectProcess();
-    stopOnSignals({ logger, deadlineMs: config.shutdownDeadlineMs, close: () => running.close() });
+    stopOnSignals({ logger, deadlineMs: config.drainMs + config.shutdownDeadlineMs, close: () => running.close() });
     crashOnDefects(logger);
     tellParent(running.url);
     return running;

@@ -4,6 +4,7 @@ import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { accessRoutes } from '../access/access.routes.js';
 import { openFirstKey } from '../access/first-key.js';
 import type { Config } from '../config/config.js';
@@ -28,7 +29,7 @@ export interface RunningService {
   readonly url: string;
   /** Every route it answers. */
   readonly routes: readonly Route[];
-  /** Stops accepting, lets what runs settle, closes everything in order. Safe to call twice. */
+  /** Says it is not ready, goes on answering while it drains, stops accepting, lets what runs settle, closes everything in order. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -67,7 +68,7 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
 
 async function createApp(module: Type | DynamicModule, host: Host): Promise<{ app: NestFastifyApplication; routes: readonly Route[] }> {
   const { config, metrics, telemetry, ids, logger, health, consumers, topics, online, access, clock } = host;
-  const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids, access });
+  const { adapter, routes } = createHttpServer({ config, metrics, telemetry, ids, access, health });
   addHealthRoutes(adapter.getInstance(), health, metrics);
   const root: DynamicModule = { module: RootModule, imports: [HostModule.of(host), EventsApiModule.of(host.service), module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new NestLogger(logger), abortOnError: false });
@@ -98,6 +99,7 @@ function runningService(host: Host, app: NestFastifyApplication, routes: readonl
   let closing: Promise<void> | undefined;
   const close = async () => {
     host.health.stopping();
+    if (host.config.drainMs > 0) await delay(host.config.drainMs);
     await app.close();
     await host.close();
   };

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { addAccessHook } from '../access/access-hook.js';
 import type { Access } from '../access/access.js';
 import type { Config } from '../config/config.js';
+import type { Health } from '../host/health.js';
 import type { Ids } from '@millrace/kernel';
 import type { Metrics } from '../telemetry/metrics.js';
 import { traceparentOfSpan, validTraceparent, type Telemetry } from '../telemetry/telemetry.js';
@@ -25,6 +26,7 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
   readonly access: Access;
+  readonly health: Health;
 }
 
 /** A route as it was registered, parameters by name: `/api/v1/models/:name`. */
@@ -72,7 +74,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   return { adapter, routes };
 }
 
-function addHooks(server: FastifyInstance, { config, metrics, telemetry }: HttpServerOptions): void {
+function addHooks(server: FastifyInstance, { config, metrics, telemetry, health }: HttpServerOptions): void {
   let inFlight = 0;
   server.decorateRequest('traceparent', undefined);
   server.decorateRequest('trace', undefined);
@@ -83,6 +85,8 @@ function addHooks(server: FastifyInstance, { config, metrics, telemetry }: HttpS
   server.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
     void reply.header('x-request-id', request.id);
+    // Who keeps a connection to a process that is about to end is to open the next one elsewhere.
+    if (health.isStopping) void reply.header('connection', 'close');
     if (inFlight >= config.maxInFlight && !NEVER_REFUSED.has(request.url)) {
       metrics.httpRefused.inc();
       refuse(request, reply, inFlight);

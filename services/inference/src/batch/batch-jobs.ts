@@ -126,6 +126,11 @@ export class BatchJobs {
     return found.sort((a, b) => b.job.requestedAt - a.job.requestedAt || (a.id < b.id ? 1 : -1));
   }
 
+  /** Jobs that are not over, of all processes, and how many of them this one runs. */
+  open(): { readonly all: number; readonly here: number } {
+    return { all: this.#open.size, here: this.#here.size };
+  }
+
   /** Resolves when a job is over, or after so long. */
   async settled(id: string, waitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -61,6 +61,7 @@ export async function openBatchJobs(
       troubled: (id, error, isTriedAgain) => logger.warn({ err: error, batchJob: id, isTriedAgain }, 'a batch job has trouble'),
     },
   });
+  metrics.watch(() => jobs.open());
   lifecycle.add('consumers', 'inference.batch-jobs', () => jobs.stop());
   void startWhenFolded(host, registry, jobs);
   return jobs;

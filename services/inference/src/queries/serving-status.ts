@@ -14,17 +14,25 @@ export interface ModelDescription {
   readonly featureService: string | undefined;
 }
 
+export interface ServingStatusOptions {
+  readonly directory: Directory;
+  readonly slots: () => readonly Slot[];
+  /** Everything that was on the log at the start has been looked at. */
+  readonly areDefinitionsKnown: () => boolean;
+  readonly maxBatchRows: number;
+  readonly isStopping: () => boolean;
+}
+
 /** What is served and whether it can answer. */
 export class ServingStatus {
   #wasReady = false;
 
-  /** `areDefinitionsKnown`: everything that was on the log at the start has been looked at. */
-  constructor(
-    private readonly directory: Directory,
-    private readonly slots: () => readonly Slot[],
-    private readonly areDefinitionsKnown: () => boolean,
-    private readonly maxBatchRows: number,
-  ) {}
+  constructor(private readonly options: ServingStatusOptions) {}
+
+  /** Whether new requests are welcome: it can answer, and is not about to end. */
+  isReady(): boolean {
+    return !this.options.isStopping() && this.missing() === undefined;
+  }
 
   /**
    * What keeps the process from answering for the first time: definitions still to be read, first loads under way. Once ready it
@@ -32,28 +40,28 @@ export class ServingStatus {
    */
   missing(): string | undefined {
     if (this.#wasReady) return undefined;
-    if (!this.areDefinitionsKnown()) return 'reading deployments and registered models';
-    const loading = this.slots().filter((slot) => slot.isLoading && !slot.current);
+    if (!this.options.areDefinitionsKnown()) return 'reading deployments and registered models';
+    const loading = this.options.slots().filter((slot) => slot.isLoading && !slot.current);
     if (loading.length > 0) return `loading ${loading.map((slot) => slot.reference).join(', ')}`;
     this.#wasReady = true;
     return undefined;
   }
 
   async model(name: string, version: string | undefined): Promise<ModelDescription> {
-    const served = await this.directory.find(name, version);
+    const served = await this.options.directory.find(name, version);
     const model = modelOf(served.slotOf(served.reference), `model ${JSON.stringify(name)}`);
     const { inputs, outputs } = model;
-    const isBatched = this.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
+    const isBatched = this.options.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
     return {
       ...{ versions: [String(model.version.version)], inputs, outputs, features: model.features },
-      maxBatchRows: isBatched ? this.maxBatchRows : 0,
+      maxBatchRows: isBatched ? this.options.maxBatchRows : 0,
       featureService: served.deployment?.featureService,
     };
   }
 
   /** Throws where there is no such model; `false` where there is one that cannot answer. One that is loaded when it is asked for can. */
   async isModelReady(name: string, version: string | undefined): Promise<boolean> {
-    const served = await this.directory.find(name, version, 0);
+    const served = await this.options.directory.find(name, version, 0);
     const slot = served.slotOf(served.reference);
     return slot?.current !== undefined || (slot?.unloaded !== undefined && slot.failure === undefined);
   }

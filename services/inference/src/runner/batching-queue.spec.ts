@@ -74,6 +74,42 @@ describe('a batching queue', () => {
     expect(runner.runs).toEqual([4]);
   });
 
+  test('says what waits and runs, and how long it has been busy', async () => {
+    const runner = new HeldRunner();
+    const queue = queueOf(runner);
+    const started = runner.started();
+    const first = ask(queue, row(1, 2));
+    await started;
+    const second = ask(queue, row(3));
+    expect([queue.queuedRows, queue.runningRows, queue.pending, queue.busyMs]).toEqual([1, 2, 2, 0]);
+    pass(30);
+    const next = runner.started();
+    runner.release();
+    await Promise.all([first, next]);
+    expect([queue.queuedRows, queue.runningRows, queue.busyMs]).toEqual([0, 1, 30]);
+    pass(12);
+    runner.release();
+    await second;
+    await queue.idle();
+    pass(1000);
+    expect([queue.pending, queue.busyMs]).toEqual([0, 42]);
+  });
+
+  test('with several sessions, busy is the share of all of them', async () => {
+    const runner = new (class extends HeldRunner {
+      override readonly parallelism = 4;
+    })();
+    const queue = queueOf(runner);
+    const started = runner.started();
+    const only = ask(queue, row(1));
+    await started;
+    pass(40);
+    runner.release();
+    await only;
+    await queue.idle();
+    expect(queue.busyMs).toBe(10);
+  });
+
   test('a request that is to be alone is not put together with others, and keeps its turn', async () => {
     const runner = new HeldRunner(false);
     const queue = queueOf(runner);

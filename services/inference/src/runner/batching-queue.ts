@@ -71,6 +71,7 @@ export class BatchingQueue {
   /** Taken into a run, and not answered yet. */
   readonly #running = new Set<Waiting>();
   #queuedRows = 0;
+  #busyMs = 0;
   /** Loops that take batches and run them. */
   #serving = 0;
   #idle: (() => void)[] = [];
@@ -88,6 +89,16 @@ export class BatchingQueue {
   /** Rows that wait. */
   get queuedRows(): number {
     return this.#queuedRows;
+  }
+
+  /** Rows that are being run. */
+  get runningRows(): number {
+    return [...this.#running].reduce((sum, item) => sum + item.rows, 0);
+  }
+
+  /** Milliseconds spent running, as a share of all its runner's sessions: it grows by 1000 a second where each of them always runs. */
+  get busyMs(): number {
+    return this.#busyMs;
   }
 
   /** Requests that wait or run. */
@@ -211,6 +222,7 @@ export class BatchingQueue {
     const [first] = batch;
     if (!first) return;
     const started = this.#options.now();
+    let failure: { readonly error: unknown } | undefined;
     try {
       const isOwned = batch.length > 1;
       const inputs = isOwned
@@ -228,8 +240,10 @@ export class BatchingQueue {
         if (this.#settle(item)) item.resolve({ outputs: own, batchRows, queuedMs: started - item.arrived, computeMs });
       }
     } catch (error) {
-      await this.#failed(batch, error);
+      failure = { error };
     }
+    this.#busyMs += (this.#options.now() - started) / this.#runner.parallelism;
+    if (failure) await this.#failed(batch, failure.error);
   }
 
   /**

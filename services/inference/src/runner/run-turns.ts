@@ -4,10 +4,18 @@
  */
 export class RunTurns {
   readonly #waiting: ((release: () => void) => void)[] = [];
+  readonly #atOnce: number;
   #free: number;
+  #busyMs = 0;
 
   constructor(atOnce: number) {
+    this.#atOnce = atOnce;
     this.#free = atOnce;
+  }
+
+  /** Milliseconds in which turns were taken, as a share of all turns: it grows by 1000 a second where none is ever free. */
+  get busyMs(): number {
+    return this.#busyMs / this.#atOnce;
   }
 
   /** Waits for a turn. The function it gives ends the turn; calling it again does nothing. */
@@ -24,9 +32,11 @@ export class RunTurns {
     if (!resolve) return;
     this.#free--;
     let isOver = false;
+    const since = performance.now();
     resolve(() => {
       if (isOver) return;
       isOver = true;
+      this.#busyMs += performance.now() - since;
       this.#free++;
       this.#next();
     });

@@ -66,6 +66,11 @@ export class RunnerOpener {
     this.#turns = new RunTurns(options.workers);
   }
 
+  /** Milliseconds in which runs in worker threads went on, as a share of all that may go on at once. */
+  get workersBusyMs(): number {
+    return this.#turns.busyMs;
+  }
+
   /** Opens the graph that `read` gives; it is read again when the model moves or its thread has to be started again. What it gives is moved away. */
   async open(label: string, read: () => Promise<Uint8Array>): Promise<OpenedModel> {
     const { place, observer } = this.#options;

@@ -54,6 +54,18 @@ describe('the router', () => {
     await new Promise((resolve) => server.close(resolve));
   }
 
+  test('told to end, it drains: unready, and answering still', async () => {
+    const draining = new Router({ ...options, drainMs: 1_000 });
+    await draining.listen(0, '127.0.0.1');
+    const { url } = draining;
+    const closing = draining.close();
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    const answer = await fetch(`${url}/api/2.0/mlflow/runs/get`);
+    expect([await answer.text(), answer.headers.get('connection')]).toEqual(['tracking', 'close']);
+    await closing;
+    await expect(fetch(`${url}/readyz`)).rejects.toThrow();
+  });
+
   test('replicas take turns, and one that is gone is passed over', async () => {
     const replica = createServer((_, response) => response.end('the other'));
     replica.listen(0, '127.0.0.1');

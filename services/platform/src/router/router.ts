@@ -1,6 +1,7 @@
 import { ASK_HEADER, PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
 import { Agent, createServer, request as ask, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { landingPage } from '../landing-page.js';
 import { SERVICES, serviceOf, type ServiceName } from './routes.js';
 
@@ -17,6 +18,8 @@ export interface RouterOptions {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  /** How long it goes on answering after it was told to end. */
+  readonly drainMs?: number;
 }
 
 /** RFC 9110, 7.6.1: these belong to one connection and are not passed on. */
@@ -74,9 +77,11 @@ export class Router {
     return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
   }
 
-  /** Stops accepting, lets running requests end. */
+  /** Says it is not ready and goes on answering while it drains; then stops accepting, and lets running requests end. */
   async close(): Promise<void> {
     this.#isStopping = true;
+    const { drainMs = 0 } = this.#options;
+    if (drainMs > 0) await delay(drainMs);
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeIdleConnections();
     await closed;
@@ -85,6 +90,8 @@ export class Router {
 
   #route(request: IncomingMessage, response: ServerResponse): void {
     const url = request.url ?? '/';
+    // Who keeps a connection to a process that is about to end is to open the next one elsewhere.
+    if (this.#isStopping) response.shouldKeepAlive = false;
     switch (url) {
       case '/':
         respond(response, 200, 'text/html; charset=utf-8', landingPage('five services behind a router'));

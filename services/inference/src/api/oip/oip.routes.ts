@@ -34,7 +34,7 @@ export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
   scope.get('/v2', () => serverMetadata(serverVersion));
   scope.get('/v2/health/live', () => ({ live: true }));
   scope.get('/v2/health/ready', (_request, reply) => {
-    const ready = status.missing() === undefined;
+    const ready = status.isReady();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {

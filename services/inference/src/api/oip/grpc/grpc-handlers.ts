@@ -47,7 +47,7 @@ export function grpcHandlers(options: GrpcHandlersOptions): Readonly<Record<Excl
   const model = (path: string) => ({ method: 'GET', path: `/v2/models/:model${path}` }) as const;
   return {
     ServerLive: { route: { method: 'GET', path: '/v2/health/live' }, answer: () => ({ live: true }) },
-    ServerReady: { route: { method: 'GET', path: '/v2/health/ready' }, answer: () => ({ ready: status.missing() === undefined }) },
+    ServerReady: { route: { method: 'GET', path: '/v2/health/ready' }, answer: () => ({ ready: status.isReady() }) },
     ServerMetadata: { route: { method: 'GET', path: '/v2' }, answer: () => serverMetadata(serverVersion) },
     ModelReady: {
       route: model('/ready'),
