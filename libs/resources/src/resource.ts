@@ -169,6 +169,11 @@ export interface RolloutGateSpec {
   readonly limit?: number;
   readonly tolerance?: number;
   readonly guard?: boolean;
+  readonly outcome?: string;
+  readonly experiment?: string;
+  readonly range?: readonly number[];
+  readonly better?: 'more' | 'less';
+  readonly within?: string;
 }
 
 export interface RolloutSpec {

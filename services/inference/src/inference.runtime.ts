@@ -92,7 +92,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const { topics, facts, log, online, resources, clock, ids, scheduler, logger } = host;
   const config = host.config.of(inferenceConfig);
   const metrics = new InferenceMetrics(host.registry);
-  for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures]) await topics.ensure(topic);
+  for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures, TOPICS.outcomes]) await topics.ensure(topic);
   await projectTables(host);
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob } });
 
@@ -189,6 +189,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ids,
     scheduler,
     capacity: config.maxBufferedPredictions,
+    episodeOf: (experiment) => inForce.episodeOf(experiment),
     observer: {
       predicted: ({ deployment, model, version, error, latencyMicros, batchRows }) => {
         const name = deployment ?? '';

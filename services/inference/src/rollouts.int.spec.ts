@@ -1,5 +1,6 @@
 import { assign } from '@millrace/assignment';
 import { TOPICS } from '@millrace/contracts';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
@@ -172,6 +173,36 @@ spec: {deployment: ${name}, ${rollout}}
     expect(evidence.gates[0]?.numbers).toMatchObject({ primaryErrors: 0, candidateErrors: evidence.requests.candidate });
     expect(await refold('broken-2', decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
     for (let index = 0; index < 30; index++) expect(await infer('broken', `u${index}`)).toMatchObject({ status: 200, version: '1' });
+  }, 60_000);
+
+  test('a candidate whose units pay less is rolled back by their outcomes', async () => {
+    await deploy(
+      'paying',
+      'candidate: models:/delay/2, strategy: canary, steps: [50%], gates: [{metric: outcome_proportion, outcome: paid, within: 200ms}]',
+    );
+    await candidateLoaded('paying', ruleOf('paying-2', 0.5));
+    const pay = async (unit: string, variant: string | undefined): Promise<void> => {
+      const data = { experiment: 'paying-2', unit, metric: 'paid', value: Number(variant === 'primary') };
+      const fact = { key: unit, domain: 'experimentation', type: 'OutcomeRecorded', subject: `unit/${unit}`, id: `paid-${unit}` };
+      await service.host.facts.append(TOPICS.outcomes.name, [{ ...fact, time: Date.now(), data }]);
+    };
+    const rolledBack = await waitFor(
+      async () => {
+        for (let index = 0; index < 20; index++) {
+          const unit = randomUUID();
+          await pay(unit, (await infer('paying', unit)).variant);
+        }
+        const shown = await explain('paying-2');
+        return shown.status === 'rolledBack' && shown;
+      },
+      { what: 'the outcomes to decide' },
+    );
+    expect(rolledBack.reason).toMatch(/^worse beyond doubt: outcome_proportion of paid /);
+    const evidence = rolledBack.decisions.at(-1)?.data['evidence'] as Evidence;
+    expect(evidence.gates[0]?.numbers['candidate.n']).toBeGreaterThan(5);
+    const { plan } = rolledBack.decisions[0]!.data as { plan: RolloutPlan };
+    expect(topicsOf(plan)).toEqual([TOPICS.predictions.name, TOPICS.exposures.name, TOPICS.outcomes.name]);
+    expect(await refold('paying-2', rolledBack.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
   }, 60_000);
 
   test('a shadow: every answer is the primary’s, pairs are compared, a candidate that disagrees is no longer asked', async () => {

@@ -18,6 +18,8 @@ export interface FactSinkOptions {
   readonly ids: Ids;
   readonly scheduler: Scheduler;
   readonly capacity: number;
+  /** What is under way of a rollout, such as its step: units are told again in each. */
+  readonly episodeOf?: (experiment: string) => string | undefined;
   readonly observer: {
     predicted(prediction: PredictionMade): void;
     shed(facts: 'predictions' | 'exposures', count: number): void;
@@ -57,7 +59,7 @@ export class FactSink implements GatewaySink {
   }
 
   exposed(exposure: UnitExposed, time: number): void {
-    if (!this.#filter.isNew(exposure)) return;
+    if (!this.#filter.isNew(exposure, this.#options.episodeOf?.(exposure.experiment))) return;
     this.#exposures.add({ key: exposure.unit, id: this.#options.ids.next(), time, data: exposure });
   }
 

@@ -50,6 +50,12 @@ export class RolloutsInForce {
     return this.#promoted.get(deployment);
   }
 
+  /** Run and step that a rollout is in: what each shows counts for itself. */
+  episodeOf(name: string): string | undefined {
+    const active = this.#states.get(name);
+    return active && `${active.state.run}/${active.state.step}`;
+  }
+
   mirrorOf(deployment: string): MirrorTarget | undefined {
     return this.#mirrors.get(deployment);
   }
