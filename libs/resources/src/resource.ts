@@ -189,6 +189,7 @@ export interface RolloutSpec {
   readonly reward?: { readonly label: string; readonly every?: number; readonly floor?: string };
   readonly alpha?: number;
   readonly promotion?: 'automatic' | 'manual';
+  readonly fallback?: 'primary' | 'none';
   readonly salt?: string;
 }
 

@@ -156,7 +156,7 @@ spec: {deployment: ${name}, ${rollout}}
   test('a candidate that cannot answer is rolled back, and the numbers say why', async () => {
     await deploy(
       'broken',
-      'candidate: models:/delay/3, strategy: canary, steps: [20%, 50%], gates: [{metric: error_rate}, {metric: latency_p99}]',
+      'candidate: models:/delay/3, strategy: canary, fallback: none, steps: [20%, 50%], gates: [{metric: error_rate}, {metric: latency_p99}]',
     );
     await candidateLoaded('broken', ruleOf('broken-2', 0.2));
     let failed = 0;
@@ -173,6 +173,28 @@ spec: {deployment: ${name}, ${rollout}}
     expect(evidence.gates[0]?.numbers).toMatchObject({ primaryErrors: 0, candidateErrors: evidence.requests.candidate });
     expect(await refold('broken-2', decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
     for (let index = 0; index < 30; index++) expect(await infer('broken', `u${index}`)).toMatchObject({ status: 200, version: '1' });
+  }, 60_000);
+
+  test('what the candidate fails is answered by the primary, and counts against the candidate', async () => {
+    await deploy('spared', 'candidate: models:/delay/3, strategy: canary, steps: [20%], gates: [{metric: error_rate}]');
+    const explained = await waitFor(async () => {
+      for (let index = 0; index < 20; index++) expect(await infer('spared', `u${index}`)).toMatchObject({ status: 200, version: '1' });
+      const shown = await explain('spared-2');
+      return shown.status === 'rolledBack' && shown;
+    });
+    const evidence = explained.decisions.at(-1)?.data['evidence'] as Evidence;
+    expect(evidence.requests.candidate).toBeGreaterThan(0);
+    expect(evidence.gates[0]?.numbers).toMatchObject({ primaryErrors: 0, candidateErrors: evidence.requests.candidate });
+    expect(await refold('spared-2', explained.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
+    // Both are on record: the candidate's failure in the rollout, the primary's answer outside of it.
+    const rows = await waitFor(async () => {
+      const found = await service.host.offline.query<{ variants: string[]; versions: number[]; codes: string[] }>(`
+        SELECT groupArray(variant) AS variants, groupArray(version) AS versions, groupArray(error_code) AS codes
+        FROM (SELECT * FROM millrace.predictions FINAL WHERE deployment = 'spared' ORDER BY version)
+        GROUP BY prediction_id HAVING count() = 2`);
+      return found.length >= evidence.requests.candidate && found;
+    });
+    expect(rows[0]).toEqual({ variants: ['primary', 'candidate'], versions: [1, 3], codes: ['', 'MR_INFERENCE_UNSERVABLE'] });
   }, 60_000);
 
   test('a candidate whose units pay less is rolled back by their outcomes', async () => {

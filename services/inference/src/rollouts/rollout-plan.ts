@@ -19,6 +19,7 @@ export function planOf(name: string, spec: RolloutSpec): RolloutPlan {
     reward: reward ? { label: reward.label, every: reward.every ?? 100, floor: shareOf(reward.floor ?? '5%') } : null,
     alpha: spec.alpha ?? 0.05,
     promotion: isAutomatic ? (spec.promotion ?? 'automatic') : 'manual',
+    fallback: spec.fallback ?? 'primary',
   };
 }
 

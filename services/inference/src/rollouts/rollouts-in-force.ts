@@ -74,7 +74,7 @@ export class RolloutsInForce {
   }
 
   #force({ name, state, plan }: InForce): void {
-    const { deployment, candidate, mirror, salt, unit } = plan;
+    const { deployment, candidate, mirror, salt, unit, fallback } = plan;
     this.#splits.delete(deployment);
     this.#mirrors.delete(deployment);
     if (state.share > 0) {
@@ -83,7 +83,15 @@ export class RolloutsInForce {
         { name: 'candidate', weight: state.share, model: candidate },
         { name: 'primary', weight: 1 - state.share, model: undefined },
       ];
-      this.#splits.set(deployment, { name, salt, traffic: 1, unit: unit ?? undefined, variants, isRollout: true });
+      this.#splits.set(deployment, {
+        name,
+        salt,
+        traffic: 1,
+        unit: unit ?? undefined,
+        variants,
+        isRollout: true,
+        fallsBack: fallback === 'primary',
+      });
     } else if (mirror > 0) this.#mirrors.set(deployment, { rollout: name, run: state.run, candidate, share: mirror });
   }
 }

@@ -26,6 +26,8 @@ export interface RolloutPlan {
   readonly reward: { readonly label: string; readonly every: number; readonly floor: number } | null;
   readonly alpha: number;
   readonly promotion: 'automatic' | 'manual';
+  /** Who answers what the candidate fails; absent in plans from before there was a choice: nobody. */
+  readonly fallback?: 'primary' | 'none';
 }
 
 export interface RolloutStep {
