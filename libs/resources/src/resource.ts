@@ -128,7 +128,7 @@ export interface ExperimentSpec {
 
 export interface PolicyCheckSpec {
   readonly name: string;
-  readonly type: 'reported' | 'goldenRows' | 'metric' | 'signature' | 'licence' | 'modelCard';
+  readonly type: 'reported' | 'goldenRows' | 'metric' | 'signature' | 'licence' | 'modelCard' | 'servable';
   readonly recorders?: readonly string[];
   readonly maxAge?: string;
   readonly metric?: string;
