@@ -24,6 +24,7 @@ const SAME: readonly true[] = [
   true satisfies Same<inference.BatchJobCompleted, jobs.BatchJobCompleted>,
   true satisfies Same<inference.BatchJobFailed, jobs.BatchJobFailed>,
   true satisfies Same<inference.BatchJobCancelled, jobs.BatchJobCancelled>,
+  true satisfies Same<inference.BatchOutputDeleted, jobs.BatchOutputDeleted>,
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/inference');
@@ -74,6 +75,7 @@ describe('the decisions of inference and their schemas', () => {
       chunks: jobHistory.slice(7, 10).map(({ data }) => data),
       result: jobHistory[10]?.data,
       failure: null,
+      deletedAt: 12,
     });
     expect(digests).toEqual([
       '965de9902f64',
@@ -87,6 +89,7 @@ describe('the decisions of inference and their schemas', () => {
       'a58aa577ad11',
       '3c3768159bfa',
       'faf97dd4e166',
+      '2455eabe2383',
     ]);
   });
 });

@@ -101,6 +101,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       batchJobRoutes(scope, {
         request: (input, metadata) => batchJobs.request(input, metadata),
         cancel: (id, metadata) => batchJobs.cancel(id, metadata),
+        deleteOutput: (id, metadata) => batchJobs.deleteOutput(id, metadata),
         state: async (request, id) => {
           await awaitPosition(request, domain);
           await domain.barrier();
