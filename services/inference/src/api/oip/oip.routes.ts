@@ -4,6 +4,7 @@ import type { Gateway } from '../../gateway/gateway.js';
 import type { ModelRepository } from '../../queries/model-repository.js';
 import type { ServingStatistics } from '../../queries/serving-statistics.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
+import { departureOf } from '../departure.js';
 import { codingFor, decodedBody, encodedBody } from './content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from './errors.js';
 import { extensionRoutes } from './extension.routes.js';
@@ -87,15 +88,6 @@ async function readRequest(options: OipOptions, request: FastifyRequest<{ Params
   if (length !== 0) return parseInferRequest(body, length);
   const { model, version } = request.params;
   return rawInput(model, (await options.status.model(model, version)).inputs, body);
-}
-
-/** Aborted when the connection goes away before the reply is sent. */
-function departureOf(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }
 
 /** Every error leaves as `{"error": "..."}`. What nobody expected is told without its text; `onDefect` logs it. */
