@@ -144,9 +144,13 @@ spec: {deployment: ${name}, ${rollout}}
     expect(await refold('late-2', promoted.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
     // Also whoever says no unit is answered by it now.
     expect(await infer('late')).toMatchObject({ status: 200, version: '2' });
+    const indexed = async (): Promise<unknown> =>
+      ((await call('POST', '/v2/repository/index', {})).body as { name: string }[]).find(({ name }) => name === 'late');
+    expect(await indexed()).toMatchObject({ version: '2', state: 'READY' });
     const aborted = await call('POST', '/api/v1/rollouts/late-2/abort', { reason: 'complaints' });
     expect(aborted).toMatchObject({ status: 200, body: { status: 'rolledBack', share: 0, reason: 'complaints' } });
     expect(await infer('late', 'u1')).toMatchObject({ status: 200, version: '1', variant: undefined });
+    expect(await indexed()).toMatchObject({ version: '1', state: 'READY' });
     expect(await call('POST', '/api/v1/rollouts/late-2/promote', {})).toMatchObject({
       status: 409,
       body: { code: 'MR_INFERENCE_ROLLOUT_OVER' },

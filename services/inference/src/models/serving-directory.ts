@@ -47,6 +47,11 @@ export class ServingDirectory implements Directory {
     return [...this.#deployments.values()];
   }
 
+  /** What a deployment serves now: its own model, or the candidate that a rollout has promoted. */
+  referenceOf({ name, model }: DeploymentDefinition): string {
+    return this.#options.rollouts.promoted(name) ?? model;
+  }
+
   splitOf({ name, experiment }: DeploymentDefinition): ExperimentDefinition | undefined {
     return experiment === undefined ? this.#options.rollouts.splitOf(name) : this.#experiments.get(experiment);
   }
@@ -59,11 +64,11 @@ export class ServingDirectory implements Directory {
       if (!slotOf(reference)?.current) await host.demand(reference, Math.min(longestMs, this.#options.loadWaitMs));
     };
     if (deployment && version === undefined) {
-      const reference = this.#options.rollouts.promoted(name) ?? deployment.model;
+      const reference = this.referenceOf(deployment);
       if (waitMs > 0) await load(reference, waitMs);
       return { deployment, slotOf, load, reference };
     }
-    const reference = this.#wanted(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
+    const reference = this.#wanted(name, deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name, version);
     await load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
     return { deployment, slotOf, load, reference };
   }
