@@ -7,6 +7,7 @@ import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import { modelOf, type Slot } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { RunResult } from '../runner/batching-queue.js';
+import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
 import { runOrFallBack, type Answered } from './fallback.js';
@@ -318,10 +319,6 @@ export class Gateway {
     return Math.min(timeout === 0 ? Infinity : timeout / 1000, timeoutMs, this.#options.defaultTimeoutMs);
   }
 }
-
-/** Where a request stands in its model's queue: 1 goes first, 9 last; none and 0 are in the middle. */
-const DEFAULT_PRIORITY = 5;
-const LAST_PRIORITY = 9;
 
 function priorityOf({ parameters: { priority = 0 } }: InferCommand): number {
   if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0)
