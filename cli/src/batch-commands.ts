@@ -1,7 +1,15 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT } from './cli-error.js';
 import type { MillraceClient } from './client.js';
-import { cancelBatch, getBatch, listBatch, runBatch, type BatchGetOptions, type BatchRunOptions } from './commands/batch.js';
+import {
+  cancelBatch,
+  deleteBatchOutput,
+  getBatch,
+  listBatch,
+  runBatch,
+  type BatchGetOptions,
+  type BatchRunOptions,
+} from './commands/batch.js';
 import type { Io } from './io.js';
 
 /** `millrace batch ...`. */
@@ -63,6 +71,11 @@ export function addBatch(program: Command, io: Io, client: () => MillraceClient,
     .description('stop a batch job')
     .argument('<id>', 'the job')
     .action((id: string) => cancelBatch(client(), io, id));
+  batch
+    .command('delete-output')
+    .description('delete the output of a completed batch job; the job stays, and is computed anew when it is asked for again')
+    .argument('<id>', 'the job')
+    .action((id: string) => deleteBatchOutput(client(), io, id));
 }
 
 function names(text: string): string[] {

@@ -91,6 +91,11 @@ describe('millrace batch', () => {
     expect(JSON.parse(got.out)).toMatchObject({ id, status: 'completed', model: 'odds', input: { kind: 'file', format: 'csv' } });
     expect((await millrace('list', '--status', 'completed')).out).toMatch(new RegExp(`^ID .*\\n${id} +completed +odds/1 +3/3 +0 `));
     expect(await millrace('cancel', id)).toMatchObject({ code: EXIT.refused, err: expect.stringContaining('is completed') });
+    expect(await millrace('delete-output', id)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/is completed; .*; its output was deleted at 20/),
+    });
+    expect(await millrace('get', id, '--to', to)).toMatchObject({ code: EXIT.refused, err: expect.stringContaining('was deleted at') });
   }, 120_000);
 
   test('says what is amiss with the request', async () => {

@@ -28,14 +28,15 @@ regressor = LinearRegression().fit(X, X @ [1, 2, 3])
 classifier = LogisticRegression().fit(X, X[:, 0] > 0)
 
 
-def post(address, body):
+def post(address, body, kind="application/json"):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    request = urllib.request.Request(address, data, {"Content-Type": kind})
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        text = error.read().decode()
+        return error.code, json.loads(text) if text.startswith("{") else text
 
 
 def until(what, act):
@@ -73,10 +74,18 @@ FRAMES = [
     {"dataframe_records": [dict(zip(columns, row)) for row in rows]},
 ]
 TENSORS = [{"instances": rows}, {"inputs": rows}, {"inputs": {"X": rows}}, {"instances": [{"X": row} for row in rows]}]
+CSV = [
+    "a,b,c\n1.5,2,3\n-4,5e-1,6\n",
+    "a,b,c\r\n1.5,2,3\r\n\r\n-4,.5,6",
+    '"a","b,b","c ""c"""\n"1.5",2,3\n',
+    "a,a,c\n1.5,2,3\n",
+    "a,b,c\n1,2,3\n3,4,5e2\n",
+]
+BROKEN_CSV = ["", "\n", "a,b,c\n1,2,3\n1,2,3,4\n", 'a,b,c\n1,2,"3\n']
 BROKEN = [{}, [1], b"{", b"", {"rows": rows}, {"instances": rows, "inputs": rows}, {"dataframe_split": 1}, {"dataframe_records": "x"}]
 
 
-def compare(name, model, requests, folder):
+def compare(name, model, requests, csv, folder):
     graph = to_onnx(model, X[:1], options={"zipmap": False} if hasattr(model, "classes_") else None)
     local = Path(folder) / name
     # Named, because finding out what a model needs takes MLflow a minute.
@@ -98,6 +107,20 @@ def compare(name, model, requests, folder):
             theirs = post(f"http://127.0.0.1:{port}/invocations", request)
             ours = post(f"{url}/api/v1/deployments/{name}/invocations", request)
             assert theirs[0] == 200 and ours[0] == 200 and alike(ours[1], theirs[1]), (request, ours, theirs)
+        for request in csv:
+            for kind in ["text/csv", "text/csv; charset=utf-8"]:
+                theirs = post(f"http://127.0.0.1:{port}/invocations", request.encode(), kind)
+                ours = post(f"{url}/api/v1/deployments/{name}/invocations", request.encode(), kind)
+                assert theirs[0] == 200 and ours[0] == 200 and alike(ours[1], theirs[1]), (request, ours, theirs)
+        for request in BROKEN_CSV:
+            theirs = post(f"http://127.0.0.1:{port}/invocations", request.encode(), "text/csv")
+            ours = post(f"{url}/api/v1/deployments/{name}/invocations", request.encode(), "text/csv")
+            assert ours[0] == theirs[0] == 400, (request, ours, theirs)
+            assert ours[1]["error_code"] == theirs[1]["error_code"] and ours[1]["message"], (request, ours, theirs)
+        latin = "text/csv; charset=latin-1"
+        theirs = post(f"http://127.0.0.1:{port}/invocations", CSV[0].encode(), latin)
+        ours = post(f"{url}/api/v1/deployments/{name}/invocations", CSV[0].encode(), latin)
+        assert ours[0] == theirs[0] == 415, (ours, theirs)
         for request in BROKEN:
             theirs = post(f"http://127.0.0.1:{port}/invocations", request)
             ours = post(f"{url}/api/v1/deployments/{name}/invocations", request)
@@ -110,6 +133,6 @@ def compare(name, model, requests, folder):
 
 with tempfile.TemporaryDirectory() as folder:
     # A frame's outputs have to be one value a row at MLflow, so a frame goes to the regressor and tensors to both.
-    compare("scored-regressor", regressor, FRAMES + TENSORS, folder)
-    compare("scored-classifier", classifier, TENSORS, folder)
+    compare("scored-regressor", regressor, FRAMES + TENSORS, CSV, folder)
+    compare("scored-classifier", classifier, TENSORS, [], folder)
 print(json.dumps({"client": version("mlflow")}))

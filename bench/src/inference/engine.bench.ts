@@ -1,7 +1,9 @@
 import { addsModel, slowAddsModel } from '@millrace/onnx';
-import { embeddedTopology, tempDir, waitFor } from '@millrace/testing';
+import { waitFor } from '@millrace/testing';
 import { median, runAlone, type BenchResult } from '../bench-result.js';
+import { besideBatch } from './beside-batch.bench.js';
 import { paced, type Paced } from './paced-client.js';
+import { ask, call, deploy, question, register, runMs, withPlatform } from './served-platform.js';
 
 const SLOW_MS = 50;
 const FAST_RATE = 300;
@@ -12,11 +14,11 @@ const SWAP_RATE = 2_000;
 /** What a run of a first guess is scaled by. */
 const TRIED_LAYERS = 400;
 
-/** A fast model alone and beside one of 50 ms a run that is always busy, in turns; the same with both in the event loop; and swaps under load. */
+/** A fast model alone and beside one of 50 ms a run that is always busy, in turns; the same with both in the event loop; beside a batch job; and swaps under load. */
 export async function run(): Promise<BenchResult[]> {
   const auto = await beside('auto');
   const inLoop = await beside('in-loop');
-  return [...figures(auto, inLoop), await swaps()];
+  return [...figures(auto, inLoop), ...(await besideBatch()), await swaps()];
 }
 
 interface Beside {
@@ -113,58 +115,9 @@ async function swaps(): Promise<BenchResult> {
   });
 }
 
-async function withPlatform<T>(env: Readonly<Record<string, string>>, use: (url: string) => Promise<T>): Promise<T> {
-  const directory = await tempDir('bench-engine');
-  const platform = await embeddedTopology(directory.path, { MILLRACE_LOG_LEVEL: 'error', ...env });
-  try {
-    await platform.start();
-    return await use(platform.url);
-  } finally {
-    await platform.stop();
-    await directory.remove();
-  }
-}
-
-function question(url: string, model: string): { url: string; path: string; body: string } {
-  const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [1] }] });
-  return { url, path: `/v2/models/${model}/infer`, body };
-}
-
-async function ask(url: string, model: string): Promise<void> {
-  const { path, body } = question(url, model);
-  await call('POST', `${url}${path}`, body);
-}
-
-/** Middle run time of a version's warm-up, as the gateway measured it. */
-async function runMs(url: string, model: string, version: number): Promise<number> {
-  const check = (await call('GET', `${url}/api/v1/serving/models/${model}/versions/${version}`)) as { runMs: number };
-  return check.runMs;
-}
-
-async function register(url: string, name: string, onnx: Uint8Array): Promise<void> {
-  const folder = `bench/${name}/${crypto.randomUUID()}`;
-  await call('PUT', `${url}/api/2.0/mlflow-artifacts/artifacts/${folder}/model.onnx`, onnx);
-  await call('POST', `${url}/api/2.0/mlflow/registered-models/create`, JSON.stringify({ name })).catch(() => undefined);
-  const source = `mlflow-artifacts:/${folder}`;
-  await call('POST', `${url}/api/2.0/mlflow/model-versions/create`, JSON.stringify({ name, source }));
-}
-
 async function alias(url: string, version: number): Promise<void> {
   const body = JSON.stringify({ name: 'swapped', alias: 'live', version: String(version) });
   await call('POST', `${url}/api/2.0/mlflow/registered-models/alias`, body);
-}
-
-async function deploy(url: string, name: string, model: string): Promise<void> {
-  const document = { apiVersion: 'millrace.dev/v1', kind: 'Deployment', metadata: { name }, spec: { model } };
-  await call('POST', `${url}/api/v1/apply`, JSON.stringify(document));
-  await waitFor(async () => (await fetch(`${url}/v2/models/${name}/ready`)).ok, { what: `${name} to be ready` });
-}
-
-async function call(method: string, url: string, body?: string | Uint8Array): Promise<unknown> {
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(url, { method, headers, ...(body === undefined ? {} : { body: body as string }) });
-  if (!response.ok) throw new Error(`${method} ${url} answered ${response.status}: ${await response.text()}`);
-  return response.json();
 }
 
 await runAlone(import.meta.url, run);

@@ -53,7 +53,8 @@ export interface BatchJob {
     readonly chunks: number;
     readonly totalChunks: number;
   };
-  readonly output?: { readonly bytes: number; readonly table: string | null; readonly uri: string };
+  /** Of a completed job; without a place since its output was deleted. */
+  readonly output?: { readonly bytes: number; readonly table: string | null; readonly uri?: string; readonly deletedAt?: string };
   readonly error?: string;
   readonly requestedAt: string;
   readonly endedAt: string | null;
@@ -116,6 +117,11 @@ export async function listBatch(
 /** Stops a job. */
 export async function cancelBatch(client: MillraceClient, io: Io, id: string): Promise<void> {
   io.out(batchText(await client.json<BatchJob>('DELETE', pathOf(id))));
+}
+
+/** Deletes a completed job's output; the job stays. */
+export async function deleteBatchOutput(client: MillraceClient, io: Io, id: string): Promise<void> {
+  io.out(batchText(await client.json<BatchJob>('DELETE', `${pathOf(id)}/output`)));
 }
 
 function ask(client: MillraceClient, settings: object, input: object, key: Readonly<Record<string, string>>): Promise<BatchJob> {
@@ -184,6 +190,11 @@ export function progressText({ model, version, progress }: BatchJob): string {
 export function batchText({ id, status, model, version, progress, output, error }: BatchJob, to?: string): string {
   const { rows, totalRows, failedRows } = progress;
   const why = error === undefined ? '' : `: ${error}`;
-  const where = output === undefined ? '' : `; ${[to ?? output.uri, ...(output.table === null ? [] : [output.table])].join(', ')}`;
+  const where = output === undefined ? '' : `; ${placeOf(output, to)}`;
   return `batch job ${id} of ${model}/${version} is ${status}${why}; ${rows} of ${totalRows} rows scored, ${failedRows} failed${where}\n`;
+}
+
+function placeOf({ uri, table: name, deletedAt }: NonNullable<BatchJob['output']>, to?: string): string {
+  if (deletedAt !== undefined) return `its output was deleted at ${deletedAt}`;
+  return [to ?? uri ?? '', ...(name === null ? [] : [name])].join(', ');
 }

@@ -20,6 +20,7 @@ millrace.tracking.artifacts 4
 millrace.inference.predictions 4
 millrace.inference.shadows 4
 millrace.inference.labels 4
+millrace.inference.serving-checks 4
 millrace.experimentation.exposures 4
 millrace.experimentation.outcomes 4
 `;

@@ -107,6 +107,13 @@ export const TOPICS = {
     'mirrored requests: what the primary answered and the candidate would have',
   ),
   labels: facts('inference', 'labels', 'the prediction id', ['LabelRecorded'], 'the truth about predictions, however late'),
+  servingChecks: facts(
+    'inference',
+    'serving-checks',
+    'the registered model id',
+    ['ServingChecked'],
+    'registered versions that a gateway has loaded to see whether they can be served',
+  ),
   exposures: facts('experimentation', 'exposures', 'the unit', ['UnitExposed'], 'units that met a variant'),
   outcomes: facts('experimentation', 'outcomes', 'the unit', ['OutcomeRecorded'], 'what experiments measure of units'),
 } as const satisfies Readonly<Record<string, TopicManifest>>;

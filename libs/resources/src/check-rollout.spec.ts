@@ -6,7 +6,11 @@ const DEPLOYMENTS: Readonly<Record<string, object>> = {
   delay: { model: 'models:/delay@champion' },
   tried: { model: 'models:/delay@champion', experiment: 'trial' },
 };
-const lookup = ((kind: string, name: string) => (kind === 'Deployment' ? DEPLOYMENTS[name] : name === 'taken' ? {} : undefined)) as never;
+const EXPERIMENTS: Readonly<Record<string, object>> = {
+  taken: {},
+  checkout: { metrics: [{ name: 'revenue', source: 'outcome', type: 'mean' }] },
+};
+const lookup = ((kind: string, name: string) => (kind === 'Deployment' ? DEPLOYMENTS : EXPERIMENTS)[name]) as never;
 
 function problemsOf(change: Partial<RolloutSpec>, name = 'delay-v2'): string[] {
   // DESIGN's own example.
@@ -23,6 +27,14 @@ test('the example of the design is sound', () => {
   expect(problemsOf({})).toEqual([]);
 });
 
+test('outcomes of the rollout and of an experiment are sound', () => {
+  const gates = [
+    { metric: 'outcome_proportion', outcome: 'paid', within: '1d' },
+    { metric: 'outcome_mean', outcome: 'revenue', experiment: 'checkout', range: [-20, 200], better: 'more' as const },
+  ];
+  expect(problemsOf({ gates })).toEqual([]);
+});
+
 test.each<[string, Partial<RolloutSpec>, RegExp]>([
   ['a deployment that is not there', { deployment: 'nobody' }, /^spec.deployment Deployment nobody does not exist/],
   ['a deployment with an experiment', { deployment: 'tried' }, /runs Experiment trial/],
@@ -34,6 +46,29 @@ test.each<[string, Partial<RolloutSpec>, RegExp]>([
   ['a gate of mirrored requests', { gates: [{ metric: 'disagreement' }] }, /^spec.gates\[0\].metric needs mirrored requests/],
   ['a limit where there is a margin', { gates: [{ metric: 'error_rate', limit: 0.1 }] }, /^spec.gates\[0\].limit is a field of/],
   ['the same gate twice', { gates: [{ metric: 'error_rate' }, { metric: 'error_rate' }] }, /is there twice/],
+  ['an outcome gate without an outcome', { gates: [{ metric: 'outcome_proportion' }] }, /^spec.gates\[0\].outcome is missing/],
+  ['a mean without ends', { gates: [{ metric: 'outcome_mean', outcome: 'paid' }] }, /^spec.gates\[0\].range is missing/],
+  ['ends the wrong way', { gates: [{ metric: 'outcome_mean', outcome: 'paid', range: [5, 5] }] }, /^spec.gates\[0\].range must grow/],
+  [
+    'an outcome of no metric',
+    { gates: [{ metric: 'error_rate', outcome: 'paid' }] },
+    /^spec.gates\[0\].outcome is a field of outcome_mean/,
+  ],
+  [
+    'outcomes of an experiment that is not there',
+    { gates: [{ metric: 'outcome_proportion', outcome: 'paid', experiment: 'nobody' }] },
+    /^spec.gates\[0\].experiment Experiment nobody does not exist/,
+  ],
+  [
+    'an outcome that the experiment has not',
+    { gates: [{ metric: 'outcome_proportion', outcome: 'paid', experiment: 'checkout' }] },
+    /^spec.gates\[0\].outcome Experiment checkout has no metric paid/,
+  ],
+  [
+    'outcomes of mirrored requests',
+    { strategy: 'shadow', steps: undefined as never, gates: [{ metric: 'outcome_proportion', outcome: 'paid' }] },
+    /^spec.gates\[0\].metric says nothing of mirrored requests/,
+  ],
 ])('refuses %s', (_what, change, message) => {
   expect(problemsOf(change)).toContainEqual(expect.stringMatching(message));
 });

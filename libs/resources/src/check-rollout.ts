@@ -12,6 +12,8 @@ const FIELDS: Readonly<Partial<Record<keyof RolloutSpec, readonly RolloutSpec['s
 };
 
 const OF_LABELS = /^(brier|misclassification|label_mean)$/;
+const OF_OUTCOMES = /^outcome_(mean|proportion)$/;
+const OUTCOME_FIELDS = ['outcome', 'experiment', 'better', 'within'] as const;
 const OF_LIMITS = /^(prediction_drift|disagreement)$/;
 
 /** What the schema of a Rollout cannot say: names that must exist, and each strategy and gate with its own fields and no others. */
@@ -35,8 +37,10 @@ export function checkRollout(spec: RolloutSpec, say: Say, lookup: Lookup, name: 
     say('spec.reward', 'is missing; a bandit needs a label that it earns, for example {label: paid}');
   const seen = new Set<string>();
   (spec.gates ?? []).forEach((gate, index) => {
-    checkGate(gate, spec, (field, message) => say(`spec.gates[${index}]${field}`, message));
-    const key = `${gate.metric} ${gate.label ?? ''}`;
+    const sayOf: Say = (field, message) => say(`spec.gates[${index}]${field}`, message);
+    checkGate(gate, spec, sayOf);
+    checkOutcomeGate(gate, spec, sayOf, lookup);
+    const key = [gate.metric, gate.label, gate.experiment, gate.outcome].join(' ');
     if (seen.has(key)) say(`spec.gates[${index}].metric`, `${gate.metric} is there twice`);
     seen.add(key);
   });
@@ -67,4 +71,27 @@ function checkGate(gate: RolloutGateSpec, spec: RolloutSpec, say: Say): void {
   if (gate.margin !== undefined && OF_LIMITS.test(gate.metric)) say('.margin', `${gate.metric} has a limit and no margin`);
   if (gate.margin !== undefined && gate.margin >= 1 && !gate.metric.startsWith('latency')) say('.margin', 'must be below 1');
   if (gate.tolerance !== undefined && gate.metric !== 'disagreement') say('.tolerance', 'is a field of disagreement');
+}
+
+function checkOutcomeGate(gate: RolloutGateSpec, spec: RolloutSpec, say: Say, lookup: Lookup): void {
+  const { metric, outcome, experiment, range } = gate;
+  if (range !== undefined && metric !== 'outcome_mean') say('.range', 'is a field of outcome_mean');
+  if (!OF_OUTCOMES.test(metric)) {
+    for (const field of OUTCOME_FIELDS)
+      if (gate[field] !== undefined) say(`.${field}`, `is a field of outcome_mean and outcome_proportion, this one is ${metric}`);
+    return;
+  }
+  if (spec.strategy === 'shadow' || spec.strategy === 'blue-green')
+    say('.metric', 'says nothing of mirrored requests, whose answers nobody acted on: it is a gate of canary, ab and bandit rollouts');
+  if (outcome === undefined) say('.outcome', 'is missing; which outcome of the units is it about, for example {outcome: paid}');
+  if (range && (range[0] as number) >= (range[1] as number))
+    say('.range', 'must grow: the smallest value of a unit that counts, then the largest');
+  if (metric === 'outcome_mean' && range === undefined)
+    say('.range', 'is missing; between which values a unit counts, for example [0, 200]: no test holds for values without an end');
+  if (experiment === undefined || outcome === undefined) return;
+  const metrics = lookup('Experiment', experiment)?.metrics;
+  if (!lookup('Experiment', experiment))
+    say('.experiment', `Experiment ${experiment} does not exist; apply it first or in the same request`);
+  else if (!metrics?.some(({ name, source }) => name === outcome && source === 'outcome'))
+    say('.outcome', `Experiment ${experiment} has no metric ${outcome} of outcomes`);
 }

@@ -129,7 +129,7 @@ export interface ExperimentSpec {
 
 export interface PolicyCheckSpec {
   readonly name: string;
-  readonly type: 'reported' | 'goldenRows' | 'metric' | 'signature' | 'licence' | 'modelCard';
+  readonly type: 'reported' | 'goldenRows' | 'metric' | 'signature' | 'licence' | 'modelCard' | 'servable';
   readonly recorders?: readonly string[];
   readonly maxAge?: string;
   readonly metric?: string;
@@ -170,6 +170,11 @@ export interface RolloutGateSpec {
   readonly limit?: number;
   readonly tolerance?: number;
   readonly guard?: boolean;
+  readonly outcome?: string;
+  readonly experiment?: string;
+  readonly range?: readonly number[];
+  readonly better?: 'more' | 'less';
+  readonly within?: string;
 }
 
 export interface RolloutSpec {
@@ -185,6 +190,7 @@ export interface RolloutSpec {
   readonly reward?: { readonly label: string; readonly every?: number; readonly floor?: string };
   readonly alpha?: number;
   readonly promotion?: 'automatic' | 'manual';
+  readonly fallback?: 'primary' | 'none';
   readonly salt?: string;
 }
 

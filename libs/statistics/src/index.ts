@@ -11,6 +11,7 @@ export {
   type BoundedRange,
   type BoundedSums,
 } from './mean-bounds.js';
+export { CorrectablePairs, type PairedValue } from './correctable-pairs.js';
 export { NO_PAIRS, withArmValue, type ArmTotal, type PairedArms } from './paired-arms.js';
 export {
   differenceVerdict,

@@ -16,7 +16,7 @@ export interface ArmTotal {
 }
 
 /** Values that wait at most; beyond it the oldest goes, seen in its arm's total alone. */
-const MOST_WAITING = 64;
+export const MOST_WAITING = 64;
 
 export const NO_PAIRS: PairedArms = {
   differences: NO_SUMS,
@@ -25,6 +25,11 @@ export const NO_PAIRS: PairedArms = {
   control: { n: 0, sum: 0 },
   treatment: { n: 0, sum: 0 },
 };
+
+/** How many of the waiting values the next one of the other arm is compared with. */
+export function olderHalf(waiting: number): number {
+  return Math.max(1, Math.floor(waiting / 2));
+}
 
 /**
  * Adds one value between 0 and 1 of one arm. A value that meets waiting values of the other arm is compared with the mean of the older half of
@@ -40,7 +45,7 @@ export function withArmValue(arms: PairedArms, arm: 'control' | 'treatment', val
     if (values.length > MOST_WAITING) values.shift();
     return { ...arms, [arm]: total, waiting: arm, values };
   }
-  const count = Math.max(1, Math.floor(arms.values.length / 2));
+  const count = olderHalf(arms.values.length);
   let sum = 0;
   for (let i = 0; i < count; i++) sum += arms.values[i] as number;
   const difference = arm === 'treatment' ? own - sum / count : sum / count - own;

@@ -47,6 +47,16 @@ spec:
   metrics:
     - {name: late, source: label, type: mean}
     - {name: brier, source: label, label: late, type: squaredError}
+---
+apiVersion: millrace.dev/v1
+kind: Deployment
+metadata: {name: delay}
+spec: {model: models:/delay/1}
+---
+apiVersion: millrace.dev/v1
+kind: Rollout
+metadata: {name: delay-v2}
+spec: {deployment: delay, candidate: models:/delay/2, strategy: canary, steps: [5%], gates: [{metric: outcome_proportion, outcome: paid}]}
 `,
       { 'content-type': 'application/yaml' },
     );
@@ -75,6 +85,13 @@ spec:
     const reply = (await response.json()) as { unit: string; assignments: { unit: string; variant: string }[] };
     expect(reply.unit).toBe('user');
     expect(reply.assignments).toEqual(users.map((unit) => ({ unit, variant: variantOf(unit) })));
+  });
+
+  test('takes outcomes of what is applied: an experiment, or a rollout', async () => {
+    const outcome = [{ unit: 'user-1', metric: 'paid', value: true, time: START }];
+    expect((await post('/api/v1/experiments/delay-v2/outcomes', outcome)).status).toBe(202);
+    const stranger = await post('/api/v1/experiments/nobody/outcomes', outcome);
+    expect([stranger.status, await stranger.json()]).toMatchObject([404, { code: 'MR_EXPERIMENTATION_EXPERIMENT_NOT_FOUND' }]);
   });
 
   test('estimates from the first exposure on, each fact once', async () => {

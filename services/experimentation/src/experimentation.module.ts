@@ -80,6 +80,7 @@ export class ExperimentationModule implements OnModuleInit {
           await awaitPosition(request, ...readers);
           return experiments.get(name);
         },
+        isRollout: (name) => this.resources.catalog.get('Rollout', name) !== undefined,
         expose: (facts, traceparent) => this.#append(TOPICS.exposures.name, 'UnitExposed', facts, traceparent),
         measure: (facts, traceparent) => this.#append(TOPICS.outcomes.name, 'OutcomeRecorded', facts, traceparent),
         results: (experiment, level) => this.#results(experiment, level),

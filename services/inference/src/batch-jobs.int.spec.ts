@@ -4,6 +4,7 @@ import { encodeDecision } from '@millrace/event-log';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { BatchJobClient } from './testing/batch-job-client.js';
@@ -27,14 +28,18 @@ let service: RunningService;
 let models: PublishedModels;
 let jobs: BatchJobClient;
 
-beforeAll(async () => {
-  temp = await tempDir('batch-jobs');
+const start = (): Promise<RunningService> => {
   const environment = {
     ...{ MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_LOG_LEVEL: 'error' },
     MILLRACE_GRPC_PORT: '0',
     ...{ MILLRACE_INFERENCE_BATCH_CHUNK: '300', MILLRACE_INFERENCE_MAX_BATCH_ROWS: '64' },
   };
-  service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
+  return bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
+};
+
+beforeAll(async () => {
+  temp = await tempDir('batch-jobs');
+  service = await start();
   jobs = new BatchJobClient(service.url);
   models = new PublishedModels(service.host);
   await models.register('delay', delayModel(0));
@@ -323,3 +328,45 @@ function requestedSet(trainingSetId: string): object {
     positions: {},
   };
 }
+
+test('an output is deleted and the job stays; asked for again it is computed anew; what a kill left is cleared away', async () => {
+  const asked = {
+    model: 'models:/delay/1',
+    input: { query: `SELECT 300 AS distance, 1 AS delay_mean_6h, number AS departures_1h FROM numbers(700)` },
+  };
+  const { job } = await jobs.post({ ...asked, output: 'table' }, '?wait=1m');
+  const { sha256, table } = job.output as { sha256: string; table: string };
+  const path = `batch-jobs/${job.id}/data.parquet`;
+  const isThere = async (): Promise<unknown[]> => [
+    (await service.host.artifacts.stat(path)) !== undefined,
+    (await service.host.offline.query(`SELECT 1 FROM system.tables WHERE concat(database, '.', name) = '${table}'`)).length,
+  ];
+  expect(await isThere()).toEqual([true, 1]);
+  for (let round = 0; round < 2; round++) {
+    const { status, job: shown } = await jobs.deleteOutput(job.id);
+    expect([status, shown]).toMatchObject([200, { status: 'completed', output: { sha256, deletedAt: expect.any(String) } }]);
+    expect(shown.output).not.toHaveProperty('uri');
+  }
+  expect(await isThere()).toEqual([false, 0]);
+  await expect(jobs.bytes(job.id)).rejects.toThrow(/^410 .*was deleted at .*ask for the job again/);
+  expect((await jobs.deleteOutput('none')).status).toBe(404);
+
+  const again = await jobs.post({ ...asked, output: 'table' }, '?wait=1m');
+  expect(again.job).toMatchObject({ id: job.id, attempt: 2, status: 'completed', output: { sha256, uri: expect.any(String) } });
+  expect(await isThere()).toEqual([true, 1]);
+
+  // As a process leaves it that is killed after the end and before the chunks went, or after the decision and before the file went.
+  const { artifacts } = service.host;
+  await jobs.deleteOutput(job.id);
+  const left = [`batch-jobs/${job.id}/chunks/1/0.native`, `batch-jobs/${job.id}/chunks/2/0.native`, path];
+  for (const file of left) await artifacts.put(file, Readable.from([Buffer.from('left')]));
+  await service.close();
+  service = await start();
+  jobs = new BatchJobClient(service.url);
+  await waitFor(
+    async () => (await Promise.all(left.map((file) => service.host.artifacts.stat(file)))).every((found) => found === undefined),
+    {
+      what: 'what was left to be gone',
+    },
+  );
+}, 60_000);

@@ -24,6 +24,7 @@ const SAME: readonly true[] = [
   true satisfies Same<inference.BatchJobCompleted, jobs.BatchJobCompleted>,
   true satisfies Same<inference.BatchJobFailed, jobs.BatchJobFailed>,
   true satisfies Same<inference.BatchJobCancelled, jobs.BatchJobCancelled>,
+  true satisfies Same<inference.BatchOutputDeleted, jobs.BatchOutputDeleted>,
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/inference');
@@ -37,7 +38,9 @@ describe('the decisions of inference and their schemas', () => {
   });
 
   test('every decision is in a history', () => {
-    const facts: readonly string[] = [...TOPICS.predictions.types, ...TOPICS.labels.types, ...TOPICS.shadows.types];
+    const facts: readonly string[] = [TOPICS.predictions, TOPICS.labels, TOPICS.shadows, TOPICS.servingChecks].flatMap(
+      ({ types }) => types,
+    );
     const decisions = readdirSync(SCHEMAS).filter((name) => /^[A-Z]/.test(name) && !facts.includes(name));
     expect(new Set(histories.map(({ type }) => type))).toEqual(new Set(decisions));
   });
@@ -72,6 +75,7 @@ describe('the decisions of inference and their schemas', () => {
       chunks: jobHistory.slice(7, 10).map(({ data }) => data),
       result: jobHistory[10]?.data,
       failure: null,
+      deletedAt: 12,
     });
     expect(digests).toEqual([
       '965de9902f64',
@@ -85,6 +89,7 @@ describe('the decisions of inference and their schemas', () => {
       'a58aa577ad11',
       '3c3768159bfa',
       'faf97dd4e166',
+      '2455eabe2383',
     ]);
   });
 });

@@ -110,6 +110,15 @@ describe('a request for a busy model', () => {
     client.abort();
     await expect(left).rejects.toThrow(/abort/);
     await waitFor(async () => (await metric('millrace_inference_pending_requests')) === 1, { what: 'the place to be free' });
+    // The same where MLflow's format is spoken.
+    const scorer = new AbortController();
+    const scored = fetch(`${service.url}/api/v1/deployments/slow/invocations`, {
+      ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"instances": [[1]]}', signal: scorer.signal },
+    });
+    await waitFor(async () => (await metric('millrace_inference_pending_requests')) === 2);
+    scorer.abort();
+    await expect(scored).rejects.toThrow(/abort/);
+    await waitFor(async () => (await metric('millrace_inference_pending_requests')) === 1, { what: 'the place to be free again' });
     const late = await infer('slow', 3, { parameters: { timeout: 1000 } });
     expect([late.status, late.error]).toEqual([504, expect.stringMatching(/^the deadline passed after \d+ ms in the queue$/)]);
     expect(answer(await infer('fast', 1))).toEqual([200, 3]);
@@ -118,9 +127,9 @@ describe('a request for a busy model', () => {
       const found = await service.host.offline.query<{ error_code: string }>(
         `SELECT error_code FROM millrace.predictions WHERE deployment = 'slow' ORDER BY error_code`,
       );
-      return found.length === 3 && found.map((row) => row.error_code);
+      return found.length === 4 && found.map((row) => row.error_code);
     });
-    expect(outcomes).toEqual(['', 'MR_INFERENCE_CANCELLED', 'MR_INFERENCE_DEADLINE']);
+    expect(outcomes).toEqual(['', 'MR_INFERENCE_CANCELLED', 'MR_INFERENCE_CANCELLED', 'MR_INFERENCE_DEADLINE']);
   });
 });
 

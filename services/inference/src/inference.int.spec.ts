@@ -281,6 +281,23 @@ spec: {model: models:/delay@moving}
     expect((await score({ instances: [[800, 20, 1]] })).body).toEqual({
       predictions: { probability: [[expect.closeTo(ord, 5)]], label: [Number(ord > 0.5)] },
     });
+    const csv = async (text: string, type = 'text/csv'): Promise<Awaited<ReturnType<typeof score>>> => {
+      const init = { method: 'POST', headers: { 'content-type': type }, body: text };
+      const response = await fetch(`${service.url}/api/v1/deployments/late/invocations`, init);
+      return { status: response.status, body: await response.json(), id: response.headers.get('millrace-prediction-id') };
+    };
+    const frame = { predictions: [record(ord), record(unknown)] };
+    expect(await csv('departures_1h,delay_mean_6h,distance,ignored\r\n1,20,800,yes\r\n0,,100,\r\n')).toMatchObject({
+      status: 200,
+      body: frame,
+    });
+    const keyed = await csv('origin,distance\nORD,800\n"ORD",800.0\n', 'text/csv; charset=UTF-8');
+    expect(keyed).toMatchObject({ status: 200, body: { predictions: [{ label: expect.any(Number) }, { label: expect.any(Number) }] } });
+    expect(await csv('a,b\n1\n"')).toMatchObject({
+      status: 400,
+      body: { error_code: 'BAD_REQUEST', message: expect.stringMatching(/ends within quotes/) },
+    });
+    expect((await csv('a\n1', 'text/csv; charset=latin-1')).status).toBe(415);
     for (const [body, message] of [
       [{ dataframe_split: { columns: ['origin'], data: [['ORD']] } }, /input "distance" is missing/],
       [{ inputs: [[1, 2]] }, /"input" has shape \[1,2\]; the model expects FP32 \[-1,3\]/],

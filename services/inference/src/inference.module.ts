@@ -34,6 +34,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { invocationsError, invocationsRoutes } from './api/mlflow/invocations.routes.js';
 import { startGrpcServer } from './api/oip/grpc/grpc-server.js';
+import { grpcCredentials } from './api/oip/grpc/grpc-tls.js';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
@@ -101,6 +102,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       batchJobRoutes(scope, {
         request: (input, metadata) => batchJobs.request(input, metadata),
         cancel: (id, metadata) => batchJobs.cancel(id, metadata),
+        deleteOutput: (id, metadata) => batchJobs.deleteOutput(id, metadata),
         state: async (request, id) => {
           await awaitPosition(request, domain);
           await domain.barrier();
@@ -119,6 +121,15 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const { access, telemetry, config, logger, lifecycle } = this;
     const { gateway, status, statistics, repository, metrics } = this.#inference as Inference;
+    const credentials = grpcCredentials({
+      files: { cert: config.grpcTlsCert, key: config.grpcTlsKey, clientCa: config.grpcTlsClientCa },
+      scheduler: this.scheduler,
+      observer: {
+        exchanged: (validTo) => logger.info({ validTo }, 'the certificate of the gRPC port was exchanged'),
+        kept: (error) =>
+          logger.warn({ err: error }, 'the certificate of the gRPC port was exchanged for one that cannot be used; the old one stays'),
+      },
+    });
     const server = await startGrpcServer(
       {
         ...{ gateway, status, statistics, repository, metrics, access, telemetry },
@@ -127,12 +138,16 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
         maxInFlight: config.maxInFlight,
         keepAliveMs: config.keepAliveTimeoutMs,
         onDefect: (error, rpc) => logger.error({ err: error, rpc }, 'defect: an inference call failed'),
+        credentials,
       },
       config.host,
       config.grpcPort,
     );
     lifecycle.add('servers', 'gRPC', () => server.close(config.shutdownDeadlineMs * SHARE_OF_SHUTDOWN));
     this.grpcAddress = server.address;
-    logger.info({ address: server.address, port: Number(server.address.split(':').at(-1)) }, 'gRPC is listening');
+    logger.info(
+      { address: server.address, tls: credentials.isSecure, port: Number(server.address.split(':').at(-1)) },
+      'gRPC is listening',
+    );
   }
 }

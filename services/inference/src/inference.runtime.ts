@@ -24,7 +24,7 @@ import type { BatchJobs } from './batch/batch-jobs.js';
 import { openBatchJobs } from './batch/open-batch-jobs.js';
 import { inferenceConfig } from './config.js';
 import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
-import { registeredVersion, registryReaders } from './domain/registry/model-catalog.js';
+import { registryReaders } from './domain/registry/model-catalog.js';
 import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
 import { FactSink } from './gateway/fact-sink.js';
@@ -37,9 +37,10 @@ import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
 import { ServingDirectory } from './models/serving-directory.js';
-import { checksObserver, hostObserver, runnerObserver } from './models/serving-observer.js';
+import { openVersionChecks } from './models/open-version-checks.js';
+import { hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
-import { VersionChecks } from './models/version-checks.js';
+import type { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ModelRepository } from './queries/model-repository.js';
@@ -92,7 +93,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const { topics, facts, log, online, resources, clock, ids, scheduler, logger } = host;
   const config = host.config.of(inferenceConfig);
   const metrics = new InferenceMetrics(host.registry);
-  for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures]) await topics.ensure(topic);
+  for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures, TOPICS.outcomes]) await topics.ensure(topic);
   await projectTables(host, config.writesTables);
   const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob } });
 
@@ -149,16 +150,10 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     await registry.barrier();
     return resolveModel({ name, version }, stateOf);
   };
-  const checks = new VersionChecks({
+  const checks = await openVersionChecks(host, {
+    ...{ registry, metrics },
     tryVersion: async (version) =>
       opener.try(`${version.name} version ${version.version}`, await readModelArtifact(host.artifacts, version, limits, signatures)),
-    observer: checksObserver(logger, metrics),
-  });
-  // What was registered before this start was checked then; it is checked again when it is deployed or somebody asks.
-  const before = await log.end(registry.topic);
-  registry.onAccepted((record) => {
-    const registered = registeredVersion(record);
-    if (registered && record.position.offset >= (before[record.position.partition] ?? 0)) checks.registered(registered);
   });
   const status = new ServingStatus({
     directory,
@@ -202,6 +197,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     scheduler,
     capacity: config.maxBufferedPredictions,
     whenFull: config.logFull,
+    episodeOf: (experiment) => inForce.episodeOf(experiment),
     observer: {
       answered: (answered) => metrics.answered(answered),
       shed: (kind, count) => metrics.shed.inc({ facts: kind }, count),

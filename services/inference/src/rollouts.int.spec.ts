@@ -1,5 +1,6 @@
 import { assign } from '@millrace/assignment';
 import { TOPICS } from '@millrace/contracts';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
@@ -143,9 +144,13 @@ spec: {deployment: ${name}, ${rollout}}
     expect(await refold('late-2', promoted.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
     // Also whoever says no unit is answered by it now.
     expect(await infer('late')).toMatchObject({ status: 200, version: '2' });
+    const indexed = async (): Promise<unknown> =>
+      ((await call('POST', '/v2/repository/index', {})).body as { name: string }[]).find(({ name }) => name === 'late');
+    expect(await indexed()).toMatchObject({ version: '2', state: 'READY' });
     const aborted = await call('POST', '/api/v1/rollouts/late-2/abort', { reason: 'complaints' });
     expect(aborted).toMatchObject({ status: 200, body: { status: 'rolledBack', share: 0, reason: 'complaints' } });
     expect(await infer('late', 'u1')).toMatchObject({ status: 200, version: '1', variant: undefined });
+    expect(await indexed()).toMatchObject({ version: '1', state: 'READY' });
     expect(await call('POST', '/api/v1/rollouts/late-2/promote', {})).toMatchObject({
       status: 409,
       body: { code: 'MR_INFERENCE_ROLLOUT_OVER' },
@@ -155,7 +160,7 @@ spec: {deployment: ${name}, ${rollout}}
   test('a candidate that cannot answer is rolled back, and the numbers say why', async () => {
     await deploy(
       'broken',
-      'candidate: models:/delay/3, strategy: canary, steps: [20%, 50%], gates: [{metric: error_rate}, {metric: latency_p99}]',
+      'candidate: models:/delay/3, strategy: canary, fallback: none, steps: [20%, 50%], gates: [{metric: error_rate}, {metric: latency_p99}]',
     );
     await candidateLoaded('broken', ruleOf('broken-2', 0.2));
     let failed = 0;
@@ -172,6 +177,58 @@ spec: {deployment: ${name}, ${rollout}}
     expect(evidence.gates[0]?.numbers).toMatchObject({ primaryErrors: 0, candidateErrors: evidence.requests.candidate });
     expect(await refold('broken-2', decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
     for (let index = 0; index < 30; index++) expect(await infer('broken', `u${index}`)).toMatchObject({ status: 200, version: '1' });
+  }, 60_000);
+
+  test('what the candidate fails is answered by the primary, and counts against the candidate', async () => {
+    await deploy('spared', 'candidate: models:/delay/3, strategy: canary, steps: [20%], gates: [{metric: error_rate}]');
+    const explained = await waitFor(async () => {
+      for (let index = 0; index < 20; index++) expect(await infer('spared', `u${index}`)).toMatchObject({ status: 200, version: '1' });
+      const shown = await explain('spared-2');
+      return shown.status === 'rolledBack' && shown;
+    });
+    const evidence = explained.decisions.at(-1)?.data['evidence'] as Evidence;
+    expect(evidence.requests.candidate).toBeGreaterThan(0);
+    expect(evidence.gates[0]?.numbers).toMatchObject({ primaryErrors: 0, candidateErrors: evidence.requests.candidate });
+    expect(await refold('spared-2', explained.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
+    // Both are on record: the candidate's failure in the rollout, the primary's answer outside of it.
+    const rows = await waitFor(async () => {
+      const found = await service.host.offline.query<{ variants: string[]; versions: number[]; codes: string[] }>(`
+        SELECT groupArray(variant) AS variants, groupArray(version) AS versions, groupArray(error_code) AS codes
+        FROM (SELECT * FROM millrace.predictions FINAL WHERE deployment = 'spared' ORDER BY version)
+        GROUP BY prediction_id HAVING count() = 2`);
+      return found.length >= evidence.requests.candidate && found;
+    });
+    expect(rows[0]).toEqual({ variants: ['primary', 'candidate'], versions: [1, 3], codes: ['', 'MR_INFERENCE_UNSERVABLE'] });
+  }, 60_000);
+
+  test('a candidate whose units pay less is rolled back by their outcomes', async () => {
+    await deploy(
+      'paying',
+      'candidate: models:/delay/2, strategy: canary, steps: [50%], gates: [{metric: outcome_proportion, outcome: paid, within: 200ms}]',
+    );
+    await candidateLoaded('paying', ruleOf('paying-2', 0.5));
+    const pay = async (unit: string, variant: string | undefined): Promise<void> => {
+      const data = { experiment: 'paying-2', unit, metric: 'paid', value: Number(variant === 'primary') };
+      const fact = { key: unit, domain: 'experimentation', type: 'OutcomeRecorded', subject: `unit/${unit}`, id: `paid-${unit}` };
+      await service.host.facts.append(TOPICS.outcomes.name, [{ ...fact, time: Date.now(), data }]);
+    };
+    const rolledBack = await waitFor(
+      async () => {
+        for (let index = 0; index < 20; index++) {
+          const unit = randomUUID();
+          await pay(unit, (await infer('paying', unit)).variant);
+        }
+        const shown = await explain('paying-2');
+        return shown.status === 'rolledBack' && shown;
+      },
+      { what: 'the outcomes to decide' },
+    );
+    expect(rolledBack.reason).toMatch(/^worse beyond doubt: outcome_proportion of paid /);
+    const evidence = rolledBack.decisions.at(-1)?.data['evidence'] as Evidence;
+    expect(evidence.gates[0]?.numbers['candidate.n']).toBeGreaterThan(5);
+    const { plan } = rolledBack.decisions[0]!.data as { plan: RolloutPlan };
+    expect(topicsOf(plan)).toEqual([TOPICS.predictions.name, TOPICS.exposures.name, TOPICS.outcomes.name]);
+    expect(await refold('paying-2', rolledBack.decisions[0]!.data as never, evidence.positions)).toEqual(evidence);
   }, 60_000);
 
   test('a shadow: every answer is the primary’s, pairs are compared, a candidate that disagrees is no longer asked', async () => {

@@ -32,6 +32,7 @@ import { lineageOf } from './queries/lineage.query.js';
 import { modelCard, type ModelCard } from './queries/model-card.js';
 import type { RegistryView, VersionView } from './queries/registry-view.js';
 import { latestMetric, runValues, storedSequence } from './queries/run-values.query.js';
+import { servingVerdict } from './queries/serving-verdict.query.js';
 import { PromotionsReactor } from './reactors/promotions.reactor.js';
 
 export interface GovernanceHost {
@@ -100,6 +101,12 @@ export function openGovernance(host: GovernanceHost): (scope: FastifyInstance) =
     },
     card,
     modelInterface: (version) => inspector.inspect(version),
+    serving: async (modelId, version) => {
+      // Where no gateway has ever run there is neither topic nor table.
+      if ((await log.partitions(TOPICS.servingChecks.name)) === undefined) return undefined;
+      await fresh(TOPICS.servingChecks.name, 'millrace.serving_checks');
+      return servingVerdict(offline, modelId, version);
+    },
     vector: (featureService) => featureVector(resources.catalog, featureService),
   });
   const commands = new GovernanceCommands(domain, view, policies, evaluator, ids);

@@ -45,6 +45,17 @@ const variables = {
     port(8081),
     'gRPC of the Open Inference Protocol, where the inference service runs. 0 picks a free port.',
   ),
+  grpcTlsCert: variable(
+    'MILLRACE_GRPC_TLS_CERT',
+    optional,
+    'PEM file of the gRPC port’s certificate, with those it rests on; set: the port speaks TLS. Looked at every 30 s, so an exchange takes no restart.',
+  ),
+  grpcTlsKey: variable('MILLRACE_GRPC_TLS_KEY', optional, 'PEM file of that certificate’s key, without a passphrase.'),
+  grpcTlsClientCa: variable(
+    'MILLRACE_GRPC_TLS_CLIENT_CA',
+    optional,
+    'PEM file of the authorities that sign gRPC clients’ certificates; set: a client has to show one (mutual TLS).',
+  ),
 
   auth: variable(
     'MILLRACE_AUTH',
@@ -249,6 +260,12 @@ function check(values: ValuesOf<typeof variables>): readonly string[] {
   }
   if ((values.kafkaTlsCert === undefined) !== (values.kafkaTlsKey === undefined)) {
     problems.push('MILLRACE_KAFKA_TLS_CERT and MILLRACE_KAFKA_TLS_KEY go together');
+  }
+  if ((values.grpcTlsCert === undefined) !== (values.grpcTlsKey === undefined)) {
+    problems.push('MILLRACE_GRPC_TLS_CERT and MILLRACE_GRPC_TLS_KEY go together');
+  }
+  if (values.grpcTlsClientCa !== undefined && values.grpcTlsCert === undefined) {
+    problems.push('MILLRACE_GRPC_TLS_CLIENT_CA is set, so MILLRACE_GRPC_TLS_CERT and MILLRACE_GRPC_TLS_KEY have to be');
   }
   if ((values.s3AccessKeyId === undefined) !== (values.s3SecretAccessKey === undefined)) {
     problems.push('MILLRACE_S3_ACCESS_KEY_ID and MILLRACE_S3_SECRET_ACCESS_KEY go together');

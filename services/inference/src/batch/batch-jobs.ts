@@ -11,8 +11,9 @@ import {
 import type { BatchJobEvent } from '../domain/batch-job/batch-job.events.js';
 import { isRefusal } from '../domain/refusal.js';
 import type { BatchJobInput } from './batch-job-request.js';
+import { chunkDirectory, removeLeftovers, removeOutput } from './job-files.js';
 import { planJob, type PlanHost } from './plan-job.js';
-import { chunkDirectory, runJob } from './run-job.js';
+import { runJob } from './run-job.js';
 import { isRowFailure } from './score-rows.js';
 
 export interface BatchJobsOptions extends PlanHost {
@@ -46,6 +47,8 @@ export interface RequestedBatchJob {
 }
 
 const LOOK_EVERY_MS = 1_000;
+/** Jobs, the newest first, that are looked at for what was left when a process starts. */
+const MOST_SWEPT = 10_000;
 const TRIES = 6;
 const FIRST_PAUSE_MS = 250;
 /** Another process decided the chunk that this one had scored. */
@@ -73,6 +76,7 @@ export class BatchJobs {
   readonly #waiters = new Map<string, Set<() => void>>();
   #cancelLook: (() => void) | undefined;
   #isStopped = false;
+  #sweep: Promise<void> = Promise.resolve();
 
   constructor(options: BatchJobsOptions) {
     this.#options = options;
@@ -80,10 +84,12 @@ export class BatchJobs {
     options.domain.onAccepted((record) => this.#accepted(record));
   }
 
-  /** Takes up what earlier processes left. */
+  /** Takes up what earlier processes left, and clears away what they were killed before they could. */
   async start(): Promise<void> {
-    for (const { id, job } of (await this.list()).reverse()) if (job.status === 'running') this.#open.add(id);
+    const jobs = await this.list();
+    for (const { id, job } of [...jobs].reverse()) if (job.status === 'running') this.#open.add(id);
     this.#look();
+    this.#sweep = this.#clearAway(jobs.slice(0, MOST_SWEPT).map(({ id }) => id));
   }
 
   /** Throws a fault or a refusal that names the column, the field or the model which is amiss. */
@@ -103,6 +109,17 @@ export class BatchJobs {
   /** Stops a job; asked again, it begins from the start. */
   async cancel(id: string, metadata: CommandMetadata): Promise<Position> {
     return (await this.#handle(id, { type: 'CancelBatchJob' }, metadata)).position;
+  }
+
+  /**
+   * Deletes a completed job's output: the file and the table. The job stays, and is computed anew when it is asked for again. What a crash keeps
+   * from being removed is removed at the next start.
+   */
+  async deleteOutput(id: string, metadata: CommandMetadata): Promise<Position> {
+    const { position } = await this.#handle(id, { type: 'DeleteBatchOutput' }, metadata);
+    const job = this.state(id);
+    if (job.status !== 'absent') await removeOutput(this.#options, job);
+    return position;
   }
 
   state(id: string): BatchJobState {
@@ -148,7 +165,15 @@ export class BatchJobs {
     this.#isStopped = true;
     this.#cancelLook?.();
     for (const waiters of this.#waiters.values()) for (const told of waiters) told();
-    await Promise.all(this.#here.values());
+    await Promise.all([...this.#here.values(), this.#sweep]);
+  }
+
+  async #clearAway(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const job = this.state(id);
+      if (this.#isStopped || job.status === 'absent') return;
+      await removeLeftovers(this.#options, id, job).catch((error: unknown) => this.#options.observer.troubled(id, error, false));
+    }
   }
 
   #accepted({ subject, type }: LoggedDecision): void {

@@ -4,7 +4,7 @@ import { systemClock, SystemIds } from '@millrace/service';
 import { tempDir, type TempDir } from '@millrace/testing';
 import type { Datatype, Tensor, TensorData } from '../domain/tensor/tensor.js';
 import { outputColumns } from './check-columns.js';
-import { chunkTable, encodeChunk } from './chunk-rows.js';
+import { chunkTable, encodeRows } from './chunk-rows.js';
 
 let temp: TempDir;
 let store: OfflineStore;
@@ -42,8 +42,8 @@ test('values of every type come back as they were, and rows without any as nulls
     '',
   );
   const rows = [{ outputs: TENSORS, index: 1 }, { error: 'no "value"' }, { outputs: TENSORS, index: 0 }];
-  const encoded = encodeChunk(columns, 70, rows);
-  expect(encodeChunk(columns, 70, rows).equals(encoded)).toBe(true);
+  const encoded = encodeRows(columns, 70, rows);
+  expect(encodeRows(columns, 70, rows).equals(encoded)).toBe(true);
   await new ScratchTables(store, new SystemIds(systemClock)).with(chunkTable(columns), async (table, bare) => {
     const names = ['__row', ...columns.map((_, index) => `v${index}`), 'error'];
     await store.insert(bare, encoded, 'once', { format: 'RowBinary', columns: names });

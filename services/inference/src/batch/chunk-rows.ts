@@ -16,8 +16,11 @@ export function chunkTable(columns: readonly OutputColumn[]): string {
   return `(${['__row UInt64', ...values, 'error Nullable(String)'].join(', ')}) ENGINE = MergeTree ORDER BY __row`;
 }
 
-/** Scored rows, as ClickHouse's RowBinary has them: places, values, errors. The same values are the same bytes. */
-export function encodeChunk(columns: readonly OutputColumn[], from: number, rows: readonly ScoredRow[]): Buffer {
+/**
+ * Scored rows, as ClickHouse's RowBinary has them: places, values, errors. The same values are the same bytes, and those of a chunk are the bytes of its
+ * rows one after the other.
+ */
+export function encodeRows(columns: readonly OutputColumn[], from: number, rows: readonly ScoredRow[]): Buffer {
   const out = new RowBinary();
   for (const [index, row] of rows.entries()) {
     out.uint64(from + index);

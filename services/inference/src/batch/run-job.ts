@@ -11,10 +11,11 @@ import type { FeatureReader, FeatureServiceShape } from '../gateway/feature-vect
 import type { Directory } from '../gateway/gateway.js';
 import { modelOf } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
-import { assembleOutput, batchJobPath } from './assemble-output.js';
+import { assembleOutput } from './assemble-output.js';
 import { recordsOf, untold } from './batch-records.js';
 import { outputColumns, type OutputColumn } from './check-columns.js';
-import { encodeChunk, putChunk } from './chunk-rows.js';
+import { encodeRows, putChunk } from './chunk-rows.js';
+import { chunkDirectory } from './job-files.js';
 import { withKeptInput, type InputHost, type StagedInput } from './job-input.js';
 import { readRows } from './read-rows.js';
 import { scoreRows, type ScoredRow, type ScoringOptions } from './score-rows.js';
@@ -48,11 +49,6 @@ export interface RunSteps {
 
 /** Rows read at once: what is parsed in one go keeps the requests of others waiting. */
 const READ_ROWS = 2_048;
-
-/** Where the chunks of an attempt lie. */
-export function chunkDirectory(id: string, attempt: number): string {
-  return `${batchJobPath(id)}/chunks/${attempt}`;
-}
 
 /**
  * Scores the chunks that are not decided yet, one after the other, and then writes the output of all. A chunk's values are written first, then its rows are
@@ -140,13 +136,17 @@ async function scoreChunk(host: RunHost, steps: RunSteps, work: ChunkWork): Prom
   const names = readColumns(layout, shape, request.columns);
   const step = Math.max(1, Math.floor(READ_ROWS / request.runRows)) * request.runRows;
   const scored: ScoredRow[] = [];
+  const encoded: Buffer[] = [];
   for (let at = from; at < to; at += step) {
     steps.check();
-    scored.push(...(await scoreRows(scoring, await readRows(store, input, names, at, Math.min(to, at + step)))));
+    const rows = await scoreRows(scoring, await readRows(store, input, names, at, Math.min(to, at + step)));
+    scored.push(...rows);
+    // Piece by piece: a whole chunk at once would keep requests waiting.
+    encoded.push(encodeRows(columns, at, rows));
     steps.progress('scoring', from + scored.length);
   }
   const directory = chunkDirectory(request.batchJobId, attempt);
-  const decision = await putChunk(artifacts, directory, chunk, scored, encodeChunk(columns, from, scored));
+  const decision = await putChunk(artifacts, directory, chunk, scored, Buffer.concat(encoded));
   await record(host, records, mayBeTold);
   await steps.scored(decision);
 }

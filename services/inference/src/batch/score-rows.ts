@@ -13,6 +13,7 @@ import type {
 } from '../gateway/feature-vectors.js';
 import { readFeatures, withRequests } from '../gateway/read-features.js';
 import type { ServedModel } from '../models/served-model.js';
+import { BATCH_PRIORITY, DEFAULT_PRIORITY } from '../runner/priorities.js';
 import type { OutputColumn } from './check-columns.js';
 import type { BatchRow } from './read-rows.js';
 
@@ -107,8 +108,14 @@ async function run(options: ScoringOptions, rows: readonly BatchRow[], started: 
     layout,
     filled(layout, vectors && entityRows ? withRequests(vectors, entityRows) : rows.map(({ values }) => values)),
   );
-  const deadline = elapsed() + timeoutMs;
-  const { outputs, batchRows } = await model.queue.run({ inputs, outputs: request.outputs, deadline, isAlone: true });
+  const asked = { inputs, outputs: request.outputs, isAlone: true };
+  // After everybody who waits for an answer; but one that had no turn for so long goes in line with them, or a model that is always busy would fail the job.
+  const { outputs, batchRows } = await model.queue
+    .run({ ...asked, deadline: elapsed() + timeoutMs, priority: BATCH_PRIORITY })
+    .catch((error: unknown) => {
+      if (!isRefusal(error) || error.code !== 'MR_INFERENCE_DEADLINE') throw error;
+      return model.queue.run({ ...asked, deadline: elapsed() + timeoutMs, priority: DEFAULT_PRIORITY });
+    });
   checkOutputs(options, outputs, inputs[0] ? rowsOf(inputs[0]) : rows.length);
   const micros = Math.round((elapsed() - started) * 1000);
   options.ran({ rows, entityRows, vectors, inputs, outputs, batchRows, micros, failure: undefined });

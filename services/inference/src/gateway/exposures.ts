@@ -1,7 +1,7 @@
 import type { UnitExposed } from '../domain/prediction/prediction.js';
 
 /**
- * Lets one exposure per (experiment, unit, variant) through and forgets the oldest beyond its capacity. It only spares the log:
+ * Lets one exposure per (experiment, episode of it, unit, variant) through and forgets the oldest beyond its capacity. It only spares the log:
  * readers count the first exposure of a unit however often it comes.
  */
 export class ExposureFilter {
@@ -9,8 +9,8 @@ export class ExposureFilter {
 
   constructor(private readonly capacity: number) {}
 
-  isNew(exposure: UnitExposed): boolean {
-    const key = JSON.stringify([exposure.experiment, exposure.unit, exposure.variant]);
+  isNew(exposure: UnitExposed, episode?: string): boolean {
+    const key = JSON.stringify([exposure.experiment, episode, exposure.unit, exposure.variant]);
     if (this.#seen.delete(key)) {
       this.#seen.add(key);
       return false;

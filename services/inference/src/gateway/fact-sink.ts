@@ -21,6 +21,8 @@ export interface FactSinkOptions {
   readonly capacity: number;
   /** When the log is away for so long that there is no room for a record: `shed` it and count it, or `refuse` the request. */
   readonly whenFull: 'shed' | 'refuse';
+  /** What is under way of a rollout, such as its step: units are told again in each. */
+  readonly episodeOf?: (experiment: string) => string | undefined;
   readonly observer: {
     answered(answered: Answered): void;
     shed(facts: 'predictions' | 'exposures', count: number): void;
@@ -69,7 +71,7 @@ export class FactSink implements GatewaySink {
   }
 
   exposed(exposure: UnitExposed, time: number): void {
-    if (!this.#filter.isNew(exposure)) return;
+    if (!this.#filter.isNew(exposure, this.#options.episodeOf?.(exposure.experiment))) return;
     this.#exposures.add({ key: exposure.unit, id: this.#options.ids.next(), time, data: exposure });
   }
 

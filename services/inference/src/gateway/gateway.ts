@@ -7,8 +7,10 @@ import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import { modelOf, type Slot } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { Departure, RunResult } from '../runner/batching-queue.js';
+import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { readEntityRows, type EntityRows } from './entity-rows.js';
+import { runOrFallBack, type Ran } from './fallback.js';
 import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
 import type { Mirror } from './mirror.js';
 import { isRecorded, predictionRecord, type Answered } from './prediction-record.js';
@@ -154,9 +156,19 @@ export class Gateway {
         isWhole: groups.length === 1,
       }));
       const vectors = entityRows ? await this.#readFeatures(context, works, entityRows) : undefined;
-      const parts = await allOf(works.map((work) => this.#run(context, vectors ? { ...work, vectors } : work)));
-      const variants = groups.flatMap((group) => (group.variant === null ? [] : [group.variant]));
-      return { predictionId, model: (leased[0] as { model: ServedModel }).model, variants, outputs: stitch(parts, count) };
+      const fallback = { served, leftMs: () => context.deadline - elapsed(), run: (work: Work) => this.#run(context, work) };
+      const answered = await allOf(works.map((work) => runOrFallBack<Work, Part>(fallback, vectors ? { ...work, vectors } : work)));
+      const variants = new Set(answered.flatMap(({ work: { group } }) => group.variant ?? []));
+      const { model } = (answered[0] as Ran<Work, Part>).work;
+      return {
+        predictionId,
+        model,
+        variants: [...variants],
+        outputs: stitch(
+          answered.map(({ part }) => part),
+          count,
+        ),
+      };
     } finally {
       for (const release of releases) release();
     }
@@ -208,7 +220,6 @@ export class Gateway {
   async #run(context: RequestContext, work: Work): Promise<Part> {
     const { command, deadline } = context;
     const { model, group, entityRows, vectors, isWhole } = work;
-    const names = outputNames(model, command.outputs);
     let result: RunResult | undefined;
     let failure: unknown;
     let queued = 0;
@@ -218,6 +229,7 @@ export class Gateway {
           ? assembleTensors(model, withRequests(vectors, entityRows, group.rows))
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
+      const names = outputNames(model, command.outputs);
       queued = this.#options.elapsed();
       result = await model.queue.run({ inputs: own, outputs: names, deadline, signal: command.signal, priority: priorityOf(command) });
     } catch (error) {
@@ -236,11 +248,14 @@ export class Gateway {
     const isRefused = experiment?.isRollout && group.variant === 'candidate' && isRefusal(error) && error.code === 'MR_INFERENCE_INVALID';
     if (!isRefused || !primary) return error;
     try {
+      outputNames(primary, command.outputs);
       if (!vectors) checkInputs(primary.inputs, command.inputs);
     } catch {
       return error;
     }
-    return new Refusal('MR_INFERENCE_UNSERVABLE', `the candidate does not take what the primary takes: ${error.message}`, { cause: error });
+    return new Refusal('MR_INFERENCE_UNSERVABLE', `the candidate does not take or give what the primary does: ${error.message}`, {
+      cause: error,
+    });
   }
 
   #mirror({ served, predictionId, command }: RequestContext, work: Work, { outputs, computeMs }: RunResult): void {
@@ -289,10 +304,6 @@ export class Gateway {
     return Math.min(timeout === 0 ? Infinity : timeout / 1000, timeoutMs, this.#options.defaultTimeoutMs);
   }
 }
-
-/** Where a request stands in its model's queue: 1 goes first, 9 last; none and 0 are in the middle. */
-const DEFAULT_PRIORITY = 5;
-const LAST_PRIORITY = 9;
 
 function priorityOf({ parameters: { priority = 0 } }: InferCommand): number {
   if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0)

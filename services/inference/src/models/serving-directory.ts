@@ -47,6 +47,11 @@ export class ServingDirectory implements Directory {
     return [...this.#deployments.values()];
   }
 
+  /** What a deployment serves now: its own model, or the candidate that a rollout has promoted. */
+  referenceOf({ name, model }: DeploymentDefinition): string {
+    return this.#options.rollouts.promoted(name) ?? model;
+  }
+
   splitOf({ name, experiment }: DeploymentDefinition): ExperimentDefinition | undefined {
     return experiment === undefined ? this.#options.rollouts.splitOf(name) : this.#experiments.get(experiment);
   }
@@ -54,11 +59,11 @@ export class ServingDirectory implements Directory {
   async find(name: string, version: string | undefined, waitMs = this.#options.loadWaitMs): Promise<Served> {
     const deployment = this.#deployments.get(name);
     if (deployment && version === undefined) {
-      const reference = this.#options.rollouts.promoted(name) ?? deployment.model;
+      const reference = this.referenceOf(deployment);
       if (waitMs > 0 && !this.#slotOf(reference)?.current) await this.#load(reference, waitMs);
       return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
     }
-    const reference = this.#wanted(name, deployment ? (parseModelReference(deployment.model)?.name ?? name) : name, version);
+    const reference = this.#wanted(name, deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name, version);
     if (!this.#slotOf(reference)?.current) await this.#load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
     return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
   }

@@ -27,7 +27,7 @@ export type VersionCheck = { readonly model: string; readonly version: number; r
 export interface VersionChecksOptions {
   /** Reads (digest and signature verified), loads and tries a version, and frees it again. */
   readonly tryVersion: (version: ModelVersion) => Promise<TriedModel>;
-  readonly observer: { checked(check: VersionCheck): void; failed(version: ModelVersion, error: unknown): void };
+  readonly observer: { checked(check: VersionCheck, version: ModelVersion): void; failed(version: ModelVersion, error: unknown): void };
 }
 
 /** Results kept, and versions that may wait to be checked; one beyond is checked when somebody asks. */
@@ -78,7 +78,7 @@ export class VersionChecks {
     if (this.#isClosed) throw new Refusal('MR_INFERENCE_LOADING', 'the gateway is being stopped; ask again when it is back');
     const { name, version: number, digest } = version;
     const check = { model: name, version: number, digest, ...(await this.#found(version)) };
-    this.#options.observer.checked(check);
+    this.#options.observer.checked(check, version);
     return check;
   }
 

@@ -35,9 +35,10 @@ export class ModelRepository {
   index(isReadyOnly: boolean): IndexedModel[] {
     const { directory, registry, slots } = this.options;
     const bySlot = new Map(slots().map((slot) => [slot.reference, slot]));
-    const deployed = directory.deployments().map(({ name, model }) => {
-      const version = bySlot.get(model)?.current?.version.version ?? versionOf(model, registry);
-      return { name, version: version === undefined ? '' : String(version), ...readinessOf(bySlot.get(model)) };
+    const deployed = directory.deployments().map((deployment) => {
+      const reference = directory.referenceOf(deployment);
+      const version = bySlot.get(reference)?.current?.version.version ?? versionOf(reference, registry);
+      return { name: deployment.name, version: version === undefined ? '' : String(version), ...readinessOf(bySlot.get(reference)) };
     });
     const taken = new Set(deployed.map(({ name }) => name));
     const models = [...(registry(CATALOG_SUBJECT) as CatalogState).modelIds.keys()].filter((name) => !taken.has(name));

@@ -12,6 +12,7 @@ import {
 } from '@millrace/statistics';
 import type { Evidence, GateJudgement, RolloutGate, RolloutPlan } from '../domain/rollout/rollout.events.js';
 import type { LabelMetric } from './label-sums.js';
+import type { OutcomeSums } from './outcome-sums.js';
 import type { RolloutSums } from './rollout-sums.js';
 
 type Numbers = Record<string, number>;
@@ -28,9 +29,21 @@ export function judgeGates(plan: RolloutPlan, run: RolloutSums, step: RolloutSum
     const shown = isFailed || run === step ? whole : verdictOf(gate, step, options);
     // What only the step says against it is too little to fail: it fails by the whole run.
     const verdict = isFailed ? 'failed' : shown.judged.verdict === 'failed' ? 'undecided' : shown.judged.verdict;
-    const { metric, label, guard, bound } = gate;
+    const { metric, label, outcome, guard, bound } = gate;
     const { estimate, lower, upper, samples, more } = shown.judged;
-    return { metric, label, guard, verdict, estimate, lower, upper, bound, samples, more, numbers: shown.numbers };
+    return {
+      metric,
+      label: label ?? outcome?.name ?? null,
+      guard,
+      verdict,
+      estimate,
+      lower,
+      upper,
+      bound,
+      samples,
+      more,
+      numbers: shown.numbers,
+    };
   });
   return { requests: { ...run.requests }, gates, positions: { ...run.positions } };
 }
@@ -59,6 +72,11 @@ function verdictOf(gate: RolloutGate, sums: RolloutSums, options: VerdictOptions
       numbers: { primary: countOf(arms.control), candidate: countOf(arms.treatment) },
     };
   }
+  if (gate.outcome) {
+    const outcomes = sums.outcomes(gate.outcome);
+    const differences = outcomes?.differences ?? NO_SUMS;
+    return { judged: differenceVerdict(differences, margin), numbers: { ...numbersOf(differences), ...outcomeNumbers(outcomes) } };
+  }
   const totals = sums.labels.totals.get(gate.label ?? '');
   const differences = totals?.differences.get(metric as LabelMetric);
   if (differences) return { judged: differenceVerdict(differences, margin), numbers: numbersOf(differences) };
@@ -66,6 +84,15 @@ function verdictOf(gate: RolloutGate, sums: RolloutSums, options: VerdictOptions
   const treatment = totals?.candidate.get(metric as LabelMetric) ?? NO_SUMS;
   const numbers = { ...numbersOf(control, 'primary.'), ...numbersOf(treatment, 'candidate.') };
   return { judged: meansVerdict({ control, treatment }, margin), numbers };
+}
+
+function outcomeNumbers(outcomes: OutcomeSums | undefined): Numbers {
+  if (!outcomes) return {};
+  const [primary, candidate] = [outcomes.totals('primary'), outcomes.totals('candidate')];
+  return {
+    ...{ 'primary.n': primary.n, 'primary.sum': primary.sum, 'candidate.n': candidate.n, 'candidate.sum': candidate.sum },
+    waiting: outcomes.waiting,
+  };
 }
 
 function numbersOf({ n, sum, squares }: BoundedSums, prefix = ''): Numbers {

@@ -3,6 +3,7 @@ import type { EventLog, LogBatch, LogRecord, Subscription } from '@millrace/even
 import { canonical } from '@millrace/kernel';
 import type { RolloutState } from '../domain/rollout/rollout.decider.js';
 import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
+import { decodeExposure, decodeOutcome } from '../projections/outcome-facts.js';
 import { decodeShadow } from '../projections/shadow-answers.projection.js';
 import { decodeLabel } from '../projections/labels.projection.js';
 import { decodePrediction } from '../projections/predictions.projection.js';
@@ -104,7 +105,12 @@ export class RolloutFollower {
 /** The facts a plan's gates rest on. */
 export function topicsOf({ mirror, gates, reward }: RolloutPlan): string[] {
   const isLabelled = reward !== null || gates.some(({ label }) => label !== null);
-  return [mirror > 0 ? TOPICS.shadows.name : TOPICS.predictions.name, ...(isLabelled ? [TOPICS.labels.name] : [])];
+  const hasOutcomes = gates.some(({ outcome }) => outcome !== undefined);
+  return [
+    mirror > 0 ? TOPICS.shadows.name : TOPICS.predictions.name,
+    ...(isLabelled ? [TOPICS.labels.name] : []),
+    ...(hasOutcomes ? [TOPICS.exposures.name, TOPICS.outcomes.name] : []),
+  ];
 }
 
 /** What cannot be read is in the dead letters already, put there by the tables' projections, and counts for nobody. */
@@ -115,6 +121,14 @@ export function foldRecord(sums: RolloutSums, record: LogRecord, name: string): 
     if (label.ok === true) sums.labelled(label.value.data, { id: label.value.event.id, topic, partition, offset });
     return;
   }
+  if (topic === TOPICS.outcomes.name) {
+    if (!sums.experiments.some((experiment) => value.includes(JSON.stringify(experiment)))) return;
+    const outcome = decodeOutcome(record);
+    if (outcome.ok !== true) return;
+    const { event, data } = outcome.value;
+    sums.measured(data, { id: event.id, topic, partition, offset }, event.time);
+    return;
+  }
   // Most predictions are of other deployments: not worth a decoding.
   if (!value.includes(JSON.stringify(name))) return;
   if (topic === TOPICS.shadows.name) {
@@ -122,6 +136,15 @@ export function foldRecord(sums: RolloutSums, record: LogRecord, name: string): 
     if (shadow.ok === true) sums.mirrored(shadow.value.data, { id: shadow.value.event.id, topic, partition, offset });
     return;
   }
+  if (topic === TOPICS.exposures.name) {
+    const exposure = decodeExposure(record);
+    if (exposure.ok !== true) return;
+    const { event, data } = exposure.value;
+    sums.exposed(data, { id: event.id, topic, partition, offset }, event.time);
+    return;
+  }
   const prediction = decodePrediction(record);
-  if (prediction.ok === true) sums.predicted(prediction.value.data, { id: prediction.value.event.id, topic, partition, offset });
+  if (prediction.ok !== true) return;
+  const { event, data } = prediction.value;
+  sums.predicted(data, { id: event.id, topic, partition, offset }, event.time);
 }

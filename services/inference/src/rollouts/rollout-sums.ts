@@ -1,3 +1,4 @@
+import { canonical } from '@millrace/kernel';
 import {
   bucketOfValue,
   mergedSums,
@@ -9,12 +10,16 @@ import {
   type PairedArms,
 } from '@millrace/statistics';
 import type { LabelRecorded } from '../domain/prediction/label.js';
-import { predictedNumber, type PredictionMade, type ShadowAnswered } from '../domain/prediction/prediction.js';
-import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
+import type { OutcomeRecorded } from '../domain/prediction/outcome.js';
+import { predictedNumber, type PredictionMade, type ShadowAnswered, type UnitExposed } from '../domain/prediction/prediction.js';
+import type { OutcomeGate, RolloutPlan } from '../domain/rollout/rollout.events.js';
 import { LabelSums, type Variant } from './label-sums.js';
+import { OutcomeSums } from './outcome-sums.js';
 
 /** Rows kept at most until their labels come. */
 const MOST_AWAITED = 200_000;
+/** Units whose outcomes are kept at most, of each gate. */
+const MOST_UNITS = 100_000;
 /** Ids remembered of each partition: a writer that does not know whether its append failed repeats it right away. */
 const REMEMBERED_IDS = 20_000;
 
@@ -26,7 +31,7 @@ export interface Folded {
 }
 
 /**
- * Everything a rollout's gates are judged by, as a fold of the prediction, shadow and label facts. What it holds depends on how far each partition
+ * Everything a rollout's gates are judged by, as a fold of the prediction, shadow, label, exposure and outcome facts. What it holds depends on how far each partition
  * was folded, not on how the partitions' batches came to follow one another, nor on repeats.
  */
 export class RolloutSums {
@@ -40,12 +45,13 @@ export class RolloutSums {
   #mirroredErrors: BoundedSums = NO_SUMS;
   /** By tolerance. */
   readonly #disagreements: Map<number, BoundedSums>;
+  readonly #outcomes: ReadonlyMap<string, OutcomeSums>;
   readonly #seen = new Map<string, Set<string>>();
 
   constructor(
     private readonly name: string,
     private readonly run: number,
-    plan: RolloutPlan,
+    private readonly plan: RolloutPlan,
     positions: Readonly<Record<string, number>>,
   ) {
     this.positions = { ...positions };
@@ -53,6 +59,9 @@ export class RolloutSums {
     this.labels = new LabelSums(new Set(plan.reward ? [...names, plan.reward.label] : names), MOST_AWAITED);
     const tolerances = plan.gates.filter(({ metric }) => metric === 'disagreement').map(({ tolerance }) => tolerance);
     this.#disagreements = new Map(tolerances.map((tolerance) => [tolerance, NO_SUMS]));
+    this.#outcomes = new Map(
+      plan.gates.flatMap(({ outcome }) => (outcome ? [[canonical(outcome), new OutcomeSums(outcome, MOST_UNITS)] as const] : [])),
+    );
   }
 
   /** Differences of errors, candidate minus primary: of mirrored requests, else of the two arms. */
@@ -70,9 +79,20 @@ export class RolloutSums {
     return this.#disagreements.get(tolerance) ?? NO_SUMS;
   }
 
-  predicted(data: PredictionMade, at: Folded): void {
+  /** Whose outcomes count. */
+  get experiments(): string[] {
+    return [...new Set(this.plan.gates.flatMap(({ outcome }) => outcome?.experiment ?? []))];
+  }
+
+  outcomes(gate: OutcomeGate): OutcomeSums | undefined {
+    return this.#outcomes.get(canonical(gate));
+  }
+
+  /** `time`: of the fact, milliseconds since the epoch. */
+  predicted(data: PredictionMade, at: Folded, time = 0): void {
     const { variant } = data;
-    if (!this.#isNew(at) || data.rollout !== this.name || (variant !== 'primary' && variant !== 'candidate')) return;
+    if (!this.#isNew(at) || data.rollout !== this.name || !isVariant(variant)) return;
+    for (const outcomes of this.#outcomes.values()) outcomes.reached(time);
     // A request that is wrong in itself says nothing about the model.
     if (data.error?.code === 'MR_INFERENCE_INVALID') return;
     this.requests[variant]++;
@@ -106,6 +126,18 @@ export class RolloutSums {
     }
   }
 
+  /** What other processes tell of variants they showed somebody is not this deployment's. */
+  exposed(data: UnitExposed, at: Folded, time: number): void {
+    const { experiment, variant, deployment } = data;
+    if (!this.#isNew(at) || experiment !== this.name || deployment !== this.plan.deployment || !isVariant(variant)) return;
+    for (const outcomes of this.#outcomes.values()) outcomes.exposed({ ...data, variant }, time, at.partition);
+  }
+
+  measured(data: OutcomeRecorded, at: Folded, time: number): void {
+    if (!this.#isNew(at)) return;
+    for (const outcomes of this.#outcomes.values()) outcomes.told(data, time);
+  }
+
   labelled(data: LabelRecorded, at: Folded): void {
     if (this.#isNew(at)) this.labels.labelled(data, at.partition, at.offset);
   }
@@ -127,6 +159,10 @@ export class RolloutSums {
     if (seen.size > REMEMBERED_IDS) seen.delete(seen.values().next().value as string);
     return true;
   }
+}
+
+function isVariant(variant: string | null): variant is Variant {
+  return variant === 'primary' || variant === 'candidate';
 }
 
 function grow(histogram: Map<number, number>, value: number): void {

@@ -50,6 +50,12 @@ export class RolloutsInForce {
     return this.#promoted.get(deployment);
   }
 
+  /** Run and step that a rollout is in: what each shows counts for itself. */
+  episodeOf(name: string): string | undefined {
+    const active = this.#states.get(name);
+    return active && `${active.state.run}/${active.state.step}`;
+  }
+
   mirrorOf(deployment: string): MirrorTarget | undefined {
     return this.#mirrors.get(deployment);
   }
@@ -68,7 +74,7 @@ export class RolloutsInForce {
   }
 
   #force({ name, state, plan }: InForce): void {
-    const { deployment, candidate, mirror, salt, unit } = plan;
+    const { deployment, candidate, mirror, salt, unit, fallback } = plan;
     this.#splits.delete(deployment);
     this.#mirrors.delete(deployment);
     if (state.share > 0) {
@@ -77,7 +83,15 @@ export class RolloutsInForce {
         { name: 'candidate', weight: state.share, model: candidate },
         { name: 'primary', weight: 1 - state.share, model: undefined },
       ];
-      this.#splits.set(deployment, { name, salt, traffic: 1, unit: unit ?? undefined, variants, isRollout: true });
+      this.#splits.set(deployment, {
+        name,
+        salt,
+        traffic: 1,
+        unit: unit ?? undefined,
+        variants,
+        isRollout: true,
+        fallsBack: fallback === 'primary',
+      });
     } else if (mirror > 0) this.#mirrors.set(deployment, { rollout: name, run: state.run, candidate, share: mirror });
   }
 }

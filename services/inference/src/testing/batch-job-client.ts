@@ -19,6 +19,8 @@ export interface ShownJob {
     readonly columns: readonly { readonly name: string; readonly type: string }[];
     readonly sha256: string;
     readonly table: string | null;
+    readonly uri?: string;
+    readonly deletedAt?: string;
   };
   readonly error?: string;
   readonly code?: string;
@@ -47,6 +49,10 @@ export class BatchJobClient {
 
   async cancel(id: string): Promise<{ status: number; job: ShownJob }> {
     return this.#ask('DELETE', `${PATH}/${id}`);
+  }
+
+  async deleteOutput(id: string): Promise<{ status: number; job: ShownJob }> {
+    return this.#ask('DELETE', `${PATH}/${id}/output`);
   }
 
   async list(query = ''): Promise<{ batchJobs: ShownJob[]; nextPageToken?: string }> {

@@ -14,8 +14,10 @@ export class GrpcClient {
   readonly #client: Client;
   readonly #service = inferenceService();
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+  /** `tls`: whom it trusts, and who it is. */
+  constructor(address: string, tls?: { readonly ca: Buffer; readonly cert: Buffer | null; readonly key: Buffer | null }) {
+    const channel = tls ? credentials.createSsl(tls.ca, tls.key, tls.cert) : credentials.createInsecure();
+    this.#client = new Client(address, channel, { 'grpc.max_receive_message_length': -1 });
   }
 
   /** `cancelled`: calls it off in the same turn. */

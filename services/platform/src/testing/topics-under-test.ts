@@ -177,6 +177,10 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
       ...facts('inference', 'labels', 'labels'),
       write: (n) => post('/api/v1/deployments/any/labels', [{ predictionId: 'p1', value: n }]),
     },
+    [TOPICS.servingChecks.name]: {
+      ...facts('inference', 'serving-checks', 'serving_checks'),
+      write: () => mlflow('model-versions/create', { name: 'poison', source: `${artifact_uri}/model` }),
+    },
     [TOPICS.exposures.name]: {
       ...facts('experimentation', 'exposures', 'exposures'),
       write: (n) => post('/api/v1/experiments/trial/exposures', [{ unit: 'u1', variant: 'a', time: start + n }]),

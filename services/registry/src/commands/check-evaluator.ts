@@ -8,6 +8,7 @@ import type { ReportedCheck } from './governance-commands.js';
 import type { ModelInterface } from './model-inspector.js';
 import type { Policies } from './policies.js';
 import type { RunFacts } from './run-artifacts.js';
+import type { ServingVerdict } from '../queries/serving-verdict.query.js';
 
 export interface CheckSources {
   /** A run, read to the log's end. */
@@ -17,6 +18,8 @@ export interface CheckSources {
   readonly card: (version: VersionView) => Promise<ModelCard>;
   readonly modelInterface: (version: VersionView) => Promise<ModelInterface>;
   /** The columns a feature service gives, with what a request brings; `undefined` when there is no such service. */
+  /** What a gateway last found when it loaded the version; `undefined`: none has tried. */
+  readonly serving: (modelId: string, version: number) => Promise<ServingVerdict | undefined>;
   readonly vector: (featureService: string) => readonly string[] | undefined;
 }
 
@@ -30,8 +33,11 @@ export class CheckEvaluator {
     private readonly sources: CheckSources,
   ) {}
 
-  /** Results of all such checks of the policies that govern `target`, or of all the model's policies without one. */
-  async evaluate(name: string, version: number, target: Target | undefined): Promise<ReportedCheck[]> {
+  /**
+   * Results of all such checks of the policies that govern `target`, or of all the model's policies without one; of `only` these names where it is
+   * given. A check that cannot be made yet gives none.
+   */
+  async evaluate(name: string, version: number, target: Target | undefined, only?: ReadonlySet<string>): Promise<ReportedCheck[]> {
     const found = this.view.version(name, version);
     if (!found) return [];
     const results: ReportedCheck[] = [];
@@ -41,14 +47,15 @@ export class CheckEvaluator {
       const governed = targets.find(({ kind, name: at }) =>
         kind === 'stage' ? (spec.stages ?? []).some((stage) => stage === at) : matchesAny(spec.aliases ?? [], at),
       );
-      if (!governed || seen.has(check.name)) continue;
+      if (!governed || seen.has(check.name) || only?.has(check.name) === false) continue;
       seen.add(check.name);
-      results.push({ version, check: check.name, ...(await this.#found(check, found, governed)) });
+      const result = await this.#found(check, found, governed);
+      if (result) results.push({ version, check: check.name, ...result });
     }
     return results;
   }
 
-  async #found(check: PolicyCheckSpec, version: VersionView, target: Target): Promise<Found> {
+  async #found(check: PolicyCheckSpec, version: VersionView, target: Target): Promise<Found | undefined> {
     switch (check.type) {
       case 'metric':
         return this.#metric(check, version, target);
@@ -58,6 +65,8 @@ export class CheckEvaluator {
         return this.#licence(check, version);
       case 'modelCard':
         return this.#card(check, version);
+      case 'servable':
+        return this.#servable(version);
       default:
         throw new TypeError(`a ${check.type} check is reported, not evaluated`);
     }
@@ -118,6 +127,15 @@ export class CheckEvaluator {
     if (missing.length === 0)
       return { passed: true, detail: `${featureService} gives all ${columns.length} inputs`, evidence, against: null };
     return { passed: false, detail: `${featureService} does not give ${missing.join(', ')}`, evidence, against: null };
+  }
+
+  async #servable({ registered, version }: VersionView): Promise<Found | undefined> {
+    const verdict = await this.sources.serving(registered.modelId, version.version);
+    if (!verdict) return undefined;
+    const { servable, reason, place, runMs } = verdict;
+    if (!servable) return { passed: false, detail: `no gateway can serve it: ${reason}`, evidence: {}, against: null };
+    const detail = runMs === null ? 'a gateway can serve it' : `a gateway can serve it, ${runMs} ms a row`;
+    return { passed: true, detail, evidence: { place, runMs }, against: null };
   }
 
   async #licence(check: PolicyCheckSpec, version: VersionView): Promise<Found> {

@@ -136,13 +136,11 @@ export class GovernanceCommands {
         if (outcome.kind === 'unchanged' || outcome.rejection.code !== 'MR_REGISTRY_PROMOTION_UNMET') return undefined;
         continue;
       }
+      // Only what is open is looked at again: the reactor asks each second for as long as something is waited for.
       const isOnlyOld = unmet.every((one) => one.what === 'check' && one.isOpen === true);
-      if (
-        !isOnlyOld ||
-        !(await this.#refreshChecks(modelId, name, request, { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() }))
-      ) {
-        return undefined;
-      }
+      const open = new Set(unmet.flatMap(({ check }) => check ?? []));
+      const refresh = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
+      if (!isOnlyOld || !(await this.#refreshChecks(modelId, name, request, refresh, open))) return undefined;
     }
     return undefined;
   }
@@ -166,10 +164,16 @@ export class GovernanceCommands {
   }
 
   /** Makes the registry's own checks of a request again. True when any gave a new result. */
-  async #refreshChecks(modelId: string, name: string, request: number, metadata: CommandMetadata): Promise<boolean> {
+  async #refreshChecks(
+    modelId: string,
+    name: string,
+    request: number,
+    metadata: CommandMetadata,
+    only?: ReadonlySet<string>,
+  ): Promise<boolean> {
     const promotion = this.#open(modelId, request);
     if (!promotion) return false;
-    return (await this.#evaluate(modelId, name, promotion.version, promotion.target, metadata)) !== undefined;
+    return (await this.#evaluate(modelId, name, promotion.version, promotion.target, metadata, only)) !== undefined;
   }
 
   async #evaluate(
@@ -178,9 +182,10 @@ export class GovernanceCommands {
     version: number,
     target: Target | undefined,
     metadata: CommandMetadata,
+    only?: ReadonlySet<string>,
   ): Promise<Position | undefined> {
     let last: Position | undefined;
-    for (const check of await this.evaluator.evaluate(name, version, target)) {
+    for (const check of await this.evaluator.evaluate(name, version, target, only)) {
       const commandId = `${metadata.commandId}:check:${check.check}:${check.against ?? ''}`;
       const outcome = await this.#handle(modelId, { type: 'RecordCheck', ...check, source: 'evaluated' }, { ...metadata, commandId });
       if (outcome.kind !== 'rejected') last = outcome.position;

@@ -67,6 +67,7 @@ function requiredCheck(check: PolicyCheckSpec): RequiredCheck {
     name: check.name,
     recorders: isEvaluated(check) ? null : (check.recorders ?? EVERYBODY),
     comparesWithHolder: check.type === 'metric',
+    awaits: check.type === 'servable' ? 'a gateway to load it' : null,
     maxAgeMs: check.maxAge === undefined ? null : milliseconds(check.maxAge),
   };
 }

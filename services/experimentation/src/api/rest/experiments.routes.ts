@@ -16,6 +16,8 @@ export interface ExperimentRoutesOptions {
     name: string,
     request: FastifyRequest,
   ) => Promise<{ experiment: Experiment; variantOf: (unit: string) => string | null } | undefined>;
+  /** Whether a Rollout has the name; outcomes are told for it as for an experiment. */
+  readonly isRollout: (name: string) => boolean;
   readonly expose: (facts: readonly TimedFact<UnitExposed>[], traceparent: string | undefined) => Promise<readonly Position[]>;
   readonly measure: (facts: readonly TimedFact<OutcomeRecorded>[], traceparent: string | undefined) => Promise<readonly Position[]>;
   /** Waits until everything on the log counts, then estimates. */
@@ -54,8 +56,10 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
   });
 
   scope.post<Named>('/api/v1/experiments/:name/outcomes', async (request, reply) => {
-    const { experiment } = await found(request);
-    const facts = readFacts(request.body, (value) => parseOutcome(experiment.name, value, options.clock.now()));
+    const { name } = request.params;
+    if (!(await options.find(name, request)) && !options.isRollout(name))
+      throw new ProblemError(404, 'MR_EXPERIMENTATION_EXPERIMENT_NOT_FOUND', `no Experiment or Rollout ${JSON.stringify(name)} is applied`);
+    const facts = readFacts(request.body, (value) => parseOutcome(name, value, options.clock.now()));
     return recorded(reply, await options.measure(facts, request.traceparent));
   });
 

@@ -10,7 +10,7 @@ import type { Columns, Invocation } from './parse-invocation.js';
  * them by name; else they are the join keys and request features of the deployment's feature service; and where there is none, they are
  * the columns of the model's single input in the order they came, as MLflow does it.
  */
-export function invocationTensors(model: string, description: ModelDescription, { columns, rows }: Invocation): Tensor[] {
+export function invocationTensors(model: string, description: ModelDescription, { columns, rows, texts }: Invocation): Tensor[] {
   const { inputs, features, featureService } = description;
   const [single] = inputs.length === 1 ? inputs : [];
   if (rows) {
@@ -18,11 +18,19 @@ export function invocationTensors(model: string, description: ModelDescription, 
     return [tensorOf(single, rows)];
   }
   const table = columns as Columns;
-  if (single && features?.every((name) => table.has(name))) return [matrixOf(single, features, table)];
-  if (inputs.every((input) => table.has(input.name))) return inputs.map((input) => tensorOf(input, table.get(input.name) as unknown[]));
-  if (featureService !== undefined)
-    return [...table].map(([name, values]) => tensorOf({ name, datatype: carrierOf(values), shape: [-1] }, values));
-  if (single) return [matrixOf(single, [...table.keys()], table)];
+  // What the model takes as text is not what its digits look like.
+  const tableFor = ({ datatype }: TensorSpec): Columns => (datatype === 'BYTES' ? (texts ?? table) : table);
+  if (single && features?.every((name) => table.has(name))) return [matrixOf(single, features, tableFor(single))];
+  if (inputs.every((input) => table.has(input.name)))
+    return inputs.map((input) => tensorOf(input, tableFor(input).get(input.name) as unknown[]));
+  if (featureService !== undefined) {
+    return [...table].map(([name, values]) => {
+      const written = texts?.get(name);
+      const own = written?.some(hasLeadingZero) ? written : values;
+      return tensorOf({ name, datatype: carrierOf(own), shape: [-1] }, own);
+    });
+  }
+  if (single) return [matrixOf(single, [...table.keys()], tableFor(single))];
   const missing = inputs.find((input) => !table.has(input.name)) as TensorSpec;
   throw invalid(`column ${JSON.stringify(missing.name)} is missing; the model's inputs are ${named(inputs)}`);
 }
@@ -47,6 +55,11 @@ function shapeOf(values: readonly unknown[]): number[] {
   const shape: number[] = [];
   for (let level: unknown = values; Array.isArray(level); level = level[0]) shape.push(level.length);
   return shape;
+}
+
+/** Digits of a name rather than of a number: a key may be text, and a number is read from text as well. */
+function hasLeadingZero(text: string): boolean {
+  return /^[+-]?0\d+$/.test(text);
 }
 
 /** For columns of which the feature service knows the type: what carries their values as they are. */

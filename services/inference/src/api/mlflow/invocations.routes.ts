@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isRefusal } from '../../domain/refusal.js';
 import type { Gateway } from '../../gateway/gateway.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
+import { departureOf } from '../departure.js';
 import { decodedBody } from '../oip/content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from '../oip/errors.js';
 import { MLFLOW_ERROR } from './errors.js';
 import { invocationTensors, predictionsJson } from './invocation-tensors.js';
-import { parseInvocation } from './parse-invocation.js';
+import { parseCsvInvocation, parseInvocation } from './parse-invocation.js';
 
 export interface InvocationsOptions {
   readonly gateway: Gateway;
@@ -17,21 +18,37 @@ export interface InvocationsOptions {
 /**
  * `POST /api/v1/deployments/{deployment}/invocations`: the scoring path of MLflow's model server, for one deployment (or registered model). Takes
  * `dataframe_split`, `dataframe_records`, `instances` or `inputs`, and `params` (those of an inference request: `event_time`, `unit`, `timeout`,
- * `priority`); answers `{"predictions": ...}`. The header `millrace-prediction-id` names the prediction for its labels.
+ * `priority`), or `text/csv` with a header row; answers `{"predictions": ...}`. A request whose client leaves gives up its place in the queue. The header `millrace-prediction-id` names the prediction for its labels.
  */
 export function invocationsRoutes(scope: FastifyInstance, { gateway, status, maxBodyBytes }: InvocationsOptions): void {
   scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/invocations', async (request, reply) => {
     const { deployment } = request.params;
     const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    const invocation = parseInvocation(await decodedBody(raw, request.headers['content-encoding'], maxBodyBytes));
+    const parse = isCsv(request) ? parseCsvInvocation : parseInvocation;
+    const invocation = parse(await decodedBody(raw, request.headers['content-encoding'], maxBodyBytes));
     const inputs = invocationTensors(deployment, await status.model(deployment, undefined), invocation);
     const { predictionId, outputs } = await gateway.infer({
       ...{ name: deployment, version: undefined, id: undefined, outputs: undefined },
-      ...{ parameters: invocation.params, inputs, traceparent: request.traceparent },
+      ...{ parameters: invocation.params, inputs, traceparent: request.traceparent, signal: departureOf(reply) },
     });
     void reply.header('content-type', 'application/json; charset=utf-8').header('millrace-prediction-id', predictionId);
     return reply.send(predictionsJson(outputs, invocation.isFrame));
   });
+}
+
+/** Whether the body is CSV. MLflow's server reads it in UTF-8 only, and says so. */
+function isCsv(request: FastifyRequest): boolean {
+  const [type = '', ...parameters] = (request.headers['content-type'] ?? '').split(';').map((part) => part.trim().toLowerCase());
+  if (type !== 'text/csv') return false;
+  const charset = parameters
+    .find((parameter) => parameter.startsWith('charset='))
+    ?.slice('charset='.length)
+    .replaceAll('"', '');
+  if (charset !== undefined && charset !== 'utf-8') {
+    const problem = new Error(`charset ${charset} is not read here; send the CSV in utf-8`);
+    throw Object.assign(problem, { statusCode: 415 });
+  }
+  return true;
 }
 
 /** Errors leave as MLflow's server writes them. */

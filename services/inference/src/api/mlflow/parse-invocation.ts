@@ -1,6 +1,7 @@
 import { invalid } from '../../domain/refusal.js';
 import { isDeeperThan } from '../oip/json-depth.js';
 import { parseJsonExactly } from '../oip/json-tensor.js';
+import { parseCsv } from './parse-csv.js';
 
 /** Named columns of values, all as long as there are rows; a value may be a list. */
 export type Columns = ReadonlyMap<string, readonly unknown[]>;
@@ -12,10 +13,17 @@ export interface Invocation {
   /** Whether it came as a data frame: the answer is one too, row by row. */
   readonly isFrame: boolean;
   readonly params: Readonly<Record<string, string | number | boolean>>;
+  /** Of CSV: its columns as they were written, for what is text. */
+  readonly texts?: ReadonlyMap<string, readonly string[]>;
 }
 
 const FORMATS = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const;
 const MAX_DEPTH = 64;
+
+/** Reads a data frame as CSV: a header row, then the rows. It has no `params`. */
+export function parseCsvInvocation(body: Buffer): Invocation {
+  return { ...parseCsv(body.toString('utf8')), rows: undefined, isFrame: true, params: {} };
+}
 
 /** Reads MLflow's scoring format: exactly one of its four forms, and `params`. */
 export function parseInvocation(body: Buffer): Invocation {

@@ -4,7 +4,7 @@ import type { Gateway } from '../../gateway/gateway.js';
 import type { ModelRepository } from '../../queries/model-repository.js';
 import type { ServingStatistics } from '../../queries/serving-statistics.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
-import { ClientDeparture } from '../client-departure.js';
+import { departureOf } from '../departure.js';
 import { codingFor, decodedBody, encodedBody } from './content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from './errors.js';
 import { extensionRoutes } from './extension.routes.js';
@@ -61,7 +61,7 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
     inputs: asked.inputs,
     outputs: asked.outputs?.map((output) => output.name),
     traceparent: request.traceparent,
-    signal: new ClientDeparture(reply.raw),
+    signal: departureOf(reply),
   });
   const binary = new Set(asked.outputs?.filter((output) => output.binary).map((output) => output.name));
   const encoded = encodeInferResponse(

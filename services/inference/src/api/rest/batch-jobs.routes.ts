@@ -10,6 +10,7 @@ import { isRefusal, type RefusalCode } from '../../domain/refusal.js';
 export interface BatchJobRoutesOptions {
   readonly request: (input: BatchJobInput, metadata: CommandMetadata) => Promise<RequestedBatchJob>;
   readonly cancel: (id: string, metadata: CommandMetadata) => Promise<Position>;
+  readonly deleteOutput: (id: string, metadata: CommandMetadata) => Promise<Position>;
   /** Read up to what the caller has seen. */
   readonly state: (request: FastifyRequest, id: string) => Promise<BatchJobState>;
   /** Resolves when a job is over, or after so long. */
@@ -44,6 +45,8 @@ const FAULTS: Readonly<Record<string, number>> = {
   MR_INFERENCE_TRAINING_SET_NOT_FOUND: 404,
   MR_INFERENCE_BATCH_JOB_NOT_FOUND: 404,
   MR_INFERENCE_BATCH_JOB_OVER: 409,
+  MR_INFERENCE_BATCH_JOB_RUNNING: 409,
+  MR_INFERENCE_BATCH_JOB_WITHOUT_DATA: 409,
 };
 const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
   MR_INFERENCE_INVALID: 422,
@@ -54,7 +57,8 @@ const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
 
 /**
  * `POST /api/v1/batch-jobs` (JSON, or a Parquet or CSV file with the settings as query parameters), `GET /api/v1/batch-jobs`, `/{id}` and `/{id}/data`,
- * `DELETE /api/v1/batch-jobs/{id}` and `POST .../{id}/cancel`, which are the same. `?wait=2m` answers once the job is over, or then. 202 while it runs;
+ * `DELETE /api/v1/batch-jobs/{id}` and `POST .../{id}/cancel`, which are the same; `DELETE /api/v1/batch-jobs/{id}/output` deletes the output of a completed
+ * job (409 while it runs or where it has none; a second time is no error), whose `data` is 410 then. `?wait=2m` answers once the job is over, or then. 202 while it runs;
  * the same request again is the same job.
  */
 export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOptions): void {
@@ -93,7 +97,11 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   });
   scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id/data`, async (request, reply) => {
     const { id } = request.params;
-    const { status, result, failure } = await waited(options, request, id);
+    const { status, result, failure, deletedAt } = await waited(options, request, id);
+    if (deletedAt !== undefined) {
+      const when = `the output of batch job ${id} was deleted at ${time(deletedAt)}`;
+      throw new ProblemError(410, 'MR_INFERENCE_BATCH_JOB_WITHOUT_DATA', `${when}; ask for the job again to have it computed anew`);
+    }
     if (!result) {
       const why = failure ? `: ${failure.message}` : status === 'running' ? '; ask with ?wait=10m' : '; ask for the job again';
       const code = status === 'running' ? 'MR_INFERENCE_BATCH_JOB_RUNNING' : 'MR_INFERENCE_BATCH_JOB_WITHOUT_DATA';
@@ -115,6 +123,11 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     const { position, body } = await cancel(request);
     sendPosition(reply, position);
     return body;
+  });
+  scope.delete<{ Params: { id: string } }>(`${PATH}/:id/output`, async (request, reply) => {
+    const { id } = request.params;
+    sendPosition(reply, await told(options.deleteOutput(id, options.metadata(request))));
+    return show(id, await existing(options, request, id), options);
   });
   scope.post<{ Params: { id: string } }>(`${PATH}/:id/cancel`, async (request, reply) => {
     const { position, body } = await cancel(request);
@@ -181,7 +194,7 @@ function show(id: string, job: BatchJob, { progress, uri }: BatchJobRoutesOption
       chunks: job.chunks.length,
       totalChunks: chunksOf(request),
     },
-    ...(result ? { output: { ...shown(result), uri: uri(result.path) } } : {}),
+    ...(result ? { output: { ...shown(result), ...place(job, result.path, uri) } } : {}),
     ...(failure ? { error: failure.message, code: failure.code, row: failure.row } : {}),
     ...{ attempt: job.attempt, actor: job.actor, requestedAt: time(job.requestedAt) },
     endedAt: job.endedAt === null ? null : time(job.endedAt),
@@ -190,6 +203,11 @@ function show(id: string, job: BatchJob, { progress, uri }: BatchJobRoutesOption
 
 function shown({ rows, failed, columns, bytes, sha256, table }: NonNullable<BatchJob['result']>): object {
   return { rows, failedRows: failed, columns, bytes, sha256, table };
+}
+
+/** Where the output is, or since when it is no more. */
+function place({ deletedAt }: BatchJob, path: string, uri: (path: string) => string): object {
+  return deletedAt === undefined ? { uri: uri(path) } : { deletedAt: time(deletedAt) };
 }
 
 function time(milliseconds: number): string {

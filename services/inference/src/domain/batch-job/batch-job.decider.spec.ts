@@ -19,6 +19,7 @@ const scored = (number: number, rows?: number, failed?: number): BatchJobEvent =
 const result: Omit<BatchJobCompleted, 'rows' | 'failed'> = { columns: [], path: 'p', bytes: 1, sha256: 'aa', table: null };
 const completed: BatchJobEvent = { type: 'BatchJobCompleted', data: { rows: 25, failed: 2, ...result } };
 const cancelled: BatchJobEvent = { type: 'BatchJobCancelled', data: { rows: 10, failed: 1 } };
+const deleted: BatchJobEvent = { type: 'BatchOutputDeleted', data: { path: 'p', bytes: 1, table: null } };
 const failure = { code: 'MR_X', message: 'no', row: 12 };
 const failed: BatchJobEvent = { type: 'BatchJobFailed', data: { ...failure, rows: 10, failed: 0 } };
 const all = [requested, scored(0, 10, 1), scored(1, 10, 1), scored(2, 5)];
@@ -46,6 +47,19 @@ describe('a batch job', () => {
       rows: 0,
       endedAt: null,
     });
+  });
+
+  test('has its output deleted once, and is computed anew when it is asked for again', () => {
+    const command: BatchJobCommand = { type: 'DeleteBatchOutput' };
+    expect(decide(given(...all, completed), command)).toMatchObject({ kind: 'accept', event: deleted });
+    const without = given(...all, completed, deleted);
+    expect(without).toMatchObject({ status: 'completed', deletedAt: 6, result: { sha256: 'aa' } });
+    expect(decide(without, command)).toMatchObject({ kind: 'unchanged' });
+    expect(decide(without, { type: 'RequestBatchJob', request })).toMatchObject({ kind: 'accept', event: requested });
+    expect(given(...all, completed, deleted, requested)).not.toHaveProperty('deletedAt');
+    expect(decide(given(), command)).toMatchObject(rejected('NOT_FOUND'));
+    expect(decide(given(requested), command)).toMatchObject(rejected('RUNNING'));
+    expect(decide(given(requested, failed), command)).toMatchObject(rejected('WITHOUT_DATA'));
   });
 
   test('takes chunks in their order; the first of a number stands', () => {

@@ -26,6 +26,8 @@ export interface BatchJob {
   readonly failed: number;
   readonly result: BatchJobCompleted | null;
   readonly failure: Pick<BatchJobFailed, 'code' | 'message' | 'row'> | null;
+  /** When its output was deleted; absent while it has one. */
+  readonly deletedAt?: number;
 }
 
 export type BatchJobState = { readonly status: 'absent' } | BatchJob;
@@ -35,10 +37,15 @@ export type BatchJobCommand =
   | (Command<'ScoreBatchChunk'> & { readonly attempt: number; readonly scored: BatchChunkScored })
   | (Command<'CompleteBatchJob'> & { readonly attempt: number; readonly result: Omit<BatchJobCompleted, 'rows' | 'failed'> })
   | (Command<'FailBatchJob'> & { readonly attempt: number; readonly failure: Pick<BatchJobFailed, 'code' | 'message' | 'row'> })
-  | Command<'CancelBatchJob'>;
+  | Command<'CancelBatchJob'>
+  | Command<'DeleteBatchOutput'>;
 
 export type BatchJobRejection = Rejection<
-  'MR_INFERENCE_BATCH_JOB_NOT_FOUND' | 'MR_INFERENCE_BATCH_JOB_OVER' | 'MR_INFERENCE_BATCH_JOB_DIFFERS'
+  | 'MR_INFERENCE_BATCH_JOB_NOT_FOUND'
+  | 'MR_INFERENCE_BATCH_JOB_OVER'
+  | 'MR_INFERENCE_BATCH_JOB_DIFFERS'
+  | 'MR_INFERENCE_BATCH_JOB_RUNNING'
+  | 'MR_INFERENCE_BATCH_JOB_WITHOUT_DATA'
 >;
 
 type BatchJobDecision = Decision<BatchJobEvent, BatchJobRejection>;
@@ -47,7 +54,10 @@ export function chunksOf({ rows, chunkRows }: Pick<BatchJobRequested, 'rows' | '
   return Math.ceil(rows / chunkRows);
 }
 
-/** A batch job: requested, then chunk by chunk in their order, then completed once for all; or failed or cancelled, and then requested anew. */
+/**
+ * A batch job: requested, then chunk by chunk in their order, then completed; or failed or cancelled, and then requested anew, as is one whose
+ * output was deleted.
+ */
 export const batchJob: Decider<BatchJobState, BatchJobCommand, BatchJobEvent, BatchJobRejection> = {
   initial: () => ({ status: 'absent' }),
 
@@ -75,12 +85,15 @@ export const batchJob: Decider<BatchJobState, BatchJobCommand, BatchJobEvent, Ba
       }
       case 'BatchJobCancelled':
         return { ...state, status: 'cancelled', seenAt: time, endedAt: time };
+      case 'BatchOutputDeleted':
+        return { ...state, deletedAt: time };
     }
   },
 
   decide: (command, state): BatchJobDecision => {
     if (command.type === 'RequestBatchJob') {
-      return state.status === 'running' || state.status === 'completed' ? unchanged : accept('BatchJobRequested', command.request);
+      const isThere = state.status === 'running' || (state.status === 'completed' && state.deletedAt === undefined);
+      return isThere ? unchanged : accept('BatchJobRequested', command.request);
     }
     if (state.status === 'absent') return reject('MR_INFERENCE_BATCH_JOB_NOT_FOUND', 'there is no such batch job');
     const { rows, failed } = state;
@@ -88,6 +101,7 @@ export const batchJob: Decider<BatchJobState, BatchJobCommand, BatchJobEvent, Ba
       if (state.status === 'cancelled') return unchanged;
       return state.status === 'running' ? accept('BatchJobCancelled', { rows, failed }) : over(state);
     }
+    if (command.type === 'DeleteBatchOutput') return deleteOutput(state);
     if (command.attempt !== state.attempt) return over(state);
     switch (command.type) {
       case 'ScoreBatchChunk':
@@ -115,6 +129,14 @@ function complete(result: BatchJobCompleted, state: BatchJob): BatchJobDecision 
   if (state.rows !== state.request.rows)
     return reject('MR_INFERENCE_BATCH_JOB_DIFFERS', `${state.rows} of ${state.request.rows} rows are scored; the rest comes first`);
   return accept('BatchJobCompleted', result);
+}
+
+function deleteOutput({ status, result, deletedAt, request }: BatchJob): BatchJobDecision {
+  const job = `batch job ${request.batchJobId}`;
+  if (status === 'running') return reject('MR_INFERENCE_BATCH_JOB_RUNNING', `${job} is running; cancel it, or wait until it is completed`);
+  if (!result) return reject('MR_INFERENCE_BATCH_JOB_WITHOUT_DATA', `${job} is ${status} and has no output`);
+  const { path, bytes, table } = result;
+  return deletedAt === undefined ? accept('BatchOutputDeleted', { path, bytes, table }) : unchanged;
 }
 
 function over({ status, request, attempt }: BatchJob): BatchJobDecision {

@@ -99,9 +99,18 @@ export interface BatchJobCancelled {
   readonly failed: number;
 }
 
+export interface BatchOutputDeleted {
+  /** Of the Parquet file. */
+  readonly path: string;
+  readonly bytes: number;
+  /** The table with the same rows, where there was one. */
+  readonly table: string | null;
+}
+
 export type BatchJobEvent =
   | Event<'BatchJobRequested', BatchJobRequested>
   | Event<'BatchChunkScored', BatchChunkScored>
   | Event<'BatchJobCompleted', BatchJobCompleted>
   | Event<'BatchJobFailed', BatchJobFailed>
-  | Event<'BatchJobCancelled', BatchJobCancelled>;
+  | Event<'BatchJobCancelled', BatchJobCancelled>
+  | Event<'BatchOutputDeleted', BatchOutputDeleted>;

@@ -26,6 +26,8 @@ export interface ExperimentDefinition {
   readonly variants: readonly { readonly name: string; readonly weight: number; readonly model: string | undefined }[];
   /** The split of a rollout: whoever it cannot assign is answered by the deployment's own model. */
   readonly isRollout?: boolean;
+  /** Of a rollout: the primary answers what the candidate fails. */
+  readonly fallsBack?: boolean;
 }
 
 /** Every reference a set of deployments may be asked for. */

@@ -112,6 +112,17 @@ export function registeredVersion({
   return signature ? { ...registered, signature } : registered;
 }
 
+/** The version that a decision asks to promote; `undefined` when it decides something else. `state` is the subject's as it is folded. */
+export function askedVersion(
+  { subject, type, data }: Pick<DecisionRecord, 'subject' | 'type' | 'data'>,
+  state: unknown,
+): RegisteredVersion | undefined {
+  if (type !== 'PromotionRequested' || !subject.startsWith('model/')) return undefined;
+  const { version } = data as { readonly version: number };
+  const source = (state as ModelState).versions.get(version);
+  return source && { ...source, modelId: subject.slice('model/'.length), name: source.registeredAs, version };
+}
+
 /** The registry's aggregates as a reader folds them: nothing is ever decided here. */
 export const registryReaders: Readonly<Record<'models' | 'model', AnyDecider>> = {
   models: { initial: (): CatalogState => ({ modelIds: new Map() }), evolve: evolveCatalog, decide: () => ({ kind: 'unchanged' }) },

@@ -26,6 +26,8 @@ export interface RolloutPlan {
   readonly reward: { readonly label: string; readonly every: number; readonly floor: number } | null;
   readonly alpha: number;
   readonly promotion: 'automatic' | 'manual';
+  /** Who answers what the candidate fails; absent in plans from before there was a choice: nobody. */
+  readonly fallback?: 'primary' | 'none';
 }
 
 export interface RolloutStep {
@@ -42,6 +44,23 @@ export interface RolloutGate {
   readonly bound: number;
   readonly tolerance: number;
   readonly guard: boolean;
+  /** Absent where it is not about outcomes. */
+  readonly outcome?: OutcomeGate;
+}
+
+/** Which outcomes a gate is about, and what is made of them. */
+export interface OutcomeGate {
+  /** Name of the Experiment or Rollout they are told for. */
+  readonly experiment: string;
+  /** The outcome's metric. */
+  readonly name: string;
+  readonly measure: 'proportion' | 'mean';
+  /** A unit's sum counts between them; of a proportion 0 and 1. */
+  readonly low: number;
+  readonly high: number;
+  readonly better: 'more' | 'less';
+  /** What comes within it of the unit's first exposure counts. */
+  readonly withinMs: number;
 }
 
 export interface GateJudgement {

@@ -150,7 +150,7 @@ describe('a governed model', () => {
   });
 
   test('the last result of a check counts, if it is of someone whose results do', () => {
-    const check = { name: 'validation', recorders: ['ci'], comparesWithHolder: false, maxAgeMs: null };
+    const check = { name: 'validation', recorders: ['ci'], comparesWithHolder: false, maxAgeMs: null, awaits: null };
     const story = new Story([rule({ approvals: 0, checks: [check] })]);
     story.requests('ann', 1);
     expect(story.promotes(1)).toEqual(refused('PROMOTION_UNMET'));
@@ -164,7 +164,7 @@ describe('a governed model', () => {
   });
 
   test('a comparison with a champion that is no more does not count', () => {
-    const check = { name: 'validation', recorders: null, comparesWithHolder: true, maxAgeMs: null };
+    const check = { name: 'validation', recorders: null, comparesWithHolder: true, maxAgeMs: null, awaits: null };
     const story = new Story([rule({ approvals: 0, checks: [check] })]);
     for (const version of [1, 2]) {
       story.checks('ann', version, true, null, 'evaluated');

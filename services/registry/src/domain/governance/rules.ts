@@ -27,6 +27,8 @@ export interface RequiredCheck {
   /** The result has to be of a comparison with the version that holds the target now. */
   readonly comparesWithHolder: boolean;
   readonly maxAgeMs: number | null;
+  /** What a result waits for, where the registry cannot make it alone. */
+  readonly awaits: string | null;
 }
 
 /** The actor of who did not say who they are. */

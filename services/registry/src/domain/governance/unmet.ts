@@ -60,7 +60,8 @@ function whyNot(state: GovernedModel, { version, target }: Promotion, check: Req
   // Looking again is up to the registry only where the registry looks.
   const open = (message: string): WhyNot => ({ message, isOpen: check.recorders === null });
   const result = state.governance.checks.get(version)?.get(check.name);
-  if (!result) return open(`check ${check.name} has no result for version ${version}`);
+  if (!result)
+    return open(`check ${check.name} has no result for version ${version}${check.awaits === null ? '' : `; it waits for ${check.awaits}`}`);
   if (check.recorders === null && result.source !== 'evaluated') {
     return open(`check ${check.name} was reported; the registry has to evaluate it`);
   }

@@ -1,7 +1,6 @@
 import {
   logVerbosity,
   Server,
-  ServerCredentials,
   setLogVerbosity,
   status as Grpc,
   type Metadata,
@@ -23,6 +22,7 @@ import {
   type GrpcHandlersOptions,
   type UnaryHandler,
 } from './grpc-handlers.js';
+import type { GrpcCredentials } from './grpc-tls.js';
 import type { ModelInferRequest } from './infer-message.js';
 import { inferenceService, type Rpc } from './inference-service.js';
 
@@ -36,6 +36,7 @@ export interface GrpcServerOptions extends GrpcHandlersOptions {
   readonly maxInFlight: number;
   readonly keepAliveMs: number;
   readonly onDefect: (error: unknown, rpc: Rpc) => void;
+  readonly credentials: GrpcCredentials;
 }
 
 // What it would write on standard error is told by our own errors and log lines.
@@ -63,14 +64,17 @@ export async function startGrpcServer(options: GrpcServerOptions, host: string, 
     'grpc.max_connection_idle_ms': options.keepAliveMs,
   });
   server.addService(inferenceService(), new GrpcCalls(options).implementation());
-  const bound = await bind(server, host, port);
-  return { address: `${host.includes(':') ? `[${host}]` : host}:${bound}`, close: (deadlineMs) => close(server, deadlineMs) };
+  const bound = await bind(server, host, port, options.credentials);
+  return {
+    address: `${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    close: (deadlineMs) => (options.credentials.stop(), close(server, deadlineMs)),
+  };
 }
 
-function bind(server: Server, host: string, port: number): Promise<number> {
+function bind(server: Server, host: string, port: number, { credentials }: GrpcCredentials): Promise<number> {
   const address = host.includes(':') ? `[${host}]` : host;
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${address}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`${address}:${port}`, credentials, (error, bound) => {
       if (!error) resolve(bound);
       else if (error.message.includes('EADDRINUSE')) {
         const message = `port ${port} of ${host} is taken by another process; stop that one, or set MILLRACE_GRPC_PORT`;

@@ -1,8 +1,9 @@
+import type { FastifyReply } from 'fastify';
 import type { ServerResponse } from 'node:http';
 import type { Departure } from '../runner/batching-queue.js';
 
-/** Tells when the connection goes away before its answer is sent. An AbortController would do the same, and costs more than many a model's run. */
-export class ClientDeparture implements Departure {
+/** An AbortController would do the same, and costs more than many a model's run. */
+class ClientDeparture implements Departure {
   aborted = false;
   readonly #listeners = new Set<() => void>();
 
@@ -22,4 +23,9 @@ export class ClientDeparture implements Departure {
   removeEventListener(_type: 'abort', listener: () => void): void {
     this.#listeners.delete(listener);
   }
+}
+
+/** Tells when the connection goes away before the reply is sent. */
+export function departureOf(reply: FastifyReply): Departure {
+  return new ClientDeparture(reply.raw);
 }

@@ -1,0 +1,7 @@
+import type { OutcomeRecorded } from '../domain/prediction/outcome.js';
+import type { UnitExposed } from '../domain/prediction/prediction.js';
+import { factDecoder } from './fact-decoder.js';
+
+/** Facts of experimentation that rollouts are judged by. */
+export const decodeExposure = factDecoder<UnitExposed>('experimentation', 'UnitExposed');
+export const decodeOutcome = factDecoder<OutcomeRecorded>('experimentation', 'OutcomeRecorded');

@@ -1,0 +1,12 @@
+import type { Item } from '@millrace/event-log';
+import type { ServingChecked } from '../domain/registry/serving-checked.js';
+import { factDecoder, type LoggedFact } from './fact-decoder.js';
+
+export const decodeServingCheck = factDecoder<ServingChecked>('inference', 'ServingChecked');
+
+export function servingCheckRow({ value: { event, data } }: Item<LoggedFact<ServingChecked>>): object {
+  const { modelId, model, version, digest, servable, reason, place, runMs } = data;
+  return {
+    ...{ time: event.time, model_id: modelId, model, version, digest, servable, reason: reason ?? '', place: place ?? '', run_ms: runMs },
+  };
+}
