@@ -27,6 +27,7 @@ import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registeredVersion, registryReaders } from './domain/registry/model-catalog.js';
 import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
+import { EdgeRecorder } from './gateway/edge-recorder.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
@@ -40,6 +41,7 @@ import { ServingDirectory } from './models/serving-directory.js';
 import { checksObserver, hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
 import { VersionChecks } from './models/version-checks.js';
+import { EdgeRepeats } from './projections/edge-repeats.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ModelRepository } from './queries/model-repository.js';
@@ -80,6 +82,7 @@ export interface Inference {
   readonly repository: ModelRepository;
   readonly metrics: InferenceMetrics;
   readonly recorder: LabelRecorder;
+  readonly edge: EdgeRecorder;
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
   readonly resolveVersion: (model: string, version: number) => Promise<Resolved>;
@@ -228,8 +231,15 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
+  const edge = new EdgeRecorder((predictions, traceparent) =>
+    facts.append(
+      TOPICS.predictions.name,
+      predictions.map((one) => ({ ...one, type: 'PredictionMade', domain: DOMAIN, subject: `prediction/${one.key}` })),
+      traceparent,
+    ),
+  );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
-  return { gateway, status, statistics, repository, metrics, recorder, checks, resolveVersion, rollouts, domain, batchJobs };
+  return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs };
 }
 
 /** Of the machine, or of the container where that has less. */
@@ -253,13 +263,17 @@ function newFact(fact: { key: string; id: string; time: number; data: unknown },
 async function projectTables({ tables, offline }: InferenceHost): Promise<void> {
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
+  const repeats = new EdgeRepeats(offline);
   await tables.add({
     name: 'inference.predictions',
     topic: TOPICS.predictions.name,
     table: 'millrace.predictions',
     shared: true,
     decode: decodePrediction,
-    toRows: predictionRows,
+    prepare: (batch) => repeats.prepare(batch),
+    toRows: (item) => (repeats.isRepeat(item) ? [] : predictionRows(item)),
+    onAssigned: (partition) => repeats.assigned(partition),
+    onStored: (partition, next) => repeats.stored(partition, next),
   });
   await tables.add({
     name: 'inference.labels',
