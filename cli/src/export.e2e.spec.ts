@@ -122,13 +122,15 @@ describe('millrace models export', () => {
     let context: BrowserContext;
     let page: Page;
     const asked: string[] = [];
+    const broken: string[] = [];
     const row = (seed: number): number[] => Array.from({ length: COLUMNS }, (_, index) => Math.sin(seed * 31 + index));
 
     beforeAll(async () => {
       browser = await startChromium();
       context = await browser.newContext();
+      context.on('request', (request) => asked.push(request.url()));
+      context.on('weberror', (error) => broken.push(String(error.error().stack)));
       page = await context.newPage();
-      page.on('request', (request) => asked.push(request.url()));
     }, 600_000);
     afterAll(() => browser.close());
 
@@ -137,6 +139,8 @@ describe('millrace models export', () => {
       waitFor(async () => (await count(name)) === wanted, { what: `${wanted} predictions ${name}` });
     const opened = async (): Promise<void> => {
       await page.goto(`${pages.url}/towns/`);
+      const status = await waitFor(async () => (await page.textContent('#status')) || (broken.length > 0 && broken.join('\n')));
+      expect([status, broken]).toEqual(['The graph is the one that was exported.', []]);
       await page.waitForSelector('#predict:not([disabled])');
     };
     const predict = async (values: readonly number[]): Promise<Answer> => {
@@ -155,7 +159,6 @@ describe('millrace models export', () => {
       expect(done).toMatchObject({ code: 0, err: '' });
       expect(done.out).toContain('towns version 1 written to');
       await opened();
-      expect(await page.textContent('#status')).toBe('The graph is the one that was exported.');
       proxy.lose = 1;
       const first = await predict(row(1));
       await expectSame(first, 'towns', 'x', row(1));
@@ -190,12 +193,12 @@ describe('millrace models export', () => {
     }, 120_000);
 
     test('the queue keeps its contract in the browser’s own IndexedDB', async () => {
-      const broken = await page.evaluate(`(async () => {
+      const found = await page.evaluate(`(async () => {
         const { IndexedDbQueue } = await import('/edge/web/indexed-db-queue.js');
         const { checkQueue } = await import('/edge/testing/check-queue.js');
         return checkQueue((limit) => IndexedDbQueue.open('contract', limit));
       })()`);
-      expect(broken).toEqual([]);
+      expect(found).toEqual([]);
     });
 
     test('a graph that is not the exported one is refused', async () => {

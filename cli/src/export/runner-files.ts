@@ -10,8 +10,8 @@ export type ExportTarget = 'web' | 'node';
 export type ExportFiles = Map<string, Uint8Array>;
 
 const RUNTIMES = { web: 'onnxruntime-web', node: 'onnxruntime-node' } as const;
-/** Of onnxruntime-web, what the page loads: its module, and the WebAssembly with every operator of the CPU. */
-const WEB_RUNTIME = ['ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'];
+/** Of onnxruntime-web, what the page loads: its module, and the WebAssembly with every operator of the CPU and what starts it. */
+const WEB_RUNTIME = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 
 const edge = createRequire(createRequire(import.meta.url).resolve('@millrace/edge/package.json'));
 const edgeDist = join(dirname(edge.resolve('@millrace/edge/package.json')), 'dist');
