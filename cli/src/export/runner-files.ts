@@ -66,7 +66,7 @@ function addNodeProject(files: ExportFiles, runtime: { readonly package: string;
       '# The CPU build is in the package; the libraries of CUDA would be a download beside it.\nonnxruntime-node-install-cuda=skip\n',
     ),
   );
-  files.set('run.mjs', bytesOf("import './lib/node/run.js';\n"));
+  files.set('run.mjs', bytesOf("import './lib/node/main.js';\n"));
 }
 
 function bytesOf(text: string): Uint8Array {

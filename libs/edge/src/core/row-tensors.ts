@@ -122,7 +122,8 @@ function columnValues(features: Readonly<Record<string, unknown>>, columns: read
 
 /** The value of a column; `null` where it is there without one, `undefined` where it is not there. */
 export function columnValue(features: Readonly<Record<string, unknown>>, column: string): unknown {
-  return features[column] ?? features[unqualified(column)] ?? (column in features ? null : undefined);
+  const name = [column, unqualified(column)].find((one) => Object.hasOwn(features, one));
+  return name === undefined ? undefined : (features[name] ?? null);
 }
 
 /** A training set may qualify its columns by the view (`view__feature`, `view:feature`); a vector does so only where it must. */

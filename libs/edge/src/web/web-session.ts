@@ -19,7 +19,7 @@ export async function openWebSession({ outputs }: EdgeManifest, bytes: Uint8Arra
       );
       return outputs.map(({ name, datatype }): Rows => {
         const { dims, data } = results[name] as ort.Tensor;
-        return { name, datatype: datatype as RowDatatype, shape: dims, data: data as Rows['data'] };
+        return { name, datatype: datatype as RowDatatype, shape: dims, data };
       });
     },
   };
