@@ -85,6 +85,7 @@ if (wanted('check')) {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   await check('types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']);
+  await check('types of what runs in browsers (tsc)', 'tsc', ['-p', 'libs/edge/src/web', '--noEmit']);
   await check('lint and boundaries (eslint)', 'eslint', [
     '.',
     '--max-warnings=0',

@@ -15,6 +15,7 @@ import {
 } from './commands/models.js';
 import { verifyModel, type VerifyModelOptions } from './commands/verify-model.js';
 import type { Io } from './io.js';
+import { addExport } from './export-commands.js';
 import { addOptimize } from './optimize-commands.js';
 
 /** `millrace models ...` and `millrace audit`. */
@@ -119,6 +120,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
       if (!(await verifyModel(client(), io, name, version, options))) finish(EXIT.found);
     });
   addOptimize(models, io, client, finish);
+  addExport(models, io, client);
   program
     .command('audit')
     .description('export the decisions, one a line as JSON: who, what, when and why')

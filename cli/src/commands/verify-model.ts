@@ -12,6 +12,7 @@ import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
+import { filePath, type ListedFile } from '../optimize/version-files.js';
 
 export interface VerifyModelOptions {
   /** PEM file of the public key; without it the server's keys are asked for. */
@@ -51,11 +52,12 @@ export async function verifyModel(
   const keys = options.key === undefined ? await serverKeys(client) : await keysIn(options.key);
   const key = keys.find(({ keyId }) => keyId === bundle.keyId);
   const signature = key === undefined ? 'unknown key' : isTrusted(bundle, key) ? 'good' : 'bad';
-  const listed = await client.json<{ files: readonly { path: string; size: number }[] }>('GET', `${base}/files`);
+  const listed = await client.json<{ files: readonly ListedFile[] }>('GET', `${base}/files`);
   const files: SignedFile[] = [];
-  for (const { path } of listed.files) {
+  for (const file of listed.files) {
+    const { path } = file;
     if (io.isInteractive) io.err(`reading ${path} (${files.length + 1} of ${listed.files.length})\n`);
-    files.push({ name: path, sha256: await digestOf(client, `${base}/files/${path.split('/').map(encodeURIComponent).join('/')}`) });
+    files.push({ name: path, sha256: await digestOf(client, filePath(`${base}/files`, file)) });
   }
   const differences = compareFiles(bundle.files, files);
   const verified: Verified = {

@@ -15,6 +15,7 @@ interface Prediction {
   readonly featureTime?: number | null;
   readonly model?: string;
   readonly error?: unknown;
+  readonly edge?: unknown;
   readonly rows?: readonly {
     readonly row?: number;
     readonly unit?: string | null;
@@ -41,10 +42,13 @@ interface Label {
  */
 export async function rowsOfLog(client: MillraceClient, model: string, most: number, label: string): Promise<RecordedRow[]> {
   const found: { recorded: RecordedRow; keys: readonly string[] }[] = [];
+  const uploaded = new Set<string>();
   for await (const data of newestOf(client, PREDICTIONS)) {
     const prediction = data as Prediction;
     if (prediction.model !== model || (prediction.error ?? null) !== null) continue;
     const { predictionId = '', deployment, featureTime } = prediction;
+    // A device may have sent it twice; the first counts.
+    if (prediction.edge && uploaded.size === uploaded.add(predictionId).size) continue;
     for (const { row = 0, unit, request, features, inputs, outputs } of prediction.rows ?? []) {
       const values = request || features ? { ...features, ...request } : null;
       const keys = [byPrediction(predictionId, row), byUnit(deployment, unit, featureTime)];

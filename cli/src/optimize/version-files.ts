@@ -18,17 +18,31 @@ export interface VersionFiles {
 
 const SINGLE_FILE = '.';
 
+/** A file as a version's list has it. */
+export interface ListedFile {
+  readonly path: string;
+  readonly size: number;
+  /** Of a version that is one file: what it is fetched by, since a URL that ends in a dot loses it. */
+  readonly name?: string;
+}
+
+/** Where a file of a version is fetched. `base` is where its list is. */
+export function filePath(base: string, { path, name = path }: ListedFile): string {
+  return `${base}/${name.split('/').map(encodeURIComponent).join('/')}`;
+}
+
 export async function readVersion(client: MillraceClient, io: Io, { name, version }: VersionReference): Promise<VersionFiles> {
   const base = `/api/v1/models/${encodeURIComponent(name)}/versions/${version}/files`;
-  const listed = await client.json<{ files: readonly { path: string; size: number }[] }>('GET', base);
+  const listed = await client.json<{ files: readonly ListedFile[] }>('GET', base);
   const files = new Map<string, Uint8Array>();
   const progress = new Progress(
     io,
     listed.files.reduce((sum, { size }) => sum + size, 0),
   );
   try {
-    for (const { path } of listed.files) {
-      const response = await client.transfer('GET', `${base}/${path.split('/').map(encodeURIComponent).join('/')}`);
+    for (const file of listed.files) {
+      const { path } = file;
+      const response = await client.transfer('GET', filePath(base, file));
       const bytes = new Uint8Array(await response.arrayBuffer());
       progress.add(path, bytes.length);
       files.set(path, bytes);

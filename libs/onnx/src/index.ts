@@ -42,3 +42,4 @@ export {
   type OptimizeStep,
 } from './optimize/optimize-model.js';
 export { randomRows } from './optimize/random-rows.js';
+export { portableGraph, type PortableGraph, type PortableOutcome, type PortableRejection } from './optimize/portable-graph.js';

@@ -1,23 +1,10 @@
+import { RUNTIME_TYPES } from '@millrace/edge';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { isRowDatatype, type LoadedModel, type RowDatatype, type Rows } from './optimize/model-rows.js';
+import { isRowDatatype, type LoadedModel, type Rows } from './optimize/model-rows.js';
 import { readModel } from './model-codec.js';
 import { signatureOf } from './signature.js';
 
-/** What the runtime calls the protocol's datatypes. */
-export const RUNTIME_TYPES: Readonly<Record<RowDatatype, Tensor.Type>> = {
-  BOOL: 'bool',
-  UINT8: 'uint8',
-  UINT16: 'uint16',
-  UINT32: 'uint32',
-  UINT64: 'uint64',
-  INT8: 'int8',
-  INT16: 'int16',
-  INT32: 'int32',
-  INT64: 'int64',
-  FP32: 'float32',
-  FP64: 'float64',
-  BYTES: 'string',
-};
+export { RUNTIME_TYPES } from '@millrace/edge';
 
 /**
  * Loads a graph into onnxruntime, as the gateway and measurements do: all of the runtime's own optimizations, and one thread a session, since the

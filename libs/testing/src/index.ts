@@ -1,3 +1,4 @@
+export { startChromium } from './chromium.js';
 export { cachedDirectory, isAlive } from './cached-directory.js';
 export { enginesAsked, startEngines, type EngineName, type Engines } from './engines/engines.js';
 export { KAFKA_VERSION } from './engines/kafka-distribution.js';

@@ -1,6 +1,21 @@
 import { defineConfig, duration, flag, integer, size, variable, type ValuesOf } from '@millrace/service';
 import { z } from 'zod';
 
+/** `https://app.example.com,http://localhost:3000`: scheme, host and port, as browsers say them. */
+function origins(): z.ZodType<readonly string[]> {
+  return z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const names = text.split(',').map((name) => name.trim());
+      const given = names.filter((name) => name !== '');
+      const wrong = given.find((name) => !/^https?:/.test(name) || URL.parse(name)?.origin !== name);
+      if (wrong !== undefined)
+        context.addIssue({ code: 'custom', message: `holds ${wrong}, which is no origin such as https://app.example.com` });
+      return given;
+    });
+}
+
 /** Variables of this service alone; those every process shares are the kit's. */
 export const inferenceConfig = defineConfig('inference', {
   maxBatchRows: variable(
@@ -73,6 +88,11 @@ export const inferenceConfig = defineConfig('inference', {
     'MILLRACE_INFERENCE_MAX_LOGGED_ELEMENTS',
     integer(0, 10_000_000, 4096),
     'Tensor elements of a request kept in its record; the tensors of a larger request are left out of it.',
+  ),
+  edgeOrigins: variable(
+    'MILLRACE_INFERENCE_EDGE_ORIGINS',
+    origins(),
+    'Origins, separated by commas, whose pages may upload what an exported model has answered, such as https://app.example.com. Not set: only pages of this server’s own address.',
   ),
   batchMaxRows: variable('MILLRACE_INFERENCE_BATCH_MAX_ROWS', integer(1, 1_000_000_000, 10_000_000), 'Rows of one batch job at most.'),
   batchMaxInputBytes: variable(

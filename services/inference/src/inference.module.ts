@@ -37,6 +37,7 @@ import { startGrpcServer } from './api/oip/grpc/grpc-server.js';
 import { grpcCredentials } from './api/oip/grpc/grpc-tls.js';
 import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
+import { edgePredictionRoutes } from './api/rest/edge-predictions.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
 import { rolloutRoutes } from './api/rest/rollouts.routes.js';
 import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
@@ -85,7 +86,8 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
-    const { gateway, status, statistics, repository, recorder, checks, resolveVersion, rollouts, domain, batchJobs } = this.#inference;
+    const { gateway, status, statistics, repository, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs } =
+      this.#inference;
     const { maxBodyBytes } = config;
     const onDefect = (error: unknown, request: { readonly url: string }): void =>
       logger.error({ err: error, url: request.url }, 'defect: an inference request failed');
@@ -96,6 +98,10 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       invocationsRoutes(scope, { gateway, status, maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+    const { edgeOrigins: origins, maxLoggedElements: maxElements } = config.of(inferenceConfig);
+    rawRoutes(this.http, { body: 'json' }, (scope) =>
+      edgePredictionRoutes(scope, { recorder: edge, resolve: resolveVersion, maxElements, origins }),
+    );
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
     rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
     rawRoutes(this.http, { body: 'buffer', maxBodyBytes: config.of(inferenceConfig).batchMaxInputBytes }, (scope) =>

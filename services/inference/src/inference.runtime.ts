@@ -27,6 +27,7 @@ import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registryReaders } from './domain/registry/model-catalog.js';
 import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
+import { EdgeRecorder } from './gateway/edge-recorder.js';
 import { FactSink } from './gateway/fact-sink.js';
 import { Gateway } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
@@ -41,6 +42,7 @@ import { openVersionChecks } from './models/open-version-checks.js';
 import { hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
 import type { VersionChecks } from './models/version-checks.js';
+import { EdgeRepeats } from './projections/edge-repeats.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ModelRepository } from './queries/model-repository.js';
@@ -81,6 +83,7 @@ export interface Inference {
   readonly repository: ModelRepository;
   readonly metrics: InferenceMetrics;
   readonly recorder: LabelRecorder;
+  readonly edge: EdgeRecorder;
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
   readonly resolveVersion: (model: string, version: number) => Promise<Resolved>;
@@ -232,8 +235,15 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
+  const edge = new EdgeRecorder((predictions, traceparent) =>
+    facts.append(
+      TOPICS.predictions.name,
+      predictions.map((one) => ({ ...one, type: 'PredictionMade', domain: DOMAIN, subject: `prediction/${one.key}` })),
+      traceparent,
+    ),
+  );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
-  return { gateway, status, statistics, repository, metrics, recorder, checks, resolveVersion, rollouts, domain, batchJobs };
+  return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs };
 }
 
 /** Of the machine, or of the container where that has less. */
@@ -258,13 +268,17 @@ async function projectTables({ tables, offline }: InferenceHost, writesTables: b
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   if (!writesTables) return;
+  const repeats = new EdgeRepeats(offline);
   await tables.add({
     name: 'inference.predictions',
     topic: TOPICS.predictions.name,
     table: 'millrace.predictions',
     shared: true,
     decode: decodePrediction,
-    toRows: predictionRows,
+    prepare: (batch) => repeats.prepare(batch),
+    toRows: (item) => (repeats.isRepeat(item) ? [] : predictionRows(item)),
+    onAssigned: (partition) => repeats.assigned(partition),
+    onStored: (partition, next) => repeats.stored(partition, next),
   });
   await tables.add({
     name: 'inference.labels',

@@ -1,56 +1,12 @@
-/** Element types a measurement runs with: those the gateway serves. */
-export type RowDatatype =
-  'BOOL' | 'UINT8' | 'UINT16' | 'UINT32' | 'UINT64' | 'INT8' | 'INT16' | 'INT32' | 'INT64' | 'FP32' | 'FP64' | 'BYTES';
+import { emptyRowData, type RowData, type Rows } from '@millrace/edge';
 
-export type RowData =
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | BigUint64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array
-  | string[];
-
-/** A tensor with the rows of a batch in its first dimension, row-major. */
-export interface Rows {
-  readonly name: string;
-  readonly datatype: RowDatatype;
-  readonly shape: readonly number[];
-  readonly data: RowData;
-}
+export { emptyRowData, isRowDatatype, type RowData, type RowDatatype, type Rows } from '@millrace/edge';
 
 /** A model that is loaded and answers. */
 export interface LoadedModel {
   /** All outputs that are tensors, for one batch. */
   run(inputs: readonly Rows[]): Promise<readonly Rows[]>;
   close(): Promise<void>;
-}
-
-const ARRAYS = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  UINT16: Uint16Array,
-  UINT32: Uint32Array,
-  UINT64: BigUint64Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const;
-
-export function isRowDatatype(datatype: string): datatype is RowDatatype {
-  return datatype === 'BYTES' || Object.hasOwn(ARRAYS, datatype);
-}
-
-/** Room for `count` elements, zeros or empty texts. */
-export function emptyRowData(datatype: RowDatatype, count: number): RowData {
-  return datatype === 'BYTES' ? new Array<string>(count).fill('') : new ARRAYS[datatype](count);
 }
 
 /** How many rows a batch has. */

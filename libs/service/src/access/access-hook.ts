@@ -32,7 +32,7 @@ export function addAccessHook(server: FastifyInstance, access: Access): void {
     route.config = { ...route.config, access: route.config?.access ?? accessRuleOf(method, route.url, { metrics }) };
   });
   server.addHook('onRequest', (request, reply, done) => {
-    if (isForeignPage(request)) {
+    if (isForeignPage(request) && !request.routeOptions.config.origins?.has(request.headers.origin ?? '')) {
       const message = 'a page of another site may not change anything here; use this server’s own address';
       done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', message));
       return;

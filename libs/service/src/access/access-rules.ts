@@ -4,6 +4,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call the route; without it the table of `access-rules.ts` says. */
     access?: AccessRule;
+    /** Origins of other sites whose pages may use a route that changes something; none without it. */
+    origins?: ReadonlySet<string>;
   }
 }
 

@@ -25,6 +25,12 @@ export function predictionRows({ value: { event, data } }: Item<LoggedFact<Predi
     error_code: data.error?.code ?? '',
     error_message: data.error?.message ?? '',
     traceparent: data.traceparent,
+    source: data.edge ? 'edge' : 'gateway',
+    edge_device: data.edge?.device ?? '',
+    edge_session: data.edge?.session ?? '',
+    edge_predicted_at: data.edge?.predictedAt ?? null,
+    edge_sent_at: data.edge?.sentAt ?? null,
+    edge_graph: data.edge?.graph ?? '',
   };
   return data.rows.map((row) => ({
     ...common,

@@ -19,6 +19,20 @@ export interface PredictedRow {
   readonly outputs: Readonly<Record<string, unknown>> | null;
 }
 
+/** How an answer came that was not the gateway's: an exported model gave it on a device, which sent it later. Times are by the device's clock. */
+export interface EdgeOrigin {
+  /** Id the device gave itself; it stays from session to session. */
+  readonly device: string;
+  /** Id of the page or process. */
+  readonly session: string;
+  /** `web` or `node`. */
+  readonly runner: string;
+  readonly predictedAt: number;
+  readonly sentAt: number;
+  /** SHA-256 of the exported graph. */
+  readonly graph: string | null;
+}
+
 /** Data of `millrace.inference.PredictionMade.v1`: one per request and model version that answered it, both halves, errors included. */
 export interface PredictionMade {
   readonly predictionId: string;
@@ -45,6 +59,8 @@ export interface PredictionMade {
   readonly error: { readonly code: string; readonly message: string } | null;
   /** The trace the request belongs to. */
   readonly traceparent: string | null;
+  /** `null` or absent of the gateway's own answers. Of several records of one upload the first counts. */
+  readonly edge?: EdgeOrigin | null;
 }
 
 /** A row's prediction as one number: the first number among its outputs. */

@@ -8,6 +8,7 @@ import type { Written } from '../../commands/registry-commands.js';
 import { manifestOf, type Integrity } from '../../queries/integrity.query.js';
 import type { RegistryView, VersionView } from '../../queries/registry-view.js';
 import { numberIn } from './fields.js';
+import { basename } from 'node:path';
 
 export interface IntegrityApi {
   readonly view: RegistryView;
@@ -50,18 +51,21 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
   scope.get(`${base}/verification`, async (request) => api.verify(await versionIn(api, request)));
   scope.get(`${base}/files`, async (request) => {
     const view = await versionIn(api, request);
-    const files = await filesOf(api.store, rootOf(view));
+    const root = rootOf(view);
+    const files = await filesOf(api.store, root);
     return {
       model: view.registered.name,
       version: view.version.version,
-      files: files.map(({ name, info }) => ({ path: name, size: info.size })),
+      // The path of an only file, a dot, is one that URLs lose: it can be fetched by its name, too.
+      files: files.map(({ name, info }) => ({ path: name, size: info.size, ...(name === SINGLE_FILE ? { name: basename(root) } : {}) })),
     };
   });
   scope.get(`${base}/files/*`, async (request, reply) => {
     const root = rootOf(await versionIn(api, request));
     const path = (request.params as { '*': string })['*'];
     if (path === '') throw new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', 'the path of a file is missing', { field: 'path' });
-    return sendArtifactFile(api.store, path === SINGLE_FILE ? root : joinArtifactPath(root, safeArtifactPath(path)), reply);
+    const isOnly = path === SINGLE_FILE || (path === basename(root) && !(await api.store.stat(root))?.isDirectory);
+    return sendArtifactFile(api.store, isOnly ? root : joinArtifactPath(root, safeArtifactPath(path)), reply);
   });
   scope.post(`${base}/sign`, { config: { access: 'admin' } }, async (request, reply) => {
     const view = await versionIn(api, request);

@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { QueuedPrediction } from '../core/prediction-queue.js';
+import { checkQueue, queuedPrediction } from '../testing/check-queue.js';
+import { FileQueue } from './file-queue.js';
+
+describe('a queue in a directory', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'edge-queue-'));
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const open = (limit = 1000, segment = 3): Promise<FileQueue> => FileQueue.open({ directory, limit, segment, now: () => 0 });
+  const ids = (predictions: readonly QueuedPrediction[]): string[] => predictions.map(({ id }) => id);
+
+  test('keeps what every queue keeps', async () => {
+    expect(await checkQueue((limit) => open(limit))).toEqual([]);
+  });
+
+  test('is as it was after a crash, and a line that was half written is gone', async () => {
+    const queue = await open();
+    for (let index = 0; index < 8; index++) await queue.add(queuedPrediction(index));
+    await queue.settle({ sent: ['prediction-0', 'prediction-1', 'prediction-2', 'prediction-4'], refused: [] });
+    // No close: the process is gone. Its lock names a process that is dead.
+    await rm(join(directory, 'lock'));
+    await appendFile(join(directory, 'predictions-000000000006.jsonl'), '{"id":"torn","ti');
+    const again = await open();
+    expect(again.device).toBe(queue.device);
+    expect(ids(await again.oldest(10))).toEqual(['prediction-3', 'prediction-5', 'prediction-6', 'prediction-7']);
+    await again.add(queuedPrediction(8));
+    expect(ids(await again.oldest(10)).at(-1)).toBe('prediction-8');
+    expect(await again.counts()).toEqual({ waiting: 5, sent: 4, dropped: 0, refused: 0 });
+    await again.close();
+  });
+
+  test('removes files whose predictions are all done, and goes on after the last number', async () => {
+    const queue = await open();
+    for (let index = 0; index < 7; index++) await queue.add(queuedPrediction(index));
+    await queue.settle({ sent: Array.from({ length: 7 }, (_, index) => `prediction-${index}`), refused: [] });
+    expect((await readdir(directory)).filter((name) => name.startsWith('predictions'))).toEqual(['predictions-000000000006.jsonl']);
+    await queue.close();
+    await rm(join(directory, 'predictions-000000000006.jsonl'));
+    const again = await open();
+    await again.add(queuedPrediction(7));
+    expect(ids(await again.oldest(10))).toEqual(['prediction-7']);
+    await again.close();
+    const third = await open();
+    expect(ids(await third.oldest(10))).toEqual(['prediction-7']);
+    await third.close();
+  });
+
+  test('is of one process at a time', async () => {
+    const queue = await open();
+    await expect(open()).resolves.toBeInstanceOf(FileQueue);
+    await rm(join(directory, 'lock'), { force: true });
+    await appendFile(join(directory, 'lock'), String(process.ppid));
+    await expect(open()).rejects.toThrow(`is used by process ${process.ppid}; give each process its own with --queue`);
+    await queue.close();
+  });
+
+  test('puts aside what was refused, with the reason, the newest hundred', async () => {
+    const queue = await open();
+    for (let index = 0; index < 110; index++) await queue.add(queuedPrediction(index));
+    const refused = Array.from({ length: 110 }, (_, index) => ({ id: `prediction-${index}`, reason: 'time must be whole' }));
+    await queue.settle({ sent: [], refused });
+    const lines = (await readFile(join(directory, 'refused.jsonl'), 'utf8')).trim().split('\n');
+    expect(lines).toHaveLength(100);
+    expect(JSON.parse(lines[99] ?? '')).toEqual({ id: 'prediction-109', reason: 'time must be whole' });
+    expect(await queue.counts()).toMatchObject({ waiting: 0, refused: 110 });
+    await queue.close();
+  });
+});
