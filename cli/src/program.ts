@@ -18,7 +18,8 @@ import { addModels } from './model-commands.js';
 import { addRollouts } from './rollout-commands.js';
 import { addRuns } from './run-commands.js';
 
-const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout or Policy, in any case, also in the plural';
+const KINDS =
+  'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout, StreamingInference or Policy, in any case, also in the plural';
 
 interface GlobalOptions {
   readonly server: string;
