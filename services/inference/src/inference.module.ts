@@ -16,6 +16,7 @@ import {
   Health,
   IDS,
   Lifecycle,
+  LogConsumers,
   LOGGER,
   METRICS,
   OFFLINE_STORE,
@@ -38,6 +39,7 @@ import { oipError, oipRoutes } from './api/oip/oip.routes.js';
 import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
 import { rolloutRoutes } from './api/rest/rollouts.routes.js';
+import { streamRoutes } from './api/rest/streams.routes.js';
 import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
 import { inferenceConfig } from './config.js';
 import { rolloutEndpoints } from './rollouts/open-rollouts.js';
@@ -60,6 +62,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     @Inject(Resources) private readonly resources: Resources,
     @Inject(Topics) private readonly topics: Topics,
     @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
     @Inject(TableProjections) private readonly tables: TableProjections,
     @Inject(Health) private readonly health: Health,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
@@ -78,13 +81,14 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
+    const { domainLogs, resources, topics, facts, consumers, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
     this.#inference = await openInference({
-      ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
+      ...{ domainLogs, resources, topics, facts, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
-    const { gateway, status, statistics, repository, recorder, checks, resolveVersion, rollouts, domain, batchJobs } = this.#inference;
+    const { gateway, status, statistics, repository, recorder, checks, resolveVersion, rollouts, domain, batchJobs, streams } =
+      this.#inference;
     const { maxBodyBytes } = config;
     const onDefect = (error: unknown, request: { readonly url: string }): void =>
       logger.error({ err: error, url: request.url }, 'defect: an inference request failed');
@@ -97,6 +101,16 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
     rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
+    rawRoutes(this.http, { body: 'json' }, (scope) =>
+      streamRoutes(scope, {
+        list: () => streams.list(),
+        show: (name) => streams.show(name),
+        settled: async (request) => {
+          await awaitPosition(request, resources.log);
+          await resources.log.barrier();
+        },
+      }),
+    );
     rawRoutes(this.http, { body: 'buffer', maxBodyBytes: config.of(inferenceConfig).batchMaxInputBytes }, (scope) =>
       batchJobRoutes(scope, {
         request: (input, metadata) => batchJobs.request(input, metadata),
