@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { logisticRegression } from '@millrace/onnx';
-// eslint-disable-next-line @nx/enforce-module-boundaries -- what the command talks to is a real platform; only this test starts one
+/* eslint-disable @nx/enforce-module-boundaries -- what the command talks to is a real platform; only this test starts one */
 import { platformConfig, PlatformModule } from '@millrace/platform';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+/* eslint-enable @nx/enforce-module-boundaries */
 import { run } from './run.js';
 
 const RESOURCES = `

@@ -49,7 +49,7 @@ export function openStreams(host: InferenceHost, { domain, directory, sink, open
     },
   });
   metrics.watch(
-    () => streams.workers(),
+    () => streams.running(),
     () => clock.now(),
   );
   lifecycle.add('projections', 'inference.stream-facts', () => sink.close());

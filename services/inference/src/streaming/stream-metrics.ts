@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { StreamWorker } from './stream-worker.js';
+import type { RunningStream } from './running-stream.js';
 
 /** Metrics of streaming inference. */
 export class StreamMetrics {
@@ -30,7 +30,7 @@ export class StreamMetrics {
   }
 
   /** Gauges of what is at work, looked at when somebody asks. */
-  watch(workers: () => Iterable<StreamWorker>, now: () => number): void {
+  watch(running: () => Iterable<RunningStream>, now: () => number): void {
     const registers = [this.registry];
     new Gauge({
       name: 'millrace_stream_lag_records',
@@ -39,7 +39,7 @@ export class StreamMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { plan, partitions } of workers())
+        for (const { plan, partitions } of running())
           for (const [partition, state] of partitions) this.set({ stream: plan.name, partition: String(partition) }, state.lag);
       },
     });
@@ -50,7 +50,7 @@ export class StreamMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { plan, partitions } of workers())
+        for (const { plan, partitions } of running())
           for (const [partition, state] of partitions)
             this.set({ stream: plan.name, partition: String(partition) }, state.lagMs(now()) / 1000);
       },
@@ -62,7 +62,7 @@ export class StreamMetrics {
       registers,
       collect() {
         this.reset();
-        for (const worker of workers()) this.set({ stream: worker.plan.name }, worker.inFlight);
+        for (const worker of running()) this.set({ stream: worker.plan.name }, worker.inFlight);
       },
     });
     new Gauge({
@@ -72,7 +72,7 @@ export class StreamMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { plan, partitions } of workers())
+        for (const { plan, partitions } of running())
           this.set({ stream: plan.name }, [...partitions.values()].filter(({ trouble }) => trouble).length);
       },
     });

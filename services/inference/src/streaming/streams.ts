@@ -5,7 +5,7 @@ import { streamSubject, type StreamCommand, type StreamRejection, type StreamSta
 import type { StreamEvent } from '../domain/stream/stream.events.js';
 import { findLastOutput } from './find-last-output.js';
 import { planStream, type StreamPlan } from './stream-plan.js';
-import { StreamWorker } from './stream-worker.js';
+import { RunningStream } from './running-stream.js';
 import type { StreamsHost } from './streams-host.js';
 
 export interface StreamsOptions extends Omit<StreamsHost, 'position' | 'progressed'> {
@@ -47,7 +47,7 @@ export interface ShownStream {
 }
 
 interface Entry {
-  worker: StreamWorker | undefined;
+  worker: RunningStream | undefined;
   /** Why there is no worker. */
   idle: { readonly status: 'waiting' | 'blocked' | 'suspended'; readonly reason: string | null } | undefined;
   turn: Promise<void>;
@@ -86,10 +86,10 @@ export class Streams {
     for (const end of this.#ends) end();
     for (const entry of this.#entries.values()) entry.cancelRetry?.();
     await Promise.all([...this.#entries.values()].map(({ turn }) => turn));
-    await Promise.all([...this.#entries.values()].map(({ worker }) => worker?.stop()));
+    await Promise.all([...this.running()].map((worker) => worker.stop()));
   }
 
-  *workers(): Generator<StreamWorker> {
+  *running(): Generator<RunningStream> {
     for (const { worker } of this.#entries.values()) if (worker) yield worker;
   }
 
@@ -231,7 +231,7 @@ export class Streams {
       );
     await this.#startOnce(plan);
     await project(outputTopic);
-    const worker = new StreamWorker(
+    const worker = new RunningStream(
       {
         ...this.#options,
         position: (own, partition) => this.position(own, partition),

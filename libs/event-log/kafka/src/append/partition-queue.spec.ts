@@ -30,11 +30,11 @@ test('what is left of an append whose batch was refused is not written behind th
   const [refused, other] = [append(queue, 5), append(queue, 1)];
   queue.take(IDENTITY);
   expect(queue.sent().records).toHaveLength(3);
-  queue.settle(answer(INVALID_RECORD) as never);
+  queue.settle(answer(INVALID_RECORD));
   expect(refused.outcome()).toMatch(/its records there are not in the log/);
   queue.take(IDENTITY);
   expect(queue.sent().records).toHaveLength(1);
-  queue.settle(answer(0) as never);
+  queue.settle(answer(0));
   expect([other.outcome(), queue.isEmpty]).toEqual(['written', true]);
 });
 
@@ -44,7 +44,7 @@ test('one record that the broker finds too large takes what came after it in its
   for (let tries = 0; one.outcome() === 'waiting'; tries++) {
     if (tries > 10) throw new Error('it never ends');
     queue.take(IDENTITY);
-    queue.settle(answer(10) as never);
+    queue.settle(answer(10));
   }
   expect(one.outcome()).toMatch(/more than the topic takes/);
   expect(queue.isEmpty).toBe(true);

@@ -33,7 +33,7 @@ type Done = { readonly item: Item<SourceEvent>; readonly outcome: Exclude<EventO
  * and its outputs before the next batch is begun; so what lies before the last output of a partition is done, and whoever takes the partition up
  * goes on behind it. It holds no lease: two that have a partition at the same time write the same outputs, of which the first count.
  */
-export class StreamWorker {
+export class RunningStream {
   readonly #partitions = new Map<number, StreamPartition>();
   readonly #turns: RunTurns;
   #inFlight = 0;
