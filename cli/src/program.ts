@@ -17,8 +17,10 @@ import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
 import { addRollouts } from './rollout-commands.js';
 import { addRuns } from './run-commands.js';
+import { addStreams } from './stream-commands.js';
 
-const KINDS = 'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout or Policy, in any case, also in the plural';
+const KINDS =
+  'Source, Entity, FeatureView, FeatureService, Experiment, Deployment, Rollout, StreamingInference or Policy, in any case, also in the plural';
 
 interface GlobalOptions {
   readonly server: string;
@@ -38,7 +40,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, an optimized model was refused, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
+      `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, a stream does not get on, an optimized model was refused, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
 Where the server asks for a key, put it in MILLRACE_API_KEY.`,
     );
   const connection = (): ClientOptions => {
@@ -57,6 +59,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
   addFeatures(program, io, client, finish);
   addRollouts(program, io, client);
   addBatch(program, io, client, finish);
+  addStreams(program, io, client, finish);
   addArtifacts(program, io, client);
   addRuns(program, io, client, finish);
   program

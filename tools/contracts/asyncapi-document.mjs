@@ -56,18 +56,23 @@ export function asyncApiDocument(events, version, topics) {
 function channelOf(topic, events) {
   return {
     address: topic.name,
-    title: `${topic.domain} ${topic.kind === 'decisions' ? 'decisions' : topic.name.split('.').at(-1)}`,
+    title: titleOf(topic),
     description: `${sentence(topic.holds)} A topic of ${topic.kind}; the key is ${topic.key}. Kept for ever.`,
     messages: Object.fromEntries(events.map((event) => [event.key, { $ref: `#/components/messages/${event.key}` }])),
+    ...(topic.partitions === undefined ? { parameters: { output: { description: 'The name that the resource gives it.' } } } : {}),
     bindings: {
       kafka: {
-        topic: topic.name,
-        partitions: topic.partitions,
+        ...(topic.partitions === undefined ? {} : { topic: topic.name, partitions: topic.partitions }),
         topicConfiguration: { 'cleanup.policy': ['delete'], 'retention.ms': -1 },
         bindingVersion: BINDING_VERSION,
       },
     },
   };
+}
+
+function titleOf({ domain, kind, name }) {
+  if (name.startsWith('{')) return `${domain} outputs`;
+  return `${domain} ${kind === 'decisions' ? 'decisions' : name.split('.').at(-1)}`;
 }
 
 function messageOf(topic, event) {

@@ -50,8 +50,14 @@ export function eventsPage(events, topics) {
 }
 
 function topicsTable(all) {
-  const rows = all.map(({ topic }) => [code(topic.name), topic.kind, String(topic.partitions), inline(topic.key), inline(topic.holds)]);
-  return `## Topics\n\nThe number of partitions is frozen. All topics are kept for ever.\n\n${table(['topic', 'kind', 'partitions', 'key', 'holds'], rows)}`;
+  const rows = all.map(({ topic }) => [
+    code(topic.name),
+    topic.kind,
+    topic.partitions === undefined ? "the source's" : String(topic.partitions),
+    inline(topic.key),
+    inline(topic.holds),
+  ]);
+  return `## Topics\n\nThe number of partitions is frozen. All topics are kept for ever. \`{output}\` stands for any topic that a StreamingInference names.\n\n${table(['topic', 'kind', 'partitions', 'key', 'holds'], rows)}`;
 }
 
 function envelopeRow({ name, on, optional = [], meaning }) {

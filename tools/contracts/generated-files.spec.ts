@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ALL_TOPICS } from '@millrace/contracts';
+import { ALL_TOPICS, OUTPUTS } from '@millrace/contracts';
 import { readEvents, readKinds, root } from './schemas.mjs';
 
 /** What each tool writes. */
@@ -74,7 +74,10 @@ describe('schemas/asyncapi.yaml', () => {
     expect(diagnostics.filter(({ code }) => code !== 'asyncapi-latest-version')).toEqual([]);
     expect(document?.version()).toBe('3.0.0');
     const channels = document!.channels().all();
-    expect(channels.map((channel) => channel.address())).toEqual([...ALL_TOPICS.map(({ name }) => name), '{topic}.dead-letters']);
+    expect(channels.map((channel) => channel.address())).toEqual([
+      ...[...ALL_TOPICS, OUTPUTS].map(({ name }) => name),
+      '{topic}.dead-letters',
+    ]);
     const messages = channels.flatMap((channel) => channel.messages().all());
     const written = readEvents().map(({ key }) => `millrace.${key}`);
     expect(messages.map((message) => message.name()).sort()).toEqual([...written, 'deadLetter'].sort());

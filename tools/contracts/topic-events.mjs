@@ -1,11 +1,11 @@
 // Which events are on which topic: what the manifest says of the topics, and schemas/ of the events.
-import { ALL_TOPICS } from '../../libs/contracts/src/topics.ts';
+import { ALL_TOPICS, OUTPUTS } from '../../libs/contracts/src/topics.ts';
 
 /**
  * Every topic of the manifest with its events. A facts topic names its types; all other events of a domain are its decisions.
  * Throws when an event has no topic or a topic names an event that has no schema: a generated page would be silent about it.
  */
-export function topicEvents(events, topics = ALL_TOPICS) {
+export function topicEvents(events, topics = [...ALL_TOPICS, OUTPUTS]) {
   const isFact = ({ domain, type }) => topics.some((topic) => topic.domain === domain && topic.types.includes(type));
   const problems = [];
   for (const event of events) {

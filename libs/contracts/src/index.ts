@@ -10,10 +10,12 @@ export type * as resources from './generated/types/resources.js';
 export type * as tracking from './generated/types/tracking.js';
 export { checkSpec, kindSchema, type SpecProblem } from './kinds.js';
 export { openInferenceProto } from './open-inference.js';
+export { CountedOutputs, outputHeaders, outputId, outputPlaceOf, type OutputPlace } from './stream-outputs.js';
 export {
   ALL_TOPICS,
   decisionsTopic,
   DOMAINS,
+  OUTPUTS,
   PARTITIONS,
   sourceTopic,
   topicManifest,

@@ -59,7 +59,7 @@ export const TOPICS = {
   featuresDecisions: decisions('features', 'training sets and materialisations'),
   inferenceDecisions: decisions(
     'inference',
-    'rollouts: started, advanced, held, rolled back; batch jobs: requested, their chunks, how they ended',
+    'rollouts: started, advanced, held, rolled back; batch jobs: requested, their chunks, how they ended; streams: where they began',
   ),
   experimentationDecisions: decisions('experimentation', 'what was concluded about experiments'),
   metricPoints: facts('tracking', 'metric-points', 'the run id', ['MetricPointsLogged'], 'metric values of runs, in batches'),
@@ -117,6 +117,16 @@ export const TOPICS = {
   exposures: facts('experimentation', 'exposures', 'the unit', ['UnitExposed'], 'units that met a variant'),
   outcomes: facts('experimentation', 'outcomes', 'the unit', ['OutcomeRecorded'], 'what experiments measure of units'),
 } as const satisfies Readonly<Record<string, TopicManifest>>;
+
+/** Topics that people name in resources, and what the platform writes to them. They are none of the manifest: each has the partitions of what it is made from. */
+export const OUTPUTS = {
+  name: '{output}',
+  domain: 'inference',
+  kind: 'facts',
+  key: "its event's",
+  holds: 'outputs of a StreamingInference, whose spec.output.topic is its name',
+  types: ['StreamPredicted'],
+} as const satisfies Omit<TopicManifest, 'partitions' | 'retention'>;
 
 /** The manifest as a list. */
 export const ALL_TOPICS: readonly TopicManifest[] = Object.values(TOPICS);

@@ -43,7 +43,8 @@ export {
   type ServicePlan,
   type StoredFeature,
 } from './service-plan.js';
-export { readPlainSourceEvent, readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
+export { readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
+export { cloudEventFields, readSourceRecord, type SourceFormat } from './source-record.js';
 export { compileSource, invalidDefinition, type SourceColumn, type SourcePlan } from './source-plan.js';
 export { Status, STATUS_NAMES } from './status.js';
 export { checkpointKey, decodeCheckpoint, statePrefix, viewKey } from './store-keys.js';

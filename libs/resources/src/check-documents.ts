@@ -4,6 +4,7 @@ import { parseReference, parseVersionedName } from './feature-references.js';
 import { checkPolicy } from './check-policy.js';
 import { checkRollout } from './check-rollout.js';
 import { checkSource } from './check-source.js';
+import { checkStreamingInference } from './check-streaming-inference.js';
 import { hasNamedFeature, namedView } from './check-view-reference.js';
 import {
   isOnDemandSpec,
@@ -20,6 +21,7 @@ import {
   type RolloutSpec,
   type SourceSpec,
   type StoredViewSpec,
+  type StreamingInferenceSpec,
 } from './resource.js';
 import { noColumn, refusal, type Say } from './say.js';
 import { sourceDefinition } from './source-definition.js';
@@ -54,6 +56,7 @@ const CHECKS: Readonly<Record<Kind, (spec: unknown, say: Say, lookup: Lookup, na
   Experiment: (spec, say) => checkExperiment(spec as ExperimentSpec, say),
   Deployment: (spec, say, lookup) => checkDeployment(spec as DeploymentSpec, say, lookup),
   Rollout: (spec, say, lookup, name) => checkRollout(spec as RolloutSpec, say, lookup, name),
+  StreamingInference: (spec, say, lookup) => checkStreamingInference(spec as StreamingInferenceSpec, say, lookup),
   Policy: (spec, say, lookup) => checkPolicy(spec as PolicySpec, say, lookup),
 };
 

@@ -50,6 +50,7 @@ export {
   type RolloutSpec,
   type RolloutStepSpec,
   type SourceSpec,
+  type StreamingInferenceSpec,
   type VariantSpec,
 } from './resource.js';
-export { hasComputedId, isBatchSource, sourceDefinition, sourceTopic } from './source-definition.js';
+export { hasComputedId, isBatchSource, keyColumns, sourceDefinition, sourceTopic } from './source-definition.js';

@@ -194,6 +194,21 @@ export interface RolloutSpec {
   readonly salt?: string;
 }
 
+export interface StreamingInferenceSpec {
+  readonly deployment: string;
+  readonly source: string;
+  /** Input of the request -> column of the source. */
+  readonly inputs?: Readonly<Record<string, string>>;
+  readonly unit?: string;
+  readonly featureTime?: 'eventTime' | 'now';
+  readonly output: { readonly topic: string; readonly columns?: readonly string[]; readonly outputs?: readonly string[] };
+  readonly start?: 'earliest' | 'latest';
+  readonly generation?: number;
+  readonly suspended?: boolean;
+  readonly maxBatchRecords?: number;
+  readonly maxInFlight?: number;
+}
+
 export interface ResourceSpecs {
   readonly Source: SourceSpec;
   readonly Entity: EntitySpec;
@@ -202,6 +217,7 @@ export interface ResourceSpecs {
   readonly Experiment: ExperimentSpec;
   readonly Deployment: DeploymentSpec;
   readonly Rollout: RolloutSpec;
+  readonly StreamingInference: StreamingInferenceSpec;
   readonly Policy: PolicySpec;
 }
 
@@ -216,6 +232,7 @@ export const KINDS = [
   'Experiment',
   'Deployment',
   'Rollout',
+  'StreamingInference',
   'Policy',
 ] as const satisfies readonly Kind[];
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { checkEvent, TOPICS, type inference } from '@millrace/contracts';
+import { checkEvent, OUTPUTS, TOPICS, type inference } from '@millrace/contracts';
 import { historyLines, historyOf, type Same } from '@millrace/contracts/testing';
 import { foldHistory } from '@millrace/kernel/testing';
 import { readdirSync } from 'node:fs';
@@ -8,6 +8,9 @@ import { batchJob } from './domain/batch-job/batch-job.decider.js';
 import type * as jobs from './domain/batch-job/batch-job.events.js';
 import { rollout } from './domain/rollout/rollout.decider.js';
 import type * as rollouts from './domain/rollout/rollout.events.js';
+import { stream } from './domain/stream/stream.decider.js';
+import type * as streams from './domain/stream/stream.events.js';
+import type { StreamPredicted } from './domain/stream/stream-output.js';
 
 /** The domain's own interfaces are the schemas' types, both ways; a difference fails the type check. */
 const SAME: readonly true[] = [
@@ -25,12 +28,16 @@ const SAME: readonly true[] = [
   true satisfies Same<inference.BatchJobFailed, jobs.BatchJobFailed>,
   true satisfies Same<inference.BatchJobCancelled, jobs.BatchJobCancelled>,
   true satisfies Same<inference.BatchOutputDeleted, jobs.BatchOutputDeleted>,
+  true satisfies Same<inference.StreamStarted, streams.StreamStarted>,
+  true satisfies Same<inference.StreamProgressed, streams.StreamProgressed>,
+  true satisfies Same<inference.StreamPredicted, StreamPredicted>,
 ];
 
 const SCHEMAS = join(import.meta.dirname, '../../../schemas/inference');
 const rolloutHistory = historyLines('inference', 'rollout');
 const jobHistory = historyLines('inference', 'batch-job');
-const histories = [...rolloutHistory, ...jobHistory];
+const streamHistory = historyLines('inference', 'stream');
+const histories = [...rolloutHistory, ...jobHistory, ...streamHistory];
 
 describe('the decisions of inference and their schemas', () => {
   test('are the same types', () => {
@@ -38,8 +45,8 @@ describe('the decisions of inference and their schemas', () => {
   });
 
   test('every decision is in a history', () => {
-    const facts: readonly string[] = [TOPICS.predictions, TOPICS.labels, TOPICS.shadows, TOPICS.servingChecks].flatMap(
-      ({ types }) => types,
+    const facts: readonly string[] = [TOPICS.predictions, TOPICS.labels, TOPICS.shadows, TOPICS.servingChecks, OUTPUTS].flatMap(
+      ({ types }) => [...types],
     );
     const decisions = readdirSync(SCHEMAS).filter((name) => /^[A-Z]/.test(name) && !facts.includes(name));
     expect(new Set(histories.map(({ type }) => type))).toEqual(new Set(decisions));
@@ -91,5 +98,11 @@ describe('the decisions of inference and their schemas', () => {
       'faf97dd4e166',
       '2455eabe2383',
     ]);
+  });
+
+  test('an old history of a stream folds to what it always did', () => {
+    const { state, digests } = foldHistory(stream, 'stream/delay_stream', historyOf('inference', 'stream') as never);
+    expect(state).toMatchObject({ status: 'started', ...(streamHistory[3]?.data as object), startedAt: 4, progressed: { 0: 1000 } });
+    expect(digests).toEqual(['8653e6725a0b', 'da81bb6183b8', 'bbedf0c943ab', '222a297a4eec', '304d3ce40b4e']);
   });
 });

@@ -16,6 +16,7 @@ import {
   Health,
   IDS,
   Lifecycle,
+  LogConsumers,
   LOGGER,
   METRICS,
   OFFLINE_STORE,
@@ -40,6 +41,7 @@ import { batchJobRoutes } from './api/rest/batch-jobs.routes.js';
 import { edgePredictionRoutes } from './api/rest/edge-predictions.routes.js';
 import { labelRoutes } from './api/rest/labels.routes.js';
 import { rolloutRoutes } from './api/rest/rollouts.routes.js';
+import { streamRoutes } from './api/rest/streams.routes.js';
 import { versionCheckRoutes } from './api/rest/version-checks.routes.js';
 import { inferenceConfig } from './config.js';
 import { rolloutEndpoints } from './rollouts/open-rollouts.js';
@@ -62,6 +64,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     @Inject(Resources) private readonly resources: Resources,
     @Inject(Topics) private readonly topics: Topics,
     @Inject(Facts) private readonly facts: Facts,
+    @Inject(LogConsumers) private readonly consumers: LogConsumers,
     @Inject(TableProjections) private readonly tables: TableProjections,
     @Inject(Health) private readonly health: Health,
     @Inject(Lifecycle) private readonly lifecycle: Lifecycle,
@@ -80,13 +83,13 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, topics, facts, tables, health, lifecycle } = this;
+    const { domainLogs, resources, topics, facts, consumers, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger } = this;
     this.#inference = await openInference({
-      ...{ domainLogs, resources, topics, facts, tables, health, lifecycle },
+      ...{ domainLogs, resources, topics, facts, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
-    const { gateway, status, statistics, repository, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs } =
+    const { gateway, status, statistics, repository, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams } =
       this.#inference;
     const { maxBodyBytes } = config;
     const onDefect = (error: unknown, request: { readonly url: string }): void =>
@@ -104,6 +107,16 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     );
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
     rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
+    rawRoutes(this.http, { body: 'json' }, (scope) =>
+      streamRoutes(scope, {
+        list: () => streams.list(),
+        show: (name) => streams.show(name),
+        settled: async (request) => {
+          await awaitPosition(request, resources.log);
+          await resources.log.barrier();
+        },
+      }),
+    );
     rawRoutes(this.http, { body: 'buffer', maxBodyBytes: config.of(inferenceConfig).batchMaxInputBytes }, (scope) =>
       batchJobRoutes(scope, {
         request: (input, metadata) => batchJobs.request(input, metadata),

@@ -12,6 +12,7 @@ import {
   type Facts,
   type Health,
   type Lifecycle,
+  type LogConsumers,
   type NewFact,
   type Resources,
   type TableProjections,
@@ -27,9 +28,10 @@ import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registryReaders } from './domain/registry/model-catalog.js';
 import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
+import { STREAM, stream } from './domain/stream/stream.decider.js';
 import { EdgeRecorder } from './gateway/edge-recorder.js';
-import { FactSink } from './gateway/fact-sink.js';
-import { Gateway } from './gateway/gateway.js';
+import { FactSink, type FactSinkOptions } from './gateway/fact-sink.js';
+import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
 import { InferenceMetrics } from './metrics.js';
@@ -51,6 +53,8 @@ import { ServingStatus } from './queries/serving-status.js';
 import { openRollouts, type OpenedRollouts } from './rollouts/open-rollouts.js';
 import { RolloutsInForce } from './rollouts/rollouts-in-force.js';
 import { RunnerOpener } from './runner/runner-opener.js';
+import { openStreams } from './streaming/open-streams.js';
+import type { Streams } from './streaming/streams.js';
 
 const DOMAIN = 'inference';
 const MAX_MODEL_FILES = 1000;
@@ -61,6 +65,7 @@ export interface InferenceHost {
   readonly resources: Resources;
   readonly topics: Topics;
   readonly facts: Facts;
+  readonly consumers: LogConsumers;
   readonly tables: TableProjections;
   readonly health: Health;
   readonly lifecycle: Lifecycle;
@@ -89,6 +94,7 @@ export interface Inference {
   readonly resolveVersion: (model: string, version: number) => Promise<Resolved>;
   readonly domain: DomainLog;
   readonly batchJobs: BatchJobs;
+  readonly streams: Streams;
 }
 
 /** Opens the gateway: follows the registry and the resources, loads what they name, projects what it says. */
@@ -98,7 +104,10 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const metrics = new InferenceMetrics(host.registry);
   for (const topic of [TOPICS.predictions, TOPICS.labels, TOPICS.exposures, TOPICS.outcomes]) await topics.ensure(topic);
   await projectTables(host, config.writesTables);
-  const domain = await host.domainLogs.open({ domain: DOMAIN, aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob } });
+  const domain = await host.domainLogs.open({
+    domain: DOMAIN,
+    aggregates: { [ROLLOUT]: rollout, [BATCH_JOB]: batchJob, [STREAM]: stream },
+  });
 
   const registry = await host.domainLogs.follow({ domain: 'registry', aggregates: registryReaders, as: DOMAIN });
   const stateOf = (subject: string): unknown => registry.replica.subject(subject).state;
@@ -185,7 +194,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ...{ domain, inForce, modelOf, changed: () => directory.refresh(), writesTables: config.writesTables },
   });
 
-  const sink = new FactSink({
+  const sinkOptions: FactSinkOptions = {
     appendPredictions: (batch) =>
       facts.append(
         TOPICS.predictions.name,
@@ -206,7 +215,8 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       shed: (kind, count) => metrics.shed.inc({ facts: kind }, count),
       retried: (kind, error) => logger.warn({ err: error, facts: kind }, 'the log did not take the records; trying again'),
     },
-  });
+  };
+  const sink = new FactSink(sinkOptions);
   host.lifecycle.add('projections', 'inference.facts', () => sink.close());
   host.lifecycle.add('projections', 'inference.models', async () => {
     await models.close();
@@ -214,7 +224,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     await opener.close();
   });
   const features = new OnlineFeatureReader(resources.catalog, log, online);
-  const gateway = new Gateway({
+  const gatewayOptions: GatewayOptions = {
     directory,
     features,
     sink,
@@ -225,7 +235,8 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     elapsed: () => performance.now(),
     defaultTimeoutMs: config.timeoutMs,
     maxLoggedElements: config.maxLoggedElements,
-  });
+  };
+  const gateway = new Gateway(gatewayOptions);
   const recorder = new LabelRecorder(
     (labels, traceparent) =>
       facts.append(
@@ -243,7 +254,11 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ),
   );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
-  return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs };
+  const streams = openStreams(host, {
+    ...{ domain, directory, features, sink: new FactSink(sinkOptions) },
+    openGateway: (parts) => new Gateway({ ...gatewayOptions, ...parts }),
+  });
+  return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams };
 }
 
 /** Of the machine, or of the container where that has less. */

@@ -109,7 +109,8 @@ export interface EventLog {
   /**
    * Resolves when every record is durable (acks from all in-sync replicas; fsync), with their positions in the order given.
    * A throw is indefinite: any of the records may be in the log. Only a fault that is not retryable is definite: nothing was
-   * written (`MR_RECORD_TOO_LARGE`, `MR_TOPIC_UNKNOWN`). Appends of one caller to one partition keep their order, awaited or not.
+   * written (`MR_RECORD_TOO_LARGE`, `MR_TOPIC_UNKNOWN`). Appends of one caller to one partition keep their order, awaited or not, and
+   * of one that failed each partition has the records up to some point and none behind it.
    */
   append(records: readonly NewRecord[]): Promise<readonly Position[]>;
   /** Offset after the last record, by partition. */

@@ -4,13 +4,13 @@ import { sourceTopic, type ResourceCatalog } from '@millrace/resources';
 
 export interface VisibleTopic {
   readonly name: string;
-  readonly kind: 'decisions' | 'facts' | 'source' | 'dead-letters';
+  readonly kind: 'decisions' | 'facts' | 'source' | 'outputs' | 'dead-letters';
   readonly holds: string;
 }
 
 /**
- * The topics a process shows: the platform's own, those of the sources it knows, and the dead letters of both. Whatever else is
- * on a shared broker is none of its business.
+ * The topics a process shows: the platform's own, those of the sources it knows and of what streaming inference writes, and the dead letters of
+ * them. Whatever else is on a shared broker is none of its business.
  */
 export class VisibleTopics {
   constructor(
@@ -28,16 +28,20 @@ export class VisibleTopics {
   find(name: string): VisibleTopic | undefined {
     const manifest = topicManifest(name);
     if (manifest) return { name, kind: manifest.kind, holds: manifest.holds };
-    for (const topic of this.#sources()) {
+    for (const topic of this.#defined()) {
       if (topic.name === name) return topic;
     }
-    const origin = [...ALL_TOPICS, ...this.#sources()].find((topic) => deadLetterTopicOf(topic.name) === name);
+    const origin = [...ALL_TOPICS, ...this.#defined()].find((topic) => deadLetterTopicOf(topic.name) === name);
     return origin && { name, kind: 'dead-letters', holds: `what could not be taken from ${origin.name}` };
   }
 
-  *#sources(): Iterable<VisibleTopic> {
+  /** A topic of outputs may be that of a source too, which reads them. */
+  *#defined(): Iterable<VisibleTopic> {
     for (const { name, spec } of this.catalog.list('Source')) {
       yield { name: sourceTopic(name, spec), kind: 'source', holds: `events of source ${name}` };
+    }
+    for (const { name, spec } of this.catalog.list('StreamingInference')) {
+      yield { name: spec.output.topic, kind: 'outputs', holds: `outputs of streaming inference ${name}` };
     }
   }
 }

@@ -1,7 +1,7 @@
-import { parseJson, partitionOf, type Decoded, type LogRecord } from '@millrace/event-log';
+import { partitionOf, type Decoded, type LogRecord } from '@millrace/event-log';
 import {
-  readPlainSourceEvent,
   readSourceEvent,
+  readSourceRecord,
   recordKeyOf,
   type DecodedEvent,
   type SourceEvent,
@@ -49,12 +49,8 @@ export class SourceReader {
     return { ok: false, reason: `key ${JSON.stringify(key)} belongs to partition ${partition}, the record is in ${record.partition}` };
   }
 
-  #decode({ value, headers, partition, offset, timestamp }: LogRecord): DecodedEvent {
-    const isPlain = !isCloudEvent(this.#source, headers);
-    const plain = isPlain ? readPlainSourceEvent(this.plan, value, partition, offset) : undefined;
-    if (plain) return this.#timely(plain, timestamp);
-    const parsed = parseJson(value);
-    return parsed.ok ? this.read(fieldsOf(this.#source, parsed.value, headers), partition, offset, timestamp) : parsed;
+  #decode(record: LogRecord): DecodedEvent {
+    return this.#timely(readSourceRecord(this.plan, this.#source.format, record), record.timestamp);
   }
 
   /** An event from its fields; `now` is when its record is, or will be, made. */
@@ -95,35 +91,4 @@ export class SourceReader {
     }
     return partition;
   }
-}
-
-const ATTRIBUTES = ['id', 'source', 'type', 'subject', 'time'] as const;
-
-/** The columns' fields: of a CloudEvent its data, and behind them its own attributes by their names. */
-export function fieldsOf(source: Source, value: unknown, headers: LogRecord['headers']): unknown {
-  if (!isCloudEvent(source, headers)) return value;
-  const structured = isStructured(headers);
-  if (typeof value !== 'object' || value === null) return value;
-  if (structured || ('specversion' in value && 'data' in value)) return cloudEventFields(value as Readonly<Record<string, unknown>>);
-  const attributes: Record<string, unknown> = {};
-  for (const name of ATTRIBUTES) if (headers[`ce_${name}`] !== undefined) attributes[name] = headers[`ce_${name}`];
-  return { ...attributes, ...value };
-}
-
-/** Otherwise the value alone is the event. */
-function isCloudEvent(source: Source, headers: LogRecord['headers']): boolean {
-  return source.format === 'cloudevents' || headers['ce_specversion'] !== undefined || isStructured(headers);
-}
-
-function isStructured(headers: LogRecord['headers']): boolean {
-  return headers['content-type']?.startsWith('application/cloudevents') ?? false;
-}
-
-/** The columns' fields of a CloudEvent in structured form. */
-export function cloudEventFields(event: Readonly<Record<string, unknown>>): unknown {
-  const { data } = event;
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data;
-  const attributes: Record<string, unknown> = {};
-  for (const name of ATTRIBUTES) if (event[name] !== undefined) attributes[name] = event[name];
-  return { ...attributes, ...data };
 }

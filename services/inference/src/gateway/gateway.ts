@@ -44,6 +44,8 @@ export interface InferCommand {
   /** `undefined`: all. */
   readonly outputs: readonly string[] | undefined;
   readonly traceparent: string | undefined;
+  /** Of a caller that may ask for the same again: both records are of one prediction then. A fresh one when absent. */
+  readonly predictionId?: string;
   /** How long the caller still waits, in milliseconds, where its protocol says so. */
   readonly timeoutMs?: number;
   /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
@@ -126,7 +128,7 @@ export class Gateway {
     const timeoutMs = this.#timeoutOf(command);
     if (!sink.takes()) throw new Refusal('MR_INFERENCE_UNRECORDED', UNRECORDED);
     const served = await directory.find(command.name, command.version, timeoutMs);
-    const predictionId = ids.next();
+    const predictionId = command.predictionId ?? ids.next();
     const context: RequestContext = { command, served, predictionId, started, now, deadline: started + timeoutMs };
     const { deployment } = served;
     const shape = deployment?.featureService === undefined ? undefined : features.shapeOf(deployment.featureService);

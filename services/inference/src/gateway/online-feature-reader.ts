@@ -56,7 +56,7 @@ export class OnlineFeatureReader implements FeatureReader {
     featureService: string,
     entities: readonly Readonly<Record<string, EntityValue>>[],
     requests: readonly Readonly<Record<string, FeatureValue>>[],
-    at: number,
+    at: number | readonly number[],
   ): Promise<FeatureVectors> {
     const compiled = this.#compile(featureService);
     if (!compiled) throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(featureService)} is not known here yet`);
@@ -66,7 +66,15 @@ export class OnlineFeatureReader implements FeatureReader {
     const { columns, positions } = await this.#reader.readVectors(plan, entities, at, request);
     const names = servedNames(columns);
     return {
-      rows: entities.map((_, row) => new Map(columns.map((column, index) => [names[index] as string, valueAt(column, row, at, plan)]))),
+      rows: entities.map(
+        (_, row) =>
+          new Map(
+            columns.map((column, index) => [
+              names[index] as string,
+              valueAt(column, row, typeof at === 'number' ? at : (at[row] as number), plan),
+            ]),
+          ),
+      ),
       statuses: entities.map((_, row) => missingIn(columns, names, row)),
       positions,
       versions: compiled.versions,

@@ -172,8 +172,7 @@ export class PartitionQueue {
   #split(sent: SentBatch): void {
     if (sent.records.length === 1) {
       const message = `a record for ${this.topic} takes ${sent.bytes.length} bytes, more than the topic takes`;
-      this.#sent = undefined;
-      sent.records[0]?.append.reject(new Fault('MR_RECORD_TOO_LARGE', message, false));
+      this.#fail(sent.records, new Fault('MR_RECORD_TOO_LARGE', message, false));
       return;
     }
     this.#maxBatchBytes = Math.ceil(sent.bytes.length / 2);
@@ -187,8 +186,16 @@ export class PartitionQueue {
   }
 
   #reject(records: readonly QueuedRecord[], cause: unknown, isIndefinite: boolean): void {
+    this.#fail(records, this.#givenUp(cause, isIndefinite));
+  }
+
+  /** What still waits of the same appends goes with the batch: behind a gap it would look as if all before it had been written. */
+  #fail(records: readonly QueuedRecord[], fault: Fault): void {
     this.#sent = undefined;
-    for (const record of records) record.append.reject(this.#givenUp(cause, isIndefinite));
+    const failed = new Set(records.map(({ append }) => append));
+    this.#waiting = this.#waiting.slice(this.#head).filter(({ append }) => !failed.has(append));
+    this.#head = 0;
+    for (const append of failed) append.reject(fault);
   }
 
   #unsettled(failure: Fault): Settlement {

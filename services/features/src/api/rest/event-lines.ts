@@ -1,5 +1,5 @@
 import type { GivenEvent } from '../../sources/event-intake.js';
-import { cloudEventFields } from '../../sources/source-record.js';
+import { cloudEventFields } from '@millrace/feature-engine';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;

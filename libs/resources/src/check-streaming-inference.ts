@@ -1,0 +1,69 @@
+import type { Lookup } from './check-documents.js';
+import { parseReference, parseVersionedName } from './feature-references.js';
+import { isOnDemandSpec, type FeatureViewSpec, type SourceSpec, type StreamingInferenceSpec } from './resource.js';
+import { noColumn, type Say } from './say.js';
+import { sourceTopic } from './source-definition.js';
+
+const DEAD_LETTERS = '.dead-letters';
+const OWN = 'millrace.';
+
+/** What the schema of a StreamingInference cannot say: names that must exist, columns that must be there, a topic that may be written. */
+export function checkStreamingInference(spec: StreamingInferenceSpec, say: Say, lookup: Lookup): void {
+  const deployment = lookup('Deployment', spec.deployment);
+  if (!deployment) say('spec.deployment', `Deployment ${spec.deployment} does not exist; apply it first or in the same request`);
+  const source = lookup('Source', spec.source);
+  if (!source) say('spec.source', `Source ${spec.source} does not exist; apply it first or in the same request`);
+  checkOutputTopic(spec, source, say);
+  if (!source) return;
+  const columns = Object.keys(source.schema);
+  const check = (field: string, column: string): void => {
+    if (source.schema[column] === undefined) say(field, noColumn(column, columns));
+  };
+  for (const [input, column] of Object.entries(spec.inputs ?? {})) check(`spec.inputs.${input}`, column);
+  (spec.output.columns ?? []).forEach((column, index) => check(`spec.output.columns[${index}]`, column));
+  if (spec.unit !== undefined) check('spec.unit', spec.unit);
+  if (deployment?.featureService === undefined) {
+    if (deployment?.experiment !== undefined && spec.unit === undefined)
+      say('spec.unit', `is missing; Deployment ${spec.deployment} runs Experiment ${deployment.experiment}, which assigns by it`);
+    return;
+  }
+  for (const { name, what } of wantedBy(deployment.featureService, lookup)) {
+    if (spec.inputs?.[name] === undefined && source.schema[name] === undefined)
+      say(
+        'spec.inputs',
+        `${what} ${name} is not a column of Source ${spec.source}; say which column it is, for example {${name}: ${columns[0] ?? 'column'}}`,
+      );
+  }
+}
+
+function checkOutputTopic({ source: name, output: { topic } }: StreamingInferenceSpec, source: SourceSpec | undefined, say: Say): void {
+  if (source && sourceTopic(name, source) === topic) say('spec.output.topic', `is the topic of Source ${name} itself; take another`);
+  if (topic.startsWith(OWN)) say('spec.output.topic', `names beginning with ${OWN} are the platform's own`);
+  if (topic.endsWith(DEAD_LETTERS))
+    say('spec.output.topic', `names ending in ${DEAD_LETTERS} are of topics for records that could not be taken`);
+}
+
+/** The join keys and request features of a feature service. What is not there is told where the service is applied. */
+function wantedBy(featureService: string, lookup: Lookup): { readonly name: string; readonly what: string }[] {
+  const { name, version } = parseVersionedName(featureService);
+  const service = lookup('FeatureService', name, version);
+  if (!service) return [];
+  const wanted = new Map<string, string>();
+  const keysOf = (view: FeatureViewSpec | undefined): void => {
+    if (!view || isOnDemandSpec(view)) return;
+    for (const key of Object.keys(lookup('Entity', view.entity)?.joinKeys ?? {})) wanted.set(key, `join key`);
+  };
+  for (const reference of service.features) {
+    const named = parseReference(reference);
+    const view = lookup('FeatureView', named.name, named.version);
+    keysOf(view);
+    if (!view || !isOnDemandSpec(view)) continue;
+    for (const field of Object.keys(view.request ?? {})) wanted.set(field, `request field`);
+    for (const input of view.inputs ?? []) {
+      const read = parseReference(input);
+      keysOf(lookup('FeatureView', read.name, read.version));
+    }
+  }
+  for (const field of Object.keys(service.request ?? {})) wanted.set(field, `request feature`);
+  return Array.from(wanted, ([key, what]) => ({ name: key, what }));
+}

@@ -1,0 +1,26 @@
+import type { Item } from '@millrace/event-log';
+import type { StreamPredicted } from '../domain/stream/stream-output.js';
+import { factDecoder, type LoggedFact } from './fact-decoder.js';
+
+export const decodeOutput = factDecoder<StreamPredicted>('inference', 'StreamPredicted');
+
+export function outputRow({ value: { event, data } }: Item<LoggedFact<StreamPredicted>>): object {
+  const { input } = data;
+  return {
+    output_id: event.id,
+    stream: data.stream,
+    generation: data.generation,
+    input_topic: input.topic,
+    input_partition: input.partition,
+    input_offset: input.offset,
+    event_time: input.time,
+    time: event.time,
+    columns: JSON.stringify(data.columns),
+    outputs: JSON.stringify(data.outputs),
+    prediction_id: data.predictionId,
+    deployment: data.deployment,
+    model: data.model,
+    version: data.version,
+    variant: data.variant ?? '',
+  };
+}

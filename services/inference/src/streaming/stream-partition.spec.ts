@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals';
+import type { EventOutcome } from './predict-event.js';
+import { StreamPartition } from './stream-partition.js';
+
+const crashed: EventOutcome = { kind: 'again', code: 'MR_INFERENCE_CRASHED', reason: 'the thread ended' };
+
+test('is done with what it has passed, and knows what no output tells of', () => {
+  const state = new StreamPartition(10);
+  state.end = 25;
+  expect([state.next, state.lag, state.untold]).toEqual([10, 15, 0]);
+  state.advance(20, 12);
+  expect([state.next, state.lag, state.untold]).toEqual([20, 5, 7]);
+  state.advance(15, undefined);
+  expect(state.next).toBe(20);
+  state.told(20);
+  expect(state.untold).toBe(0);
+  state.told(30);
+  expect([state.next, state.lag]).toEqual([30, 0]);
+});
+
+test('its lag in time is the age of the oldest event that waits', () => {
+  const state = new StreamPartition(0);
+  expect(state.lagMs(5_000)).toBe(0);
+  state.end = 3;
+  state.waitingSince = 2_000;
+  expect(state.lagMs(5_000)).toBe(3_000);
+  state.advance(3, 2);
+  expect(state.lagMs(5_000)).toBe(0);
+});
+
+test('an event in whose run the thread ends is tried alone, and given up when it ends it alone again and again', () => {
+  const state = new StreamPartition(0);
+  const busy: EventOutcome = { kind: 'again', code: 'MR_INFERENCE_BUSY', reason: 'later' };
+  expect(state.judged(4, busy)).toBe(busy);
+  expect(state.isCareful).toBe(false);
+  expect(state.judged(4, crashed)).toBe(crashed);
+  expect(state.isCareful).toBe(true);
+  // The one before it was not to blame, and is done with.
+  state.advance(5, 4);
+  expect(state.isCareful).toBe(false);
+  for (let run = 0; run < 3; run++) expect(state.judged(5, crashed)).toBe(crashed);
+  expect(state.judged(5, crashed)).toEqual({
+    kind: 'letter',
+    reason: expect.stringMatching(/each of 3 times it was run alone, the thread ended/),
+  });
+});
