@@ -174,6 +174,7 @@ describe('the policy that is simulated is that of the manifests', () => {
     expect(spec.triggers.map(({ name, metadata }) => [name, metadata.threshold])).toEqual([
       ['busy', String(POLICY.busyShare)],
       ['queued', String(POLICY.queuedRows)],
+      ['stream-lag', String(POLICY.keda.streamLagRecords)],
     ]);
     for (const { metadata } of spec.triggers) expect(metadata.query).toContain(`[${POLICY.rateSeconds}s]`);
   });
@@ -229,10 +230,25 @@ describe('beside a running process', () => {
   };
 
   test('it shows every metric that a manifest or the adapter asks for, with the labels that are asked for', async () => {
-    const shown = await (await fetch(`${url}/metrics`)).text();
+    const documents = [
+      ['Source', 'clicks', '{topic: clicks, key: id, eventTime: at, schema: {id: String, at: DateTime64(3), x: Float32}}'],
+      ['Deployment', 'adds', '{model: models:/adds/1}'],
+      ['StreamingInference', 'scored', '{deployment: adds, source: clicks, output: {topic: scored}}'],
+    ].map(([kind, name, spec]) => `apiVersion: millrace.dev/v1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`);
+    await call('POST', '/api/v1/apply', documents.join('---\n'));
+    let shown = '';
+    const isStreaming = async (): Promise<boolean> => {
+      shown = await (await fetch(`${url}/metrics`)).text();
+      return /^millrace_stream_lag_records\{stream="scored",partition="0".*\} 0$/m.test(shown);
+    };
+    await waitFor(isStreaming, { what: 'the stream to tell its lag' });
     const queries = ['keda.yaml', 'prometheus-adapter.yaml'].map(text).join('\n');
     const asked = new Set(queries.match(/\b(?:millrace|nv)_[a-z_]+(?=\{)/g));
-    expect([...asked].sort()).toEqual(['millrace_inference_busy_seconds_total', 'millrace_inference_queued_rows']);
+    expect([...asked].sort()).toEqual([
+      'millrace_inference_busy_seconds_total',
+      'millrace_inference_queued_rows',
+      'millrace_stream_lag_records',
+    ]);
     for (const name of asked) expect(shown).toMatch(new RegExp(`^${name}\\{`, 'm'));
     for (const part of ['loop', 'workers', 'model'])
       expect(shown).toMatch(new RegExp(`^millrace_inference_busy_seconds_total\\{.*part="${part}"`, 'm'));

@@ -24,7 +24,14 @@ export const POLICY = {
   preStopSeconds: 5,
   drainSeconds: 10,
 
-  keda: { pollingSeconds: 15, cooldownSeconds: 300, fallbackAfter: 3, fallbackReplicas: 6 },
+  keda: {
+    pollingSeconds: 15,
+    cooldownSeconds: 300,
+    fallbackAfter: 3,
+    fallbackReplicas: 6,
+    /** Events of streams that wait, for each replica. Not simulated: nobody is kept waiting by them. */
+    streamLagRecords: 5_000,
+  },
   knative: {
     /** Requests in flight in one replica at most; more wait in front of it. */
     containerConcurrency: 16,
