@@ -118,9 +118,18 @@ export function jsonOfData(tensor: Tensor): string {
   const { data, datatype } = tensor;
   if (datatype === 'BYTES') return JSON.stringify(data);
   if (datatype === 'BOOL') return `[${Array.from(data as Uint8Array, (value) => (value === 0 ? 'false' : 'true')).join(',')}]`;
-  if (isFloating(datatype))
-    return `[${Array.from(data as Float64Array, (value) => (Number.isFinite(value) ? String(value) : 'null')).join(',')}]`;
+  if (isFloating(datatype)) return floatsAsJson(data as Float64Array);
   return `[${(data as Int32Array).join(',')}]`;
+}
+
+function floatsAsJson(data: Float64Array): string {
+  let text = '[';
+  for (let index = 0; index < data.length; index++) {
+    const value = data[index] as number;
+    if (index > 0) text += ',';
+    text += Number.isFinite(value) ? value : 'null';
+  }
+  return `${text}]`;
 }
 
 function show(value: unknown): string {

@@ -62,6 +62,8 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
     outputs: asked.outputs?.map((output) => output.name),
     traceparent: request.traceparent,
     signal: departureOf(reply),
+    // One id for both: what the request's trace and log lines are found by finds its record.
+    predictionId: request.id,
   });
   const binary = new Set(asked.outputs?.filter((output) => output.binary).map((output) => output.name));
   const encoded = encodeInferResponse(
