@@ -31,7 +31,7 @@ class HeldRunner implements Runner {
     const data = input.data as Float32Array;
     if (data.includes(13)) throw new Error('unlucky');
     if (data.includes(14)) throw new Refusal('MR_INFERENCE_CRASHED', 'the thread ended');
-    return { outputs: [{ ...input, name: 'y', data: data.map((value) => value * 2) }], computeMs: 1 };
+    return { outputs: [{ ...input, name: 'y', data: data.map((value) => value * 2) }], computeMs: 1, cpuMs: 1 };
   }
 
   started(): Promise<void> {

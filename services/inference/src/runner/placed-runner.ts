@@ -65,7 +65,7 @@ export class PlacedRunner implements Runner {
     try {
       const outcome = await runner.run(inputs, outputs, isOwned);
       if (this.#options.reopen && !this.#isMoving && runner === this.#current) {
-        const place = this.#options.judge.observe(runner.place, outcome.computeMs);
+        const place = this.#options.judge.observe(runner.place, outcome.cpuMs);
         if (place) void this.#move(place);
       }
       return this.#halves.size === 0 ? outcome : { ...outcome, outputs: outcome.outputs.map((output) => this.#named(output)) };

@@ -4,8 +4,6 @@ import type { Place } from './runner.js';
 export const SLOW_RUN_MS = 0.5;
 /** Runs looked at together. */
 const WINDOW = 64;
-/** Of a window, nine runs in ten are faster than what is judged: a rare pause of the machine moves nothing. */
-const QUANTILE = 0.9;
 /** Between half and twice the limit a model stays where it is. */
 const HYSTERESIS = 2;
 /** After so many moves the next one needs no more evidence than the last. */
@@ -21,8 +19,8 @@ export function placeOf(warmUpMs: readonly number[]): Place {
 
 /** Says when a model should move. */
 export interface RunJudge {
-  /** Takes the time of one run in `place`; gives the other place when the model should move there. */
-  observe(place: Place, computeMs: number): Place | undefined;
+  /** Takes the processor's time of one run in `place`; gives the other place when the model should move there. */
+  observe(place: Place, cpuMs: number): Place | undefined;
 }
 
 /**
@@ -30,16 +28,19 @@ export interface RunJudge {
  * clearly too slow for the loop (or clearly fast enough), and after each move for twice as many windows.
  */
 export class RunTimeJudge implements RunJudge {
-  #times: number[] = [];
+  #runs = 0;
+  #sum = 0;
   #agreeing = 0;
   #needed = 1;
   #moves = 0;
 
-  observe(place: Place, computeMs: number): Place | undefined {
-    this.#times.push(computeMs);
-    if (this.#times.length < WINDOW) return undefined;
-    const judged = this.#times.sort((a, b) => a - b)[Math.floor(WINDOW * QUANTILE)] as number;
-    this.#times = [];
+  observe(place: Place, cpuMs: number): Place | undefined {
+    this.#sum += cpuMs;
+    if (++this.#runs < WINDOW) return undefined;
+    // The mean, because the processor's time is counted in steps that are longer than a fast run; a pause of the machine is not in it.
+    const judged = this.#sum / WINDOW;
+    this.#runs = 0;
+    this.#sum = 0;
     const isMisplaced = place === 'in-loop' ? judged > SLOW_RUN_MS * HYSTERESIS : judged < SLOW_RUN_MS / HYSTERESIS;
     this.#agreeing = isMisplaced ? this.#agreeing + 1 : 0;
     if (this.#agreeing < this.#needed) return undefined;

@@ -5,8 +5,10 @@ export type Place = 'in-loop' | 'worker';
 
 export interface RunOutcome {
   readonly outputs: Tensor[];
-  /** Time the runtime computed, without any waiting. */
+  /** From the begin of the run to its end, without any waiting before. */
   readonly computeMs: number;
+  /** The processor's time of it, which says something over many runs. */
+  readonly cpuMs: number;
 }
 
 /** One loaded version of a model, able to run. How (in this loop, in a worker) is the implementation's. */

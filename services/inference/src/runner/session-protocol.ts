@@ -27,6 +27,7 @@ export interface Trial extends ServableSignature {
 export interface ThreadRun {
   readonly outputs: Tensor[];
   readonly computeMs: number;
+  readonly cpuMs: number;
 }
 
 export interface ThreadFailure {

@@ -18,6 +18,8 @@ describe('the routes', () => {
     ['/api/v1/features/origin_delays', 'features'],
     ['/v2', 'inference'],
     ['/api/v1/batch-jobs/7c1a/data', 'inference'],
+    ['/api/v1/streams', 'inference'],
+    ['/api/v1/streams/clicks', 'inference'],
     ['/v2/models/delay/infer', 'inference'],
     ['/api/v1/deployments/delay/labels', 'inference'],
     ['/api/v1/rollouts', 'inference'],

@@ -41,6 +41,8 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/api/v1/predictions/**', 'inference'],
   ['/api/v1/rollouts/**', 'inference'],
   ['/api/v1/batch-jobs/**', 'inference'],
+  ['/api/v1/streams', 'inference'],
+  ['/api/v1/streams/**', 'inference'],
   ['/api/v1/models/*/infer', 'inference'],
 
   ['/api/v1/experiments/**', 'experimentation'],
