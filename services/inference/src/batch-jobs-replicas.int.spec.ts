@@ -1,60 +1,29 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { freePort, startFromSources, startKafka, startRedis, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
-import { join } from 'node:path';
-import { InferenceModule, inferenceConfig } from './index.js';
+import type { RunningService } from '@millrace/service';
+import { waitFor, type RunningProcess } from '@millrace/testing';
 import { BatchJobClient } from './testing/batch-job-client.js';
 import { delayModel, delayProbability } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
+import { Replicas } from './testing/replicas.js';
 
-const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
-const MAIN = 'services/inference/src/main.ts';
 const ROWS = 20_000;
 const QUERY = `SELECT number AS id, number % 700 AS distance, number % 30 AS delay_mean_6h, number % 3 AS departures_1h FROM numbers(${ROWS}) ORDER BY id`;
 
-let directory: TempDir;
+const replicas = new Replicas();
 let here: RunningService;
 let other: { process: RunningProcess; jobs: BatchJobClient };
-const ends: (() => Promise<unknown>)[] = [];
+
+/** Whatever the other one does, the one here takes it up at once. */
+const settings = (silence: string) => ({ MILLRACE_INFERENCE_BATCH_CHUNK: '256', MILLRACE_INFERENCE_BATCH_SILENCE: silence });
 
 beforeAll(async () => {
-  directory = await tempDir('batch-replicas');
-  ends.push(() => directory.remove());
-  const [redis, kafka] = await Promise.all([startRedis(), startKafka()]);
-  ends.push(
-    () => redis.stop(),
-    () => kafka.stop(),
-  );
-  const clickhouse = `http://127.0.0.1:${await freePort()}`;
-  const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', new URL(clickhouse).port] as const;
-  const server = await startFromSources('clickhouse', script, `${clickhouse}/ping`, {});
-  ends.push(() => server.stop());
-  const environment = (name: string): Record<string, string> => ({
-    MILLRACE_DATA_DIR: join(directory.path, name),
-    MILLRACE_KAFKA_BROKERS: kafka.brokers,
-    MILLRACE_REDIS_URL: redis.url,
-    MILLRACE_CLICKHOUSE_URL: clickhouse,
-    MILLRACE_ARTIFACTS: `file://${join(directory.path, 'artifacts')}`,
-    MILLRACE_LOG_LEVEL: 'error',
-    MILLRACE_GRPC_PORT: '0',
-    MILLRACE_INFERENCE_BATCH_CHUNK: '256',
-    // Whatever the other one does, this one takes it up at once.
-    MILLRACE_INFERENCE_BATCH_SILENCE: name === 'here' ? '1ms' : '1h',
-  });
-  here = await bootstrap(InferenceModule, loadConfig([inferenceConfig], { ...environment('here'), MILLRACE_PORT: '0' }));
-  ends.push(() => here.close());
+  await replicas.open('batch-replicas');
+  here = await replicas.here('here', settings('1ms'));
   await new PublishedModels(here.host).register('delay', delayModel(0));
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const process_ = await startFromSources('other', [MAIN], `${url}/readyz`, {
-    ...environment('other'),
-    MILLRACE_PORT: new URL(url).port,
-  });
-  ends.push(() => process_.stop());
-  other = { process: process_, jobs: new BatchJobClient(url) };
+  const { process: started, url } = await replicas.apart('other', settings('1h'));
+  other = { process: started, jobs: new BatchJobClient(url) };
 }, 600_000);
-afterAll(async () => {
-  for (const end of ends.reverse()) await end();
-}, 60_000);
+afterAll(() => replicas.close(), 60_000);
 
 test('two processes on one job do no harm, and one of them goes on when the other is killed', async () => {
   const asked = { model: 'models:/delay/1', input: { query: QUERY }, output: 'table' };

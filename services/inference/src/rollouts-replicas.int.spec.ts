@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import type { RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
-import { freePort, startFromSources, startKafka, startRedis, tempDir, waitFor } from '@millrace/testing';
-import { join } from 'node:path';
-import { InferenceModule, inferenceConfig } from './index.js';
+import { waitFor } from '@millrace/testing';
 import { delayModel } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
-
-const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
+import { Replicas } from './testing/replicas.js';
 
 interface Explained {
   readonly status: string;
@@ -16,45 +13,18 @@ interface Explained {
 }
 
 describe('rollouts of two replicas on Kafka', () => {
+  const engines = new Replicas();
   const replicas: RunningService[] = [];
-  const ends: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
-    const directory = await tempDir('rollouts-replicas');
-    ends.push(() => directory.remove());
-    const [redis, kafka] = await Promise.all([startRedis(), startKafka()]);
-    ends.push(
-      () => redis.stop(),
-      () => kafka.stop(),
-    );
-    const port = await freePort();
-    const clickhouse = `http://127.0.0.1:${port}`;
-    const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', String(port)] as const;
-    const store = await startFromSources('clickhouse', script, `${clickhouse}/ping`, {});
-    ends.push(() => store.stop());
-    for (const name of ['one', 'two']) {
-      const environment = {
-        MILLRACE_DATA_DIR: join(directory.path, name),
-        MILLRACE_PORT: '0',
-        MILLRACE_GRPC_PORT: '0',
-        MILLRACE_KAFKA_BROKERS: kafka.brokers,
-        MILLRACE_REDIS_URL: redis.url,
-        MILLRACE_CLICKHOUSE_URL: clickhouse,
-        MILLRACE_ARTIFACTS: `file://${join(directory.path, 'artifacts')}`,
-        MILLRACE_LOG_LEVEL: 'error',
-      };
-      const replica = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
-      replicas.push(replica);
-      ends.push(() => replica.close());
-    }
+    await engines.open('rollouts-replicas');
+    for (const name of ['one', 'two']) replicas.push(await engines.here(name));
     const models = new PublishedModels(replicas[0]!.host);
     await models.register('delay', delayModel(0));
     await models.register('delay', delayModel(2));
     await models.register('delay', logisticRegression({ features: ['a', 'b'], weights: [1, 1], bias: 0, mean: [0, 0], scale: [1, 1] }));
   }, 240_000);
-  afterAll(async () => {
-    for (const end of ends.reverse()) await end();
-  }, 60_000);
+  afterAll(() => engines.close(), 60_000);
 
   const post = (replica: number, path: string, body: string): Promise<Response> =>
     fetch(`${replicas[replica]!.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });

@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { freePort, startFromSources, startKafka, startRedis, tempDir, waitFor, type RunningProcess } from '@millrace/testing';
-import { join } from 'node:path';
-import { InferenceModule, inferenceConfig } from './index.js';
+import type { RunningService } from '@millrace/service';
+import { waitFor, type RunningProcess } from '@millrace/testing';
 import { PublishedModels } from './testing/published-models.js';
+import { Replicas } from './testing/replicas.js';
 import { rowModel } from './testing/row-model.js';
 import { countedOutputs, StreamClient, writtenOutputs } from './testing/stream-client.js';
 
-const CLICKHOUSE = 'libs/offline-store/http/src/main.ts';
-const MAIN = 'services/inference/src/main.ts';
 const PARTITIONS = 4;
 
 const RESOURCES = `
@@ -28,46 +25,22 @@ metadata: {name: numbers}
 spec: {deployment: row, source: numbers, output: {topic: numbers.out, columns: [index]}, maxBatchRecords: 32}
 `;
 
+const replicas = new Replicas();
 let here: RunningService;
 let streams: StreamClient;
-let startOther: () => Promise<{ process: RunningProcess; streams: StreamClient }>;
-const ends: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
-  const directory = await tempDir('streams-replicas');
-  ends.push(() => directory.remove());
-  const [redis, kafka] = await Promise.all([startRedis(), startKafka()]);
-  ends.push(
-    () => redis.stop(),
-    () => kafka.stop(),
-  );
-  const clickhouse = `http://127.0.0.1:${await freePort()}`;
-  const script = [CLICKHOUSE, '--path', join(directory.path, 'clickhouse'), '--port', new URL(clickhouse).port] as const;
-  const server = await startFromSources('clickhouse', script, `${clickhouse}/ping`, {});
-  ends.push(() => server.stop());
-  const environment = (name: string): Record<string, string> => ({
-    MILLRACE_DATA_DIR: join(directory.path, name),
-    MILLRACE_KAFKA_BROKERS: kafka.brokers,
-    MILLRACE_REDIS_URL: redis.url,
-    MILLRACE_CLICKHOUSE_URL: clickhouse,
-    MILLRACE_ARTIFACTS: `file://${join(directory.path, 'artifacts')}`,
-    MILLRACE_LOG_LEVEL: 'error',
-    MILLRACE_GRPC_PORT: '0',
-  });
-  here = await bootstrap(InferenceModule, loadConfig([inferenceConfig], { ...environment('here'), MILLRACE_PORT: '0' }));
-  ends.push(() => here.close());
+  await replicas.open('streams-replicas');
+  here = await replicas.here('here');
   streams = new StreamClient(here.url);
   await new PublishedModels(here.host).register('row', rowModel(1_000));
-  startOther = async () => {
-    const url = `http://127.0.0.1:${await freePort()}`;
-    const started = await startFromSources('other', [MAIN], `${url}/readyz`, { ...environment('other'), MILLRACE_PORT: new URL(url).port });
-    ends.push(() => started.stop());
-    return { process: started, streams: new StreamClient(url) };
-  };
 }, 600_000);
-afterAll(async () => {
-  for (const end of ends.reverse()) await end();
-}, 60_000);
+afterAll(() => replicas.close(), 60_000);
+
+async function startOther(): Promise<{ process: RunningProcess; streams: StreamClient }> {
+  const { process: started, url } = await replicas.apart('other');
+  return { process: started, streams: new StreamClient(url) };
+}
 
 test('two replicas share the partitions, and each event has one output that counts, whoever comes, dies and leaves', async () => {
   const { log } = here.host;
@@ -89,7 +62,7 @@ test('two replicas share the partitions, and each event has one output that coun
     }
   };
   const producing = produce();
-  ends.push(async () => {
+  replicas.beforeClose(async () => {
     isOver = true;
     await producing;
   });
