@@ -17,9 +17,9 @@ export interface StoreDigests {
 export async function offlineDigests(client: PlatformClient): Promise<Record<string, string>> {
   const store: Pick<OfflineStore, 'query'> = { query: (sql, parameters) => client.sql(sql, parameterTexts(parameters)) };
   // The rows of run_states are batches of the log as they were met; what they say is in the view runs. Statistics and the values they were made from are
-  // counted when their turn comes, from the tables that are compared here.
+  // counted when their turn comes, from the tables that are compared here, through scratch tables that come and go.
   const tables = await store.query<{ name: string }>(
-    `SELECT name FROM system.tables WHERE database = 'millrace'
+    `SELECT name FROM system.tables WHERE database = 'millrace' AND NOT startsWith(name, 'scratch_')
      AND (engine LIKE '%MergeTree' AND name NOT IN ('migrations', 'run_states', 'statistics', 'feature_samples') OR name = 'runs') ORDER BY name`,
   );
   const digests: Record<string, string> = {};
