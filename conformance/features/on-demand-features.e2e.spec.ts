@@ -96,11 +96,22 @@ async function predict(minutes: number): Promise<void> {
   await client.post('/v2/models/checked/infer', { parameters: { event_time: AT + minutes * 60_000 }, inputs });
 }
 
+/** An answer does not wait for its record. */
+const recorded = (rows: number) =>
+  waitFor(
+    async () => {
+      const [found] = await client.sql<{ n: string }>(`SELECT count() AS n FROM millrace.predictions FINAL WHERE deployment = 'checked'`);
+      return Number(found?.n) === rows;
+    },
+    { what: `${rows} predicted rows` },
+  );
+
 test('what the gateway answered is recomputed to the bit, and is a training set as it was served', async () => {
   await send([trip('a', -30, 'Bern', 2.5), trip('b', -20, 'Bern', 0.1), trip('c', -10, 'Zürich', 0.7)]);
   for (const minutes of [0, 5]) await predict(minutes);
   await send([trip('d', -5, 'Bern', 7), trip('e', -1, 'Bern', 1 / 3), trip('a', -30, 'Bern', 3.5)]);
   for (const minutes of [0, 10]) await predict(minutes);
+  await recorded(12);
   const verified = await client.post<Record<string, unknown>>('/api/v1/features/verify', { deployment: 'checked' });
   expect(verified).toMatchObject({ compared: 12, mismatches: 0, unverifiable: {} });
   expect(verified['features']).toEqual(
@@ -128,6 +139,7 @@ test('what the gateway answered by older definitions is recomputed by them', asy
   await client.post('/api/v1/apply', changed, 'application/yaml');
   await send([trip('f', -2, 'Zürich', 4)]);
   for (const minutes of [0, 10]) await predict(minutes);
+  await recorded(18);
   const verified = await client.post<Record<string, unknown>>('/api/v1/features/verify', { deployment: 'checked' });
   expect(verified).toMatchObject({ compared: 18, mismatches: 0, unverifiable: {} });
   const sql = `SELECT uniqExact(feature_versions) AS definitions, groupUniqArrayIf(JSONExtractInt(features, 'trips_1h'), entity LIKE '%Bern%' AND feature_time = '2026-01-01 12:00:00') AS trips
