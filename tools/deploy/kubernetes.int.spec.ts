@@ -262,7 +262,9 @@ describe('beside a running process', () => {
   test('it answers on every path that a probe or Prometheus asks', async () => {
     const probes = containers.flatMap((container) => PROBES.map((probe) => container[probe].httpGet.path));
     const scraped = find('Deployment').spec.template.metadata.annotations['prometheus.io/path'];
-    for (const path of new Set([...probes, scraped])) expect((await fetch(`${url}${path}`)).status).toBe(200);
+    // What was applied before is being loaded and caught up with, and it says so meanwhile.
+    for (const path of new Set([...probes, scraped]))
+      await waitFor(async () => (await fetch(`${url}${path}`)).status === 200, { what: `${path} to answer 200` });
   });
 
   test('every variable they set is one that the service knows, with a value that it takes', async () => {
