@@ -1,6 +1,7 @@
 import { slowAddsModel } from '@millrace/onnx';
 import { embeddedTopology, freePort, repositoryRoot, startProcess, type RunningProcess } from '@millrace/testing';
 import { join } from 'node:path';
+import { call, deploy, register, runMs } from '../served-platform.js';
 
 const RUN_MS = 5;
 const TRIED_LAYERS = 40;
@@ -33,23 +34,10 @@ export async function prepare(directory: string): Promise<void> {
   await platform.start();
   const { url } = platform;
   try {
-    await call('POST', `${url}/api/2.0/mlflow/registered-models/create`, JSON.stringify({ name: 'served' }));
-    const register = async (layers: number, version: number): Promise<number> => {
-      await call('PUT', `${url}/api/2.0/mlflow-artifacts/artifacts/bench/${version}/model.onnx`, slowAddsModel(1, layers));
-      const source = `mlflow-artifacts:/bench/${version}`;
-      await call('POST', `${url}/api/2.0/mlflow/model-versions/create`, JSON.stringify({ name: 'served', source }));
-      const check = await call('GET', `${url}/api/v1/serving/models/served/versions/${version}`);
-      return (check as { runMs: number }).runMs;
-    };
-    const tried = await register(TRIED_LAYERS, 1);
-    await register(Math.max(1, Math.round((TRIED_LAYERS * RUN_MS) / tried)), 2);
-    const document = {
-      apiVersion: 'millrace.dev/v1',
-      kind: 'Deployment',
-      metadata: { name: 'served' },
-      spec: { model: 'models:/served/2' },
-    };
-    await call('POST', `${url}/api/v1/apply`, JSON.stringify(document));
+    await register(url, 'served', slowAddsModel(1, TRIED_LAYERS));
+    const tried = await runMs(url, 'served', 1);
+    await register(url, 'served', slowAddsModel(1, Math.max(1, Math.round((TRIED_LAYERS * RUN_MS) / tried))));
+    await deploy(url, 'served', 'models:/served/2');
   } finally {
     await platform.stop();
   }
@@ -80,11 +68,4 @@ export async function startInference(directory: string, env: Readonly<Record<str
   const answeredMs = Date.now() - started;
   const { starting: codeMs = Number.NaN, listening: openedMs = Number.NaN, 'model loaded': loadedMs = Number.NaN } = at;
   return { url, process: running, phases: { codeMs, openedMs, readyMs, answeredMs, loadedMs } };
-}
-
-async function call(method: string, url: string, body?: string | Uint8Array): Promise<unknown> {
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(url, { method, headers, ...(body === undefined ? {} : { body: body as string }) });
-  if (!response.ok) throw new Error(`${method} ${url} answered ${response.status}: ${await response.text()}`);
-  return response.json();
 }

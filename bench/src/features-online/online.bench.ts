@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runAlone, type BenchResult } from '../bench-result.js';
 import { moveToClientCore } from '../cores.js';
+import type { MeasuredServer } from '../measured-server.js';
 import { load, type Load } from './load-client.js';
-import { FEAST_LABEL, startFeast, startMillrace, type Side } from './sides.js';
+import { FEAST_LABEL, startFeast, startMillrace } from './sides.js';
 
 const ENTITIES = 5_000;
 const FEATURES = 10;
@@ -40,10 +41,7 @@ export async function run(): Promise<BenchResult[]> {
         resultsOf(entities, target, median(value[index] as Load[]), median(peer[index] as Load[])),
       );
     } finally {
-      for (const side of sides) {
-        side.resume();
-        await side.stop();
-      }
+      for (const side of sides) await side.stop();
     }
   } finally {
     await redis.stop();
@@ -52,7 +50,7 @@ export async function run(): Promise<BenchResult[]> {
 }
 
 /** Loads by size and round of each side. Who is not asked is stopped, and takes nothing of the core. */
-async function inTurns(sides: readonly [Side, Side]): Promise<readonly [Load[][], Load[][]]> {
+async function inTurns(sides: readonly [MeasuredServer, MeasuredServer]): Promise<readonly [Load[][], Load[][]]> {
   for (const { url } of sides) await fill(url);
   const samples = await Promise.all(sides.map(({ url }) => sample(url)));
   if (samples[0] !== samples[1]) throw new Error(`the answers differ: ${samples.join(' and ')}`);
@@ -62,7 +60,7 @@ async function inTurns(sides: readonly [Side, Side]): Promise<readonly [Load[][]
     const bodies = Array.from({ length: DIFFERENT_REQUESTS }, (_, request) => JSON.stringify(question(request, entities)));
     for (let round = 0; round < ROUNDS; round++) {
       for (const turn of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        const side = sides[turn] as Side;
+        const side = sides[turn] as MeasuredServer;
         side.resume();
         await load(side.url, '/get-online-features', bodies, CONNECTIONS, WARM_SECONDS);
         (loads[turn]?.[size] as Load[]).push(await load(side.url, '/get-online-features', bodies, CONNECTIONS, SECONDS));

@@ -3,8 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runAlone, type BenchResult } from '../bench-result.js';
 import { moveToClientCore } from '../cores.js';
+import { deploy, register } from '../served-platform.js';
 import { startCollector } from './collector.js';
-import { deployModels } from './deploy.js';
 import { defineFeatures, FEATURE_SERVICE } from './feature-rows.js';
 import { grpcLoad } from './grpc-load.js';
 import { COLUMNS, SERVED } from './served-models.js';
@@ -21,6 +21,8 @@ const TRACE_RATIO = '0.01';
 
 type Model = keyof typeof SERVED;
 const MODELS: readonly Model[] = ['gbdt', 'mlp'];
+/** The network, asked for by entity key. */
+const BY_DRIVER = 'mlp-by-driver';
 
 const ROW = Array.from({ length: COLUMNS }, (_, index) => Math.sin(index) * 1.37);
 const JSON_ROW = { name: 'x', datatype: 'FP32', shape: [1, COLUMNS], data: ROW };
@@ -55,10 +57,10 @@ export async function run(): Promise<BenchResult[]> {
     };
     const env = { MILLRACE_TRACE_RATIO: TRACE_RATIO, MILLRACE_REDIS_URL: redis.url };
     const whole = await start(startMillrace(await place('whole'), collector.url, env));
-    await deploy(whole.url);
+    await deployAll(whole.url);
     whole.pause();
     const answering = await start(startMillrace(await place('answering'), collector.url, { ...env, MILLRACE_INFERENCE_TABLES: 'false' }));
-    await deploy(answering.url);
+    await deployAll(answering.url);
     answering.pause();
     const others: Side[] = [];
     for (const starting of [() => startBare(files), () => startFastApi(files), async () => startMlserver(await place('mlserver'), files)]) {
@@ -79,10 +81,13 @@ export async function run(): Promise<BenchResult[]> {
   }
 }
 
-async function deploy(url: string): Promise<void> {
+async function deployAll(url: string): Promise<void> {
   await defineFeatures(url);
-  await deployModels(url, SERVED);
-  await deployModels(url, { 'mlp-by-driver': SERVED.mlp }, { 'mlp-by-driver': FEATURE_SERVICE });
+  for (const model of MODELS) {
+    await register(url, model, SERVED[model]());
+    await deploy(url, model, `models:/${model}/1`);
+  }
+  await deploy(url, BY_DRIVER, 'models:/mlp/1', FEATURE_SERVICE);
 }
 
 /** Loads by side, the middle of the rounds. */
@@ -156,7 +161,7 @@ async function otherWays(side: Side, directory: string): Promise<BenchResult[]> 
     body: Buffer.concat([Buffer.from(head), RAW_ROW]),
   };
   const byDriver: Question = {
-    ...json('mlp-by-driver'),
+    ...json(BY_DRIVER),
     body: Buffer.from(JSON.stringify({ inputs: [{ name: 'driver', datatype: 'INT64', shape: [1], data: [7] }] })),
   };
   const [plain] = await inTurns([side], json('mlp'), directory);

@@ -1,17 +1,11 @@
-import { ensureVenv, freePort, startProcess, type RunningProcess } from '@millrace/testing';
+import { ensureVenv, freePort } from '@millrace/testing';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onServerCore } from '../cores.js';
+import { startMeasured, type MeasuredServer } from '../measured-server.js';
 
-/** A server that is measured; it takes no time while it is paused. */
-export interface Side {
-  readonly name: string;
-  readonly url: string;
+export interface Side extends MeasuredServer {
   readonly grpcPort?: number;
-  pause(): void;
-  resume(): void;
-  stop(): Promise<void>;
 }
 
 export interface ServedFile {
@@ -19,6 +13,7 @@ export interface ServedFile {
   readonly file: string;
 }
 
+const READY = '/v2/health/ready';
 const PYTHON = fileURLToPath(new URL('../../src/gateway/python/', import.meta.url));
 const RUNTIME = ['onnxruntime==1.30.0', 'numpy==2.2.6'];
 export const FASTAPI_LABEL = 'FastAPI 0.165.0 + onnxruntime 1.30.0';
@@ -30,7 +25,7 @@ export async function startFastApi(models: readonly ServedFile[]): Promise<Side>
   const venv = await ensureVenv('fastapi-onnx', [...web, ...RUNTIME]);
   const port = await freePort();
   const args = [join(PYTHON, 'fastapi_server.py'), String(port), ...models.map(({ name, file }) => `${name}=${file}`)];
-  return start(FASTAPI_LABEL, venv.python, args, port, '/v2/health/ready', {});
+  return startMeasured({ name: FASTAPI_LABEL, command: venv.python, args, port, health: READY, env: {} });
 }
 
 /** MLServer as it is by default, but in one process: its workers would be further processes on the same core. */
@@ -51,21 +46,22 @@ export async function startMlserver(directory: string, models: readonly ServedFi
     const model = { name, implementation: 'onnx_model.OnnxModel', parameters: { uri: file, version: '1' } };
     await writeFile(join(directory, name, 'model-settings.json'), JSON.stringify(model));
   }
-  return start(MLSERVER_LABEL, venv.bin('mlserver'), ['start', directory], port, '/v2/health/ready', { PYTHONPATH: PYTHON }, directory);
+  const where = { port, health: READY, cwd: directory, env: { PYTHONPATH: PYTHON } };
+  return startMeasured({ name: MLSERVER_LABEL, command: venv.bin('mlserver'), args: ['start', directory], ...where });
 }
 
 export async function startBare(models: readonly ServedFile[]): Promise<Side> {
   const port = await freePort();
   const script = fileURLToPath(new URL('./bare-server.js', import.meta.url));
   const args = [script, String(port), ...models.map(({ name, file }) => `${name}=${file}`)];
-  return start(BARE_LABEL, process.execPath, args, port, '/v2/health/ready', { NODE_OPTIONS: '' });
+  return startMeasured({ name: BARE_LABEL, command: process.execPath, args, port, health: READY, env: { NODE_OPTIONS: '' } });
 }
 
 /** The platform in one process, its prediction log, metrics and traces on: `collector` takes the spans. */
 export async function startMillrace(directory: string, collector: string, env: Readonly<Record<string, string>> = {}): Promise<Side> {
   const [port, grpcPort] = [await freePort(), await freePort()];
   const script = fileURLToPath(new URL('../../../services/platform/dist/main.js', import.meta.url));
-  const side = await start('millrace', process.execPath, [script], port, '/readyz', {
+  const settings = {
     MILLRACE_DATA_DIR: join(directory, 'millrace'),
     MILLRACE_PORT: String(port),
     MILLRACE_GRPC_PORT: String(grpcPort),
@@ -74,35 +70,7 @@ export async function startMillrace(directory: string, collector: string, env: R
     MILLRACE_OTLP_ENDPOINT: collector,
     NODE_OPTIONS: '',
     ...env,
-  });
-  return { ...side, grpcPort };
-}
-
-async function start(
-  name: string,
-  command: string,
-  args: readonly string[],
-  port: number,
-  health: string,
-  env: Readonly<Record<string, string>>,
-  cwd?: string,
-): Promise<Side> {
-  const url = `http://127.0.0.1:${port}`;
-  const readyWhen = async (): Promise<boolean> =>
-    fetch(`${url}${health}`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  const options = { name, ...onServerCore(command, args), env, withChildren: true, readyWhen, readyTimeoutMs: 180_000 };
-  const running: RunningProcess = await startProcess(cwd === undefined ? options : { ...options, cwd });
-  return {
-    name,
-    url,
-    pause: () => running.kill('SIGSTOP'),
-    resume: () => running.kill('SIGCONT'),
-    stop: async () => {
-      running.kill('SIGCONT');
-      await running.stop(15_000);
-    },
   };
+  const where = { port, health: '/readyz', env: settings };
+  return { ...(await startMeasured({ name: 'millrace', command: process.execPath, args: [script], ...where })), grpcPort };
 }

@@ -2,7 +2,7 @@ import { addsModel } from '@millrace/onnx';
 import { waitFor } from '@millrace/testing';
 import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { paced, type Paced } from './paced-client.js';
-import { call, deploy, question, register, withPlatform } from './served-platform.js';
+import { call, deploy, question, register, withPlatform } from '../served-platform.js';
 
 const RATE = 300;
 const SECONDS = 6;

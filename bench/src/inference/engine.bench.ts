@@ -3,7 +3,7 @@ import { waitFor } from '@millrace/testing';
 import { median, runAlone, type BenchResult } from '../bench-result.js';
 import { besideBatch } from './beside-batch.bench.js';
 import { paced, type Paced } from './paced-client.js';
-import { ask, call, deploy, question, register, runMs, withPlatform } from './served-platform.js';
+import { ask, call, deploy, question, register, runMs, withPlatform } from '../served-platform.js';
 
 const SLOW_MS = 50;
 const FAST_RATE = 300;

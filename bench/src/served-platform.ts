@@ -37,8 +37,10 @@ export async function register(url: string, name: string, onnx: Uint8Array): Pro
   await call('POST', `${url}/api/2.0/mlflow/model-versions/create`, JSON.stringify({ name, source }));
 }
 
-export async function deploy(url: string, name: string, model: string): Promise<void> {
-  const document = { apiVersion: 'millrace.dev/v1', kind: 'Deployment', metadata: { name }, spec: { model } };
+/** Deploys a model under a name, filled by a feature service where one is named, and waits until it is ready. */
+export async function deploy(url: string, name: string, model: string, featureService?: string): Promise<void> {
+  const spec = { model, ...(featureService === undefined ? {} : { featureService }) };
+  const document = { apiVersion: 'millrace.dev/v1', kind: 'Deployment', metadata: { name }, spec };
   await call('POST', `${url}/api/v1/apply`, JSON.stringify(document));
   await waitFor(async () => (await fetch(`${url}/v2/models/${name}/ready`)).ok, { what: `${name} to be ready` });
 }
