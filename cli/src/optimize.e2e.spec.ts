@@ -6,7 +6,7 @@ import { embeddedTopology, tempDir, waitFor, type TempDir, type Topology } from 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from './cli-error.js';
-import { run } from './run.js';
+import { runCli } from './testing/run-cli.js';
 
 const COLUMNS = 16;
 const ROWS = 256;
@@ -43,18 +43,7 @@ describe('millrace models optimize', () => {
     await temp.remove();
   });
 
-  async function millrace(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    let [out, err] = ['', ''];
-    const code = await run(['models', ...args], {
-      out: (text) => void (out += text),
-      err: (text) => void (err += text),
-      stdin: () => Promise.resolve(''),
-      environment: { MILLRACE_URL: platform.url },
-      isInteractive: false,
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
-  }
+  const millrace = (...args: string[]) => runCli(platform.url, ['models', ...args]);
 
   async function ask<T>(method: string, path: string, body?: string | Uint8Array<ArrayBuffer>): Promise<T> {
     const response = await fetch(`${platform.url}${path}`, { method, ...(body === undefined ? {} : { body }) });

@@ -7,7 +7,7 @@ import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- as above
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { EXIT } from './cli-error.js';
-import { run } from './run.js';
+import { runCli } from './testing/run-cli.js';
 
 const RESOURCES = `
 apiVersion: millrace.dev/v1
@@ -56,18 +56,7 @@ describe('millrace rollout', () => {
     if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
     return response.json();
   }
-  async function millrace(args: readonly string[], stdin = ''): Promise<{ code: number; out: string; err: string }> {
-    let [out, err] = ['', ''];
-    const code = await run(args, {
-      out: (text) => void (out += text),
-      err: (text) => void (err += text),
-      stdin: () => Promise.resolve(stdin),
-      environment: { MILLRACE_URL: platform.url },
-      isInteractive: false,
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
-  }
+  const millrace = (args: readonly string[], stdin = '') => runCli(platform.url, args, stdin);
   const infer = async (unit: string): Promise<{ status: number; version: string | undefined }> => {
     const inputs = [{ name: 'input', datatype: 'FP32', shape: [1, 1], data: [1] }];
     const response = await fetch(`${platform.url}/v2/models/risk/infer`, {

@@ -5,7 +5,7 @@ import { platformConfig, PlatformModule } from '@millrace/platform';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 /* eslint-enable @nx/enforce-module-boundaries */
-import { run } from './run.js';
+import { runCli } from './testing/run-cli.js';
 
 const RESOURCES = `
 apiVersion: millrace.dev/v1
@@ -71,18 +71,7 @@ describe('millrace stream', () => {
     const response = await fetch(`${platform.url}${path}`, { method, body, headers: { 'content-type': type } });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   }
-  async function millrace(args: readonly string[], stdin = ''): Promise<{ code: number; out: string; err: string }> {
-    let [out, err] = ['', ''];
-    const code = await run(args, {
-      out: (text) => void (out += text),
-      err: (text) => void (err += text),
-      stdin: () => Promise.resolve(stdin),
-      environment: { MILLRACE_URL: platform.url },
-      isInteractive: false,
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
-  }
+  const millrace = (args: readonly string[], stdin = '') => runCli(platform.url, args, stdin);
 
   test('events come in, are enriched from what other events made, and go out; the command says how far it is', async () => {
     expect((await millrace(['apply', '-f', '-'], RESOURCES)).out).toContain('StreamingInference/fraud created');
