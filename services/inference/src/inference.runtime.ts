@@ -249,7 +249,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const edge = new EdgeRecorder((predictions, traceparent) =>
     facts.append(
       TOPICS.predictions.name,
-      predictions.map((one) => ({ ...one, type: 'PredictionMade', domain: DOMAIN, subject: `prediction/${one.key}` })),
+      predictions.map((one) => newFact(one, DOMAIN, 'PredictionMade', `prediction/${one.key}`)),
       traceparent,
     ),
   );
@@ -275,7 +275,7 @@ function signatureRules(config: Config, logger: Logger): SignatureRules {
   return rules;
 }
 
-function newFact(fact: { key: string; id: string; time: number; data: unknown }, domain: string, type: string, subject: string): NewFact {
+function newFact(fact: { key: string; id: string; time?: number; data: unknown }, domain: string, type: string, subject: string): NewFact {
   return { ...fact, domain, type, subject };
 }
 
