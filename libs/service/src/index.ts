@@ -36,7 +36,8 @@ export { bootstrap, type BootstrapOptions, type RunningService } from './http/bo
 export type { Route } from './http/http-server.js';
 export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem } from './http/problem.js';
 export { ProblemFilter, sendProblem } from './http/problem.filter.js';
-export { rawRoutes, type RawRoutesOptions } from './http/raw-routes.js';
+export type { HttpReply, HttpRequest } from './http/hot-routes.js';
+export { rawRoutes, type AddHotRoute, type RawRoutesOptions } from './http/raw-routes.js';
 export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
 export { waitOf } from './http/wait.js';
 export { decisionReader } from './log/decision-reader.js';

@@ -102,8 +102,9 @@ export class FeaturesModule implements OnModuleInit {
     const onError = feastErrorHandler((error, request) =>
       logger.error({ err: error, requestId: request.id }, "defect: a request of Feast's failed"),
     );
-    rawRoutes(this.http, { body: 'buffer', onError }, (scope) => {
-      onlineFeaturesRoutes(scope, {
+    rawRoutes(this.http, { body: 'buffer', onError }, (scope, addHotRoute) => {
+      onlineFeaturesRoutes(addHotRoute, {
+        onError,
         catalog: features.definitions.online,
         reader: features.reader,
         now: () => clock.now(),

@@ -94,8 +94,9 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     const { maxBodyBytes } = config;
     const onDefect = (error: unknown, request: { readonly url: string }): void =>
       logger.error({ err: error, url: request.url }, 'defect: an inference request failed');
-    rawRoutes(this.http, { body: 'buffer', onError: oipError(onDefect) }, (scope) =>
-      oipRoutes(scope, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, maxBodyBytes }),
+    const onError = oipError(onDefect);
+    rawRoutes(this.http, { body: 'buffer', onError }, (scope, addHotRoute) =>
+      oipRoutes(scope, addHotRoute, { gateway, status, statistics, repository, serverVersion: SERVER_VERSION, onError, maxBodyBytes }),
     );
     rawRoutes(this.http, { body: 'buffer', onError: invocationsError(onDefect) }, (scope) =>
       invocationsRoutes(scope, { gateway, status, maxBodyBytes }),

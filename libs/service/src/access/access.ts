@@ -59,12 +59,16 @@ export class Access {
    */
   identify(authorization: string | undefined): Identity | Promise<Identity> {
     if (authorization === undefined) throw unauthenticated(`this server asks who you are; ${HOW}`);
-    const kept = this.#kept.get(authorization);
-    if (kept) {
-      if (kept.expiresAt === null || kept.expiresAt > this.clock.now()) return kept;
-      this.#kept.delete(authorization);
-    }
+    const kept = this.known(authorization);
+    if (kept) return kept;
+    this.#kept.delete(authorization);
     return this.#identify(authorization);
+  }
+
+  /** Whose request it is, where its credentials were found good before and still are. */
+  known(authorization: string | undefined): Identity | undefined {
+    const kept = authorization === undefined ? undefined : this.#kept.get(authorization);
+    return kept && (kept.expiresAt === null || kept.expiresAt > this.clock.now()) ? kept : undefined;
   }
 
   /** The same by the bare key or token, for protocols that carry it elsewhere. */

@@ -1,22 +1,26 @@
-import { isSpanContextValid, SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api';
+import type { Ids } from '@millrace/kernel';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { createServer, type RequestListener, type ServerOptions } from 'node:http';
 import { addAccessHook } from '../access/access-hook.js';
 import type { Access } from '../access/access.js';
 import type { Config } from '../config/config.js';
 import type { Health } from '../host/health.js';
-import type { Ids } from '@millrace/kernel';
 import type { Metrics } from '../telemetry/metrics.js';
-import { traceparentOfSpan, validTraceparent, type Telemetry } from '../telemetry/telemetry.js';
+import type { Telemetry } from '../telemetry/telemetry.js';
+import { HotRoutes } from './hot-routes.js';
 import { PROBLEM_JSON } from './problem.js';
+import { RequestWatch, type WatchedRequest } from './request-watch.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Trace the request belongs to: its own span's when traces are recorded, the client's otherwise. */
     traceparent: string | undefined;
-    trace: { readonly span: Span; readonly context: Context } | undefined;
-    startedAt: number;
-    isCounted: boolean;
+    /** `undefined`: refused before it began. */
+    watched: WatchedRequest | undefined;
+  }
+  interface FastifyInstance {
+    readonly hotRoutes: HotRoutes;
   }
 }
 
@@ -41,22 +45,25 @@ export interface HttpServer {
   readonly routes: readonly Route[];
 }
 
-/** Probes and scrapes have to get through when everything else is refused. */
 const ENDING_INTERVAL_MS = 20;
+/** Probes and scrapes have to get through when everything else is refused. */
 const NEVER_REFUSED = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
- * The Fastify server every service listens with: its limits, the request id, and the three hooks that measure, bound and trace requests.
- * The hooks see every route, raw ones too; they cost about a microsecond.
+ * The Fastify server every service listens with: its limits, the request id, and the hooks that measure, bound and trace requests. They see every route, raw ones
+ * too. What hot routes take does not come as far as Fastify, and is measured, bounded and traced all the same.
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { config, ids } = options;
+  const { config, ids, metrics, telemetry, access, health } = options;
+  const watch = new RequestWatch({ metrics, telemetry, maxInFlight: config.maxInFlight });
+  const hotRoutes = new HotRoutes({ watch, access, health, ids, maxBodyBytes: config.maxBodyBytes });
   const adapter = new FastifyAdapter({
     logger: false,
     bodyLimit: config.maxBodyBytes,
-    requestTimeout: config.requestTimeoutMs,
-    keepAliveTimeout: config.keepAliveTimeoutMs,
-    http: { headersTimeout: config.headersTimeoutMs, maxHeaderSize: config.maxHeaderBytes },
+    serverFactory: (rest: RequestListener) =>
+      createServer(serverOptions(config), (request, response) => {
+        if (!hotRoutes.take(request, response)) rest(request, response);
+      }),
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     requestIdHeader: false,
     genReqId: () => ids.next(),
@@ -69,40 +76,43 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.addHook('onRoute', ({ method, url }) => {
     for (const one of Array.isArray(method) ? method : [method]) if (one !== 'HEAD') routes.push({ method: one, path: url });
   });
-  addHooks(server, options);
-  addAccessHook(server, options.access);
+  server.decorate('hotRoutes', hotRoutes);
+  addHooks(server, watch, options);
+  addAccessHook(server, access);
   return { adapter, routes };
 }
 
-function addHooks(server: FastifyInstance, { config, metrics, telemetry, health }: HttpServerOptions): void {
-  let inFlight = 0;
+function serverOptions(config: Config): ServerOptions {
+  return {
+    requestTimeout: config.requestTimeoutMs,
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    headersTimeout: config.headersTimeoutMs,
+    maxHeaderSize: config.maxHeaderBytes,
+  };
+}
+
+function addHooks(server: FastifyInstance, watch: RequestWatch, { metrics, telemetry, health }: HttpServerOptions): void {
   server.decorateRequest('traceparent', undefined);
-  server.decorateRequest('trace', undefined);
-  server.decorateRequest('startedAt', 0);
-  server.decorateRequest('isCounted', false);
-  metrics.onScrape('http', () => metrics.httpInFlight.set(inFlight));
+  server.decorateRequest('watched', undefined);
 
   server.addHook('onRequest', (request, reply, done) => {
-    request.startedAt = performance.now();
     void reply.header('x-request-id', request.id);
     // Who keeps a connection to a process that is about to end is to open the next one elsewhere.
     if (health.isStopping) void reply.header('connection', 'close');
-    if (inFlight >= config.maxInFlight && !NEVER_REFUSED.has(request.url)) {
+    if (watch.isFull && !NEVER_REFUSED.has(request.url)) {
       metrics.httpRefused.inc();
-      refuse(request, reply, inFlight);
+      refuse(request, reply, watch.inFlight);
       return;
     }
-    request.isCounted = true;
-    inFlight++;
-    const header = request.headers['traceparent'];
-    request.traceparent = validTraceparent(typeof header === 'string' ? header : undefined);
-    if (telemetry.enabled) startSpan(telemetry, request);
+    const watched = watch.began(request.method, request.url, request.headers['traceparent']);
+    request.watched = watched;
+    request.traceparent = watched.traceparent;
     done();
   });
   // The body is read in the socket's own context, so the trace is entered only now, right before the handler.
   if (telemetry.enabled) {
     server.addHook('preHandler', (request, _reply, done) => {
-      if (request.trace) telemetry.with(request.trace.context, done);
+      if (request.watched) watch.in(request.watched, done);
       else done();
     });
   }
@@ -111,52 +121,23 @@ function addHooks(server: FastifyInstance, { config, metrics, telemetry, health 
   server.addHook('preClose', (done) => {
     if (server.server.listening) {
       const ending = setInterval(() => {
-        if (inFlight === 0) server.server.closeAllConnections();
+        if (watch.inFlight === 0) server.server.closeAllConnections();
       }, ENDING_INTERVAL_MS);
       server.server.once('close', () => clearInterval(ending));
     }
     done();
   });
   server.addHook('onResponse', (request, reply, done) => {
-    finish(request, reply);
+    const route = request.routeOptions.url ?? '(unknown)';
+    if (request.watched) watch.answered(request.watched, route, reply.statusCode);
+    else watch.measured(request.method, route, reply.statusCode, reply.elapsedTime);
     done();
   });
   // A client that hangs up before the answer gets no onResponse.
   server.addHook('onRequestAbort', (request, done) => {
-    release(request);
+    if (request.watched) watch.left(request.watched);
     done();
   });
-
-  function release(request: FastifyRequest): void {
-    if (!request.isCounted) return;
-    request.isCounted = false;
-    inFlight--;
-  }
-
-  function finish(request: FastifyRequest, reply: FastifyReply): void {
-    release(request);
-    const route = request.routeOptions.url ?? '(unknown)';
-    metrics.httpSeconds.observe(
-      { method: request.method, route, status: String(reply.statusCode) },
-      (performance.now() - request.startedAt) / 1000,
-    );
-    if (!request.trace?.span.isRecording()) return;
-    const { span } = request.trace;
-    span.updateName(`${request.method} ${route}`);
-    span.setAttributes({ 'http.route': route, 'http.response.status_code': reply.statusCode });
-    if (reply.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-    span.end();
-  }
-}
-
-function startSpan(telemetry: Telemetry, request: FastifyRequest): void {
-  request.trace = telemetry.start(request.method, {
-    kind: SpanKind.SERVER,
-    traceparent: request.traceparent,
-    attributes: { 'http.request.method': request.method, 'url.path': request.url.split('?')[0] ?? '' },
-  });
-  // A new trace that is not recorded has no ids, and nobody could find it.
-  if (request.trace && isSpanContextValid(request.trace.span.spanContext())) request.traceparent = traceparentOfSpan(request.trace.span);
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, inFlight: number): void {

@@ -1,6 +1,7 @@
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
+import type { HotRoute, HttpRequest } from './hot-routes.js';
 
 export interface RawRoutesOptions {
   /**
@@ -14,11 +15,18 @@ export interface RawRoutesOptions {
   readonly onError?: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void | Promise<void>;
 }
 
+/** Adds a POST route that is answered below Fastify where nothing is unusual about the request, by Fastify otherwise: see `HotRoutes`. */
+export type AddHotRoute = <Params>(route: HotRoute<Params>) => void;
+
 /**
  * Registers routes on Fastify itself, free of Nest's interceptors and pipes, in a scope of their own: body parsing and error format of one
  * protocol do not reach another's routes. Call it in `onModuleInit`.
  */
-export function rawRoutes(host: HttpAdapterHost, options: RawRoutesOptions, routes: (scope: FastifyInstance) => void): void {
+export function rawRoutes(
+  host: HttpAdapterHost,
+  options: RawRoutesOptions,
+  routes: (scope: FastifyInstance, addHotRoute: AddHotRoute) => void,
+): void {
   const server = host.httpAdapter.getInstance<FastifyInstance>();
   void server.register((scope, _plugin, done) => {
     scope.removeAllContentTypeParsers();
@@ -27,9 +35,15 @@ export function rawRoutes(host: HttpAdapterHost, options: RawRoutesOptions, rout
       const { onError } = options;
       scope.setErrorHandler((error, request, reply) => onError(error, request, reply));
     }
-    routes(scope);
+    routes(scope, (route) => addHotRoute(scope, options, route));
     done();
   });
+}
+
+function addHotRoute<Params>(scope: FastifyInstance, { body, maxBodyBytes }: RawRoutesOptions, route: HotRoute<Params>): void {
+  if (body !== 'buffer' || maxBodyBytes !== undefined) throw new Error(`hot route ${route.path} has to take its body as bytes, as many as any`);
+  scope.post(route.path, (request, reply) => route.handler(request as HttpRequest<Params>, reply));
+  scope.hotRoutes.add(route);
 }
 
 /** Everything, and by name what is sent most: Fastify remembers the parser of a type it knows, and takes any other apart each time. */

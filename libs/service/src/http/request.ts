@@ -1,6 +1,7 @@
 import { formatPosition, parsePosition, type Clock, type CommandMetadata, type Ids, type Position } from '@millrace/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { validTraceparent } from '../telemetry/telemetry.js';
+import type { HttpRequest } from './hot-routes.js';
 import { ProblemError } from './problem.js';
 
 const VISIBLE = /^[\x21-\x7e]{1,200}$/;
@@ -51,7 +52,7 @@ export async function awaitPosition(request: FastifyRequest, ...readers: readonl
 }
 
 /** The positions a request asks to be passed. */
-export function atLeast(request: FastifyRequest): readonly Position[] {
+export function atLeast(request: HttpRequest): readonly Position[] {
   const query = request.query as Record<string, unknown> | undefined;
   const asked = header(request, 'at-least') ?? query?.['at-least'];
   if (typeof asked !== 'string' || asked === '') return [];
@@ -62,7 +63,7 @@ export function atLeast(request: FastifyRequest): readonly Position[] {
   });
 }
 
-function header(request: FastifyRequest, name: string): string | undefined {
+function header(request: HttpRequest, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
 }

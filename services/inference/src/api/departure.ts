@@ -1,4 +1,3 @@
-import type { FastifyReply } from 'fastify';
 import type { ServerResponse } from 'node:http';
 import type { Departure } from '../runner/batching-queue.js';
 
@@ -26,6 +25,6 @@ class ClientDeparture implements Departure {
 }
 
 /** Tells when the connection goes away before the reply is sent. */
-export function departureOf(reply: FastifyReply): Departure {
+export function departureOf(reply: { readonly raw: ServerResponse }): Departure {
   return new ClientDeparture(reply.raw);
 }

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply, HttpRequest } from '@millrace/service';
 import { sendInvalid } from './errors.js';
 import { FieldReader, parseBody } from './feast-body.js';
 
@@ -6,7 +6,7 @@ import { FieldReader, parseBody } from './feast-body.js';
  * Whether a request is to be answered strictly, as Feast's own server does it: values past their ttl and nulls are PRESENT, a caller's mistake is a
  * 500. `?compat=` says so, else the process's setting. `undefined`: it was refused.
  */
-export function strictness(request: FastifyRequest, reply: FastifyReply, isStrict: boolean): boolean | undefined {
+export function strictness(request: HttpRequest, reply: HttpReply, isStrict: boolean): boolean | undefined {
   const asked = (request.query as Readonly<Record<string, unknown>> | undefined)?.['compat'];
   if (asked === undefined) return isStrict;
   if (asked === 'strict' || asked === 'mended') return asked === 'strict';
@@ -21,7 +21,7 @@ export interface FeastCall {
 }
 
 /** A request whose body is an object, opened. `undefined`: it was refused. */
-export function openCall(request: FastifyRequest, reply: FastifyReply, isStrictByDefault: boolean): FeastCall | undefined {
+export function openCall(request: HttpRequest, reply: HttpReply, isStrictByDefault: boolean): FeastCall | undefined {
   const isStrict = strictness(request, reply, isStrictByDefault);
   if (isStrict === undefined) return undefined;
   const body = parseBody(request.body);

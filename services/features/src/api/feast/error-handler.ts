@@ -1,9 +1,9 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply, HttpRequest } from '@millrace/service';
 import { faultToFeastError, sendFeastError, sendJson } from './errors.js';
 
 /** Errors nobody mapped: a fault in Feast's form, a defect without its text. */
-export function feastErrorHandler(onDefect: (error: unknown, request: FastifyRequest) => void) {
-  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+export function feastErrorHandler(onDefect: (error: unknown, request: HttpRequest) => void) {
+  return (error: unknown, request: HttpRequest, reply: HttpReply): void => {
     // Fastify's own errors say `statusCode`, problems `status`.
     const { statusCode, status = statusCode } = error as { statusCode?: number; status?: number };
     // Who may come in is FastAPI's affair in Feast's server, not its own: those refusals are FastAPI's `detail`.

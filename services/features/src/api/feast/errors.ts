@@ -1,5 +1,5 @@
 import { isFault } from '@millrace/kernel';
-import type { FastifyReply } from 'fastify';
+import type { HttpReply } from '@millrace/service';
 import type { OnlineFeaturesProblem } from '../../queries/get-online-features.query.js';
 import type { ValidationDetail } from './feast-body.js';
 
@@ -97,7 +97,7 @@ export function faultToFeastError(error: unknown): FeastError | undefined {
 }
 
 /** Feast's double encoding: a JSON text that holds JSON. */
-export function sendFeastError(reply: FastifyReply, error: FeastError, isStrict = false): FastifyReply {
+export function sendFeastError<R extends HttpReply>(reply: R, error: FeastError, isStrict = false): R {
   const className = isStrict && error.isPlainInFeast ? undefined : error.className;
   const body =
     className === undefined ? error.message : JSON.stringify({ module: 'feast.errors', class: className, message: error.message });
@@ -105,7 +105,7 @@ export function sendFeastError(reply: FastifyReply, error: FeastError, isStrict 
 }
 
 /** FastAPI's refusal of a body that is not of the request's shape. */
-export function sendInvalid(reply: FastifyReply, detail: readonly ValidationDetail[]): FastifyReply {
+export function sendInvalid<R extends HttpReply>(reply: R, detail: readonly ValidationDetail[]): R {
   return sendJson(
     reply,
     422,
@@ -113,6 +113,6 @@ export function sendInvalid(reply: FastifyReply, detail: readonly ValidationDeta
   );
 }
 
-export function sendJson(reply: FastifyReply, status: number, text: string): FastifyReply {
+export function sendJson<R extends HttpReply>(reply: R, status: number, text: string): R {
   return reply.code(status).header('content-type', 'application/json').send(text);
 }

@@ -1,7 +1,6 @@
 import { parseEventTime, type OnlineReader, type ServicePlan, type ViewPlan } from '@millrace/feature-engine';
 import type { Position } from '@millrace/kernel';
-import { atLeast } from '@millrace/service';
-import type { FastifyInstance } from 'fastify';
+import { atLeast, type AddHotRoute, type HttpReply, type HttpRequest } from '@millrace/service';
 import { getOnlineFeatures, type OnlineCatalog, type OnlineFeatures } from '../../queries/get-online-features.query.js';
 import { strictness } from './compatibility.js';
 import { feastError, nameCollision, sendFeastError, sendInvalid } from './errors.js';
@@ -17,12 +16,16 @@ export interface OnlineFeaturesOptions {
   readonly maxRows: number;
   /** What a request that does not say it gets. */
   readonly isStrict: boolean;
+  readonly onError: (error: unknown, request: HttpRequest, reply: HttpReply) => void;
 }
 
+const PATH = '/get-online-features';
+const NO_PARAMS = {};
+
 /** `POST /get-online-features`, as Feast's feature server answers it. */
-export function onlineFeaturesRoutes(scope: FastifyInstance, options: OnlineFeaturesOptions): void {
+export function onlineFeaturesRoutes(addHotRoute: AddHotRoute, options: OnlineFeaturesOptions): void {
   const requested = new RequestedFeatures(options.catalog);
-  scope.post('/get-online-features', async (request, reply) => {
+  const handler = async (request: HttpRequest, reply: HttpReply): Promise<HttpReply> => {
     const isStrict = strictness(request, reply, options.isStrict);
     if (isStrict === undefined) return reply;
     const parsed = parseFeastRequest(request.body, parseEventTime);
@@ -39,7 +42,8 @@ export function onlineFeaturesRoutes(scope: FastifyInstance, options: OnlineFeat
     return reply
       .header('content-type', 'application/json')
       .send(writeFeastResponse(features.names, isStrict ? timeless(plan, answer) : answer, isStrict));
-  });
+  };
+  addHotRoute({ path: PATH, match: (url) => (url === PATH ? NO_PARAMS : undefined), handler, onError: options.onError });
 }
 
 /** Feast's server tells no times of features that it computes. */

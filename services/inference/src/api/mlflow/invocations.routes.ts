@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply, HttpRequest } from '@millrace/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isRefusal } from '../../domain/refusal.js';
 import type { Gateway } from '../../gateway/gateway.js';
 import type { ServingStatus } from '../../queries/serving-status.js';
@@ -52,8 +53,8 @@ function isCsv(request: FastifyRequest): boolean {
 }
 
 /** Errors leave as MLflow's server writes them. */
-export function invocationsError(onDefect: (error: unknown, request: FastifyRequest) => void) {
-  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+export function invocationsError(onDefect: (error: unknown, request: HttpRequest) => void) {
+  return (error: unknown, request: HttpRequest, reply: HttpReply): void => {
     if (isRefusal(error)) {
       const retryAfter = RETRY_AFTER[error.code];
       if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AddHotRoute, HttpReply, HttpRequest } from '@millrace/service';
+import type { FastifyInstance } from 'fastify';
 import { invalid, isRefusal } from '../../domain/refusal.js';
 import type { Gateway } from '../../gateway/gateway.js';
 import type { ModelRepository } from '../../queries/model-repository.js';
@@ -19,6 +20,7 @@ export interface OipOptions {
   readonly statistics: ServingStatistics;
   readonly repository: ModelRepository;
   readonly serverVersion: string;
+  readonly onError: ReturnType<typeof oipError>;
   /** Bytes of a decompressed body at most. */
   readonly maxBodyBytes: number;
 }
@@ -29,7 +31,7 @@ export interface ModelParams {
 }
 
 /** The REST half of the Open Inference Protocol (v2) with the extensions it announces. */
-export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
+export function oipRoutes(scope: FastifyInstance, addHotRoute: AddHotRoute, options: OipOptions): void {
   const { status, serverVersion } = options;
   scope.get('/v2', () => serverMetadata(serverVersion));
   scope.get('/v2/health/live', () => ({ live: true }));
@@ -45,12 +47,27 @@ export function oipRoutes(scope: FastifyInstance, options: OipOptions): void {
       const ready = await status.isModelReady(params.model, params.version);
       return reply.code(ready ? 200 : 503).send({ name: params.model, ready });
     });
-    scope.post<{ Params: ModelParams }>(`${path}/infer`, (request, reply) => infer(options, request, reply));
+    const isVersioned = path.endsWith(':version');
+    addHotRoute<ModelParams>({
+      path: `${path}/infer`,
+      match: (url) => inferParams(url, isVersioned),
+      handler: (request, reply) => infer(options, request, reply),
+      onError: options.onError,
+    });
   }
   extensionRoutes(scope, options);
 }
 
-async function infer(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<FastifyReply> {
+const INFER = /^\/v2\/models\/([\w.-]+)(?:\/versions\/([\w.-]+))?\/infer$/;
+
+/** Of names that mean the same in a URL and out of it. */
+function inferParams(url: string, isVersioned: boolean): ModelParams | undefined {
+  const [, model, version] = INFER.exec(url) ?? [];
+  if (model === undefined || (version !== undefined) !== isVersioned) return undefined;
+  return version === undefined ? { model } : { model, version };
+}
+
+async function infer(options: OipOptions, request: HttpRequest<ModelParams>, reply: HttpReply): Promise<HttpReply> {
   const { model, version } = request.params;
   const asked = readPlain(request) ?? (await readRequest(options, request));
   const answer = await options.gateway.infer({
@@ -84,12 +101,12 @@ async function infer(options: OipOptions, request: FastifyRequest<{ Params: Mode
 }
 
 /** What most requests are, read without waiting: not compressed, and JSON as far as the header says. */
-function readPlain({ body, headers }: FastifyRequest): InferRequest | undefined {
+function readPlain({ body, headers }: HttpRequest): InferRequest | undefined {
   if (headers['content-encoding'] !== undefined || headers['inference-header-content-length'] !== undefined) return undefined;
   return Buffer.isBuffer(body) ? parseInferRequest(body, undefined) : undefined;
 }
 
-async function readRequest(options: OipOptions, request: FastifyRequest<{ Params: ModelParams }>): Promise<InferRequest> {
+async function readRequest(options: OipOptions, request: HttpRequest<ModelParams>): Promise<InferRequest> {
   const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const body = await decodedBody(raw, request.headers['content-encoding'], options.maxBodyBytes);
   const length = lengthHeader(request);
@@ -99,8 +116,8 @@ async function readRequest(options: OipOptions, request: FastifyRequest<{ Params
 }
 
 /** Every error leaves as `{"error": "..."}`. What nobody expected is told without its text; `onDefect` logs it. */
-export function oipError(onDefect: (error: unknown, request: FastifyRequest) => void) {
-  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+export function oipError(onDefect: (error: unknown, request: HttpRequest) => void) {
+  return (error: unknown, request: HttpRequest, reply: HttpReply): void => {
     if (isRefusal(error)) {
       const retryAfter = RETRY_AFTER[error.code];
       if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
@@ -118,7 +135,7 @@ export function oipError(onDefect: (error: unknown, request: FastifyRequest) => 
   };
 }
 
-function lengthHeader(request: FastifyRequest): number | undefined {
+function lengthHeader(request: HttpRequest): number | undefined {
   const text = request.headers['inference-header-content-length'];
   if (typeof text !== 'string') return undefined;
   if (!/^\d+$/.test(text))

@@ -1,0 +1,136 @@
+import type { Ids } from '@millrace/kernel';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { ASK_HEADER } from '../access/access-hook.js';
+import { accessRuleOf } from '../access/access-rules.js';
+import type { Access } from '../access/access.js';
+import { allows, type AccessRule, type Identity } from '../access/identity.js';
+import type { Health } from '../host/health.js';
+import { HotReply } from './hot-reply.js';
+import type { RequestWatch } from './request-watch.js';
+
+/** What a handler may use of a request that comes to it through Fastify or through a hot route. */
+export interface HttpRequest<Params = unknown> {
+  readonly id: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly params: Params;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly traceparent: string | undefined;
+  readonly identity: Identity | undefined;
+}
+
+/** What a handler may use of its reply. */
+export interface HttpReply {
+  readonly raw: ServerResponse;
+  code(status: number): this;
+  header(name: string, value: string): this;
+  /** Text and bytes as they are, anything else as JSON. */
+  send(payload: unknown): this;
+}
+
+export interface HotRoute<Params> {
+  /** The route's pattern as Fastify has it: what metrics and traces call it, and whose access rule holds. */
+  readonly path: string;
+  /** The parameters in a URL of this route; `undefined` where it is another's, or not written plainly. */
+  readonly match: (url: string) => Params | undefined;
+  readonly handler: (request: HttpRequest<Params>, reply: HttpReply) => Promise<unknown>;
+  readonly onError: (error: unknown, request: HttpRequest, reply: HttpReply) => void;
+}
+
+export interface HotRoutesOptions {
+  readonly watch: RequestWatch;
+  readonly access: Access;
+  readonly health: Health;
+  readonly ids: Ids;
+  readonly maxBodyBytes: number;
+}
+
+/** Headers that ask for something only Fastify's way through does. */
+const UNUSUAL = ['transfer-encoding', 'expect', 'upgrade', 'sec-fetch-site'] as const;
+
+const NO_QUERY = {};
+const NOBODY = Symbol('nobody has to say who they are');
+
+/**
+ * Answers the POST routes that are called most before Fastify sees them: no router, no hooks, no reply of a framework. A route is registered with Fastify too, with the
+ * same handler, and every request that is unusual in any way goes there before anything was done with it: other spellings of the URL, chunked bodies, bodies too
+ * large, credentials that are not known to be good, a full or stopping process. So a hot route never refuses anybody; it only answers sooner.
+ */
+export class HotRoutes {
+  readonly #options: HotRoutesOptions;
+  readonly #routes: { readonly route: HotRoute<unknown>; readonly rule: AccessRule }[] = [];
+
+  constructor(options: HotRoutesOptions) {
+    this.#options = options;
+  }
+
+  add<Params>(route: HotRoute<Params>): void {
+    const { metrics } = this.#options.access.settings;
+    this.#routes.push({ route: route as HotRoute<unknown>, rule: accessRuleOf('POST', route.path, { metrics }) });
+  }
+
+  /** Whether the request is answered here. */
+  take(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'POST') return false;
+    const url = request.url as string;
+    for (const { route, rule } of this.#routes) {
+      const params = route.match(url);
+      if (params === undefined) continue;
+      const identity = this.#admitted(request.headers, rule);
+      if (identity === undefined) return false;
+      this.#answer(request, response, { route, params, identity: identity === NOBODY ? undefined : identity });
+      return true;
+    }
+    return false;
+  }
+
+  /** Who asks, `NOBODY` where nobody has to say so; `undefined`: this is not for here. */
+  #admitted(headers: IncomingHttpHeaders, rule: AccessRule): Identity | typeof NOBODY | undefined {
+    const { watch, health, access, maxBodyBytes } = this.#options;
+    const length = Number(headers['content-length']);
+    if (!(length > 0 && length <= maxBodyBytes) || watch.isFull || health.isStopping) return undefined;
+    for (const name of UNUSUAL) if (headers[name] !== undefined) return undefined;
+    if (!access.isRequired && headers[ASK_HEADER] !== 'required') return NOBODY;
+    const identity = access.known(headers.authorization);
+    return identity && allows(identity.role, rule) ? identity : undefined;
+  }
+
+  #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { route, params, identity }: { readonly route: HotRoute<unknown>; readonly params: unknown; readonly identity: Identity | undefined },
+  ): void {
+    const { watch, ids } = this.#options;
+    const { method, url, headers } = request as { method: string; url: string; headers: IncomingHttpHeaders };
+    const watched = watch.began(method, url, headers['traceparent']);
+    const id = ids.next();
+    const reply = new HotReply(response, id);
+    response.once('close', () => {
+      if (response.writableFinished) watch.answered(watched, route.path, response.statusCode);
+      else watch.left(watched);
+    });
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () => {
+      const { traceparent } = watched;
+      const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+      const asked = { id, method, url, headers, params, query: NO_QUERY, body, traceparent, identity };
+      watch.in(watched, () => void handle(route, asked, reply));
+    });
+  }
+}
+
+async function handle(route: HotRoute<unknown>, asked: HttpRequest, reply: HotReply): Promise<void> {
+  try {
+    await route.handler(asked, reply);
+  } catch (error) {
+    try {
+      route.onError(error, asked, reply);
+    } catch {
+      // Not even the error could be told.
+      reply.raw.destroy();
+    }
+  }
+}
