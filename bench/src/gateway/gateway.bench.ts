@@ -14,7 +14,7 @@ import { wrk, type Load, type Question } from './wrk.js';
 const CONNECTIONS = 32;
 const SECONDS = 4;
 /** Long, because there is more of ours to be compiled, and a server runs for weeks. */
-const WARM_SECONDS = 8;
+const WARM_SECONDS = 15;
 const ROUNDS = 3;
 /** Of the requests, one in a hundred is traced, as where there are thousands a second. */
 const TRACE_RATIO = '0.01';

@@ -41,7 +41,8 @@ export function rawRoutes(
 }
 
 function addHotRoute<Params>(scope: FastifyInstance, { body, maxBodyBytes }: RawRoutesOptions, route: HotRoute<Params>): void {
-  if (body !== 'buffer' || maxBodyBytes !== undefined) throw new Error(`hot route ${route.path} has to take its body as bytes, as many as any`);
+  if (body !== 'buffer' || maxBodyBytes !== undefined)
+    throw new Error(`hot route ${route.path} has to take its body as bytes, as many as any`);
   scope.post(route.path, (request, reply) => route.handler(request as HttpRequest<Params>, reply));
   scope.hotRoutes.add(route);
 }
