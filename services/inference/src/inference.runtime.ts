@@ -291,7 +291,7 @@ async function projectTables({ tables, offline }: InferenceHost, writesTables: b
     shared: true,
     decode: decodePrediction,
     prepare: (batch) => repeats.prepare(batch),
-    toRows: (item) => (repeats.isRepeat(item) ? [] : predictionRows(item)),
+    toRows: predictionRows((item) => repeats.isRepeat(item)),
     onAssigned: (partition) => repeats.assigned(partition),
     onStored: (partition, next) => repeats.stored(partition, next),
   });
