@@ -20,10 +20,16 @@ export class HotReply {
     return this;
   }
 
-  /** `name` in lower case, each once. */
+  /** `name` in lower case; what was said before under it is taken back. */
   header(name: string, value: string): this {
     if (name === 'content-type') this.#hasType = true;
-    this.#headers.push(name, value);
+    const headers = this.#headers;
+    for (let at = 0; at < headers.length; at += 2) {
+      if (headers[at] !== name) continue;
+      headers[at + 1] = value;
+      return this;
+    }
+    headers.push(name, value);
     return this;
   }
 
