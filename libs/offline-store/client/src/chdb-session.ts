@@ -10,6 +10,7 @@ import {
 } from './chdb-addon.js';
 import { clickHouseFault } from './clickhouse-fault.js';
 import { assignments, quoteIdentifier, quoteString } from './clickhouse-text.js';
+import { EngineThreads } from './engine-threads.js';
 import { InsertFiles } from './insert-files.js';
 import { OutputFiles } from './output-files.js';
 import { Slots } from './slots.js';
@@ -84,6 +85,7 @@ export class ChdbSession {
   readonly #addon: ChdbAddon;
   /** Keeps the engine alive while no other connection is open. */
   readonly #keeper: ChdbConnection;
+  readonly #threads: EngineThreads;
   readonly #lanes: Record<ChdbLane, Slots>;
   readonly #idle: PooledConnection[] = [];
   readonly #running = new Set<Promise<unknown>>();
@@ -97,6 +99,7 @@ export class ChdbSession {
   ) {
     this.#addon = loadChdb();
     this.#keeper = this.#addon.CreateConnection(path);
+    this.#threads = new EngineThreads();
     this.#outputs = new OutputFiles(path);
     const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
     const maxWaiting = options.maxWaiting ?? 1000;
@@ -209,6 +212,7 @@ export class ChdbSession {
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
     for (const connection of this.#idle.splice(0)) this.#addon.CloseConnection(connection.native);
     this.#addon.CloseConnection(this.#keeper);
+    this.#threads.close();
     await this.#files.close();
     open.delete(this.path);
   }
