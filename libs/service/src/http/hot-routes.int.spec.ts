@@ -12,7 +12,6 @@ import { rawRoutes } from './raw-routes.js';
 
 const ADMIN_KEY = 'an-admin-key-of-this-test-alone';
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
-const ECHO = /^\/v2\/models\/(\w+)\/infer$/;
 
 /** Resolved by a test when a request is to go on. */
 const held: (() => void)[] = [];
@@ -47,10 +46,6 @@ class EchoModule implements OnModuleInit {
     rawRoutes(this.http, { body: 'buffer', onError }, (_scope, addHotRoute) =>
       addHotRoute<{ model: string }>({
         path: '/v2/models/:model/infer',
-        match: (url) => {
-          const model = ECHO.exec(url)?.[1];
-          return model === undefined ? undefined : { model };
-        },
         handler: echo,
         onError,
       }),

@@ -19,9 +19,6 @@ export interface OnlineFeaturesOptions {
   readonly onError: (error: unknown, request: HttpRequest, reply: HttpReply) => void;
 }
 
-const PATH = '/get-online-features';
-const NO_PARAMS = {};
-
 /** `POST /get-online-features`, as Feast's feature server answers it. */
 export function onlineFeaturesRoutes(addHotRoute: AddHotRoute, options: OnlineFeaturesOptions): void {
   const requested = new RequestedFeatures(options.catalog);
@@ -43,7 +40,7 @@ export function onlineFeaturesRoutes(addHotRoute: AddHotRoute, options: OnlineFe
       .header('content-type', 'application/json')
       .send(writeFeastResponse(features.names, isStrict ? timeless(plan, answer) : answer, isStrict));
   };
-  addHotRoute({ path: PATH, match: (url) => (url === PATH ? NO_PARAMS : undefined), handler, onError: options.onError });
+  addHotRoute({ path: '/get-online-features', handler, onError: options.onError });
 }
 
 /** Feast's server tells no times of features that it computes. */

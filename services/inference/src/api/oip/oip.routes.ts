@@ -47,24 +47,13 @@ export function oipRoutes(scope: FastifyInstance, addHotRoute: AddHotRoute, opti
       const ready = await status.isModelReady(params.model, params.version);
       return reply.code(ready ? 200 : 503).send({ name: params.model, ready });
     });
-    const isVersioned = path.endsWith(':version');
     addHotRoute<ModelParams>({
       path: `${path}/infer`,
-      match: (url) => inferParams(url, isVersioned),
       handler: (request, reply) => infer(options, request, reply),
       onError: options.onError,
     });
   }
   extensionRoutes(scope, options);
-}
-
-const INFER = /^\/v2\/models\/([\w.-]+)(?:\/versions\/([\w.-]+))?\/infer$/;
-
-/** Of names that mean the same in a URL and out of it. */
-function inferParams(url: string, isVersioned: boolean): ModelParams | undefined {
-  const [, model, version] = INFER.exec(url) ?? [];
-  if (model === undefined || (version !== undefined) !== isVersioned) return undefined;
-  return version === undefined ? { model } : { model, version };
 }
 
 async function infer(options: OipOptions, request: HttpRequest<ModelParams>, reply: HttpReply): Promise<HttpReply> {
