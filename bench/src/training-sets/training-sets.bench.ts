@@ -9,23 +9,25 @@ const FEATURE_ROWS = 1_000_000;
 const FEATURES = 10;
 const ENTITIES = 10_000;
 const ROUNDS = 3;
+/** The first may meet cold caches; the better one counts, on each side. */
+const TRIES = 2;
 const DUCKDB = '1.5.6';
 /** Not under `dist/`: Python is not built. */
 const SCRIPTS = join(repositoryRoot, 'bench', 'src', 'training-sets', 'python');
 
 /**
  * A training set of latest values: the spine as a Parquet file over HTTP, the set back as one, beside DuckDB's ASOF join of the same files and Feast's
- * file store. Each round has a spine of its own, because the same one asked for again is the same set and costs nothing. Ours counts from the first byte
- * sent to the last received, with the events' ids told apart, the decisions on the log and the set in the artifact store.
+ * file store. Each try has a spine of its own, because the same one asked for again is the same set and costs us nothing. Ours counts from the first byte sent to the last received, with the events' ids told apart, the decisions on the log and the
+ * set in the artifact store.
  */
 export async function run(): Promise<BenchResult[]> {
   await using directory = await tempDir('bench-training-sets');
   const duckdb = await ensureVenv('duckdb', [`duckdb==${DUCKDB}`]);
   const readings = new Readings({ rows: FEATURE_ROWS, features: FEATURES, entities: ENTITIES });
   await writeFile(join(directory.path, 'features.csv'), readings.csv());
-  const spines = Array.from({ length: ROUNDS }, (_, round) => `spine-${round}`);
-  for (const [round, spine] of spines.entries()) {
-    await writeFile(join(directory.path, `${spine}.csv`), readings.spineCsv(SPINE_ROWS, round));
+  const spines = Array.from({ length: ROUNDS * TRIES }, (_, index) => `spine-${index}`);
+  for (const [index, spine] of spines.entries()) {
+    await writeFile(join(directory.path, `${spine}.csv`), readings.spineCsv(SPINE_ROWS, index));
     await asof(duckdb, directory.path, spine, '--prepare');
   }
   const port = await freePort();
@@ -45,13 +47,15 @@ export async function run(): Promise<BenchResult[]> {
   try {
     await readings.load(url);
     const [ours, theirs] = [[] as number[], [] as number[]];
-    for (const [round, spine] of spines.entries()) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const own = spines.slice(round * TRIES, (round + 1) * TRIES);
       const turns = [
-        async () => void ours.push(await ask(url, directory.path, spine)),
-        async () => void theirs.push(((await asof(duckdb, directory.path, spine)) as { seconds: number }).seconds),
+        async () => void ours.push(await best(own, (spine) => ask(url, directory.path, spine))),
+        async () =>
+          void theirs.push(await best(own, async (spine) => ((await asof(duckdb, directory.path, spine)) as { seconds: number }).seconds)),
       ];
       for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
-      await compare(duckdb, directory.path, spine);
+      for (const spine of own) await compare(duckdb, directory.path, spine);
     }
     const [value, peerValue] = [median(ours), median(theirs)];
     const results = [compared(`DuckDB ${DUCKDB} (ASOF)`, value, peerValue, 1 / 1.2, '<= 1.2x the time of the peer')];
@@ -61,6 +65,12 @@ export async function run(): Promise<BenchResult[]> {
   } finally {
     await service.stop();
   }
+}
+
+async function best(spines: readonly string[], seconds: (spine: string) => Promise<number>): Promise<number> {
+  let least = Infinity;
+  for (const spine of spines) least = Math.min(least, await seconds(spine));
+  return least;
 }
 
 /** The peer works for seconds in between, after which a kept connection may just be closing. */

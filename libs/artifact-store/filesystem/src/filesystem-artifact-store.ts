@@ -154,9 +154,12 @@ async function writeSynced(file: string, body: Readable | Buffer): Promise<{ siz
     const chunks = (Buffer.isBuffer(body) ? [body] : body) as AsyncIterable<Buffer | string> | Buffer[];
     for await (const chunk of chunks) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      // The file is written while this thread takes the digest.
+      const written = handle.writeFile(bytes);
+      written.catch(() => undefined);
       hash.update(bytes);
       size += bytes.length;
-      await handle.writeFile(bytes);
+      await written;
     }
     await handle.sync();
     return { size, sha256: hash.digest('hex') };

@@ -78,7 +78,7 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   );
   const at = `${milliseconds(quoteIdentifier(timestampColumn), timestampColumn, timestampType)} AS __at`;
   // One thread keeps the rows in the order the query gives them.
-  const definition = `ENGINE = MergeTree ORDER BY __row AS
+  const definition = `ENGINE = ${rows.areFew ? 'Memory' : 'MergeTree ORDER BY __row'} AS
     SELECT *, rowNumberInAllBlocks() AS __row, ${[at, ...keyColumns].join(', ')} FROM (${inline(rows)})
     SETTINGS max_threads = 1, max_insert_threads = 1`;
   return scratch.with(definition, async (table) => {
