@@ -1,3 +1,6 @@
+import { open } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embeddedTopology, tempDir, waitFor } from '@millrace/testing';
 import { median, runAlone, type BenchResult } from '../bench-result.js';
@@ -16,6 +19,11 @@ const SETTLED = 1_000_000;
 /** Requests under way at most: beyond it the platform does not keep up, and the rate is no longer what was asked. */
 const IN_FLIGHT = 64;
 const MIB = 2 ** 20;
+/** What the log syncs at once at this rate, about, and how often. */
+const SYNCED_BYTES = 16_384;
+const SYNCS = 2_000;
+const SYNC_PAUSE_MS = 8;
+const agent = new Agent({ keepAlive: true });
 
 const RESOURCES = `
 apiVersion: millrace.dev/v1
@@ -48,6 +56,7 @@ spec:
  */
 export async function run(): Promise<BenchResult[]> {
   await using directory = await tempDir('bench-freshness');
+  const synced = await syncTimes(directory.path);
   const topology = await embeddedTopology(directory.path);
   await topology.start();
   try {
@@ -79,7 +88,7 @@ export async function run(): Promise<BenchResult[]> {
     await Promise.all(underWay);
     const rate = (EVENTS * 1000) / (performance.now() - started);
     took.sort((a, b) => a - b);
-    const quantile = (share: number): number => took[Math.floor((took.length - 1) * share)] as number;
+    const p99 = quantile(took, 0.99);
     const part = Math.floor(memory.length / 4);
     const [early, late] = [median(memory.slice(0, part)), median(memory.slice(-part))];
     const name = 'freshness';
@@ -92,8 +101,15 @@ export async function run(): Promise<BenchResult[]> {
         pass: rate >= 0.99 * RATE,
         target: `>= ${RATE}`,
       },
-      { name, metric: 'from sent to readable, p50', value: quantile(0.5), unit: 'ms', pass: true },
-      { name, metric: 'from sent to readable, p99', value: quantile(0.99), unit: 'ms', pass: quantile(0.99) <= 50, target: '<= 50' },
+      { name, metric: 'from sent to readable, p50', value: quantile(took, 0.5), unit: 'ms', pass: true },
+      { name, metric: 'from sent to readable, p99', value: p99, unit: 'ms', pass: p99 <= 50, target: '<= 50' },
+      {
+        name,
+        metric: 'the disk alone just before, p99 of fdatasync of 16 KiB 100 times a second',
+        value: quantile(synced, 0.99),
+        unit: 'ms',
+        pass: true,
+      },
       {
         name,
         metric: 'memory of the process after 1 million events (RssAnon, median of 5 readings)',
@@ -115,6 +131,25 @@ export async function run(): Promise<BenchResult[]> {
   }
 }
 
+/** Milliseconds that the disk alone takes to sync what the log would, ascending: no event is readable before. */
+async function syncTimes(directory: string): Promise<number[]> {
+  const took: number[] = [];
+  const bytes = Buffer.alloc(SYNCED_BYTES, 1);
+  await using file = await open(join(directory, 'synced'), 'w');
+  for (let sync = 0; sync < SYNCS; sync++) {
+    await file.write(bytes);
+    const started = performance.now();
+    await file.datasync();
+    took.push(performance.now() - started);
+    await sleep(SYNC_PAUSE_MS);
+  }
+  return took.sort((a, b) => a - b);
+}
+
+function quantile(ascending: readonly number[], share: number): number {
+  return ascending[Math.floor((ascending.length - 1) * share)] as number;
+}
+
 /** Sends a hundred events and reads one of them back. */
 async function freshness(url: string, first: number): Promise<number> {
   const at = Date.now();
@@ -132,16 +167,29 @@ async function freshness(url: string, first: number): Promise<number> {
   return performance.now() - started;
 }
 
-async function post(
+/** By plain `node:http`: the collections of a heavier client were a good part of what was measured. */
+function post(
   url: string,
   body: string,
   type: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ json: unknown; position: string | null }> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type, ...headers }, body });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
-  return { json: JSON.parse(text) as unknown, position: response.headers.get('millrace-position') };
+  const options = { method: 'POST', agent, headers: { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers } };
+  return new Promise((resolve, reject) => {
+    const asked = request(url, options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => (text += part));
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode !== 200) return reject(new Error(`${url}: ${response.statusCode} ${text}`));
+        const position = response.headers['millrace-position'];
+        resolve({ json: JSON.parse(text) as unknown, position: typeof position === 'string' ? position : null });
+      });
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
 }
 
 await runAlone(import.meta.url, run);

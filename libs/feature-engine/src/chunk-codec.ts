@@ -1,6 +1,7 @@
 import { endianness } from 'node:os';
 import { Fault } from '@millrace/kernel';
 import { Chunk, type ChunkColumn } from './chunk.js';
+import { piece, takeBytes } from './state-bytes.js';
 import { PARTIALS, type TileTable } from './tile-table.js';
 import type { ViewPlan } from './view-plan.js';
 
@@ -29,53 +30,41 @@ export function encodeChunk(chunk: Chunk): Buffer {
     4 * (2 * tiles.count + count * (plan.hasId ? 3 : 1) + count * counts.string) +
     nullBytes * (counts.bigint + counts.string) +
     texts.reduce((sum, text) => sum + text.bytes.length, 0);
-  const bytes = new ArrayBuffer(size);
-  const header = new DataView(bytes);
-  header.setUint8(0, FORMAT);
-  header.setUint16(2, columns.length, true);
-  header.setUint32(4, count, true);
-  header.setUint32(8, tiles.count, true);
+  const start = takeBytes(size);
+  const { bytes, doubles, longs, words } = piece;
+  bytes[start] = FORMAT;
+  bytes.writeUInt16LE(columns.length, start + 2);
+  bytes.writeUInt32LE(count, start + 4);
+  bytes.writeUInt32LE(tiles.count, start + 8);
 
-  const doubles = new Float64Array(bytes, HEADER, tiles.partials.length + count * counts.number);
-  doubles.set(tiles.partials);
-  let at = tiles.partials.length;
-  for (const column of columns) {
-    if (column.kind !== 'number') continue;
-    copy(doubles, at, column.values, count);
-    at += count;
-  }
-  let offset = HEADER + 8 * doubles.length;
+  let at = (start + HEADER) / 8;
+  at = copy(doubles, at, tiles.partials, tiles.partials.length);
+  for (const column of columns) if (column.kind === 'number') at = copy(doubles, at, column.values, count);
   for (const column of columns) {
     if (column.kind !== 'bigint') continue;
-    const longs = new BigInt64Array(bytes, offset, count);
-    for (let index = 0; index < count; index++) longs[index] = BigInt.asIntN(64, column.values[index] ?? 0n);
-    offset += 8 * count;
-  }
-  const words = new Uint32Array(bytes, offset, 2 * tiles.count + count * ((plan.hasId ? 3 : 1) + counts.string));
-  words.set(tiles.first);
-  words.set(tiles.events, tiles.count);
-  at = 2 * tiles.count;
-  for (const array of plan.hasId ? [chunk.times, chunk.idHigh, chunk.idLow] : [chunk.times]) {
-    copy(words, at, array, count);
+    for (let index = 0; index < count; index++) longs[at + index] = BigInt.asIntN(64, column.values[index] ?? 0n);
     at += count;
   }
-  for (const text of texts) {
-    words.set(text.ends, at);
-    at += count;
+  at = copy(words, at * 2, tiles.first, tiles.count);
+  at = copy(words, at, tiles.events, tiles.count);
+  at = copy(words, at, chunk.times, count);
+  if (plan.hasId) {
+    at = copy(words, at, chunk.idHigh, count);
+    at = copy(words, at, chunk.idLow, count);
   }
-  offset += 4 * words.length;
-  const out = Buffer.from(bytes);
+  for (const text of texts) at = copy(words, at, text.ends, count);
+  let offset = at * 4;
   for (const kind of ['bigint', 'string'] as const) {
     for (const column of columns) {
       if (column.kind !== kind) continue;
       for (let index = 0; index < count; index++) {
-        if (column.values[index] === null) out[offset + (index >> 3)] = (out[offset + (index >> 3)] as number) | (1 << (index & 7));
+        if (column.values[index] === null) bytes[offset + (index >> 3)] = (bytes[offset + (index >> 3)] as number) | (1 << (index & 7));
       }
       offset += nullBytes;
     }
   }
-  for (const text of texts) offset += text.bytes.copy(out, offset);
-  return out;
+  for (const text of texts) offset += text.bytes.copy(bytes, offset);
+  return bytes.subarray(start, start + size);
 }
 
 /** Reads a chunk back. Its arrays may share memory with `stored` or a copy of it; they are not to be written before the chunk has grown. */
@@ -152,10 +141,12 @@ function aligned(stored: Buffer): Uint8Array<ArrayBuffer> {
   return copied;
 }
 
-function copy<T extends Float64Array | Uint32Array>(into: T, at: number, from: T, count: number): void {
+/** Copies the first `count` items and returns where the next go. */
+function copy<T extends Float64Array | Uint32Array>(into: T, at: number, from: T, count: number): number {
   // A view costs more than the copy of a few items.
-  if (count > 32) into.set(from.subarray(0, count), at);
+  if (count > 64) into.set(from.length === count ? from : from.subarray(0, count), at);
   else for (let index = 0; index < count; index++) into[at + index] = from[index] as number;
+  return at + count;
 }
 
 /** Cut out of one string where bytes and characters are the same, which takes a tenth of decoding each text by itself. */

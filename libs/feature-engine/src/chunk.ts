@@ -258,25 +258,36 @@ export class Chunk {
 
   #reserve(more: number): void {
     const needed = this.count + more;
-    if (needed > this.times.length) {
-      const capacity = needed + (needed >> 1) + 4;
-      this.times = grown(this.times, capacity, this.count);
-      if (this.plan.hasId) {
-        this.idHigh = grown(this.idHigh, capacity, this.count);
-        this.idLow = grown(this.idLow, capacity, this.count);
-      }
-      for (const column of this.columns) {
-        if (column.kind !== 'number') continue;
-        const values = new Float64Array(capacity);
-        values.set(column.values.subarray(0, this.count));
-        column.values = values;
-      }
-    }
+    if (needed > this.times.length) this.#grow(needed + (needed >> 1) + 4);
     // Plain arrays are filled from the back by `merge`; without this they would turn sparse.
     for (const column of this.columns) {
       if (column.kind !== 'number') for (let at = this.count; at < needed; at++) column.values.push(null);
     }
   }
+
+  /** All numbers of a chunk stand in one stretch of memory: there are many chunks, and each stretch costs the collector something. */
+  #grow(capacity: number): void {
+    const numbers = this.columns.filter((column) => column.kind === 'number');
+    const words = this.plan.hasId ? 3 : 1;
+    const memory = new ArrayBuffer(capacity * (8 * numbers.length + 4 * words));
+    let offset = 0;
+    for (const column of numbers) {
+      column.values = grown(new Float64Array(memory, offset, capacity), column.values, this.count);
+      offset += 8 * capacity;
+    }
+    this.times = grown(new Uint32Array(memory, offset, capacity), this.times, this.count);
+    if (words === 1) return;
+    this.idHigh = grown(new Uint32Array(memory, offset + 4 * capacity, capacity), this.idHigh, this.count);
+    this.idLow = grown(new Uint32Array(memory, offset + 8 * capacity, capacity), this.idLow, this.count);
+  }
+}
+
+/** A larger array with the first `count` items. */
+function grown<T extends Uint32Array | Float64Array>(larger: T, items: T, count: number): T {
+  // A view costs more than the copy of a few items.
+  if (count > 64) larger.set(items.subarray(0, count));
+  else for (let at = 0; at < count; at++) larger[at] = items[at] as number;
+  return larger;
 }
 
 function picked<T extends Uint32Array | Float64Array>(from: T, rows: Uint32Array, into: T): T {
@@ -288,12 +299,6 @@ function pickedItems(from: readonly Value[], rows: Uint32Array, count: number): 
   const into = new Array<Value>(count);
   for (let to = 0; to < count; to++) into[to] = from[rows[to] as number] as Value;
   return into;
-}
-
-function grown(words: Uint32Array, capacity: number, count: number): Uint32Array {
-  const larger = new Uint32Array(capacity);
-  larger.set(words.subarray(0, count));
-  return larger;
 }
 
 function emptyColumn(column: PlanColumn): ChunkColumn {

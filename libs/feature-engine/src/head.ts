@@ -2,6 +2,7 @@ import { Fault } from '@millrace/kernel';
 import type { Chunk } from './chunk.js';
 import type { Value } from './column-type.js';
 import type { SourceEvent } from './source-event.js';
+import { piece, takeBytes } from './state-bytes.js';
 import type { PlanColumn, ViewPlan } from './view-plan.js';
 
 /** One event, as far as latest values need it. */
@@ -93,16 +94,18 @@ const BEHIND = 2;
  */
 export function encodeHead(plan: ViewPlan, head: Head): Buffer {
   const events = head.behind ? [head.latest, head.behind] : [head.latest];
-  const out = Buffer.alloc(FIXED + 4 * head.chunks.length + events.reduce((size, event) => size + eventSize(event), 0));
-  out[0] = FORMAT;
-  out[1] = (head.truncated ? TRUNCATED : 0) | (head.behind ? BEHIND : 0);
-  out.writeUInt16LE(head.chunks.length, 2);
-  out.writeDoubleLE(head.appliedOffset, 4);
-  out.writeDoubleLE(head.newest, 12);
-  let at = FIXED;
+  const size = FIXED + 4 * head.chunks.length + events.reduce((sum, event) => sum + eventSize(event), 0);
+  const start = takeBytes(size);
+  const out = piece.bytes;
+  out[start] = FORMAT;
+  out[start + 1] = (head.truncated ? TRUNCATED : 0) | (head.behind ? BEHIND : 0);
+  out.writeUInt16LE(head.chunks.length, start + 2);
+  out.writeDoubleLE(head.appliedOffset, start + 4);
+  out.writeDoubleLE(head.newest, start + 12);
+  let at = start + FIXED;
   for (const chunk of head.chunks) at = out.writeUInt32LE(head.newest - chunk, at);
   for (const event of events) at = writeEvent(out, at, event);
-  return out;
+  return out.subarray(start, start + size);
 }
 
 export function decodeHead(plan: ViewPlan, stored: Buffer): Head {

@@ -15,6 +15,9 @@ interface Entity {
   head: Head | null;
   /** Chunks in memory; one that the head names and that is not here is in the store. */
   readonly chunks: Map<number, Chunk>;
+  /** Key of the chunk that was written last, and its index: the next event is most often of the same. */
+  chunkKey: Buffer | undefined;
+  keyedChunk: number;
 }
 
 /** About what an entity without events costs in memory, in events. */
@@ -25,8 +28,8 @@ interface Touched {
   readonly entity: Entity;
   /** In log order. */
   readonly events: SourceEvent[];
-  /** Chunks that the events belong to. */
-  readonly indexes: Set<number>;
+  /** Chunks that the events belong to, each once. */
+  readonly indexes: number[];
   readonly isNew: boolean;
 }
 
@@ -125,7 +128,8 @@ export class OnlineUpdater {
       let change = touched.get(text);
       if (!change) touched.set(text, (change = this.#touch(text, event)));
       change.events.push(event);
-      change.indexes.add(chunkIndexOf(plan, event.time));
+      const index = chunkIndexOf(plan, event.time);
+      if (!change.indexes.includes(index)) change.indexes.push(index);
     }
     return touched;
   }
@@ -138,12 +142,19 @@ export class OnlineUpdater {
         this.#entities.delete(text);
         this.#entities.set(text, known);
       }
-      return { entity: known, events: [], indexes: new Set(), isNew: false };
+      return { entity: known, events: [], indexes: [], isNew: false };
     }
     const key = encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value));
-    const entity = { key, headKey: headKey(this.plan, key, this.#partition), head: null, chunks: new Map() };
+    const entity = {
+      key,
+      headKey: headKey(this.plan, key, this.#partition),
+      head: null,
+      chunks: new Map(),
+      chunkKey: undefined,
+      keyedChunk: 0,
+    };
     this.#entities.set(text, entity);
-    return { entity, events: [], indexes: new Set(), isNew: true };
+    return { entity, events: [], indexes: [], isNew: true };
   }
 
   /** Reads heads and chunks that are not in memory: one round trip, and a second for chunks that fall behind the horizon and hold a latest value. */
@@ -194,9 +205,26 @@ export class OnlineUpdater {
   }
 
   /** Event by event in log order, so that the result does not depend on where batches are cut; what can be, is merged once per chunk. */
-  #apply({ entity, events }: Touched, writes: OnlineWrite[]): void {
+  #apply({ entity, events, indexes }: Touched, writes: OnlineWrite[]): void {
     const { plan } = this;
     const head = (entity.head ??= newHead(chunkIndexOf(plan, (events[0] as SourceEvent).time)));
+    if (indexes.length === 1 && indexes[0] === head.newest) this.#applyNewest(entity, head, events, writes);
+    else this.#applyAny(entity, head, events, writes);
+    this.#letGo(entity, head);
+    head.appliedOffset = (events[events.length - 1] as SourceEvent).offset;
+    writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
+  }
+
+  /** What nearly every batch is: events of the newest chunk. */
+  #applyNewest(entity: Entity, head: Head, events: readonly SourceEvent[], writes: OnlineWrite[]): void {
+    const chunk = this.#merge(entity, head.newest, events);
+    writes.push({ key: this.#chunkKey(entity, head.newest), value: encodeChunk(chunk) });
+    addSorted(head.chunks, head.newest);
+    head.latest = lastOf(this.plan, chunk);
+  }
+
+  #applyAny(entity: Entity, head: Head, events: readonly SourceEvent[], writes: OnlineWrite[]): void {
+    const { plan } = this;
     const pending = new Map<number, SourceEvent[]>();
     const gone: number[] = [];
     for (const event of events) {
@@ -213,13 +241,10 @@ export class OnlineUpdater {
     for (const index of gone) writes.push({ key: chunkKey(plan, entity.key, this.#partition, index), value: null });
     for (const [index, group] of pending) {
       const chunk = this.#merge(entity, index, group);
-      writes.push({ key: chunkKey(plan, entity.key, this.#partition, index), value: encodeChunk(chunk) });
+      writes.push({ key: this.#chunkKey(entity, index), value: encodeChunk(chunk) });
       addSorted(head.chunks, index);
       if (index === head.newest) head.latest = lastOf(plan, chunk);
     }
-    this.#letGo(entity, head);
-    head.appliedOffset = (events[events.length - 1] as SourceEvent).offset;
-    writes.push({ key: entity.headKey, value: encodeHead(plan, head) });
   }
 
   /** The same where an event may supersede one of another chunk: each is placed before the next is looked at. All kept chunks are in memory. */
@@ -298,6 +323,14 @@ export class OnlineUpdater {
     chunk.merge(events);
     this.#cachedEvents += chunk.count - before;
     return chunk;
+  }
+
+  #chunkKey(entity: Entity, index: number): Buffer {
+    if (entity.chunkKey === undefined || entity.keyedChunk !== index) {
+      entity.chunkKey = chunkKey(this.plan, entity.key, this.#partition, index);
+      entity.keyedChunk = index;
+    }
+    return entity.chunkKey;
   }
 
   #cache(entity: Entity, chunk: Chunk): void {

@@ -98,6 +98,9 @@ export class GroupCommit {
         // A transaction that did not even begin has taken nothing; its appends must not wait for one that may never come either.
         if (!round) take();
         this.#fail(round as unknown as Round, error);
+      } finally {
+        // LMDB's list of what it has written leads to `take` until the next full collection, and to all that this would hold.
+        round = undefined;
       }
     }
     this.#running = undefined;

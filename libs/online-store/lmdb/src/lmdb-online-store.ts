@@ -2,6 +2,7 @@ import { Fault } from '@millrace/kernel';
 import { MAX_ONLINE_KEY_BYTES, type OnlineGuard, type OnlineStore, type OnlineWrite } from '@millrace/online-store';
 import { open, type RootDatabase } from 'lmdb';
 import { RecentWrites } from './recent-writes.js';
+import { StagingBuffer } from './staging-buffer.js';
 
 export interface LmdbOnlineStoreOptions {
   /** A directory of its own, or a file name ending in a dot and an extension. */
@@ -28,6 +29,7 @@ const RETRY_MS = 1_000;
  */
 export class LmdbOnlineStore implements OnlineStore {
   readonly #recent = new RecentWrites();
+  readonly #staging = new StagingBuffer();
   readonly #gatherMs: number;
   readonly #maxGatheredBytes: number;
   /** Prefixes being cleared; writes below them wait. */
@@ -189,8 +191,10 @@ export class LmdbOnlineStore implements OnlineStore {
   async #write(): Promise<void> {
     const leaving = this.#recent.take();
     try {
+      this.#staging.reserve(leaving);
       await this.db.batch(() => {
-        for (const { key, value } of leaving) void (value === null ? this.db.remove(key) : this.db.put(key, value));
+        for (const { key, value } of leaving.values())
+          void (value === null ? this.db.remove(key) : this.db.put(key, this.#staging.add(value)));
       });
       this.#recent.written();
       this.#failure = undefined;

@@ -35,12 +35,12 @@ export class RecentWrites {
   }
 
   /** What to write into the file, all of it at once. It is read here until {@link written} or {@link failed}. */
-  take(): Iterable<OnlineWrite> {
+  take(): ReadonlyMap<string, OnlineWrite> {
     const leaving = this.#gathering;
     this.#leaving = leaving;
     this.#gathering = new Map();
     this.#bytes = 0;
-    return leaving.values();
+    return leaving;
   }
 
   written(): void {
