@@ -19,7 +19,7 @@ import {
 import kafkajs, { type Producer } from 'kafkajs';
 import { join } from 'node:path';
 import { countOf, hasLag, scrape, type Scrape } from './testing/consumer-counts.js';
-import { poisonOf, successor } from './testing/poison.js';
+import { poisonOf, successor, type Poison } from './testing/poison.js';
 import { openTopics, SOURCE_TOPIC, UNREAD, type TopicUnderTest } from './testing/topics-under-test.js';
 
 const MINUTES = 60_000;
@@ -73,13 +73,15 @@ describe('poison in a topic', () => {
       const valid = await aValidRecord(topic);
       const before = await scrape(topology);
       const poison = poisonOf(topic, valid);
-      const first = await endOf(name, valid.partition);
-      // Each in a batch of its own, as a producer that knows nothing of the others would send them.
-      for (const { key, value, headers } of poison) await produce(name, valid.partition, { key, value, headers });
+      const doomed: (Poison & { readonly offset: number })[] = [];
+      // Each in a batch of its own, as a producer that knows nothing of the others would send them; a service may write a record of its own in between.
+      for (const one of poison) {
+        const { key, value, headers } = one;
+        doomed.push({ ...one, offset: await produce(name, valid.partition, { key, value, headers }) });
+      }
       await passes(topic, valid.partition);
 
       const letters = await lettersOf(name);
-      const doomed = poison.map((one, index) => ({ ...one, offset: first + index }));
       expect(letters.map(({ id, consumer, code }) => ({ id, consumer, code }))).toEqual(
         doomed.map(({ offset }) => ({ id: `${name}/${valid.partition}@${offset}`, consumer: topic.keeper, code: 'UNDECODABLE' })),
       );
