@@ -46,6 +46,11 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
+/** Of values in ascending order. */
+export function quantile(ascending: readonly number[], share: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] as number;
+}
+
 /** Runs a benchmark when its module is the program: `node bench/dist/log/append.bench.js`. One JSON line, then one for people per figure. */
 export async function runAlone(moduleUrl: string, run: () => Promise<BenchResult[]>): Promise<void> {
   if (argv[1] === undefined || fileURLToPath(moduleUrl) !== argv[1]) return;

@@ -1,4 +1,5 @@
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
+import { httpPost } from '../http-post.js';
 
 export interface Paced {
   /** Milliseconds from when a request was due, so that one held up counts for those behind it. */
@@ -33,7 +34,7 @@ export async function paced({ url, path, body, rate, goesOn, onReply }: PacedOpt
     const due = Math.min(Math.floor(((performance.now() - started) * rate) / 1000), sent + 1_000);
     for (; sent < due; sent++) {
       const dueAt = started + (sent * 1000) / rate;
-      const answered = post(agent, `${url}${path}`, body).then(
+      const answered = httpPost(agent, `${url}${path}`, body, { 'content-type': 'application/json' }).then(
         ({ status, text }) => {
           took.push(performance.now() - dueAt);
           if (status !== 200) failures.push(`${status} ${text.slice(0, 200)}`);
@@ -50,18 +51,4 @@ export async function paced({ url, path, body, rate, goesOn, onReply }: PacedOpt
   took.sort((a, b) => a - b);
   const quantile = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN;
   return { p50: quantile(0.5), p99: quantile(0.99), requests: under.length, failures: failures.length, firstFailure: failures[0] };
-}
-
-function post(agent: Agent, url: string, body: string): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const sent = request(url, { method: 'POST', agent, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
-      response.on('error', reject);
-    });
-    sent.on('error', reject);
-    sent.end(body);
-  });
 }

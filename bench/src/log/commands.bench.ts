@@ -12,10 +12,11 @@ import {
   type Rejection,
 } from '@millrace/kernel';
 import { LmdbStateStore } from '@millrace/state-store';
-import { mkdtemp, open as openFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runAlone, type BenchResult } from '../bench-result.js';
+import { bareSyncs } from '../bare-syncs.js';
+import { quantile, runAlone, type BenchResult } from '../bench-result.js';
 
 const TOPIC = 'millrace.bench.decisions';
 const PARTITIONS = 4;
@@ -169,27 +170,8 @@ async function openLoop(handler: CommandHandler, rate: number, commands: number)
   return latencies.sort((a, b) => a - b);
 }
 
-/** What the disk itself takes: append 4 KiB to a file, fdatasync, again. No durable log on this disk can answer sooner. */
-async function bareSyncs(path: string, count: number): Promise<number[]> {
-  const page = Buffer.alloc(4_096, 'x');
-  const file = await openFile(path, 'w');
-  const latencies: number[] = [];
-  for (let index = 0; index < count; index++) {
-    const started = performance.now();
-    await file.write(page);
-    await file.datasync();
-    latencies.push(performance.now() - started);
-  }
-  await file.close();
-  return latencies.sort((a, b) => a - b);
-}
-
 function beside(ours: number, bare: number): Pick<BenchResult, 'peer' | 'peerValue' | 'ratio'> {
   return { peer: 'a bare fdatasync', peerValue: bare, ratio: bare / ours };
-}
-
-function quantile(ascending: readonly number[], share: number): number {
-  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] as number;
 }
 
 await runAlone(import.meta.url, run);

@@ -17,8 +17,8 @@ const SCRIPTS = join(repositoryRoot, 'bench', 'src', 'training-sets', 'python');
 
 /**
  * A training set of latest values: the spine as a Parquet file over HTTP, the set back as one, beside DuckDB's ASOF join of the same files and Feast's
- * file store. Each try has a spine of its own, because the same one asked for again is the same set and costs us nothing. Ours counts from the first byte sent to the last received, with the events' ids told apart, the decisions on the log and the
- * set in the artifact store.
+ * file store. Each try has a spine of its own, because the same one asked for again is the same set and costs us nothing. Ours counts from the first
+ * byte sent to the last received, with the events' ids told apart, the decisions on the log and the set in the artifact store.
  */
 export async function run(): Promise<BenchResult[]> {
   await using directory = await tempDir('bench-training-sets');

@@ -1,6 +1,7 @@
 import { endianness } from 'node:os';
 import { Fault } from '@millrace/kernel';
 import { Chunk, type ChunkColumn } from './chunk.js';
+import { copyItems } from './copy-items.js';
 import { piece, takeBytes } from './state-bytes.js';
 import { PARTIALS, type TileTable } from './tile-table.js';
 import type { ViewPlan } from './view-plan.js';
@@ -38,21 +39,21 @@ export function encodeChunk(chunk: Chunk): Buffer {
   bytes.writeUInt32LE(tiles.count, start + 8);
 
   let at = (start + HEADER) / 8;
-  at = copy(doubles, at, tiles.partials, tiles.partials.length);
-  for (const column of columns) if (column.kind === 'number') at = copy(doubles, at, column.values, count);
+  at = copyItems(doubles, at, tiles.partials, tiles.partials.length);
+  for (const column of columns) if (column.kind === 'number') at = copyItems(doubles, at, column.values, count);
   for (const column of columns) {
     if (column.kind !== 'bigint') continue;
     for (let index = 0; index < count; index++) longs[at + index] = BigInt.asIntN(64, column.values[index] ?? 0n);
     at += count;
   }
-  at = copy(words, at * 2, tiles.first, tiles.count);
-  at = copy(words, at, tiles.events, tiles.count);
-  at = copy(words, at, chunk.times, count);
+  at = copyItems(words, at * 2, tiles.first, tiles.count);
+  at = copyItems(words, at, tiles.events, tiles.count);
+  at = copyItems(words, at, chunk.times, count);
   if (plan.hasId) {
-    at = copy(words, at, chunk.idHigh, count);
-    at = copy(words, at, chunk.idLow, count);
+    at = copyItems(words, at, chunk.idHigh, count);
+    at = copyItems(words, at, chunk.idLow, count);
   }
-  for (const text of texts) at = copy(words, at, text.ends, count);
+  for (const text of texts) at = copyItems(words, at, text.ends, count);
   let offset = at * 4;
   for (const kind of ['bigint', 'string'] as const) {
     for (const column of columns) {
@@ -139,14 +140,6 @@ function aligned(stored: Buffer): Uint8Array<ArrayBuffer> {
   const copied = new Uint8Array(stored.length);
   copied.set(stored);
   return copied;
-}
-
-/** Copies the first `count` items and returns where the next go. */
-function copy<T extends Float64Array | Uint32Array>(into: T, at: number, from: T, count: number): number {
-  // A view costs more than the copy of a few items.
-  if (count > 64) into.set(from.length === count ? from : from.subarray(0, count), at);
-  else for (let index = 0; index < count; index++) into[at + index] = from[index] as number;
-  return at + count;
 }
 
 /** Cut out of one string where bytes and characters are the same, which takes a tenth of decoding each text by itself. */

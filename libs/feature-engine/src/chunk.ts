@@ -1,4 +1,5 @@
 import type { Value } from './column-type.js';
+import { copyItems } from './copy-items.js';
 import type { SourceEvent } from './source-event.js';
 import { EMPTY_TILES, tileTable, type TileTable } from './tile-table.js';
 import type { PlanColumn, PlanFilter, ViewPlan } from './view-plan.js';
@@ -284,9 +285,7 @@ export class Chunk {
 
 /** A larger array with the first `count` items. */
 function grown<T extends Uint32Array | Float64Array>(larger: T, items: T, count: number): T {
-  // A view costs more than the copy of a few items.
-  if (count > 64) larger.set(items.subarray(0, count));
-  else for (let at = 0; at < count; at++) larger[at] = items[at] as number;
+  copyItems(larger, 0, items, count);
   return larger;
 }
 
