@@ -73,7 +73,7 @@ test('without a drain time it ends at once, and what is in flight is answered', 
   const directory = await tempDir('inference-no-drain');
   ends.push(() => directory.remove());
   const service = await opened(directory);
-  await new PublishedModels(service.host).register('slow', slowAddsModel(1, 4000));
+  await new PublishedModels(service.host).register('slow', slowAddsModel(1, 4000, 2 * 65_536));
   await waitFor(async () => (await post(service.url)).status === 200, { what: 'the model to answer', timeoutMs: 60_000 });
   const answer = post(service.url);
   await waitFor(async () => /^nv_inference_pending_request_count\{.*\} 1$/m.test(await service.host.metrics.scrape()), {

@@ -95,7 +95,8 @@ test('thirty versions take one another’s place under load: no failed request, 
 describe('a request for a busy model', () => {
   test('is answered by its deadline, and gives its place up when its client leaves', async () => {
     const { service, models, infer, deploy, ready, metric } = await start({ MILLRACE_INFERENCE_MAX_BATCH_ROWS: '1' });
-    await models.register('slow', slowAddsModel(1, 10_000));
+    // Some seconds a request: all that follows has to happen while the first is computed, on a machine that may pause.
+    await models.register('slow', slowAddsModel(1, 10_000, 4 * 65_536));
     await models.register('fast', addsModel(2));
     await deploy('slow', 'models:/slow/1');
     await deploy('fast', 'models:/fast/1');

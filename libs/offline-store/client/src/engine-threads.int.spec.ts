@@ -17,10 +17,13 @@ onLinux("the engine's threads give way to the process's own, those that come lat
   await using temp = await tempDir('engine-threads');
   const session = ChdbSession.open(temp.path);
   try {
-    const before = nicenessOf('ThreadPool').length;
     const sql = 'SELECT count() FROM (SELECT number % 1000 AS n, sum(number) FROM numbers_mt(20000000) GROUP BY n)';
     await Promise.all(Array.from({ length: 4 }, () => session.run('read', { sql, settings: { max_threads: 8 } })));
-    await waitFor(() => nicenessOf('ThreadPool').length > before && nicenessOf('ThreadPool').every((niceness) => niceness === 10));
+    await waitFor(() => {
+      // Another test of this process may have left threads enough in the pool: then no new ones come.
+      const pool = nicenessOf('ThreadPool');
+      return pool.length > 0 && pool.every((niceness) => niceness === 10);
+    });
     expect(nicenessOf('libuv-worker').every((niceness) => niceness === 0)).toBe(true);
     expect(getPriority(process.pid)).toBe(getPriority());
   } finally {
