@@ -61,6 +61,11 @@ export abstract class Block<R, O extends GrowingBytes = GrowingBytes> {
     return this.out.slice(range.from === 0 ? 0 : (this.#ends[range.from - 1] as number), this.#ends[range.to - 1] as number);
   }
 
+  /** Its rows are in the table: nobody reads its bytes any more. */
+  release(): void {
+    this.out.release();
+  }
+
   rowCount(range: BlockRange): number {
     return (this.#rowEnds[range.to - 1] as number) - (range.from === 0 ? 0 : (this.#rowEnds[range.from - 1] as number));
   }

@@ -104,6 +104,7 @@ export class ProjectedPartition {
   /** False: given up. Ranges go in one after the other, in offset order, or the table's max(_offset) would be no checkpoint. */
   async #insertAll(block: Block<unknown>): Promise<boolean> {
     const ranges: BlockRange[] = [block.all];
+    let isUndisturbed = true;
     for (let attempt = 1; ranges.length > 0;) {
       const range = ranges[0] as BlockRange;
       try {
@@ -113,6 +114,8 @@ export class ProjectedPartition {
         attempt = 1;
       } catch (error) {
         const reason = messageOf(error);
+        // An insert that was given up may still be sending.
+        isUndisturbed = false;
         if (isRowTrouble(error)) {
           if (range.to - range.from === 1) {
             if (!(await this.#refuse(block.first(range), reason))) return false;
@@ -127,6 +130,7 @@ export class ProjectedPartition {
         else ranges.shift();
       }
     }
+    if (isUndisturbed) block.release();
     return true;
   }
 
