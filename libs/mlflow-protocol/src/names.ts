@@ -4,8 +4,12 @@ import { invalid } from './mlflow-error.js';
 const ENTITY_NAME = /^[/\p{L}\p{N}_.\- ]*$/u;
 const BAD_CHARACTERS = 'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), and slashes (/).';
 
+/** The name that was found right last: most points of a batch are of the metric of the point before. */
+let lastGood: string | undefined;
+
 /** Checks the key of a metric, parameter or tag: MLflow lets stores keep them as files, so they must be plain paths. */
 export function checkEntityName(kind: 'metric' | 'parameter' | 'tag', name: string): void {
+  if (name === lastGood) return;
   if (!ENTITY_NAME.test(name)) throw invalid(`Invalid ${kind} name: '${name}'. ${BAD_CHARACTERS}`);
   const norm = posix.normalize(name);
   if (norm !== name || norm === '.' || norm.startsWith('..') || norm.startsWith('/') || (norm.length > 1 && norm.endsWith('/'))) {
@@ -14,6 +18,7 @@ export function checkEntityName(kind: 'metric' | 'parameter' | 'tag', name: stri
         `as such. This name would resolve to '${norm}'`,
     );
   }
+  lastGood = name;
 }
 
 /** Checks a text's length in characters. `what` begins the message: `Param value`. */

@@ -56,7 +56,8 @@ export class LoggedPoints {
   /** Which point of each metric stands, by {@link isLater}. Values are looked at only where steps and timestamps do not tell. */
   latest(): ReadonlyMap<string, number> {
     const latest = new Map<string, number>();
-    for (const [index, key] of this.keys.entries()) {
+    for (let index = 0; index < this.keys.length; index++) {
+      const key = this.keys[index] as string;
       const best = latest.get(key);
       if (best === undefined || this.#isLater(index, best)) latest.set(key, index);
     }
@@ -81,6 +82,7 @@ const [RUN, EXPERIMENT, POINTS, KEY, VALUE, TIMESTAMP, STEP] = [
   ',"timestamp":',
   ',"step":',
 ].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
+const SHORTEST_POINT = '{"key":"k","value":1,"timestamp":1,"step":1}'.length;
 const NOT_FINITE = ['"NaN"', '"Infinity"', '"-Infinity"'].map((text) => Buffer.from(text));
 const RUN_ID_LENGTH = 32;
 /** Digits a whole number may have and still be exact as it is counted up here. */
@@ -108,7 +110,11 @@ export class LoggedPointsReader {
     if (runId === undefined || !this.#is(EXPERIMENT)) return undefined;
     const experimentId = this.#digits();
     if (experimentId === undefined || !this.#is(POINTS)) return undefined;
-    const [keys, timestamps, steps, places]: [string[], number[], number[], number[]] = [[], [], [], []];
+    // Room for as many as there can be, once: lists that grow leave twice their size behind.
+    const most = Math.ceil((bytes.length - this.#at) / SHORTEST_POINT);
+    const keys = new Array<string>(most);
+    const [timestamps, steps, places] = [new Array<number>(most), new Array<number>(most), new Array<number>(most)];
+    let count = 0;
     if (bytes[this.#at] === BRACKET) this.#at++;
     else {
       for (;;) {
@@ -121,16 +127,17 @@ export class LoggedPointsReader {
         if (timestamp === undefined || !this.#is(STEP)) return undefined;
         const step = this.#integer();
         if (step === undefined || bytes[this.#at++] !== 0x7d) return undefined;
-        keys.push(key);
-        places.push(place);
-        timestamps.push(timestamp);
-        steps.push(step);
+        keys[count] = key;
+        places[count] = place;
+        timestamps[count] = timestamp;
+        steps[count++] = step;
         const next = bytes[this.#at++];
         if (next === BRACKET) break;
         if (next !== COMMA) return undefined;
       }
     }
     if (bytes[this.#at] !== 0x7d || this.#at + 1 !== bytes.length) return undefined;
+    for (const column of [keys, timestamps, steps, places]) column.length = count;
     return new LoggedPoints(runId, experimentId, keys, timestamps, steps, places, bytes);
   }
 

@@ -54,10 +54,11 @@ function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch
 
 /** An entry that lacks a field makes the whole list wrong, and is shown in it (as MLflow 2 does) and named by its place (as 3 does). */
 function checkPresent(fields: Fields, name: string, entries: readonly Fields[], required: readonly string[]): void {
-  for (const [index, entry] of entries.entries()) {
-    const field = required.find((one) => !entry.has(one));
-    if (field === undefined) continue;
-    throw invalid(`${fields.missing(`${name}[${index}].${field}`).message} ${fields.wrong(name).message}`);
+  for (let index = 0; index < entries.length; index++) {
+    const entry = entries[index] as Fields;
+    for (const field of required) {
+      if (!entry.has(field)) throw invalid(`${fields.missing(`${name}[${index}].${field}`).message} ${fields.wrong(name).message}`);
+    }
   }
 }
 

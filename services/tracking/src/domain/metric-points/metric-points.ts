@@ -24,8 +24,8 @@ export interface MetricPoint {
   readonly step: number;
 }
 
-export function toWire({ key, value, timestamp, step }: MetricPoint): WirePoint {
-  return { key, value: Number.isFinite(value) ? value : (String(value) as 'NaN'), timestamp, step };
+export function toWire(point: MetricPoint): WirePoint {
+  return Number.isFinite(point.value) ? point : { ...point, value: String(point.value) as 'NaN' };
 }
 
 export function fromWire({ key, value, timestamp, step }: WirePoint): MetricPoint {
