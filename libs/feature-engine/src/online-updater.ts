@@ -4,6 +4,7 @@ import { decodeChunk, encodeChunk } from './chunk-codec.js';
 import type { Value } from './column-type.js';
 import { encodeEntityKey, entityKeyText } from './entity-key.js';
 import { addBehind, decodeHead, encodeHead, horizonOf, keepsBehind, lastOf, newHead, noEvent, type Head } from './head.js';
+import { KeptBytes } from './kept-bytes.js';
 import type { SourceEvent } from './source-event.js';
 import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey } from './store-keys.js';
 import type { ViewPlan } from './view-plan.js';
@@ -61,6 +62,9 @@ export class OnlineUpdater {
   /** In the order of the last touch. */
   #entities = new Map<string, Entity>();
   #cachedEvents = 0;
+  /** Keys of entities, which stay as long as those do, and of chunks, which stay for a span. */
+  readonly #entityKeys = new KeptBytes();
+  readonly #chunkKeys = new KeptBytes();
   #checkpoint: Buffer | null = null;
   #next = 0;
 
@@ -144,10 +148,10 @@ export class OnlineUpdater {
       }
       return { entity: known, events: [], indexes: [], isNew: false };
     }
-    const key = encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value));
+    const key = this.#entityKeys.keep(encodeEntityKey(this.plan.joinKeys.map((joinKey) => event.values[joinKey.source] as Value)));
     const entity = {
       key,
-      headKey: headKey(this.plan, key, this.#partition),
+      headKey: this.#entityKeys.keep(headKey(this.plan, key, this.#partition)),
       head: null,
       chunks: new Map(),
       chunkKey: undefined,
@@ -327,7 +331,7 @@ export class OnlineUpdater {
 
   #chunkKey(entity: Entity, index: number): Buffer {
     if (entity.chunkKey === undefined || entity.keyedChunk !== index) {
-      entity.chunkKey = chunkKey(this.plan, entity.key, this.#partition, index);
+      entity.chunkKey = this.#chunkKeys.keep(chunkKey(this.plan, entity.key, this.#partition, index));
       entity.keyedChunk = index;
     }
     return entity.chunkKey;
