@@ -1,4 +1,4 @@
-import { checkLength, Fields, type FieldValues } from '@millrace/mlflow-protocol';
+import { checkLength, type Fields } from '@millrace/mlflow-protocol';
 import type { ModelPoint } from '../../../domain/logged-model/model-metrics.js';
 import { toWire } from '../../../domain/metric-points/metric-points.js';
 import { metricOf } from '../fields.js';
@@ -9,11 +9,10 @@ const NONE: ReadonlyMap<string, readonly ModelPoint[]> = new Map();
 
 /** The points of a request that name a logged model, by its id: of `log-metric` the one, of `log-batch` any of the many. */
 export function modelPointsOf(fields: Fields): ReadonlyMap<string, readonly ModelPoint[]> {
-  const { metrics = [fields.values] } = fields.values;
-  if (!Array.isArray(metrics) || !metrics.some(namesModel)) return NONE;
+  const metrics = fields.has('metrics') ? fields.messages('metrics') : [fields];
+  if (!metrics.some(namesModel)) return NONE;
   const byModel = new Map<string, ModelPoint[]>();
-  for (const values of metrics.filter(namesModel)) {
-    const metric = new Fields(values);
+  for (const metric of metrics.filter(namesModel)) {
     const modelId = modelIdOf(metric);
     const point = {
       ...toWire(metricOf(metric)),
@@ -27,8 +26,8 @@ export function modelPointsOf(fields: Fields): ReadonlyMap<string, readonly Mode
   return byModel;
 }
 
-function namesModel(metric: unknown): metric is FieldValues {
-  const modelId = (metric as FieldValues | null)?.['model_id'];
+function namesModel(metric: Fields): boolean {
+  const modelId = metric.values['model_id'];
   return modelId !== undefined && modelId !== null && modelId !== '';
 }
 
