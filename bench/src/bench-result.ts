@@ -46,9 +46,9 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
-/** Of values in ascending order. */
+/** Of values in ascending order; NaN of none. */
 export function quantile(ascending: readonly number[], share: number): number {
-  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] as number;
+  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN;
 }
 
 /** Runs a benchmark when its module is the program: `node bench/dist/log/append.bench.js`. One JSON line, then one for people per figure. */

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { quantile } from '../bench-result.js';
 
 export interface Load {
   /** Requests per second. */
@@ -29,8 +30,7 @@ export async function load(url: string, path: string, bodies: readonly string[],
   );
   const elapsed = performance.now() - started;
   took.sort((a, b) => a - b);
-  const quantile = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] as number;
-  return { rate: (took.length * 1000) / elapsed, p50: quantile(0.5), p99: quantile(0.99) };
+  return { rate: (took.length * 1000) / elapsed, p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
 }
 
 function converse(socket: Socket, requests: readonly Buffer[], first: number, until: number, took: number[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { openInferenceProto } from '@millrace/contracts';
 import protobuf from 'protobufjs';
+import { quantile } from '../bench-result.js';
 import type { Load } from './wrk.js';
 
 const PATH = '/inference.GRPCInferenceService/ModelInfer';
@@ -32,6 +33,5 @@ export async function grpcLoad(port: number, request: object, calls: number, sec
   }
   const elapsed = performance.now() - started;
   took.sort((a, b) => a - b);
-  const quantile = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] as number;
-  return { rate: (took.length * 1000) / elapsed, p50: quantile(0.5), p99: quantile(0.99) };
+  return { rate: (took.length * 1000) / elapsed, p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
 }

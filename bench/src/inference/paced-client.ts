@@ -1,4 +1,5 @@
 import { Agent } from 'node:http';
+import { quantile } from '../bench-result.js';
 import { httpPost } from '../http-post.js';
 
 export interface Paced {
@@ -49,6 +50,11 @@ export async function paced({ url, path, body, rate, goesOn, onReply }: PacedOpt
   await Promise.all(under);
   agent.destroy();
   took.sort((a, b) => a - b);
-  const quantile = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN;
-  return { p50: quantile(0.5), p99: quantile(0.99), requests: under.length, failures: failures.length, firstFailure: failures[0] };
+  return {
+    p50: quantile(took, 0.5),
+    p99: quantile(took, 0.99),
+    requests: under.length,
+    failures: failures.length,
+    firstFailure: failures[0],
+  };
 }

@@ -2,6 +2,8 @@ const INITIAL_BYTES = 64 * 1024;
 /** What is kept for the next block, in all: about what one process fills and inserts at the same time. */
 const MOST_KEPT_BYTES = 32 * 1024 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Memory that was given back, smallest first. */
 const kept: Buffer[] = [];
 let keptBytes = 0;
@@ -49,8 +51,6 @@ export class GrowingBytes {
     give(outgrown);
   }
 }
-
-const NOTHING = Buffer.alloc(0);
 
 /** The smallest kept memory that is large enough, unless it is much too large; new memory otherwise. */
 function take(bytes: number): Buffer {
