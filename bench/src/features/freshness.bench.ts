@@ -23,7 +23,7 @@ const MIB = 2 ** 20;
 /** What the log syncs at once at this rate, about, and how often. */
 const SYNCED_BYTES = 16_384;
 const SYNCS = 2_000;
-const SYNC_PAUSE_MS = 8;
+const SYNCED_EVERY_MS = 10;
 const agent = new Agent({ keepAlive: true });
 
 const RESOURCES = `
@@ -57,7 +57,7 @@ spec:
  */
 export async function run(): Promise<BenchResult[]> {
   await using directory = await tempDir('bench-freshness');
-  const synced = await bareSyncs(join(directory.path, 'bare'), SYNCS, { bytes: SYNCED_BYTES, pauseMs: SYNC_PAUSE_MS });
+  const synced = await bareSyncs(join(directory.path, 'bare'), SYNCS, { bytes: SYNCED_BYTES, everyMs: SYNCED_EVERY_MS });
   const topology = await embeddedTopology(directory.path);
   await topology.start();
   try {
@@ -106,7 +106,7 @@ export async function run(): Promise<BenchResult[]> {
       { name, metric: 'from sent to readable, p99', value: p99, unit: 'ms', pass: p99 <= 50, target: '<= 50' },
       {
         name,
-        metric: 'the disk alone just before, p99 of an append and fdatasync of 16 KiB 100 times a second',
+        metric: 'the disk alone just before, 16 KiB 100 times a second, p99 from due to synced',
         value: quantile(synced, 0.99),
         unit: 'ms',
         pass: true,

@@ -46,6 +46,30 @@ test('a store opened again holds what it held', async () => {
   await second.close();
 });
 
+test.each([
+  { left: 'open', by: 'a process that ended', next: 'the same', isAnew: false, held: '1' },
+  { left: 'open', by: 'a machine that ended', next: 'another', isAnew: true, held: undefined },
+  { left: 'open', by: 'a machine that ended, found where starts cannot be told apart,', next: null, isAnew: true, held: undefined },
+  { left: 'closed', by: 'a machine that ended later', next: 'another', isAnew: false, held: '1' },
+])('what $by left $left is trusted as far as it reached the disk', async ({ left, next, isAnew, held }) => {
+  const first = await LmdbOnlineStore.open({ path, gatherMs: 1, boot: 'the same' });
+  await first.writeMany([{ key: bytes('a'), value: bytes('1') }]);
+  if (left === 'closed') await first.close();
+  // A scan sees what is in the file, so it brings all there is into it first.
+  else for await (const [key] of first.scan(bytes('a'))) expect(key.toString()).toBe('a');
+  const second = await LmdbOnlineStore.open({ path, boot: next });
+  expect(second.isAnew).toBe(isAnew);
+  expect((await second.getMany([bytes('a')]))[0]?.toString()).toBe(held);
+  await second.writeMany([{ key: bytes('b'), value: bytes('2') }]);
+  await second.close();
+  // All of it is on the disk now, whichever start of the machine comes next.
+  const third = await LmdbOnlineStore.open({ path, boot: 'a third' });
+  expect(third.isAnew).toBe(false);
+  expect((await third.getMany([bytes('b')]))[0]?.toString()).toBe('2');
+  await third.close();
+  if (left === 'open') await first.close();
+});
+
 test('what was written goes into the file by itself', async () => {
   const writer = await LmdbOnlineStore.open({ path, gatherMs: 20 });
   for (let round = 0; round < 500; round++) await writer.writeMany([{ key: bytes('a'), value: bytes(String(round)) }]);

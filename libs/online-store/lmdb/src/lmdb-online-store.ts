@@ -1,6 +1,9 @@
 import { Fault } from '@millrace/kernel';
 import { MAX_ONLINE_KEY_BYTES, type OnlineGuard, type OnlineStore, type OnlineWrite } from '@millrace/online-store';
 import { open, type RootDatabase } from 'lmdb';
+import { rm } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { BootMark, currentBoot } from './boot-mark.js';
 import { RecentWrites } from './recent-writes.js';
 import { StagingBuffer } from './staging-buffer.js';
 
@@ -13,6 +16,8 @@ export interface LmdbOnlineStoreOptions {
   readonly gatherMs?: number;
   /** Bytes that may gather while others are being written; who writes more waits. Default 32 MiB. */
   readonly maxGatheredBytes?: number;
+  /** Which start of the machine this is. As the system says it unless given; `null`: not known, so every transaction is synced. */
+  readonly boot?: string | null;
 }
 
 /** Keys removed per transaction by `clear`, so that readers and the projection are not kept waiting. */
@@ -26,6 +31,9 @@ const RETRY_MS = 1_000;
  * file a moment later, with all that came meanwhile in one transaction, so a key written a hundred times in that moment costs one write, and the
  * B-tree is worked on by LMDB's own thread. The end of the process may take the last batches and never leaves part of one; the checkpoint goes with
  * them, so a projection simply goes on from there.
+ *
+ * Where the system tells its starts apart, when the file reaches the disk is left to the kernel: a page that changes ten times a second is written out every half
+ * minute. The end of the machine may then leave a part of it, so a file that was open at that time is thrown away, and the projection fills a new one from the log.
  */
 export class LmdbOnlineStore implements OnlineStore {
   readonly #recent = new RecentWrites();
@@ -40,6 +48,9 @@ export class LmdbOnlineStore implements OnlineStore {
 
   private constructor(
     private readonly db: RootDatabase<Buffer, Buffer>,
+    private readonly mark: BootMark,
+    /** The file was open when the machine ended, and was thrown away. */
+    readonly isAnew: boolean,
     { gatherMs = 100, maxGatheredBytes = 32 * 1024 * 1024 }: LmdbOnlineStoreOptions,
   ) {
     this.#gatherMs = gatherMs;
@@ -48,8 +59,17 @@ export class LmdbOnlineStore implements OnlineStore {
 
   static async open(options: LmdbOnlineStoreOptions): Promise<LmdbOnlineStore> {
     return attempt('open', async () => {
+      const { path } = options;
+      const boot = options.boot === undefined ? await currentBoot() : (options.boot ?? undefined);
+      const mark = new BootMark(path);
+      const left = await mark.read();
+      const isAnew = left !== undefined && left !== boot;
+      if (isAnew) for (const file of filesOf(path)) await rm(file, { force: true });
+      if (boot !== undefined) await mark.write(boot);
+      else await mark.remove();
       const db = open<Buffer, Buffer>({
-        path: options.path,
+        path,
+        noSync: boot !== undefined,
         keyEncoding: 'binary',
         encoding: 'binary',
         // Values are a kilobyte or more and change all the time: compressing them would cost more than it saves.
@@ -57,7 +77,7 @@ export class LmdbOnlineStore implements OnlineStore {
         cache: false,
         ...(options.mapSizeBytes === undefined ? {} : { mapSize: options.mapSizeBytes }),
       });
-      return new LmdbOnlineStore(db, options);
+      return new LmdbOnlineStore(db, mark, isAnew, options);
     });
   }
 
@@ -131,7 +151,11 @@ export class LmdbOnlineStore implements OnlineStore {
 
   async close(): Promise<void> {
     try {
-      await attempt('write', () => this.#settle());
+      await attempt('write', async () => {
+        await this.#settle();
+        await synced(this.db);
+        await this.mark.remove();
+      });
     } finally {
       clearTimeout(this.#timer);
       await this.db.close();
@@ -206,6 +230,22 @@ export class LmdbOnlineStore implements OnlineStore {
       throw error;
     }
   }
+}
+
+/** Names as lmdb-js gives them. */
+function filesOf(path: string): string[] {
+  return extname(path) === '' ? [join(path, 'data.mdb'), join(path, 'lock.mdb')] : [path, `${path}-lock`];
+}
+
+/** lmdb-js has it, and its types do not say so. */
+interface Syncing {
+  sync(done: (error?: Error | null) => void): void;
+}
+
+function synced(db: RootDatabase<Buffer, Buffer>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    (db as unknown as Syncing).sync((error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** One write that LMDB refuses would keep all others out of the file. */

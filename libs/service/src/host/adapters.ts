@@ -50,7 +50,9 @@ async function openOnline({ config, directory, logger }: AdapterContext): Promis
   const { redisUrl, connectDeadlineMs } = config;
   if (redisUrl === undefined) {
     const { LmdbOnlineStore } = await import('@millrace/online-store-lmdb');
-    return LmdbOnlineStore.open({ path: directory.folder('online') });
+    const store = await LmdbOnlineStore.open({ path: directory.folder('online') });
+    if (store.isAnew) logger.warn('the machine ended while the online store was open; it begins empty and is filled from the log');
+    return store;
   }
   const { RedisOnlineStore } = await import('@millrace/online-store-redis');
   const what = `the online store (Redis at ${new URL(redisUrl).host})`;
