@@ -17,6 +17,7 @@ import {
   TableProjections,
   Topics,
   type Config,
+  type LoggedFact,
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -26,7 +27,6 @@ import { experimentationConfig } from './config.js';
 import type { Experiment } from './domain/experiment/experiment.js';
 import type { OutcomeRecorded, UnitExposed } from './domain/experiment/facts.js';
 import { Experiments } from './experiments.js';
-import type { LoggedFact } from './projections/fact-decoder.js';
 import { decodeExposure, exposureRow } from './projections/exposures.projection.js';
 import { decodeOutcome, outcomeRow } from './projections/outcomes.projection.js';
 import { experimentResults, type ExperimentResults } from './queries/experiment-results.query.js';

@@ -6,6 +6,7 @@ import { migrate, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   commandMetadata,
+  limitOf,
   ProblemError,
   rawRoutes,
   sendPosition,
@@ -44,8 +45,7 @@ const DOMAIN = 'registry';
 const DELIVERIES = TOPICS.webhookDeliveries.name;
 const QUEUE = 'registry.webhook-queue';
 const SENDER = 'registry.webhook-sender';
-const LISTED_DELIVERIES = 100;
-const MOST_LISTED_DELIVERIES = 1000;
+const LISTED_DELIVERIES = { usual: 100, highest: 1000 };
 /** Decisions gather for so long before they are looked at. */
 const LINGER_MS = 50;
 
@@ -115,10 +115,7 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
     scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
       '/api/v1/webhooks/:webhookId/deliveries',
       async ({ params, query }) => {
-        const limit = Number(query.limit ?? LISTED_DELIVERIES);
-        if (!Number.isInteger(limit) || limit < 1 || limit > MOST_LISTED_DELIVERIES) {
-          throw new ProblemError(400, 'MR_REGISTRY_LIMIT', `limit is a whole number from 1 to ${MOST_LISTED_DELIVERIES}`);
-        }
+        const limit = limitOf(query.limit, LISTED_DELIVERIES, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
         await Promise.all([domain.barrier(), table.barrier(config.queryDeadlineMs)]);
         if (!api.webhook(params.webhookId)) {
           throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(params.webhookId)}`);

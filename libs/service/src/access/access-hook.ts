@@ -37,7 +37,7 @@ export function addAccessHook(server: FastifyInstance, access: Access): void {
       done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', message));
       return;
     }
-    if (!access.isRequired && request.headers[ASK_HEADER] !== 'required') {
+    if (!access.asks(request.headers[ASK_HEADER])) {
       done();
       return;
     }
@@ -91,9 +91,14 @@ export function requireRole(request: FastifyRequest, rule: AccessRule): void {
  */
 export async function admitCall(
   access: Access,
-  call: { readonly method: 'GET' | 'POST'; readonly path: string; readonly authorization: string | undefined; readonly isAsked: boolean },
+  call: {
+    readonly method: 'GET' | 'POST';
+    readonly path: string;
+    readonly authorization: string | undefined;
+    readonly askHeader: string | undefined;
+  },
 ): Promise<Identity | undefined> {
-  if (!access.isRequired && !call.isAsked) return undefined;
+  if (!access.asks(call.askHeader)) return undefined;
   const rule = accessRuleOf(call.method, call.path, { metrics: access.settings.metrics });
   if (rule === 'open') return undefined;
   const identity = await access.identify(call.authorization);

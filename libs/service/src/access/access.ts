@@ -47,6 +47,11 @@ export class Access {
     return this.settings.isRequired;
   }
 
+  /** Whether a request has to say who it is, which a router before this process may want of it (`millrace-auth`). */
+  asks(askHeader: unknown): boolean {
+    return this.settings.isRequired || askHeader === 'required';
+  }
+
   /** Every key there ever was, in the order they were created. */
   list(): readonly ApiKey[] {
     return [...this.#state.byId.values()];

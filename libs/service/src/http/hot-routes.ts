@@ -91,7 +91,7 @@ export class HotRoutes {
     const length = Number(headers['content-length']);
     if (!(length > 0 && length <= maxBodyBytes) || watch.isFull || health.isStopping) return undefined;
     for (const name of UNUSUAL) if (headers[name] !== undefined) return undefined;
-    if (!access.isRequired && headers[ASK_HEADER] !== 'required') return NOBODY;
+    if (!access.asks(headers[ASK_HEADER])) return NOBODY;
     const identity = access.known(headers.authorization);
     return identity && allows(identity.role, rule) ? identity : undefined;
   }

@@ -66,15 +66,17 @@ export class RequestWatch {
     return trace ? this.#options.telemetry.with(trace.context, run) : run();
   }
 
-  /** The client left before the answer. */
+  /** The client left before the answer; of a request that was answered nothing more is told. */
   left(request: WatchedRequest): void {
-    if (!request.isInFlight) return;
-    request.isInFlight = false;
-    this.#inFlight--;
+    if (!this.#ended(request) || !request.trace?.span.isRecording()) return;
+    const { span } = request.trace;
+    span.setAttribute('error.type', 'client_left');
+    span.setStatus({ code: SpanStatusCode.ERROR, message: 'the client left before the answer' });
+    span.end();
   }
 
   answered(request: WatchedRequest, route: string, status: number): void {
-    this.left(request);
+    this.#ended(request);
     const { method, startedAt, trace } = request;
     this.measured(method, route, status, performance.now() - startedAt);
     if (!trace?.span.isRecording()) return;
@@ -83,6 +85,14 @@ export class RequestWatch {
     span.setAttributes({ 'http.route': route, 'http.response.status_code': status });
     if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
     span.end();
+  }
+
+  /** Whether the request was in flight until now. */
+  #ended(request: WatchedRequest): boolean {
+    if (!request.isInFlight) return false;
+    request.isInFlight = false;
+    this.#inFlight--;
+    return true;
   }
 
   /** Of a request that was refused before it began, too. */

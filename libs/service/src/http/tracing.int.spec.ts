@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { loadConfig } from '../config/config.js';
 import { tallyService } from '../testing/tally.module.js';
 import { bootstrap, type RunningService } from './bootstrap.js';
@@ -62,6 +65,21 @@ describe('a trace follows an event', () => {
     await waitFor(() => named('process tally.rings') && named('process tally.bells'));
     const append = named(`append ${RINGS}`);
     expect(named('process tally.bells')?.parentSpanContext?.spanId).toBe(append?.spanContext().spanId);
+  });
+
+  test('a request whose client leaves before the answer ends as an error', async () => {
+    exporter.reset();
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    const headers = ['host: x', `traceparent: 00-${TRACE}-${CALLER}-01`, 'content-type: application/json', 'content-length: 9'];
+    // The server's answer to it says that the request has begun.
+    headers.push('expect: 100-continue');
+    socket.write(`POST /api/v1/tallies/left/grow HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
+    await once(socket, 'data');
+    socket.destroy();
+    const left = await waitFor(() => spans().find(({ kind }) => kind === SpanKind.SERVER));
+    expect(left).toMatchObject({ attributes: { 'error.type': 'client_left' }, status: { code: SpanStatusCode.ERROR } });
+    expect(spans()).toHaveLength(1);
   });
 
   test('log lines inside a span name its trace', async () => {

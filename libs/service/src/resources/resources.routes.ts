@@ -16,6 +16,7 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { requireRole } from '../access/access-hook.js';
+import { itemsAfter, limitOf, pageOf } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import type { Resources } from '../log/resources.js';
@@ -27,8 +28,7 @@ export interface ResourceRoutesContext {
   readonly ids: Ids;
 }
 
-const DEFAULT_LIMIT = 100;
-const HIGHEST_LIMIT = 1000;
+const PAGE = { usual: 100, highest: 1000 };
 /** Users of a resource that a refusal names. */
 const MOST_NAMED = 10;
 
@@ -73,19 +73,13 @@ async function apply(context: ResourceRoutesContext, request: FastifyRequest, re
 }
 
 function list(context: ResourceRoutesContext, query: Record<string, string | undefined>): unknown {
-  const { kind, pageToken, limit = String(DEFAULT_LIMIT) } = query;
-  const size = Number(limit);
-  if (!Number.isInteger(size) || size < 1 || size > HIGHEST_LIMIT) {
-    throw new ProblemError(400, 'MR_RESOURCES_LIMIT_INVALID', `limit has to be an integer from 1 to ${HIGHEST_LIMIT}`);
-  }
+  const { kind, pageToken } = query;
+  const most = limitOf(query['limit'], PAGE, (message) => new ProblemError(400, 'MR_RESOURCES_LIMIT_INVALID', message));
   const kinds = kind === undefined ? KINDS : [kindOf(kind)];
   const all = kinds.flatMap((one) => context.resources.catalog.list(one) as Resource[]);
-  const start = pageToken === undefined ? 0 : all.findIndex((resource) => tokenOf(resource) === pageToken) + 1;
-  if (pageToken !== undefined && start === 0)
-    throw new ProblemError(400, 'MR_RESOURCES_PAGE_TOKEN_INVALID', 'pageToken is not one this list gave');
-  const page = all.slice(start, start + size);
-  const last = page.at(-1);
-  return { resources: page.map(view), ...(start + size < all.length && last ? { nextPageToken: tokenOf(last) } : {}) };
+  const rest = itemsAfter(all, pageToken, tokenOf, (message) => new ProblemError(400, 'MR_RESOURCES_PAGE_TOKEN_INVALID', message));
+  const { page, next } = pageOf(rest, most, tokenOf);
+  return { resources: page.map(view), ...next };
 }
 
 /** 409 while another resource rests on it as it is applied now. */

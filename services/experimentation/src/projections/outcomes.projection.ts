@@ -1,6 +1,6 @@
 import type { Item } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import type { OutcomeRecorded } from '../domain/experiment/facts.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodeOutcome = factDecoder<OutcomeRecorded>('experimentation', 'OutcomeRecorded');
 

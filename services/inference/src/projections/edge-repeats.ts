@@ -1,7 +1,7 @@
 import type { Item, ItemBatch } from '@millrace/event-log';
 import type { OfflineStore } from '@millrace/offline-store';
+import type { LoggedFact } from '@millrace/service';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
-import type { LoggedFact } from './fact-decoder.js';
 
 type Prediction = LoggedFact<PredictionMade>;
 

@@ -1,6 +1,6 @@
 import type { Item } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import type { LabelRecorded } from '../domain/prediction/label.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodeLabel = factDecoder<LabelRecorded>('inference', 'LabelRecorded');
 

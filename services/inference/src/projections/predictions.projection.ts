@@ -1,7 +1,7 @@
 import type { Item } from '@millrace/event-log';
 import type { BinaryRows, RowBinary } from '@millrace/offline-store';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import { predictedNumber, type PredictedRow, type PredictionMade } from '../domain/prediction/prediction.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodePrediction = factDecoder<PredictionMade>('inference', 'PredictionMade');
 

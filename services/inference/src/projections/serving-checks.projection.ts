@@ -1,6 +1,6 @@
 import type { Item } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import type { ServingChecked } from '../domain/registry/serving-checked.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodeServingCheck = factDecoder<ServingChecked>('inference', 'ServingChecked');
 

@@ -1,6 +1,6 @@
 import type { Item } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import type { ShadowAnswered } from '../domain/prediction/prediction.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodeShadow = factDecoder<ShadowAnswered>('inference', 'ShadowAnswered');
 

@@ -1,6 +1,6 @@
 import type { Item } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/service';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
-import { factDecoder, type LoggedFact } from './fact-decoder.js';
 
 export const decodeOutput = factDecoder<StreamPredicted>('inference', 'StreamPredicted');
 

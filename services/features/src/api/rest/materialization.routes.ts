@@ -1,6 +1,6 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import { ProblemError, sendPosition, waitOf } from '@millrace/service';
+import { itemsAfter, limitOf, pageOf, ProblemError, sendPosition, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
@@ -19,10 +19,8 @@ export interface MaterializationRoutesOptions {
 }
 
 type Params = { readonly name: string; readonly id: string };
-interface Query {
+interface Query extends PageQuery {
   readonly wait?: string;
-  readonly limit?: string;
-  readonly pageToken?: string;
 }
 
 /** Faults and rejections that the requester has to mend. */
@@ -38,8 +36,7 @@ const STATUSES: Readonly<Record<string, number>> = {
 
 const told = <T>(work: Promise<T>): Promise<T> => asProblem(work, STATUSES);
 
-const USUAL_LIMIT = 50;
-const HIGHEST_LIMIT = 200;
+const PAGE = { usual: 50, highest: 200 };
 const PATH = '/api/v1/sources/:name/materializations';
 
 /**
@@ -65,15 +62,10 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   scope.get<{ Params: Params; Querystring: Query }>(PATH, async (request) => {
     const { name } = request.params;
     const { limit, pageToken } = request.query;
-    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
-    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
-      throw invalid(`limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    const most = limitOf(limit, PAGE, invalid);
     const state = await told(options.state(request, name));
-    const runs = [...state.runs].reverse();
-    const from = pageToken === undefined ? 0 : runs.findIndex(({ id }) => id === pageToken) + 1;
-    if (pageToken !== undefined && from === 0) throw invalid('pageToken is not one this list gave');
-    const page = runs.slice(from, from + most);
-    const next = from + most < runs.length ? { nextPageToken: page.at(-1)?.id } : {};
+    const newest = [...state.runs].reverse();
+    const { page, next } = pageOf(itemsAfter(newest, pageToken, idOf, invalid), most, idOf);
     return {
       source: name,
       count: state.count,
@@ -134,6 +126,8 @@ function show(run: MaterializationRun, { total }: MaterializationRoutesOptions):
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
+
+const idOf = ({ id }: MaterializationRun): string => id;
 
 function invalid(message: string): ProblemError {
   return new ProblemError(400, 'MR_FEATURES_MATERIALIZATION_INVALID', message);

@@ -1,5 +1,5 @@
 import type { CommandMetadata } from '@millrace/kernel';
-import { ProblemError, sendPosition, waitOf } from '@millrace/service';
+import { limitOf, ProblemError, sendPosition, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -36,7 +36,7 @@ const SPINE_TYPES: Readonly<Record<string, 'parquet' | 'csv'>> = {
   'application/x-parquet': 'parquet',
   'text/csv': 'csv',
 };
-const MOST_LISTED = 1_000;
+const LISTED = { usual: 100, highest: 1_000 };
 
 /**
  * `POST /api/v1/training-sets` (JSON, or a file of rows with the rest as query parameters), `GET /api/v1/training-sets`, `/{id}` and
@@ -57,10 +57,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
       .send(show(id, state, options));
   });
   scope.get<{ Querystring: Query }>('/api/v1/training-sets', async (request) => {
-    const { limit = '100' } = request.query;
-    const most = Number(limit);
-    if (!Number.isInteger(most) || most < 1 || most > MOST_LISTED)
-      throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', `limit must be a whole number from 1 to ${MOST_LISTED}`);
+    const most = limitOf(request.query.limit, LISTED, invalid);
     const sets = await options.list();
     return { trainingSets: sets.slice(0, most).map(({ id, state }) => show(id, state, options)) };
   });

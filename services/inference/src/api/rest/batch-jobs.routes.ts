@@ -1,5 +1,5 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { ProblemError, sendPosition, waitOf } from '@millrace/service';
+import { itemsAfter, limitOf, pageOf, ProblemError, sendPosition, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
@@ -23,10 +23,8 @@ export interface BatchJobRoutesOptions {
   readonly uri: (path: string) => string;
 }
 
-interface Query {
+interface Query extends PageQuery {
   readonly wait?: string;
-  readonly limit?: string;
-  readonly pageToken?: string;
   readonly status?: string;
   readonly model?: string;
 }
@@ -36,8 +34,7 @@ const PARQUET = 'application/vnd.apache.parquet';
 /** Files of rows by their Content-Type. */
 const FILES: Readonly<Record<string, 'parquet' | 'csv'>> = { [PARQUET]: 'parquet', 'application/x-parquet': 'parquet', 'text/csv': 'csv' };
 const STATUSES = ['running', 'completed', 'failed', 'cancelled'];
-const USUAL_LIMIT = 50;
-const HIGHEST_LIMIT = 200;
+const PAGE = { usual: 50, highest: 200 };
 
 /** Faults, rejections and refusals that the requester has to mend or wait for. */
 const FAULTS: Readonly<Record<string, number>> = {
@@ -77,18 +74,12 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   });
   scope.get<{ Querystring: Query }>(PATH, async (request) => {
     const { limit, pageToken, status, model } = request.query;
-    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
-    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
-      throw invalid(`limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    const most = limitOf(limit, PAGE, invalid);
     if (status !== undefined && !STATUSES.includes(status)) throw invalid(`status must be one of ${STATUSES.join(', ')}`);
-    const all = await options.list();
-    const place = pageToken === undefined ? 0 : all.findIndex(({ id }) => id === pageToken) + 1;
-    if (pageToken !== undefined && place === 0) throw invalid('pageToken is not one this list gave');
-    const rest = all
-      .slice(place)
-      .filter(({ job }) => (status === undefined || job.status === status) && (model === undefined || job.request.model === model));
-    const page = rest.slice(0, most);
-    const next = rest.length > most ? { nextPageToken: page.at(-1)?.id } : {};
+    const rest = itemsAfter(await options.list(), pageToken, idOf, invalid).filter(
+      ({ job }) => (status === undefined || job.status === status) && (model === undefined || job.request.model === model),
+    );
+    const { page, next } = pageOf(rest, most, idOf);
     return { batchJobs: page.map(({ id, job }) => show(id, job, options)), ...next };
   });
   scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id`, async (request) => {
@@ -213,6 +204,8 @@ function place({ deletedAt }: BatchJob, path: string, uri: (path: string) => str
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
+
+const idOf = ({ id }: { readonly id: string }): string => id;
 
 function invalid(message: string): ProblemError {
   return new ProblemError(400, 'MR_INFERENCE_BATCH_JOB_INVALID', message);

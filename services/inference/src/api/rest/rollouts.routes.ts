@@ -1,5 +1,5 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { ProblemError, rejectionToProblem, sendPosition } from '@millrace/service';
+import { limitOf, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
 import type { Evidence } from '../../domain/rollout/rollout.events.js';
@@ -29,10 +29,9 @@ export interface RolloutRoutesOptions {
   readonly settled: (request: FastifyRequest) => Promise<void>;
 }
 
-type Named = { Params: { name: string }; Querystring: { limit?: string; pageToken?: string } };
+type Named = { Params: { name: string }; Querystring: PageQuery };
 
-const USUAL_LIMIT = 100;
-const HIGHEST_LIMIT = 1000;
+const PAGE = { usual: 100, highest: 1000 };
 const MAX_REASON = 1000;
 
 /**
@@ -52,12 +51,10 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
   scope.get<Named>('/api/v1/rollouts', async (request) => {
     await options.settled(request);
     const { limit, pageToken } = request.query;
-    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
-    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
-      throw new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', `limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', message));
     const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-    const page = rest.slice(0, most);
-    return { rollouts: page.map(show), ...(rest.length > most ? { nextPageToken: page.at(-1)?.name } : {}) };
+    const { page, next } = pageOf(rest, most, ({ name }) => name);
+    return { rollouts: page.map(show), ...next };
   });
 
   scope.get<Named>('/api/v1/rollouts/:name', async (request) => {

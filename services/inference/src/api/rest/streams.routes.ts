@@ -1,4 +1,4 @@
-import { ProblemError } from '@millrace/service';
+import { limitOf, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ShownStream } from '../../streaming/streams.js';
 
@@ -10,11 +10,10 @@ export interface StreamRoutesOptions {
   readonly settled: (request: FastifyRequest) => Promise<void>;
 }
 
-type Named = { Params: { name: string }; Querystring: { limit?: string; pageToken?: string } };
+type Named = { Params: { name: string }; Querystring: PageQuery };
 
 const PATH = '/api/v1/streams';
-const USUAL_LIMIT = 50;
-const HIGHEST_LIMIT = 200;
+const PAGE = { usual: 50, highest: 200 };
 
 /**
  * `GET /api/v1/streams` (by name, paged by `limit` and `pageToken`) and `/{name}`: each StreamingInference with its status, and for each partition of its
@@ -25,15 +24,13 @@ export function streamRoutes(scope: FastifyInstance, options: StreamRoutesOption
   scope.get<Named>(PATH, async (request) => {
     await options.settled(request);
     const { limit, pageToken } = request.query;
-    const most = limit === undefined ? USUAL_LIMIT : Number(limit);
-    if (!Number.isInteger(most) || most < 1 || most > HIGHEST_LIMIT)
-      throw new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', `limit must be a whole number from 1 to ${HIGHEST_LIMIT}`);
+    const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', message));
     const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-    const page = rest.slice(0, most);
+    const { page, next } = pageOf(rest, most, ({ name }) => name);
     const shown = await Promise.all(page.map(({ name }) => options.show(name)));
     return {
       streams: shown.flatMap((stream) => (stream ? [show(stream)] : [])),
-      ...(rest.length > most ? { nextPageToken: page.at(-1)?.name } : {}),
+      ...next,
     };
   });
 

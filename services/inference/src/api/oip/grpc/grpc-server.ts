@@ -168,8 +168,8 @@ class GrpcCalls {
 
   async #admit(route: UnaryHandler['route'], call: AnyCall): Promise<void> {
     const authorization = textOf(call.metadata, 'authorization');
-    const isAsked = textOf(call.metadata, ASK_HEADER) === 'required';
-    await admitCall(this.options.access, { ...route, authorization, isAsked });
+    const askHeader = textOf(call.metadata, ASK_HEADER);
+    await admitCall(this.options.access, { ...route, authorization, askHeader });
   }
 
   #count(by: 1 | -1): void {
