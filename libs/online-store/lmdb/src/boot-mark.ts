@@ -1,4 +1,4 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Linux tells one start of the machine from the next; what is written goes through its cache, which outlives processes. */
@@ -36,18 +36,21 @@ export class BootMark {
 
   /** Resolves when the mark is on the disk, its name too. */
   async write(boot: string): Promise<void> {
-    for (const [path, flags, text] of [[this.#path, 'w', boot] as const, [dirname(this.#path), 'r', undefined] as const]) {
-      const file = await open(path, flags);
-      try {
-        if (text !== undefined) await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    }
+    await writtenOut(this.#path, 'w', (file) => file.writeFile(boot));
+    await writtenOut(dirname(this.#path), 'r');
   }
 
   async remove(): Promise<void> {
     await rm(this.#path, { force: true });
+  }
+}
+
+async function writtenOut(path: string, flags: string, change?: (file: FileHandle) => Promise<void>): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await change?.(file);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
