@@ -33,7 +33,6 @@ export type {
   TopicSpec,
   UnreadableRecord,
 } from './event-log.js';
-export { factDecoder, type LoggedFact } from './fact-decoder.js';
 export {
   LogConsumer,
   oneByOne,
