@@ -45,7 +45,6 @@ export { decisionReader } from './log/decision-reader.js';
 export type { DomainLog } from './log/domain-log.js';
 export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-logs.js';
 export { Facts, type NewFact } from './log/facts.js';
-export { factDecoder, type LoggedFact } from './log/fact-decoder.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
 export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';
 export { Resources } from './log/resources.js';

@@ -1,5 +1,5 @@
 import { TOPICS } from '@millrace/contracts';
-import type { EventLog } from '@millrace/event-log';
+import type { EventLog, LoggedFact } from '@millrace/event-log';
 import { canonical, type Clock, type Ids, type Position, type Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, type OfflineStore, type TableProjection } from '@millrace/offline-store';
 import {
@@ -17,7 +17,6 @@ import {
   TableProjections,
   Topics,
   type Config,
-  type LoggedFact,
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';

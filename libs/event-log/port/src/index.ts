@@ -33,6 +33,7 @@ export type {
   TopicSpec,
   UnreadableRecord,
 } from './event-log.js';
+export { factDecoder, type LoggedFact } from './fact-decoder.js';
 export {
   LogConsumer,
   oneByOne,

@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { factReader, TOPICS, type tracking } from '@millrace/contracts';
-import { decodeFact, type CloudEvent, type Decoded, type LogRecord } from '@millrace/event-log';
+import { factDecoder, type LoggedFact } from '@millrace/event-log';
 import { migrate, type OfflineStore, type TableProjection } from '@millrace/offline-store';
 import type { Facts } from '../log/facts.js';
 import type { TableProjections } from '../log/table-projections.js';
@@ -22,10 +22,7 @@ export interface ArtifactRecordsOptions {
   readonly queryDeadlineMs: number;
 }
 
-interface Uploaded {
-  readonly event: CloudEvent;
-  readonly data: tracking.ArtifactUploaded;
-}
+type Uploaded = LoggedFact<tracking.ArtifactUploaded>;
 
 const TOPIC = TOPICS.artifacts.name;
 /** Who registers a model asks for its files right after they were uploaded, maybe in another process. */
@@ -80,11 +77,4 @@ export class ArtifactRecords {
   }
 }
 
-const read = factReader<tracking.ArtifactUploaded>('tracking', 'ArtifactUploaded');
-
-function decode(record: LogRecord): Decoded<Uploaded> {
-  const fact = decodeFact(record);
-  if (!fact.ok) return fact;
-  const data = read(fact.value);
-  return data.ok === true ? { ok: true, value: { event: fact.value, data: data.value } } : data;
-}
+const decode = factDecoder(factReader<tracking.ArtifactUploaded>('tracking', 'ArtifactUploaded'));

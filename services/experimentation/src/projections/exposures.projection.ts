@@ -1,8 +1,8 @@
-import type { Item } from '@millrace/event-log';
-import { factDecoder, type LoggedFact } from '@millrace/service';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { UnitExposed } from '../domain/experiment/facts.js';
 
-export const decodeExposure = factDecoder<UnitExposed>('experimentation', 'UnitExposed');
+export const decodeExposure = factDecoder(factReader<UnitExposed>('experimentation', 'UnitExposed'));
 
 export function exposureRow({ value: { event, data } }: Item<LoggedFact<UnitExposed>>): object {
   const { experiment, unit, variant, deployment } = data;

@@ -1,6 +1,5 @@
-import type { Item, ItemBatch } from '@millrace/event-log';
+import type { Item, ItemBatch, LoggedFact } from '@millrace/event-log';
 import type { OfflineStore } from '@millrace/offline-store';
-import type { LoggedFact } from '@millrace/service';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
 
 type Prediction = LoggedFact<PredictionMade>;

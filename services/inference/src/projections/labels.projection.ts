@@ -1,8 +1,8 @@
-import type { Item } from '@millrace/event-log';
-import { factDecoder, type LoggedFact } from '@millrace/service';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { LabelRecorded } from '../domain/prediction/label.js';
 
-export const decodeLabel = factDecoder<LabelRecorded>('inference', 'LabelRecorded');
+export const decodeLabel = factDecoder(factReader<LabelRecorded>('inference', 'LabelRecorded'));
 
 export function labelRow({ value: { event, data } }: Item<LoggedFact<LabelRecorded>>): object {
   const { value } = data;

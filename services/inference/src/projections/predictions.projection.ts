@@ -1,9 +1,9 @@
-import type { Item } from '@millrace/event-log';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { BinaryRows, RowBinary } from '@millrace/offline-store';
-import { factDecoder, type LoggedFact } from '@millrace/service';
 import { predictedNumber, type PredictedRow, type PredictionMade } from '../domain/prediction/prediction.js';
 
-export const decodePrediction = factDecoder<PredictionMade>('inference', 'PredictionMade');
+export const decodePrediction = factDecoder(factReader<PredictionMade>('inference', 'PredictionMade'));
 
 type Prediction = LoggedFact<PredictionMade>;
 type Write<T> = (value: T, out: RowBinary) => void;

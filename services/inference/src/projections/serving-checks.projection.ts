@@ -1,8 +1,8 @@
-import type { Item } from '@millrace/event-log';
-import { factDecoder, type LoggedFact } from '@millrace/service';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { ServingChecked } from '../domain/registry/serving-checked.js';
 
-export const decodeServingCheck = factDecoder<ServingChecked>('inference', 'ServingChecked');
+export const decodeServingCheck = factDecoder(factReader<ServingChecked>('inference', 'ServingChecked'));
 
 export function servingCheckRow({ value: { event, data } }: Item<LoggedFact<ServingChecked>>): object {
   const { modelId, model, version, digest, servable, reason, place, runMs } = data;

@@ -1,8 +1,8 @@
-import type { Item } from '@millrace/event-log';
-import { factDecoder, type LoggedFact } from '@millrace/service';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { ShadowAnswered } from '../domain/prediction/prediction.js';
 
-export const decodeShadow = factDecoder<ShadowAnswered>('inference', 'ShadowAnswered');
+export const decodeShadow = factDecoder(factReader<ShadowAnswered>('inference', 'ShadowAnswered'));
 
 /** One table row per row of the mirrored request; one alone where the candidate had no answer. */
 export function shadowRows({ value: { event, data } }: Item<LoggedFact<ShadowAnswered>>): object[] {

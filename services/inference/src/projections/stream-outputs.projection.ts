@@ -1,8 +1,8 @@
-import type { Item } from '@millrace/event-log';
-import { factDecoder, type LoggedFact } from '@millrace/service';
+import { factReader } from '@millrace/contracts';
+import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
 
-export const decodeOutput = factDecoder<StreamPredicted>('inference', 'StreamPredicted');
+export const decodeOutput = factDecoder(factReader<StreamPredicted>('inference', 'StreamPredicted'));
 
 export function outputRow({ value: { event, data } }: Item<LoggedFact<StreamPredicted>>): object {
   const { input } = data;

@@ -51,7 +51,7 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
   scope.get<Named>('/api/v1/rollouts', async (request) => {
     await options.settled(request);
     const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', message));
+    const most = limitOf(limit, PAGE, invalid);
     const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
     const { page, next } = pageOf(rest, most, ({ name }) => name);
     return { rollouts: page.map(show), ...next };
@@ -84,8 +84,11 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
   }
 }
 
+function invalid(message: string): ProblemError {
+  return new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', message);
+}
+
 function reasonOf(body: unknown): string {
-  const invalid = (message: string): ProblemError => new ProblemError(400, 'MR_INFERENCE_ROLLOUT_INVALID', message);
   if (body === undefined || body === null) return '';
   if (typeof body !== 'object' || Array.isArray(body)) throw invalid('the body must be a JSON object');
   const { reason = '', ...rest } = body as Record<string, unknown>;
