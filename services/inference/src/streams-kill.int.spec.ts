@@ -11,8 +11,8 @@ import { countedOutputs, StreamClient, writtenOutputs } from './testing/stream-c
 const MAIN = 'services/inference/src/main.ts';
 /** `MILLRACE_TEST_STREAM_KILLS=30` is the run of the release; each kill costs a start of the service. */
 const KILLS = Number(process.env['MILLRACE_TEST_STREAM_KILLS'] ?? 4);
-/** Of each partition. */
-const EVENTS = 1_000 + 800 * KILLS;
+/** Of each partition: more than the quickest start takes up before it is killed, or nothing is left for the last of them. */
+const EVENTS = 1_000 + 2_000 * KILLS;
 const PARTITIONS = 2;
 const BEGAN = Date.parse('2001-01-01T09:00:00Z');
 const HOUR = 3_600_000;
@@ -51,6 +51,7 @@ metadata: {name: looked}
 spec: {deployment: row, source: looked, output: {topic: looked.out, columns: [index]}, maxBatchRecords: 64}
 `;
 const NAMES = ['due', 'looked'];
+const ALL = NAMES.length * PARTITIONS * EVENTS;
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -70,9 +71,14 @@ test(
       const { process: child, streams } = await live(directory);
       // What was done before a kill is still so.
       const begun = await progressOf(streams);
-      expect({ moments, isBehind: begun < done }).toEqual({ moments, isBehind: false });
+      expect({ moments, isBehind: begun < done, isOver: begun === ALL }).toEqual({ moments, isBehind: false, isOver: false });
       // Now and then before anything is taken up.
-      if (kill % 3 !== 2) await waitFor(async () => (await progressOf(streams)) > begun, { timeoutMs: 60_000, intervalMs: 5 });
+      if (kill % 3 !== 2)
+        await waitFor(async () => (await progressOf(streams)) > begun, {
+          what: 'an output after a start',
+          timeoutMs: 60_000,
+          intervalMs: 5,
+        });
       const moment = Math.floor(Math.random() * 120);
       moments.push(moment);
       await new Promise((resolve) => setTimeout(resolve, moment));
@@ -81,7 +87,7 @@ test(
       await child.exited;
     }
     // The kills were in the middle of it.
-    expect({ moments, isOver: done >= NAMES.length * PARTITIONS * EVENTS }).toEqual({ moments, isOver: false });
+    expect({ moments, isOver: done >= ALL }).toEqual({ moments, isOver: false });
     const outcome = await outcomeOf(directory, await live(directory));
     expect({ moments, rows: outcome.rows }).toEqual({ moments, rows: truth.rows });
     expect({ moments, table: outcome.table }).toEqual({ moments, table: truth.table });
@@ -187,7 +193,7 @@ interface Outcome {
 
 /** Waits until all is done, ends the process and looks at what there is. */
 async function outcomeOf(directory: TempDir, { process: child, streams }: Live): Promise<Outcome> {
-  await waitFor(async () => (await progressOf(streams)) === NAMES.length * PARTITIONS * EVENTS, {
+  await waitFor(async () => (await progressOf(streams)) === ALL, {
     timeoutMs: 60_000 + 30_000 * KILLS,
     intervalMs: 250,
   });
