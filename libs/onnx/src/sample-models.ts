@@ -1,5 +1,5 @@
 import { writeModel } from './model-codec.js';
-import { DataType, type ModelProto, type NodeProto, type TensorProto, type ValueInfoProto } from './onnx-types.js';
+import { AttributeType, DataType, type ModelProto, type NodeProto, type TensorProto, type ValueInfoProto } from './onnx-types.js';
 
 // Graphs of a known function, for tests and benchmarks: one is slow because it computes much, not because it waits.
 
@@ -54,6 +54,13 @@ export function slowAddsModel(bias: number, layers: number, width = 65_536): Uin
       ],
     ),
   );
+}
+
+/** Each row less the middle of all rows it is run with: an answer that depends on who asks at the same time, FP32 [N, 1] to FP32 [N, 1]. */
+export function centredModel(): Uint8Array {
+  const rows = { name: 'axes', type: AttributeType.INTS, ints: [0] };
+  const mean = { ...node('ReduceMean', ['x'], 'mean'), attribute: [rows] };
+  return writeModel(graph([mean, node('Sub', ['x', 'mean'], 'y')], [value('x', DataType.FLOAT, 1)], [value('y', DataType.FLOAT, 1)], []));
 }
 
 /** Gives back what it is given: strings, 64-bit integers and booleans, two a row. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { addsModel, float16Model, slowAddsModel } from '@millrace/onnx';
+import { addsModel, centredModel, float16Model, slowAddsModel } from '@millrace/onnx';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
@@ -134,6 +134,21 @@ describe('a request for a busy model', () => {
   });
 });
 
+test('who asks at the same time changes no answer of a model that computes over its rows', async () => {
+  const { service, models, infer, deploy, ready } = await start({ MILLRACE_INFERENCE_BATCH_DELAY: '20ms' });
+  await models.register('centred', centredModel());
+  await deploy('centred', 'models:/centred/1');
+  await ready('centred');
+  const alone = await Promise.all(Array.from({ length: 30 }, async (_, x) => answer(await infer('centred', x))));
+  expect(alone).toEqual(Array.from({ length: 30 }, () => [200, 0]));
+  // Rows of one request belong together.
+  const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 1], data: [1, 5] }] });
+  const response = await fetch(`${service.url}/v2/models/centred/infer`, { method: 'POST', body });
+  expect(await response.json()).toMatchObject({ outputs: [{ data: [-2, 2] }] });
+  const checked = (await (await fetch(`${service.url}/api/v1/serving/models/centred/versions/1`)).json()) as object;
+  expect(checked).toMatchObject({ servable: true, mixesRows: true });
+});
+
 describe('more models than memory', () => {
   const settings = { MILLRACE_INFERENCE_MEMORY: '40MiB', MILLRACE_INFERENCE_RUNNER: 'in-loop' };
   const padding = 8 << 20;
@@ -196,7 +211,7 @@ test('a version is checked when it is registered: whether it loads, what it take
   expect(await metric('millrace_inference_versions_checked_total', 'outcome="servable"')).toBe(2);
   expect(await metric('millrace_inference_models_loaded')).toBe(0);
   expect(await check('good', 1)).toMatchObject({
-    ...{ status: 200, model: 'good', version: 1, servable: true, stripped: [], widened: [], warmUpError: null },
+    ...{ status: 200, model: 'good', version: 1, servable: true, stripped: [], widened: [], warmUpError: null, mixesRows: false },
     inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
     outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
   });

@@ -23,7 +23,7 @@ export class ServedModel {
     this.#opened = opened;
     this.#now = batching.now;
     this.#lastUsed = batching.now();
-    this.queue = new BatchingQueue(opened.runner, batching);
+    this.queue = new BatchingQueue(opened.runner, opened.mixesRows ? { ...batching, maxBatchRows: 1 } : batching);
     this.outputNames = opened.outputs.map((output) => output.name);
   }
 

@@ -20,6 +20,8 @@ export type VersionCheck = { readonly model: string; readonly version: number; r
       readonly runMs: number | null;
       /** Why it could not be warmed up with zeros. */
       readonly warmUpError: string | null;
+      /** A row's answer depends on the rows beside it: each request runs by itself. */
+      readonly mixesRows: boolean;
     }
   | { readonly servable: false; readonly reason: string }
 );
@@ -84,10 +86,10 @@ export class VersionChecks {
 
   async #found(version: ModelVersion) {
     try {
-      const { inputs, outputs, stripped, widened, place, warmUpMs, warmUpError } = await this.#options.tryVersion(version);
+      const { inputs, outputs, stripped, widened, place, warmUpMs, warmUpError, mixesRows } = await this.#options.tryVersion(version);
       const sorted = [...warmUpMs].sort((a, b) => a - b);
       const runMs = sorted[Math.floor(sorted.length / 2)] ?? null;
-      return { servable: true, inputs, outputs, stripped, widened, place, runMs, warmUpError: warmUpError ?? null } as const;
+      return { servable: true, inputs, outputs, stripped, widened, place, runMs, warmUpError: warmUpError ?? null, mixesRows } as const;
     } catch (error) {
       if (isRefusal(error) && error.code === 'MR_INFERENCE_UNSERVABLE') return { servable: false, reason: error.message } as const;
       throw error;

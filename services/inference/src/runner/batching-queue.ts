@@ -1,6 +1,7 @@
 import type { Scheduler } from '@millrace/kernel';
 import { isRefusal, Refusal } from '../domain/refusal.js';
 import { concatRows, rowsOf, sliceRows, type Tensor } from '../domain/tensor/tensor.js';
+import { isRowwise } from './row-mixing.js';
 import type { Runner } from './runner.js';
 
 export interface BatchingOptions {
@@ -82,8 +83,7 @@ export class BatchingQueue {
   constructor(runner: Runner, options: BatchingOptions) {
     this.#runner = runner;
     this.#options = options;
-    // Rows can be put together only where first dimensions are free throughout, so that outputs can be taken apart again.
-    this.#isBatchable = options.maxBatchRows > 1 && [...runner.inputs, ...runner.outputs].every((spec) => spec.shape?.[0] === -1);
+    this.#isBatchable = options.maxBatchRows > 1 && isRowwise(runner.inputs, runner.outputs);
   }
 
   /** Rows that wait. */

@@ -35,6 +35,8 @@ export interface RunnerObserver {
 export interface OpenedModel extends ServableSignature {
   readonly runner: Runner;
   readonly warmUpError: string | undefined;
+  /** A row's answer depends on the rows beside it, so requests must not share a run. */
+  readonly mixesRows: boolean;
 }
 
 /** A graph as it was tried: what it says of itself, and where it would run. */
@@ -75,7 +77,7 @@ export class RunnerOpener {
   async open(label: string, read: () => Promise<Uint8Array>): Promise<OpenedModel> {
     const { place, observer } = this.#options;
     const { runner, trial } = await this.#open(label, read, place);
-    const { inputs, outputs, features, stripped, widened, warmUpError } = trial;
+    const { inputs, outputs, features, stripped, widened, warmUpError, mixesRows } = trial;
     const placed = new PlacedRunner(runner, {
       reopen: place === 'auto' ? async (wanted) => (await this.#open(label, read, wanted)).runner : undefined,
       judge: this.#options.judge?.() ?? new RunTimeJudge(),
@@ -84,7 +86,7 @@ export class RunnerOpener {
         stayed: (wanted, error) => observer.stayed(label, wanted, error),
       },
     });
-    return { runner: placed, inputs, outputs, features, stripped, widened, warmUpError };
+    return { runner: placed, inputs, outputs, features, stripped, widened, warmUpError, mixesRows };
   }
 
   /** Checks, loads and tries a graph in a thread, and frees it again. */

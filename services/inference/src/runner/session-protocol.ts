@@ -22,6 +22,8 @@ export interface Trial extends ServableSignature {
   readonly warmUpMs: readonly number[];
   /** What went wrong in the warm-up; some models cannot take zeros. */
   readonly warmUpError: string | undefined;
+  /** A row's answer depends on the rows beside it. */
+  readonly mixesRows: boolean;
 }
 
 export interface ThreadRun {

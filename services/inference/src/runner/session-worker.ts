@@ -6,6 +6,7 @@ import { isRefusal, Refusal } from '../domain/refusal.js';
 import { servableModel, type ServableModel } from '../models/servable-model.js';
 import { runSession } from './ort-session.js';
 import { movable, type ThreadFailure, type ThreadReply, type ThreadRequest, type Trial } from './session-protocol.js';
+import { mixesRows } from './row-mixing.js';
 import { warmUpInputs } from './warm-up.js';
 
 // The program of a worker thread that holds one session: it checks, loads, tries and runs a graph, so that the service's
@@ -84,22 +85,24 @@ async function open(label: string, bytes: Uint8Array): Promise<Trial> {
   const openMs = performance.now() - started;
   graph = model.bytes;
   const { inputs, outputs, features, stripped, widened } = model;
-  return { inputs, outputs, features, stripped, widened, graphBytes: model.bytes.byteLength, openMs, ...(await warmUp(session, model)) };
+  const signature = { inputs, outputs, features, stripped, widened };
+  return { ...signature, graphBytes: model.bytes.byteLength, openMs, ...(await warmUp(session, model)) };
 }
 
-async function warmUp(opened: InferenceSession, model: ServableModel): Promise<Pick<Trial, 'warmUpMs' | 'warmUpError'>> {
+async function warmUp(opened: InferenceSession, model: ServableModel): Promise<Pick<Trial, 'warmUpMs' | 'warmUpError' | 'mixesRows'>> {
   const inputs = warmUpInputs(model.inputs);
-  if (!inputs) return { warmUpMs: [], warmUpError: undefined };
+  if (!inputs) return { warmUpMs: [], warmUpError: undefined, mixesRows: false };
   const names = model.outputs.map((output) => output.name);
   const times: number[] = [];
   try {
     for (const started = performance.now(); times.length < WARM_UP_RUNS && performance.now() - started < WARM_UP_MS;)
       times.push((await runSession(opened, inputs, names)).computeMs);
   } catch (error) {
-    return { warmUpMs: [], warmUpError: messageOf(error) };
+    return { warmUpMs: [], warmUpError: messageOf(error), mixesRows: false };
   }
+  const isMixing = await mixesRows(model.inputs, model.outputs, async (rows) => (await runSession(opened, rows, names)).outputs);
   // Where time allowed for one run only, that one has to do.
-  return { warmUpMs: times.length > 1 ? times.slice(1) : times, warmUpError: undefined };
+  return { warmUpMs: times.length > 1 ? times.slice(1) : times, warmUpError: undefined, mixesRows: isMixing };
 }
 
 function reply(message: ThreadReply, moves: readonly ArrayBuffer[]): void {

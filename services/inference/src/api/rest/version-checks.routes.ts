@@ -11,7 +11,7 @@ export interface VersionCheckOptions {
 
 /**
  * `GET /api/v1/serving/models/{model}/versions/{version}`: whether the gateway can serve a version, found out by loading it:
- * `{model, version, digest, servable: true, inputs, outputs, stripped, widened, place, runMs, warmUpError}` or `{..., servable: false, reason}`.
+ * `{model, version, digest, servable: true, inputs, outputs, stripped, widened, place, runMs, warmUpError, mixesRows}` or `{..., servable: false, reason}`.
  * 404 when there is no such version.
  */
 export function versionCheckRoutes(scope: FastifyInstance, { checks, resolve }: VersionCheckOptions): void {
