@@ -1,4 +1,4 @@
-import { ProblemError, rejectionToProblem } from '@millrace/service';
+import { ProblemError, rejectionToProblem, type AccessRule } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { cardMarkdown } from '../../queries/model-card.js';
@@ -68,19 +68,26 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     verb: string,
     known: readonly string[],
     act: (name: string, number: number, fields: RequestFields, request: FastifyRequest) => Promise<Written<number>>,
+    access: AccessRule = 'editor',
   ): void => {
-    scope.post(`${base}/promotions/:number/${verb}`, async (request, reply) => {
+    scope.post(`${base}/promotions/:number/${verb}`, { config: { access } }, async (request, reply) => {
       const { name, number: text } = paramsOf(request);
       const number = numberIn(text, 'request');
       done(reply, await act(name, number, new RequestFields(request.body, known), request));
       return show(name, number);
     });
   };
-  about('approve', ['comment'], (name, number, fields, request) =>
-    commands.approve(name, number, fields.text('comment') ?? '', api.metadata(request)),
+  about(
+    'approve',
+    ['comment'],
+    (name, number, fields, request) => commands.approve(name, number, fields.text('comment') ?? '', api.metadata(request)),
+    'approver',
   );
-  about('reject', ['reason'], (name, number, fields, request) =>
-    commands.reject(name, number, fields.requiredText('reason'), api.metadata(request)),
+  about(
+    'reject',
+    ['reason'],
+    (name, number, fields, request) => commands.reject(name, number, fields.requiredText('reason'), api.metadata(request)),
+    'approver',
   );
   about('withdraw', ['reason'], (name, number, fields, request) =>
     commands.withdraw(name, number, fields.text('reason') ?? '', api.metadata(request)),

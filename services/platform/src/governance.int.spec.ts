@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import { tempDir, type TempDir } from '@millrace/testing';
+import { platformConfig } from './config.js';
+import { PlatformModule } from './platform.module.js';
+
+const ADMIN_KEY = 'an-admin-key-for-tests-only-0123456789';
+
+let temp: TempDir;
+let platform: RunningService;
+const keys = new Map([['admin', ADMIN_KEY]]);
+
+beforeAll(async () => {
+  temp = await tempDir('governance');
+  const environment = {
+    ...{ MILLRACE_DATA_DIR: temp.path, MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0', MILLRACE_GRPC_PORT: '0' },
+    ...{ MILLRACE_AUTH: 'required', MILLRACE_ADMIN_KEY: ADMIN_KEY, MILLRACE_LOG_LEVEL: 'fatal' },
+  };
+  platform = await bootstrap(PlatformModule, loadConfig(platformConfig, environment), { service: 'platform' });
+  for (const [name, role] of Object.entries({ ana: 'editor', ed: 'editor', bob: 'approver', bea: 'approver' })) {
+    const { key } = (await send('admin', 'POST', '/api/v1/access/keys', { name, role })) as { key: string };
+    keys.set(name, key);
+  }
+}, 120_000);
+afterAll(async () => {
+  await platform.close();
+  await temp.remove();
+});
+
+const MLFLOW = '/api/2.0/mlflow';
+
+interface Promotion {
+  readonly request: number;
+  readonly status: string;
+  readonly unmet?: readonly { readonly policy: string; readonly check?: string; readonly message: string }[];
+}
+
+async function answer(actor: string, method: string, path: string, body?: object | string): Promise<{ status: number; text: string }> {
+  const isText = typeof body === 'string';
+  const headers = {
+    'content-type': isText ? 'application/yaml' : 'application/json',
+    authorization: `Bearer ${keys.get(actor) ?? ''}`,
+  };
+  const response = await fetch(`${platform.url}${path}`, {
+    ...{ method, headers },
+    ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+async function send(actor: string, method: string, path: string, body?: object | string): Promise<never> {
+  const { status, text } = await answer(actor, method, path, body);
+  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
+  return JSON.parse(text) as never;
+}
+
+/** A policy over the alias `champion` of one model. */
+async function govern(model: string, spec: object, name = model): Promise<void> {
+  const whole = { models: [model], aliases: ['champion'], approvals: 0, ...spec };
+  const resource = { apiVersion: 'millrace.dev/v1', kind: 'Policy', metadata: { name }, spec: whole };
+  await send('admin', 'POST', '/api/v1/apply', JSON.stringify(resource));
+}
+
+/** A registered model with one version whose MLmodel is the text. */
+async function register(name: string, mlmodel = 'flavors: {}'): Promise<void> {
+  await send('ana', 'POST', `${MLFLOW}/registered-models/create`, { name });
+  const { run } = (await send('ana', 'POST', `${MLFLOW}/runs/create`, { experiment_id: '0', start_time: Date.now() })) as {
+    run: { info: { artifact_uri: string } };
+  };
+  const uri = run.info.artifact_uri;
+  await send('ana', 'PUT', `/api/2.0/mlflow-artifacts/artifacts/${uri.replace(/^mlflow-artifacts:\/+/, '')}/model/MLmodel`, mlmodel);
+  await send('ana', 'POST', `${MLFLOW}/model-versions/create`, { name, source: `${uri}/model` });
+}
+
+const request = async (name: string, version = 1): Promise<Promotion> =>
+  await send('ana', 'POST', `/api/v1/models/${name}/promotions`, { version, alias: 'champion' });
+
+test('approving and rejecting take the role approver', async () => {
+  await register('hooked');
+  await govern('hooked', { approvals: 1 });
+  expect(await request('hooked')).toMatchObject({ status: 'open' });
+  for (const [verb, body] of Object.entries({ approve: {}, reject: { reason: 'no' } })) {
+    const refused = await answer('ed', 'POST', `/api/v1/models/hooked/promotions/1/${verb}`, body);
+    expect([refused.status, JSON.parse(refused.text)]).toEqual([403, expect.objectContaining({ code: 'MR_ACCESS_FORBIDDEN' })]);
+  }
+  expect(await send('bob', 'POST', '/api/v1/models/hooked/promotions/1/approve', {})).toMatchObject({ status: 'promoted' });
+});
