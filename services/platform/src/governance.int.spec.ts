@@ -72,6 +72,9 @@ async function register(name: string, mlmodel = 'flavors: {}'): Promise<void> {
   await send('ana', 'POST', `${MLFLOW}/model-versions/create`, { name, source: `${uri}/model` });
 }
 
+const tag = (name: string, key: string, value: string): Promise<unknown> =>
+  send('ana', 'POST', `${MLFLOW}/model-versions/set-tag`, { name, version: '1', key, value });
+
 const request = async (name: string, version = 1): Promise<Promotion> =>
   await send('ana', 'POST', `/api/v1/models/${name}/promotions`, { version, alias: 'champion' });
 
@@ -84,4 +87,20 @@ test('approving and rejecting take the role approver', async () => {
     expect([refused.status, JSON.parse(refused.text)]).toEqual([403, expect.objectContaining({ code: 'MR_ACCESS_FORBIDDEN' })]);
   }
   expect(await send('bob', 'POST', '/api/v1/models/hooked/promotions/1/approve', {})).toMatchObject({ status: 'promoted' });
+});
+
+test('checks of one name in two policies are both made', async () => {
+  await register('two');
+  await tag('two', 'licence', 'Evil');
+  await govern('two', { checks: [{ name: 'licence', type: 'licence', allowed: ['*'] }] }, 'any-licence');
+  await govern('two', { checks: [{ name: 'licence', type: 'licence', allowed: ['MIT'] }] }, 'open-licence');
+  expect(await request('two')).toMatchObject({
+    status: 'open',
+    unmet: [{ policy: 'open-licence', check: 'licence', message: expect.stringContaining('Evil is not one of MIT') }],
+  });
+  const { checks } = (await send('ana', 'GET', '/api/v1/models/two/versions/1/checks')) as { checks: object[] };
+  expect(checks).toEqual([
+    expect.objectContaining({ check: 'licence', policy: 'any-licence', passed: true }),
+    expect.objectContaining({ check: 'licence', policy: 'open-licence', passed: false }),
+  ]);
 });

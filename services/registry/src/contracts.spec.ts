@@ -257,6 +257,8 @@ describe('old histories fold to what they always did', () => {
     );
     expect(results).toEqual([
       [2, 'validation', false, 6],
+      [2, 'licence', true, 22],
+      [2, 'licence', false, 23],
       [3, 'validation', true, 9],
       [3, 'brier', true, 10],
     ]);
@@ -282,6 +284,8 @@ describe('old histories fold to what they always did', () => {
       '77726da85e59',
       '131cd45b8567',
       '9ae7a6c079b0',
+      'ce91e28bc70d',
+      'f66634ca4d97',
     ]);
   });
 

@@ -17,9 +17,9 @@ export interface CheckSources {
   readonly metric: (key: string, runs: readonly { runId: string; experimentId: string }[]) => Promise<ReadonlyMap<string, number>>;
   readonly card: (version: VersionView) => Promise<ModelCard>;
   readonly modelInterface: (version: VersionView) => Promise<ModelInterface>;
-  /** The columns a feature service gives, with what a request brings; `undefined` when there is no such service. */
   /** What a gateway last found when it loaded the version; `undefined`: none has tried. */
   readonly serving: (modelId: string, version: number) => Promise<ServingVerdict | undefined>;
+  /** The columns a feature service gives, with what a request brings; `undefined` when there is no such service. */
   readonly vector: (featureService: string) => readonly string[] | undefined;
 }
 
@@ -34,23 +34,21 @@ export class CheckEvaluator {
   ) {}
 
   /**
-   * Results of all such checks of the policies that govern `target`, or of all the model's policies without one; of `only` these names where it is
-   * given. A check that cannot be made yet gives none.
+   * Results of all such checks of the policies that govern `target`, or of all the model's policies without one, for each policy its own; of `only`
+   * these names where it is given. A check that cannot be made yet gives none.
    */
   async evaluate(name: string, version: number, target: Target | undefined, only?: ReadonlySet<string>): Promise<ReportedCheck[]> {
     const found = this.view.version(name, version);
     if (!found) return [];
     const results: ReportedCheck[] = [];
-    const seen = new Set<string>();
-    for (const { spec, check } of this.policies.evaluated(name)) {
+    for (const { policy, spec, check } of this.policies.evaluated(name)) {
       const targets = target ? [target] : targetsOf(spec);
       const governed = targets.find(({ kind, name: at }) =>
         kind === 'stage' ? (spec.stages ?? []).some((stage) => stage === at) : matchesAny(spec.aliases ?? [], at),
       );
-      if (!governed || seen.has(check.name) || only?.has(check.name) === false) continue;
-      seen.add(check.name);
+      if (!governed || only?.has(check.name) === false) continue;
       const result = await this.#found(check, found, governed);
-      if (result) results.push({ version, check: check.name, ...result });
+      if (result) results.push({ version, check: check.name, policy, ...result });
     }
     return results;
   }

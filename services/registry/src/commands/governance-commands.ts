@@ -1,6 +1,6 @@
 import type { CommandMetadata, CommandOutcome, Ids, Position } from '@millrace/kernel';
 import type { Target, VersionChecked } from '../domain/governance/governance.events.js';
-import type { GovernedModel, Promotion } from '../domain/governance/governance.state.js';
+import { checkKey, type GovernedModel, type Promotion } from '../domain/governance/governance.state.js';
 import type { GovernedCommand, GovernedEvent, GovernedRejection } from '../domain/governance/governed-model.decider.js';
 import { rulesOf } from '../domain/governance/rules.js';
 import { unmetOf } from '../domain/governance/unmet.js';
@@ -186,7 +186,7 @@ export class GovernanceCommands {
   ): Promise<Position | undefined> {
     let last: Position | undefined;
     for (const check of await this.evaluator.evaluate(name, version, target, only)) {
-      const commandId = `${metadata.commandId}:check:${check.check}:${check.against ?? ''}`;
+      const commandId = `${metadata.commandId}:check:${checkKey(check)}:${check.against ?? ''}`;
       const outcome = await this.#handle(modelId, { type: 'RecordCheck', ...check, source: 'evaluated' }, { ...metadata, commandId });
       if (outcome.kind !== 'rejected') last = outcome.position;
     }

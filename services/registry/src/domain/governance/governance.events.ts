@@ -25,6 +25,8 @@ export interface VersionChecked {
   readonly against: number | null;
   /** `evaluated`: the registry looked itself. `reported`: the actor says so. */
   readonly source: 'evaluated' | 'reported';
+  /** Of an evaluated one: the policy whose check it is. Older records do not say it. */
+  readonly policy?: string;
 }
 
 /** Where a version may go. */

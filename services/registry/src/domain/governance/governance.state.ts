@@ -28,7 +28,7 @@ export interface Governance {
   /** The last number given. */
   lastRequest: number;
   readonly promotions: Map<number, Promotion>;
-  /** By version, then by name: the last result. */
+  /** By version, then by {@link checkKey}: the last result. */
   readonly checks: Map<number, Map<string, CheckResult>>;
   /** By target: the versions that have held it and were not rolled back, the present one last. */
   readonly holders: Map<string, number[]>;
@@ -37,6 +37,11 @@ export interface Governance {
 }
 
 export type GovernedModel = Model & { readonly governance: Governance };
+
+/** Two policies may have checks of one name that ask for different things, so what the registry found is kept for each of them. */
+export function checkKey({ check, policy }: Pick<VersionChecked, 'check' | 'policy'>): string {
+  return policy === undefined ? check : `${policy}:${check}`;
+}
 
 /** Closed requests kept in the state; older ones are in the audit trail. */
 const MOST_CLOSED = 200;
@@ -50,7 +55,7 @@ export function evolveGovernance(state: Governance, event: GovernanceEvent, { ti
   switch (event.type) {
     case 'VersionChecked': {
       const results = state.checks.get(event.data.version) ?? new Map<string, CheckResult>();
-      results.set(event.data.check, { ...event.data, actor, at: time });
+      results.set(checkKey(event.data), { ...event.data, actor, at: time });
       state.checks.set(event.data.version, results);
       return;
     }

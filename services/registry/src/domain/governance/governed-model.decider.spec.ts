@@ -163,6 +163,26 @@ describe('a governed model', () => {
     expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
   });
 
+  test('checks of one name in two policies are two checks; a result from before policies were said counts for both', () => {
+    const check = { name: 'licence', recorders: null, comparesWithHolder: false, maxAgeMs: null, awaits: null };
+    const named = (policy: string) => rule({ policy, approvals: 0, checks: [check] });
+    const story = new Story([named('any'), named('open')]);
+    const found = { check: 'licence', detail: '', evidence: {}, against: null, source: 'evaluated' } as const;
+    const finds = (passed: boolean, policy?: string, version = 1) =>
+      story.does('ann', { type: 'RecordCheck', version, passed, ...found, ...(policy === undefined ? {} : { policy }) });
+    story.requests('ann', 1);
+    finds(true, 'any');
+    expect(story.promotes(1)).toEqual(refused('PROMOTION_UNMET'));
+    finds(false, 'open');
+    finds(true, 'any');
+    expect(story.promotes(1)).toEqual(refused('PROMOTION_UNMET'));
+    finds(true, 'open');
+    expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
+    story.requests('ann', 2);
+    finds(true, undefined, 2);
+    expect(story.promotes(2)).toMatchObject({ kind: 'accept' });
+  });
+
   test('a comparison with a champion that is no more does not count', () => {
     const check = { name: 'validation', recorders: null, comparesWithHolder: true, maxAgeMs: null, awaits: null };
     const story = new Story([rule({ approvals: 0, checks: [check] })]);

@@ -1,6 +1,6 @@
 import type { Target } from './governance.events.js';
-import type { GovernedModel, Promotion } from './governance.state.js';
-import { holderOf } from './governance.state.js';
+import type { CheckResult, GovernedModel, Promotion } from './governance.state.js';
+import { checkKey, holderOf } from './governance.state.js';
 import { matchesAny, type RequiredCheck, type Rule } from './rules.js';
 
 /** What a policy still asks for. */
@@ -40,7 +40,7 @@ function unmetOfRule(state: GovernedModel, promotion: Promotion, rule: Rule, now
     unmet.push({ policy, what: 'approvals', message: `${missing} more approval${missing === 1 ? '' : 's'} needed (${given})` });
   }
   for (const check of rule.checks) {
-    const why = whyNot(state, promotion, check, now);
+    const why = whyNot(state, promotion, policy, check, now);
     if (why !== undefined) unmet.push({ policy, what: 'check', check: check.name, ...why });
   }
   return unmet;
@@ -56,10 +56,16 @@ interface WhyNot {
   readonly isOpen: boolean;
 }
 
-function whyNot(state: GovernedModel, { version, target }: Promotion, check: RequiredCheck, now: number): WhyNot | undefined {
+function whyNot(
+  state: GovernedModel,
+  { version, target }: Promotion,
+  policy: string,
+  check: RequiredCheck,
+  now: number,
+): WhyNot | undefined {
   // Looking again is up to the registry only where the registry looks.
   const open = (message: string): WhyNot => ({ message, isOpen: check.recorders === null });
-  const result = state.governance.checks.get(version)?.get(check.name);
+  const result = resultOf(state, version, policy, check);
   if (!result)
     return open(`check ${check.name} has no result for version ${version}${check.awaits === null ? '' : `; it waits for ${check.awaits}`}`);
   if (check.recorders === null && result.source !== 'evaluated') {
@@ -74,6 +80,13 @@ function whyNot(state: GovernedModel, { version, target }: Promotion, check: Req
   if (!result.passed) return final(`check ${check.name} failed${result.detail === '' ? '' : `: ${result.detail}`}`);
   if (check.maxAgeMs !== null && now - result.at > check.maxAgeMs) return open(`the result of check ${check.name} is too old`);
   return undefined;
+}
+
+/** What the registry found for the policy, or before it said for which; what was reported under the name, where that counts. */
+function resultOf(state: GovernedModel, version: number, policy: string, check: RequiredCheck): CheckResult | undefined {
+  const results = state.governance.checks.get(version);
+  const own = check.recorders === null ? results?.get(checkKey({ check: check.name, policy })) : undefined;
+  return own ?? results?.get(check.name);
 }
 
 function final(message: string): WhyNot {
