@@ -115,8 +115,10 @@ test('train, register, request, a failed check, a fixed version, two approvals, 
     .out.trim()
     .split('\n')
     .map((line) => JSON.parse(line) as AuditLine);
+  // What was found before is recorded again before a promotion when it is a minute old.
+  const isAgain = ({ type, actor }: AuditLine): boolean => type === 'VersionChecked' && actor === 'millrace';
   const told = trail
-    .filter(({ type }) => type !== 'VersionRegistered')
+    .filter((one) => one.type !== 'VersionRegistered' && !isAgain(one))
     .map(({ actor, type, data, reason }) => [actor, type, data.check ?? data.version ?? data.request, reason]);
   const evaluated = ['brier', 'licence', 'card'].map((check) => ['ann', 'VersionChecked', check, null]);
   const promoted = (reason: string) =>
@@ -142,7 +144,7 @@ test('train, register, request, a failed check, a fixed version, two approvals, 
     ['millrace', 'AliasAssigned', 3, promoted('better')],
     ['ann', 'AliasAssigned', 2, 'late flights were missed'],
   ]);
-  const compared = trail.filter(({ data }) => data.check === 'brier').map(({ data }) => [data.version, data.against]);
+  const compared = trail.filter((one) => one.data.check === 'brier' && !isAgain(one)).map(({ data }) => [data.version, data.against]);
   expect(compared).toEqual([
     [1, null],
     [2, null],

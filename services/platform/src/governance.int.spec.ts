@@ -104,3 +104,28 @@ test('checks of one name in two policies are both made', async () => {
     expect.objectContaining({ check: 'licence', policy: 'open-licence', passed: false }),
   ]);
 });
+
+test('what a check looked at may change until the promotion: it is looked at again', async () => {
+  await register('later');
+  await tag('later', 'licence', 'MIT');
+  await govern('later', { approvals: 1, checks: [{ name: 'licence', type: 'licence', allowed: ['MIT'] }] });
+  expect((await request('later')).unmet).toHaveLength(1);
+  await tag('later', 'licence', 'Proprietary');
+  expect(await send('bob', 'POST', '/api/v1/models/later/promotions/1/approve', {})).toMatchObject({
+    status: 'open',
+    unmet: [{ check: 'licence', message: expect.stringContaining('Proprietary is not one of MIT') }],
+  });
+});
+
+test('MLflow’s own call, too, looks again at what the registry checks', async () => {
+  await register('direct');
+  await tag('direct', 'licence', 'MIT');
+  await govern('direct', { promotion: 'manual', checks: [{ name: 'licence', type: 'licence', allowed: ['MIT'] }] });
+  expect(await request('direct')).toMatchObject({ status: 'open', unmet: [] });
+  const assign = async (): Promise<{ status: number; text: string }> =>
+    await answer('ana', 'POST', `${MLFLOW}/registered-models/alias`, { name: 'direct', alias: 'champion', version: '1' });
+  await tag('direct', 'licence', 'Proprietary');
+  expect(await assign()).toMatchObject({ status: 403, text: expect.stringContaining('Proprietary is not one of MIT') });
+  await tag('direct', 'licence', 'MIT');
+  expect(await assign()).toMatchObject({ status: 200 });
+});

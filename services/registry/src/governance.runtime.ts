@@ -57,8 +57,8 @@ export interface GovernanceHost {
 const FOREIGN_TABLE_WAIT_MS = 5000;
 const FOREIGN_TABLE_POLL_MS = 50;
 
-/** Opens promotion requests, checks, cards and the audit trail. */
-export function openGovernance(host: GovernanceHost): (scope: FastifyInstance) => void {
+/** Opens promotion requests, checks, cards and the audit trail: the commands, and the routes over them. */
+export function openGovernance(host: GovernanceHost): { commands: GovernanceCommands; routes: (scope: FastifyInstance) => void } {
   const { domain, tracking, resources, policies, view, log, offline, clock, ids, scheduler, logger } = host;
   const inspector = new ModelInspector(host.artifacts);
   const run = async (runId: string): Promise<RunFacts | undefined> => {
@@ -150,7 +150,7 @@ export function openGovernance(host: GovernanceHost): (scope: FastifyInstance) =
     else await Promise.all([view.upToDate(), resources.log.barrier()]);
   }
 
-  return (scope) => {
+  const routes = (scope: FastifyInstance): void => {
     governanceRoutes(scope, api);
     auditRoutes(scope, api);
     lineageRoutes(scope, {
@@ -161,4 +161,5 @@ export function openGovernance(host: GovernanceHost): (scope: FastifyInstance) =
         lineageOf(lineageSource({ view, tracking, catalog: resources.catalog, offline }), node, direction, depth),
     });
   };
+  return { commands, routes };
 }

@@ -86,7 +86,12 @@ export class RegistryModule implements OnModuleInit {
     const signer = await openSigner({ tables, facts, offline, artifacts, config });
     const sources = new SourceResolver(signer, view, tracked);
     const policies = new Policies(resources);
-    const commands = new RegistryCommands(domain, view, sources, ids, policies);
+    const governance = openGovernance({
+      ...{ domain, tracking, resources, policies, view, log, offline, artifacts, clock, ids, scheduler, logger, lifecycle },
+      queryDeadlineMs: config.queryDeadlineMs,
+      signedBy: ({ version }) => version.signature?.keyId ?? null,
+    });
+    const commands = new RegistryCommands(domain, view, sources, ids, policies, governance.commands);
     await openWebhooks(this.http, {
       ...{ domain, tracking, view, topics, facts, consumers, tables, online, lifecycle },
       ...{ offline, clock, ids, scheduler, config, logger },
@@ -100,12 +105,7 @@ export class RegistryModule implements OnModuleInit {
       sendPosition,
       onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: an MLflow request failed'),
     });
-    const governance = openGovernance({
-      ...{ domain, tracking, resources, policies, view, log, offline, artifacts, clock, ids, scheduler, logger, lifecycle },
-      queryDeadlineMs: config.queryDeadlineMs,
-      signedBy: ({ version }) => version.signature?.keyId ?? null,
-    });
-    rawRoutes(this.http, { body: 'json' }, governance);
+    rawRoutes(this.http, { body: 'json' }, governance.routes);
     const host = { domain, log, online, offline, consumers, lifecycle, clock, scheduler, config, logger };
     rawRoutes(this.http, { body: 'json' }, await openOpenLineage(host));
     rawRoutes(this.http, { body: 'json' }, openIntegrity({ artifacts, config, clock, ids }, signer, { domain, view, commands }));

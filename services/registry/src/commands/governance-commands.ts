@@ -2,7 +2,7 @@ import type { CommandMetadata, CommandOutcome, Ids, Position } from '@millrace/k
 import type { Target, VersionChecked } from '../domain/governance/governance.events.js';
 import { checkKey, type GovernedModel, type Promotion } from '../domain/governance/governance.state.js';
 import type { GovernedCommand, GovernedEvent, GovernedRejection } from '../domain/governance/governed-model.decider.js';
-import { rulesOf } from '../domain/governance/rules.js';
+import { rulesOf, targetKey } from '../domain/governance/rules.js';
 import { unmetOf } from '../domain/governance/unmet.js';
 import { modelNotFound } from '../domain/models/models.decider.js';
 import type { RegistryView } from '../queries/registry-view.js';
@@ -43,7 +43,7 @@ export class GovernanceCommands {
     if (outcome.kind === 'rejected') return outcome;
     const request = outcome.kind === 'accepted' && outcome.event.type === 'PromotionRequested' ? outcome.event.data.request : 0;
     await this.#evaluate(modelId, name, promotion.version, promotion.target, metadata);
-    const settled = await this.settle(modelId, name, request, metadata);
+    const settled = await this.settle(modelId, name, request, metadata, { isFresh: true });
     return { kind: 'written', value: request, position: settled ?? outcome.position };
   }
 
@@ -67,6 +67,17 @@ export class GovernanceCommands {
     await this.#refreshChecks(modelId, name, request, metadata);
     const outcome = await this.#handle(modelId, { type: 'PromoteVersion', request, rules, isByPolicy: false }, metadata);
     return outcome.kind === 'rejected' ? outcome : { kind: 'written', value: request, position: outcome.position };
+  }
+
+  /** Before a version is moved by MLflow's own call: looks again at what the registry checks itself, where an open request asks for that move. */
+  async lookBeforeMove(name: string, version: number, target: Target, metadata: CommandMetadata): Promise<void> {
+    await this.view.upToDate();
+    const modelId = await this.#modelId(name);
+    if (modelId === undefined) return;
+    for (const promotion of this.#state(modelId).governance.promotions.values()) {
+      const isAsked = promotion.status === 'open' && promotion.version === version && targetKey(promotion.target) === targetKey(target);
+      if (isAsked) await this.#refreshChecks(modelId, name, promotion.request, { ...metadata, actor: REGISTRY_ACTOR });
+    }
   }
 
   /** Records a check's result that somebody reports, and promotes what was waiting for it. */
@@ -112,21 +123,30 @@ export class GovernanceCommands {
   }
 
   /**
-   * Promotes an open request whose policies all say `automatic` and ask for nothing more. Comparisons with a version that is there no more
-   * are made again first. Gives the promotion's position, if there was one; whoever else does the same at the same time is the log's affair.
+   * Promotes an open request whose policies all say `automatic` and ask for nothing more. What the registry checks itself is looked at again
+   * first, unless that was just done (`isFresh`): tags, descriptions and metrics may have changed since. Gives the promotion's position, if there
+   * was one; whoever else does the same at the same time is the log's affair.
    */
   async settle(
     modelId: string,
     name: string,
     request: number,
     metadata: Pick<CommandMetadata, 'now' | 'traceparent'>,
+    { isFresh = false }: { readonly isFresh?: boolean } = {},
   ): Promise<Position | undefined> {
+    let isLookedAt = isFresh;
     for (let attempt = 0; attempt < MOST_REFRESHES; attempt++) {
       const promotion = this.#open(modelId, request);
       const rules = this.policies.rulesNow(name);
       const governing = promotion && rulesOf(rules, promotion.target);
       if (!promotion || !governing || governing.length === 0 || !governing.every((rule) => rule.isAutomatic)) return undefined;
       const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
+      const refresh = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
+      if (unmet.length === 0 && !isLookedAt) {
+        isLookedAt = true;
+        await this.#refreshChecks(modelId, name, request, refresh);
+        continue;
+      }
       if (unmet.length === 0) {
         const commandId = this.ids.derived(`${modelId}:${request}:${attempt}`, 'promote');
         const command: GovernedCommand = { type: 'PromoteVersion', request, rules, isByPolicy: true };
@@ -139,7 +159,6 @@ export class GovernanceCommands {
       // Only what is open is looked at again: the reactor asks each second for as long as something is waited for.
       const isOnlyOld = unmet.every((one) => one.what === 'check' && one.isOpen === true);
       const open = new Set(unmet.flatMap(({ check }) => check ?? []));
-      const refresh = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
       if (!isOnlyOld || !(await this.#refreshChecks(modelId, name, request, refresh, open))) return undefined;
     }
     return undefined;

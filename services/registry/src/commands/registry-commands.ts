@@ -2,10 +2,12 @@ import type { CommandMetadata, CommandOutcome, Event, Ids, Position, Rejection }
 import { modelNotFound, MODELS, type ModelsCommand, type ModelsRejection } from '../domain/models/models.decider.js';
 import type { ImportedModel, ModelsEvent } from '../domain/models/models.events.js';
 import type { GovernanceRejection, GovernedCommand, GovernedRejection } from '../domain/governance/governed-model.decider.js';
+import { targetOf } from '../domain/governance/moves.js';
 import { matchesAny, type Rule } from '../domain/governance/rules.js';
 import type { ModelCommand, ModelRejection } from '../domain/model/model.decider.js';
 import type { ImportedVersion, ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';
+import type { GovernanceCommands } from './governance-commands.js';
 import type { Policies } from './policies.js';
 import type { ArtifactChanged, SourceResolver } from './source-resolver.js';
 
@@ -48,6 +50,7 @@ export class RegistryCommands {
     private readonly sources: SourceResolver,
     private readonly ids: Ids,
     private readonly policies: Policies,
+    private readonly governance: Pick<GovernanceCommands, 'lookBeforeMove'>,
   ) {}
 
   /** Registers a model under a free name. Its id is derived from the command's, so a repeated command finds the first model. */
@@ -105,7 +108,12 @@ export class RegistryCommands {
   async version(name: string, command: ModelCommand, metadata: CommandMetadata): Promise<Written<ModelEvent | undefined>> {
     const modelId = await this.#modelId(name);
     if (modelId === undefined) return { kind: 'rejected', rejection: modelNotFound(name).rejection };
-    const governed = GOVERNED.has(command.type) ? { ...command, rules: await this.policies.rules(name) } : command;
+    const rules = GOVERNED.has(command.type) ? await this.policies.rules(name) : [];
+    const governed = GOVERNED.has(command.type) ? { ...command, rules } : command;
+    const target = targetOf(command);
+    if (rules.length > 0 && target && 'version' in command) {
+      await this.governance.lookBeforeMove(name, command.version, target, metadata);
+    }
     return written(await this.log.handle<ModelEvent, GovernedRejection>(`model/${modelId}`, governed, metadata));
   }
 

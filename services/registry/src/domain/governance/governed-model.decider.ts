@@ -113,7 +113,8 @@ function recordCheck(
     last.against === result.against &&
     last.source === result.source &&
     last.detail === result.detail &&
-    last.actor === context.actor &&
+    // Whoever made the registry look, it is the registry that found it.
+    (result.source === 'evaluated' || last.actor === context.actor) &&
     context.time - last.at < REPEATED_WITHIN_MS;
   return isSame && JSON.stringify(last.evidence) === JSON.stringify(result.evidence) ? unchanged : accept('VersionChecked', result);
 }

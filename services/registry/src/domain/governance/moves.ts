@@ -117,7 +117,8 @@ function openRequest(state: GovernedModel, version: number, target: Target, now:
   );
 }
 
-function targetOf(command: Move): Target | undefined {
+/** Where a command brings a version, if it does. */
+export function targetOf(command: ModelCommand): Target | undefined {
   if (command.type === 'MoveVersion') return { kind: 'stage', name: command.to };
   return command.type === 'AssignAlias' ? { kind: 'alias', name: command.alias } : undefined;
 }
