@@ -27,6 +27,28 @@ afterAll(async () => {
   await temp.remove();
 });
 
+const FEATURES = `
+apiVersion: millrace.dev/v1
+kind: Source
+metadata: {name: flights}
+spec: {topic: flights, key: origin, eventTime: departed, eventId: id, schema: {id: String, departed: DateTime64(3), origin: String}}
+---
+apiVersion: millrace.dev/v1
+kind: Entity
+metadata: {name: airport}
+spec: {joinKeys: {origin: String}}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: departures}
+spec: {entity: airport, source: flights, features: [{name: departures_1h, aggregate: count, window: 1h}]}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: delays}
+spec: {features: [departures]}
+`;
+
 const MLFLOW = '/api/2.0/mlflow';
 
 interface Promotion {
@@ -128,4 +150,16 @@ test('MLflow’s own call, too, looks again at what the registry checks', async 
   expect(await assign()).toMatchObject({ status: 403, text: expect.stringContaining('Proprietary is not one of MIT') });
   await tag('direct', 'licence', 'MIT');
   expect(await assign()).toMatchObject({ status: 200 });
+});
+
+test.each([
+  ['broken', 'a: b: c\nx', 'its MLmodel is not YAML'],
+  ['listed', '- a', 'its MLmodel holds no fields'],
+  ['void', 'flavors:\nsignature:\nmetadata:\n', 'its signature names no columns'],
+])('a version whose MLmodel says nothing (%s) fails the check with the reason', async (name, mlmodel, reason) => {
+  await register(name, mlmodel);
+  await send('admin', 'POST', '/api/v1/apply', FEATURES);
+  await govern(name, { checks: [{ name: 'inputs', type: 'signature', featureService: 'delays' }] });
+  expect(await request(name)).toMatchObject({ status: 'open', unmet: [{ check: 'inputs', message: expect.stringContaining(reason) }] });
+  expect(await send('ana', 'GET', `/api/v1/models/${name}/versions/1/card`)).toMatchObject({ flavours: [] });
 });

@@ -18,9 +18,9 @@ export interface ModelInterface {
 }
 
 interface MlModel {
-  readonly flavors?: Readonly<Record<string, unknown>>;
-  readonly signature?: { readonly inputs?: string; readonly outputs?: string };
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly flavors?: Readonly<Record<string, unknown>> | null;
+  readonly signature?: { readonly inputs?: string; readonly outputs?: string } | null;
+  readonly metadata?: Readonly<Record<string, unknown>> | null;
 }
 
 const NOTHING: ModelInterface = { flavours: [], inputs: [], outputs: [], columns: undefined, problem: undefined, licence: undefined };
@@ -47,12 +47,20 @@ export class ModelInspector {
   async #described(root: string): Promise<ModelInterface> {
     const info = await this.store.stat(joinArtifactPath(root, 'MLmodel'));
     if (!info || info.size > LARGEST_MLMODEL) return { ...NOTHING, problem: 'it has no MLmodel file' };
-    const { flavors = {}, signature, metadata } = (parse((await this.#read(info.path)).toString('utf8')) ?? {}) as MlModel;
+    const text = (await this.#read(info.path)).toString('utf8');
+    let read: unknown;
+    try {
+      read = parse(text) ?? {};
+    } catch (error) {
+      return { ...NOTHING, problem: `its MLmodel is not YAML: ${error instanceof Error ? error.message : String(error)}` };
+    }
+    if (typeof read !== 'object' || Array.isArray(read)) return { ...NOTHING, problem: 'its MLmodel holds no fields' };
+    const { flavors, signature, metadata } = read as MlModel;
     const inputs = columnsOf(signature?.inputs);
     const licence = metadata?.['license'] ?? metadata?.['licence'];
     const isNamed = inputs.length > 0 && inputs.every(({ name }) => name !== '');
     return {
-      flavours: Object.keys(flavors),
+      flavours: Object.keys(flavors ?? {}),
       inputs,
       outputs: columnsOf(signature?.outputs),
       columns: isNamed ? inputs.map(({ name }) => name) : undefined,
