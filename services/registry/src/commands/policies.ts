@@ -24,7 +24,7 @@ export class Policies {
 
   /** {@link rules} as far as this process has read. */
   rulesNow(model: string): Rule[] {
-    return this.#matching(model).map(({ name, version, spec }) => ruleOf(name, version, spec));
+    return this.#matching(model).map(({ name, version, spec }) => ruleOf(model, name, version, spec));
   }
 
   /** The checks of a model's policies that the registry evaluates itself, with the policy each is of. */
@@ -43,9 +43,10 @@ export function isEvaluated({ type }: PolicyCheckSpec): boolean {
   return type !== 'reported' && type !== 'goldenRows';
 }
 
-export function ruleOf(policy: string, policyVersion: number, spec: PolicySpec): Rule {
+export function ruleOf(model: string, policy: string, policyVersion: number, spec: PolicySpec): Rule {
   const requesters = spec.requesters ?? EVERYBODY;
   return {
+    model,
     policy,
     policyVersion,
     stages: spec.stages ?? [],

@@ -5,7 +5,7 @@ import { STAGES } from '../model/model.events.js';
 import type { Target } from './governance.events.js';
 import { holderOf, type GovernedModel } from './governance.state.js';
 import { governedModel, type GovernedCommand, type GovernedEvent } from './governed-model.decider.js';
-import { matchesAny, type Rule } from './rules.js';
+import { argument, matchesAny, type Rule } from './rules.js';
 
 const subject = 'model/m1';
 const CHAMPION: Target = { kind: 'alias', name: 'champion' };
@@ -23,6 +23,7 @@ const VERSION = {
 
 function rule(changes: Partial<Rule> = {}): Rule {
   return {
+    model: 'delay',
     policy: 'production',
     policyVersion: 1,
     stages: ['Production'],
@@ -124,7 +125,14 @@ describe('a governed model', () => {
 
   test('moves by MLflow’s calls: refused without a request, fulfilled by one that has all it needs', () => {
     const story = new Story();
-    expect(story.moves('ann', 1)).toEqual(refused('PROMOTION_REQUIRED'));
+    expect(story.moves('ann', 1)).toMatchObject({
+      rejection: {
+        code: 'MR_REGISTRY_PROMOTION_REQUIRED',
+        message: expect.stringMatching(
+          /"millrace models request delay 1 --stage Production" or POST \/api\/v1\/models\/delay\/promotions$/,
+        ),
+      },
+    });
     story.requests('ann', 1, PRODUCTION);
     expect(story.moves('ann', 1)).toEqual(refused('PROMOTION_UNMET'));
     story.approves('bob', 1);
@@ -233,6 +241,10 @@ describe('a governed model', () => {
     const guarded = new Story([rule({ rollback: ['sre'] })]);
     guarded.state = story.state;
     expect(guarded.rollsBack('ann', PRODUCTION)).toEqual(refused('POLICY_FORBIDDEN'));
+  });
+
+  test('names in commands', () => {
+    expect(['delay.v2', 'flight delays', "Ann's"].map(argument)).toEqual(['delay.v2', "'flight delays'", "'Ann'\\''s'"]);
   });
 
   test('patterns', () => {

@@ -5,7 +5,7 @@ import type { Target } from './governance.events.js';
 import type { GovernedModel, Promotion } from './governance.state.js';
 import type { GovernedDecision } from './governed-model.decider.js';
 import { actorRequired, openPromotion, type PromotionCommand } from './promotions.js';
-import { isNamed, matchesAny, rulesOf, targetText, type Rule } from './rules.js';
+import { argument, isNamed, matchesAny, rulesOf, targetText, type Rule } from './rules.js';
 import { approversOf, unmetOf } from './unmet.js';
 
 type Move = Extract<ModelCommand, { type: 'MoveVersion' | 'AssignAlias' | 'RemoveAlias' | 'DeleteVersion' }>;
@@ -30,10 +30,11 @@ export function decideMove(command: Move, rules: readonly Rule[], state: Governe
   const open = openRequest(state, command.version, target, context.time);
   if (!open) {
     const policies = governing.map((rule) => rule.policy).join(', ');
+    const { model: name } = governing[0] as Rule;
     const message =
       `${targetText(target)} is governed by policy ${policies}: ask for a promotion with ` +
-      `"millrace models request NAME ${command.version} ${target.kind === 'stage' ? '--stage' : '--alias'} ${target.name}" ` +
-      `or POST /api/v1/models/NAME/promotions`;
+      `"millrace models request ${argument(name)} ${command.version} ${target.kind === 'stage' ? '--stage' : '--alias'} ${argument(target.name)}" ` +
+      `or POST /api/v1/models/${encodeURIComponent(name)}/promotions`;
     return reject('MR_REGISTRY_PROMOTION_REQUIRED', message, {
       target,
       version: command.version,

@@ -3,6 +3,8 @@ import type { Target } from './governance.events.js';
 
 /** A policy as the decider reads it: defaults filled in, durations in milliseconds. Comes in with the command. */
 export interface Rule {
+  /** The model it is applied to, as it is named now: refusals name the command that helps. */
+  readonly model: string;
   readonly policy: string;
   readonly policyVersion: number;
   readonly stages: readonly Stage[];
@@ -66,6 +68,11 @@ function matches(pattern: string, text: string): boolean {
 
 export function targetText({ kind, name }: Target): string {
   return kind === 'stage' ? `stage ${name}` : `alias ${name}`;
+}
+
+/** A name as an argument of the command line. */
+export function argument(name: string): string {
+  return /^[\w.@/-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The key under which a target's holders are kept. */
