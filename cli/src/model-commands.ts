@@ -81,7 +81,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     .action((name: string, options: TargetOptions & { to?: string }) => rollback(client(), io, name, options));
   models
     .command('check')
-    .description('record a check of a version; exit code 1 when it failed')
+    .description('record a check of a version, or have the registry make its own again; exit code 1 when it failed')
     .argument('<name>', 'the registered model')
     .argument('<version>', 'its version')
     .option('--check <check>', 'its name, as the policy has it (default: validation, or golden with --golden)')
@@ -92,6 +92,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
       '--golden <file>',
       'compare the gateway’s answers with expected ones: {"inputs", "outputs"} of the Open Inference Protocol a line',
     )
+    .option('--evaluate', 'let the registry make the checks again that it makes itself')
     .option('--tolerance <number>', 'how far a value may be from the expected one', '0')
     .action(async (name: string, version: string, options: CheckOptions) => {
       if (!(await check(client(), io, name, version, options))) finish(EXIT.found);

@@ -122,15 +122,17 @@ export interface CheckOptions {
   readonly failed?: boolean;
   readonly detail?: string;
   readonly golden?: string;
+  readonly evaluate?: boolean;
   readonly tolerance: string;
 }
 
 /** Records a check's result: as told, or as comparing the gateway's answers with golden rows finds it. True when it passed. */
 export async function check(client: MillraceClient, io: Io, name: string, version: string, options: CheckOptions): Promise<boolean> {
-  const isTold = options.passed === true || options.failed === true;
-  if (isTold === (options.golden !== undefined) || (options.passed && options.failed)) {
-    throw new CliError('say how it went with --passed or --failed, or let --golden find out', EXIT.usage);
+  const ways = [options.passed, options.failed, options.evaluate, options.golden].filter((way) => way !== undefined);
+  if (ways.length !== 1) {
+    throw new CliError('say how it went with --passed or --failed, or let --golden or --evaluate find out', EXIT.usage);
   }
+  if (options.evaluate) return evaluate(client, io, name, version, options);
   const result = options.golden === undefined ? told(options) : await golden(client, name, version, options.golden, options.tolerance);
   const checkName = options.check ?? (options.golden === undefined ? 'validation' : 'golden');
   await client.json('POST', `${pathOf(name)}/versions/${encodeURIComponent(version)}/checks`, body({ check: checkName, ...result }));
@@ -138,6 +140,28 @@ export async function check(client: MillraceClient, io: Io, name: string, versio
     `${name} version ${version}: check ${checkName} ${result.passed ? 'passed' : 'failed'}${result.detail === '' ? '' : `, ${result.detail}`}\n`,
   );
   return result.passed;
+}
+
+/** Lets the registry make its own checks of a version again. True when all passed. */
+async function evaluate(client: MillraceClient, io: Io, name: string, version: string, options: CheckOptions): Promise<boolean> {
+  if (options.check !== undefined || options.detail !== undefined)
+    throw new CliError('--evaluate makes all checks that the registry makes itself: leave out --check and --detail', EXIT.usage);
+  const path = `${pathOf(name)}/versions/${encodeURIComponent(version)}/checks/evaluate`;
+  const { checks } = await client.json<{ checks: readonly CheckView[] }>('POST', path, body({}));
+  const evaluated = checks.filter(({ source }) => source === 'evaluated');
+  for (const { check: checkName, policy, passed, detail } of evaluated) {
+    const of = policy === undefined ? '' : ` of policy ${policy}`;
+    io.out(`${name} version ${version}: check ${checkName}${of} ${passed ? 'passed' : 'failed'}${detail === '' ? '' : `, ${detail}`}\n`);
+  }
+  return evaluated.every(({ passed }) => passed);
+}
+
+interface CheckView {
+  readonly check: string;
+  readonly policy?: string;
+  readonly passed: boolean;
+  readonly detail: string;
+  readonly source: 'evaluated' | 'reported';
 }
 
 interface CheckResult {

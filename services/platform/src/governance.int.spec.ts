@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { tempDir, type TempDir } from '@millrace/testing';
+import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { platformConfig } from './config.js';
 import { PlatformModule } from './platform.module.js';
 
@@ -97,6 +97,8 @@ async function register(name: string, mlmodel = 'flavors: {}'): Promise<void> {
 const tag = (name: string, key: string, value: string): Promise<unknown> =>
   send('ana', 'POST', `${MLFLOW}/model-versions/set-tag`, { name, version: '1', key, value });
 
+const shown = async (name: string): Promise<Promotion> => await send('ana', 'GET', `/api/v1/models/${name}/promotions/1`);
+
 const request = async (name: string, version = 1): Promise<Promotion> =>
   await send('ana', 'POST', `/api/v1/models/${name}/promotions`, { version, alias: 'champion' });
 
@@ -162,4 +164,44 @@ test.each([
   await govern(name, { checks: [{ name: 'inputs', type: 'signature', featureService: 'delays' }] });
   expect(await request(name)).toMatchObject({ status: 'open', unmet: [{ check: 'inputs', message: expect.stringContaining(reason) }] });
   expect(await send('ana', 'GET', `/api/v1/models/${name}/versions/1/card`)).toMatchObject({ flavours: [] });
+});
+
+describe('a failed check that was mended', () => {
+  const LICENCE = { checks: [{ name: 'licence', type: 'licence', allowed: ['MIT'] }] };
+
+  test('is looked at again when the version or the model is tagged, and when the policy is changed', async () => {
+    for (const name of ['mended-version', 'mended-model', 'mended-policy']) {
+      await register(name);
+      await govern(name, LICENCE);
+      const { status, unmet } = await request(name);
+      expect([status, unmet?.[0]?.message]).toEqual(['open', expect.stringContaining(`"millrace models check ${name} 1 --evaluate"`)]);
+    }
+    await tag('mended-version', 'licence', 'MIT');
+    const ofModel = { name: 'mended-model', key: 'licence', value: 'MIT' };
+    await send('ana', 'POST', `${MLFLOW}/registered-models/set-tag`, ofModel);
+    await tag('mended-policy', 'licence', 'Apache-2.0');
+    for (const name of ['mended-version', 'mended-model']) {
+      await waitFor(async () => (await shown(name)).status === 'promoted', { what: `${name} to be promoted` });
+    }
+    await govern('mended-policy', { checks: [{ name: 'licence', type: 'licence', allowed: ['Apache-2.0'] }] });
+    await waitFor(async () => (await shown('mended-policy')).status === 'promoted', { what: 'the change of the policy to count' });
+  });
+
+  test('is looked at again on an approval and on a reported check, also where people promote', async () => {
+    await register('asked');
+    await govern('asked', {
+      ...{ promotion: 'manual', approvals: 1 },
+      checks: [...LICENCE.checks, { name: 'validation', type: 'reported' }],
+    });
+    expect((await request('asked')).unmet).toHaveLength(3);
+    await tag('asked', 'licence', 'MIT');
+    const { unmet } = (await send('bob', 'POST', '/api/v1/models/asked/promotions/1/approve', {})) as Promotion;
+    expect(unmet?.map(({ check }) => check)).toEqual(['validation']);
+    await tag('asked', 'licence', 'Proprietary');
+    await send('ana', 'POST', '/api/v1/models/asked/versions/1/checks/evaluate', {});
+    expect((await shown('asked')).unmet?.map(({ check }) => check)).toEqual(['licence', 'validation']);
+    await tag('asked', 'licence', 'MIT');
+    await send('ana', 'POST', '/api/v1/models/asked/versions/1/checks', { check: 'validation', passed: true });
+    expect(await shown('asked')).toMatchObject({ status: 'open', unmet: [] });
+  });
 });

@@ -112,6 +112,7 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
   const commands = new GovernanceCommands(domain, view, policies, evaluator, ids);
   const reactor = new PromotionsReactor({
     view,
+    rules: (model) => policies.rulesNow(model),
     commands,
     clock,
     scheduler,

@@ -22,6 +22,11 @@ export interface NewPromotion {
 
 export type ReportedCheck = Omit<VersionChecked, 'source'>;
 
+export interface Settling {
+  readonly isFresh?: boolean;
+  readonly mayBeMended?: boolean;
+}
+
 type Outcome = CommandOutcome<GovernedEvent, GovernedRejection>;
 
 /** What people may do about the promotion of versions. Each is a command of its own on the model's subject. */
@@ -124,27 +129,29 @@ export class GovernanceCommands {
 
   /**
    * Promotes an open request whose policies all say `automatic` and ask for nothing more. What the registry checks itself is looked at again
-   * first, unless that was just done (`isFresh`): tags, descriptions and metrics may have changed since. Gives the promotion's position, if there
-   * was one; whoever else does the same at the same time is the log's affair.
+   * first, unless that was just done (`isFresh`): tags, descriptions and metrics may have changed since. What failed is looked at again only where
+   * it may have been mended (`mayBeMended`). Gives the position of what was recorded last, if anything was; whoever else does the same at the
+   * same time is the log's affair.
    */
   async settle(
     modelId: string,
     name: string,
     request: number,
     metadata: Pick<CommandMetadata, 'now' | 'traceparent'>,
-    { isFresh = false }: { readonly isFresh?: boolean } = {},
+    { isFresh = false, mayBeMended = false }: Settling = {},
   ): Promise<Position | undefined> {
     let isLookedAt = isFresh;
+    let last = mayBeMended ? await this.#lookAtFailed(modelId, name, request, metadata) : undefined;
     for (let attempt = 0; attempt < MOST_REFRESHES; attempt++) {
       const promotion = this.#open(modelId, request);
       const rules = this.policies.rulesNow(name);
       const governing = promotion && rulesOf(rules, promotion.target);
-      if (!promotion || !governing || governing.length === 0 || !governing.every((rule) => rule.isAutomatic)) return undefined;
+      if (!promotion || !governing || governing.length === 0 || !governing.every((rule) => rule.isAutomatic)) return last;
       const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
       const refresh = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
       if (unmet.length === 0 && !isLookedAt) {
         isLookedAt = true;
-        await this.#refreshChecks(modelId, name, request, refresh);
+        last = (await this.#refreshChecks(modelId, name, request, refresh)) ?? last;
         continue;
       }
       if (unmet.length === 0) {
@@ -153,15 +160,35 @@ export class GovernanceCommands {
         const outcome = await this.#handle(modelId, command, { ...metadata, commandId, actor: REGISTRY_ACTOR });
         if (outcome.kind === 'accepted') return outcome.position;
         // Another promotion came first and this one's comparison is old now: look again.
-        if (outcome.kind === 'unchanged' || outcome.rejection.code !== 'MR_REGISTRY_PROMOTION_UNMET') return undefined;
+        if (outcome.kind === 'unchanged' || outcome.rejection.code !== 'MR_REGISTRY_PROMOTION_UNMET') return last;
         continue;
       }
       // Only what is open is looked at again: the reactor asks each second for as long as something is waited for.
       const isOnlyOld = unmet.every((one) => one.what === 'check' && one.isOpen === true);
       const open = new Set(unmet.flatMap(({ check }) => check ?? []));
-      if (!isOnlyOld || !(await this.#refreshChecks(modelId, name, request, refresh, open))) return undefined;
+      const looked = isOnlyOld ? await this.#refreshChecks(modelId, name, request, refresh, open) : undefined;
+      if (!looked) return last;
+      last = looked;
     }
-    return undefined;
+    return last;
+  }
+
+  /** Makes those of the registry's own checks again that a request fails. */
+  async #lookAtFailed(
+    modelId: string,
+    name: string,
+    request: number,
+    metadata: Pick<CommandMetadata, 'now' | 'traceparent'>,
+  ): Promise<Position | undefined> {
+    const promotion = this.#open(modelId, request);
+    if (!promotion) return undefined;
+    const governing = rulesOf(this.policies.rulesNow(name), promotion.target);
+    const own = new Set(governing.flatMap(({ checks }) => checks.filter(({ recorders }) => recorders === null).map((check) => check.name)));
+    const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
+    const failed = new Set(unmet.flatMap(({ check }) => (check !== undefined && own.has(check) ? check : [])));
+    if (failed.size === 0) return undefined;
+    const looking = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
+    return this.#refreshChecks(modelId, name, request, looking, failed);
   }
 
   async #about(name: string, request: number, command: GovernedCommand, metadata: CommandMetadata): Promise<Written<number>> {
@@ -169,7 +196,8 @@ export class GovernanceCommands {
     if (modelId === undefined) return unknownModel(name);
     const outcome = await this.#handle(modelId, command, metadata);
     if (outcome.kind === 'rejected') return outcome;
-    const settled = command.type === 'ApprovePromotion' ? await this.settle(modelId, name, request, metadata) : undefined;
+    const isApproval = command.type === 'ApprovePromotion';
+    const settled = isApproval ? await this.settle(modelId, name, request, metadata, { mayBeMended: true }) : undefined;
     return { kind: 'written', value: request, position: settled ?? outcome.position };
   }
 
@@ -177,22 +205,21 @@ export class GovernanceCommands {
     let last: Position | undefined;
     for (const promotion of this.#state(modelId).governance.promotions.values()) {
       if (promotion.status !== 'open' || promotion.version !== version) continue;
-      last = (await this.settle(modelId, name, promotion.request, metadata)) ?? last;
+      last = (await this.settle(modelId, name, promotion.request, metadata, { mayBeMended: true })) ?? last;
     }
     return last;
   }
 
-  /** Makes the registry's own checks of a request again. True when any gave a new result. */
+  /** Makes the registry's own checks of a request again. Gives the position of the last result, if any can be made. */
   async #refreshChecks(
     modelId: string,
     name: string,
     request: number,
     metadata: CommandMetadata,
     only?: ReadonlySet<string>,
-  ): Promise<boolean> {
+  ): Promise<Position | undefined> {
     const promotion = this.#open(modelId, request);
-    if (!promotion) return false;
-    return (await this.#evaluate(modelId, name, promotion.version, promotion.target, metadata, only)) !== undefined;
+    return promotion && this.#evaluate(modelId, name, promotion.version, promotion.target, metadata, only);
   }
 
   async #evaluate(

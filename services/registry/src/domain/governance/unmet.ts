@@ -1,7 +1,7 @@
 import type { Target } from './governance.events.js';
 import type { CheckResult, GovernedModel, Promotion } from './governance.state.js';
 import { checkKey, holderOf } from './governance.state.js';
-import { matchesAny, type RequiredCheck, type Rule } from './rules.js';
+import { argument, matchesAny, type RequiredCheck, type Rule } from './rules.js';
 
 /** What a policy still asks for. */
 export interface Unmet {
@@ -40,7 +40,7 @@ function unmetOfRule(state: GovernedModel, promotion: Promotion, rule: Rule, now
     unmet.push({ policy, what: 'approvals', message: `${missing} more approval${missing === 1 ? '' : 's'} needed (${given})` });
   }
   for (const check of rule.checks) {
-    const why = whyNot(state, promotion, policy, check, now);
+    const why = whyNot(state, promotion, rule, check, now);
     if (why !== undefined) unmet.push({ policy, what: 'check', check: check.name, ...why });
   }
   return unmet;
@@ -59,7 +59,7 @@ interface WhyNot {
 function whyNot(
   state: GovernedModel,
   { version, target }: Promotion,
-  policy: string,
+  { policy, model }: Rule,
   check: RequiredCheck,
   now: number,
 ): WhyNot | undefined {
@@ -77,7 +77,13 @@ function whyNot(
   // A comparison with what was there before says nothing, whichever way it went.
   const stale = check.comparesWithHolder ? staleness(state, version, target, check.name, result.against) : undefined;
   if (stale !== undefined) return open(stale);
-  if (!result.passed) return final(`check ${check.name} failed${result.detail === '' ? '' : `: ${result.detail}`}`);
+  if (!result.passed) {
+    const again =
+      check.recorders === null
+        ? `; once that is mended, look again with "millrace models check ${argument(model)} ${version} --evaluate"`
+        : '';
+    return final(`check ${check.name} failed${result.detail === '' ? '' : `: ${result.detail}`}${again}`);
+  }
   if (check.maxAgeMs !== null && now - result.at > check.maxAgeMs) return open(`the result of check ${check.name} is too old`);
   return undefined;
 }
