@@ -99,7 +99,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     });
   models
     .command('history')
-    .description('show everything that was decided about a model')
+    .description('show everything that was decided about a model, also under earlier names')
     .argument('<name>', 'the registered model')
     .addOption(output('table', 'json'))
     .action((name: string, options: { output: string }) => history(client(), io, name, options));
@@ -125,7 +125,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
   program
     .command('audit')
     .description('export the decisions, one a line as JSON: who, what, when and why')
-    .option('--model <name>', 'only about that registered model')
+    .option('--model <name>', 'only about the registered models that have or had that name')
     .option('--subject <subject>', 'only about that subject, * at its end for anything')
     .option('--actor <actor>', 'only by that actor')
     .option('--since <time>', 'from that time on, as RFC 3339')

@@ -261,9 +261,17 @@ function targetOf({ stage, alias }: { stage?: string; alias?: string }): string 
 
 /** The part of a decision that says what it was about. */
 function whatOf(data: Readonly<Record<string, unknown>>): string {
-  const shown = ['request', 'version', 'alias', 'from', 'to', 'check', 'passed', 'archived', 'rollsBack'];
-  return shown.flatMap((key) => (data[key] === undefined || data[key] === null ? [] : [`${key}=${JSON.stringify(data[key])}`])).join(' ');
+  const shown = ['request', 'version', 'alias', 'from', 'to', 'check', 'passed', 'archived', 'rollsBack', 'name', 'key', 'value'];
+  return shown
+    .flatMap((key) => (data[key] === undefined || data[key] === null ? [] : [`${key}=${short(JSON.stringify(data[key]))}`]))
+    .join(' ');
 }
+
+function short(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+const LONGEST_SHOWN = 60;
 
 function pathOf(name: string): string {
   return `/api/v1/models/${encodeURIComponent(name)}`;

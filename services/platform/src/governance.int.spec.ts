@@ -205,3 +205,38 @@ describe('a failed check that was mended', () => {
     expect(await shown('asked')).toMatchObject({ status: 'open', unmet: [] });
   });
 });
+
+test('the audit trail by a model’s name has the model itself, and finds renamed and deleted ones', async () => {
+  interface Entries {
+    readonly entries: readonly { readonly type: string; readonly actor: string; readonly model: string; readonly subject: string }[];
+  }
+  const about = async (name: string): Promise<[string, string, string][]> => {
+    const { entries } = (await send('ana', 'GET', `/api/v1/models/${name}/history`)) as Entries;
+    const audit = (await send('ana', 'GET', `/api/v1/audit?model=${name}`)) as Entries;
+    expect(audit.entries).toEqual(entries);
+    return entries.map(({ type, actor, model }) => [type, actor, model]);
+  };
+  await register('race');
+  await send('ed', 'POST', `${MLFLOW}/registered-models/set-tag`, { name: 'race', key: 'licence', value: 'MIT' });
+  await send('ed', 'PATCH', `${MLFLOW}/registered-models/update`, { name: 'race', description: 'who wins' });
+  await send('ed', 'POST', `${MLFLOW}/registered-models/rename`, { name: 'race', new_name: 'race2' });
+  const told = (name: string): [string, string, string][] => [
+    ['ModelRegistered', 'ana', name],
+    ['VersionRegistered', 'ana', name],
+    ['ModelTagged', 'ed', name],
+    ['ModelDescribed', 'ed', name],
+    ['ModelRenamed', 'ed', name],
+  ];
+  expect([await about('race'), await about('race2')]).toEqual([told('race2'), told('race2')]);
+  await send('ed', 'DELETE', `${MLFLOW}/registered-models/delete`, { name: 'race2' });
+  await register('race2');
+  expect(await about('race')).toEqual([...told('race2'), ['ModelDeleted', 'ed', 'race2']]);
+  expect(await about('race2')).toEqual([
+    ...[...told('race2'), ['ModelDeleted', 'ed', 'race2']],
+    ...[
+      ['ModelRegistered', 'ana', 'race2'],
+      ['VersionRegistered', 'ana', 'race2'],
+    ],
+  ]);
+  expect(await answer('ana', 'GET', '/api/v1/models/nobody/history')).toMatchObject({ status: 404 });
+});

@@ -26,7 +26,7 @@ import { lineageSource } from './commands/lineage-source.js';
 import { ModelInspector } from './commands/model-inspector.js';
 import type { Policies } from './commands/policies.js';
 import { runFactsOf, type RunFacts } from './commands/run-artifacts.js';
-import { auditPage, auditTrail } from './queries/audit.query.js';
+import { auditPage, auditTrail, deletedModels, modelsNamed } from './queries/audit.query.js';
 import { featureVector } from './queries/feature-vector.js';
 import { lineageOf } from './queries/lineage.query.js';
 import { modelCard, type ModelCard } from './queries/model-card.js';
@@ -133,6 +133,14 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
       trail: async function* (filter) {
         await tables();
         yield* auditTrail(offline, filter);
+      },
+      named: async (name) => {
+        await tables();
+        return modelsNamed(offline, name);
+      },
+      deleted: async () => {
+        await tables();
+        return deletedModels(offline);
       },
     },
     upToDate: (request) => upToDate(request),

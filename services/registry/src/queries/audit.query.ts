@@ -1,9 +1,12 @@
+import { MODELS } from '../domain/models/models.decider.js';
 import type { OfflineStore, SqlParameters } from '@millrace/offline-store';
 
 /** Which decisions are asked for; what is absent does not narrow. */
 export interface AuditFilter {
   /** A subject, or with `*` at its end all that begin so. */
   readonly subjects?: readonly string[] | undefined;
+  /** Ids of registered models: what was decided about their versions, and about them in the catalog. */
+  readonly models?: readonly string[] | undefined;
   readonly actor?: string | undefined;
   readonly domain?: string | undefined;
   readonly types?: readonly string[] | undefined;
@@ -66,6 +69,28 @@ export async function auditPage(
   return last ? { entries, nextPageToken: tokenOf(last) } : { entries };
 }
 
+/** Ids of the registered models that have or had the name. */
+export async function modelsNamed(offline: OfflineStore, name: string): Promise<string[]> {
+  const rows = await offline.query<{ id: string }>(
+    `SELECT DISTINCT JSONExtractString(data, 'modelId') AS id FROM millrace.decisions
+     WHERE domain = 'registry' AND subject = {catalog:String}
+       AND (type = 'ModelRegistered' AND JSONExtractString(data, 'name') = {name:String}
+         OR type = 'ModelRenamed' AND JSONExtractString(data, 'to') = {name:String})`,
+    { catalog: MODELS, name },
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** The last names of the registered models that were deleted, by id. */
+export async function deletedModels(offline: OfflineStore): Promise<ReadonlyMap<string, string>> {
+  const rows = await offline.query<{ id: string; name: string }>(
+    `SELECT DISTINCT JSONExtractString(data, 'modelId') AS id, JSONExtractString(data, 'name') AS name FROM millrace.decisions
+     WHERE domain = 'registry' AND subject = {catalog:String} AND type = 'ModelDeleted'`,
+    { catalog: MODELS },
+  );
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
 /** The whole trail, entry by entry. */
 export async function* auditTrail(offline: OfflineStore, filter: AuditFilter): AsyncGenerator<AuditEntry> {
   const { sql, parameters } = select(filter, undefined);
@@ -86,6 +111,13 @@ function select(filter: AuditFilter, pageToken: string | undefined): { sql: stri
       subjects: exact,
       prefixes,
     });
+  }
+  if (filter.models !== undefined) {
+    add(
+      `domain = 'registry' AND (subject IN {ofModels:Array(String)}
+        OR subject = {catalog:String} AND JSONExtractString(data, 'modelId') IN {models:Array(String)})`,
+      { ofModels: filter.models.map((id) => `model/${id}`), catalog: MODELS, models: [...filter.models] },
+    );
   }
   if (filter.actor !== undefined) add('actor = {actor:String}', { actor: filter.actor });
   if (filter.domain !== undefined) add('domain = {domain:String}', { domain: filter.domain });

@@ -1,10 +1,10 @@
+import { ProblemError } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { MODELS } from '../../domain/models/models.decider.js';
 import { placeOf, type AuditEntry, type AuditFilter } from '../../queries/audit.query.js';
 import type { GovernanceApi } from './context.js';
 import { invalid, RequestFields } from './fields.js';
-import { modelOf } from './governance.routes.js';
 
 const DEFAULT_LIMIT = 100;
 const HIGHEST_LIMIT = 1000;
@@ -16,8 +16,8 @@ export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
   scope.get('/api/v1/audit', async (request, reply) => {
     const fields = new RequestFields(request.query, FIELDS);
     await api.upToDate(request);
-    const filter = filterOf(api, fields);
-    const named = namer(api);
+    const filter = await filterOf(api, fields);
+    const named = await namer(api);
     if (isExport(request, fields)) {
       return reply.header('content-type', NDJSON).send(Readable.from(lines(api.audit.trail(filter), named)));
     }
@@ -27,18 +27,25 @@ export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
   scope.get('/api/v1/models/:name/history', async (request) => {
     const fields = new RequestFields(request.query, ['from', 'to', 'order', 'limit', 'pageToken', 'at-least']);
     await api.upToDate(request);
-    const { registered } = modelOf(api, (request.params as { name: string }).name);
-    const filter = { ...timesOf(fields), subjects: [`model/${registered.modelId}`] };
+    const { name } = request.params as { name: string };
+    const filter = { ...timesOf(fields), models: await modelsOf(api, name) };
     const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
-    return { model: registered.name, entries: entries.map(namer(api)), ...rest };
+    return { model: name, entries: entries.map(await namer(api)), ...rest };
   });
 }
 
-function filterOf(api: GovernanceApi, fields: RequestFields): AuditFilter {
+async function filterOf(api: GovernanceApi, fields: RequestFields): Promise<AuditFilter> {
   const [subject, model, type] = [fields.text('subject'), fields.text('model'), fields.text('type')];
   if (subject !== undefined && model !== undefined) throw invalid('subject', 'and model exclude each other');
-  const subjects = model === undefined ? subject?.split(',') : [`model/${modelOf(api, model).registered.modelId}`];
-  return { ...timesOf(fields), subjects, actor: fields.text('actor'), domain: fields.text('domain'), types: type?.split(',') };
+  const about = model === undefined ? { subjects: subject?.split(',') } : { models: await modelsOf(api, model) };
+  return { ...timesOf(fields), ...about, actor: fields.text('actor'), domain: fields.text('domain'), types: type?.split(',') };
+}
+
+/** Models that have the name or had it, deleted ones too: what was decided about them is asked for by the name people knew. */
+async function modelsOf(api: GovernanceApi, name: string): Promise<readonly string[]> {
+  const models = await api.audit.named(name);
+  if (models.length === 0) throw new ProblemError(404, 'MR_REGISTRY_MODEL_NOT_FOUND', `there is and was no registered model ${name}`);
+  return models;
 }
 
 function timesOf(fields: RequestFields): Pick<AuditFilter, 'from' | 'to' | 'newestFirst'> {
@@ -69,9 +76,10 @@ async function* lines(entries: AsyncIterable<AuditEntry>, named: (entry: AuditEn
   for await (const entry of entries) yield `${JSON.stringify(named(entry))}\n`;
 }
 
-/** Adds the name of the model an entry is about, where it still has one: subjects hold ids, people know names. */
-function namer(api: GovernanceApi): (entry: AuditEntry) => object {
-  const names = new Map([...api.view.models()].map(({ registered }) => [registered.modelId, registered.name]));
+/** Adds the name of the model an entry is about, of a deleted one its last: subjects hold ids, people know names. */
+async function namer(api: GovernanceApi): Promise<(entry: AuditEntry) => object> {
+  const names = new Map(await api.audit.deleted());
+  for (const { registered } of api.view.models()) names.set(registered.modelId, registered.name);
   return (entry) => {
     const id = entry.subject === MODELS ? (entry.data as { modelId?: string }).modelId : entry.subject.replace(/^model\//, '');
     const name = entry.domain === 'registry' && id !== undefined ? names.get(id) : undefined;

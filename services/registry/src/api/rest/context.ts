@@ -16,6 +16,10 @@ export interface GovernanceApi {
   readonly audit: {
     page(filter: AuditFilter, limit: number, pageToken: string | undefined): Promise<AuditPage>;
     trail(filter: AuditFilter): AsyncIterable<AuditEntry>;
+    /** Ids of the models that have or had a name. */
+    named(name: string): Promise<readonly string[]>;
+    /** Last names of the models that were deleted, by id. */
+    deleted(): Promise<ReadonlyMap<string, string>>;
   };
   /** Waits for the positions a request names, or for all there is now. */
   readonly upToDate: (request: FastifyRequest) => Promise<void>;
