@@ -19,10 +19,27 @@ const REQUIRED: Readonly<Partial<Record<PolicyCheckSpec['type'], readonly (keyof
   signature: ['featureService'],
 };
 
+/** How many approvals a request can have: of each approver one, but not of who asks. A pattern stands for any number of people. */
+function mostApprovals({ approvers = ['*'], requesters = ['*'] }: PolicySpec): number {
+  const isPattern = (name: string): boolean => name.includes('*');
+  if (approvers.some(isPattern)) return Number.POSITIVE_INFINITY;
+  const people = new Set(approvers);
+  if (requesters.some(isPattern)) return people.size;
+  return Math.max(...requesters.map((name) => people.size - (people.has(name) ? 1 : 0)));
+}
+
 /** What the schema of a Policy cannot say: it governs something, and each check has the fields of its type and no others. */
 export function checkPolicy(spec: PolicySpec, say: Say, lookup: Lookup): void {
   if ((spec.stages ?? []).length + (spec.aliases ?? []).length === 0) {
     say('spec', 'governs nothing: name stages, for example [Production], or aliases, for example [champion]');
+  }
+  const approvals = spec.approvals ?? 1;
+  const most = mostApprovals(spec);
+  if (approvals > most) {
+    say(
+      'spec.approvals',
+      `asks for ${approvals}, and of the approvers at most ${most} can give theirs: nobody approves what they asked for`,
+    );
   }
   const names = new Set<string>();
   (spec.checks ?? []).forEach((check, index) => {
