@@ -1,5 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { MillraceClient } from '../client.js';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- only tests make folders
+import { tempDir } from '@millrace/testing';
 import type { Io } from '../io.js';
 import { check, type CheckOptions } from './models.js';
 
@@ -35,5 +39,17 @@ test('--evaluate has the registry look again, and tells what it found for each p
 test('a check is told in one way', async () => {
   for (const options of [{}, { passed: true, failed: true }, { evaluate: true, passed: true }, { evaluate: true, check: 'licence' }]) {
     await expect(checks(options)).rejects.toThrow(/--evaluate/);
+  }
+});
+
+test('golden rows that expect nothing are no check', async () => {
+  const directory = await tempDir('golden');
+  try {
+    for (const text of ['', '{"inputs": [], "outputs": [{"name": "y", "data": []}]}\n']) {
+      await writeFile(join(directory.path, 'golden.jsonl'), text);
+      await expect(checks({ golden: join(directory.path, 'golden.jsonl') })).rejects.toThrow('expects no value');
+    }
+  } finally {
+    await directory.remove();
   }
 });

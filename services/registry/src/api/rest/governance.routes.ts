@@ -177,8 +177,9 @@ function rollbackJson(
   event: Extract<Awaited<ReturnType<GovernanceApi['commands']['rollBack']>>, { kind: 'written' }>['value'],
 ): object {
   if (event?.type === 'AliasAssigned')
-    return { model, alias: event.data.alias, version: event.data.version, rolledBack: event.data.rollsBack };
-  if (event?.type === 'VersionMoved') return { model, stage: event.data.to, version: event.data.version, rolledBack: event.data.rollsBack };
+    return { model, alias: event.data.alias, version: event.data.version, rolledBack: event.data.rollsBack ?? null };
+  if (event?.type === 'VersionMoved')
+    return { model, stage: event.data.to, version: event.data.version, rolledBack: event.data.rollsBack ?? null };
   throw new TypeError('a rollback is a move of a version or of an alias');
 }
 

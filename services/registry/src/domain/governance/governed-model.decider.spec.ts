@@ -243,6 +243,20 @@ describe('a governed model', () => {
     expect(guarded.rollsBack('ann', PRODUCTION)).toEqual(refused('POLICY_FORBIDDEN'));
   });
 
+  test('rolls back to a version that is named where nobody is any more', () => {
+    const story = new Story([]);
+    expect(story.rollsBack('ann', CHAMPION)).toEqual(refused('ROLLBACK_NOTHING'));
+    for (const version of [1, 2, 3]) story.does('ann', { type: 'AssignAlias', alias: 'champion', version });
+    story.does('ann', { type: 'RemoveAlias', alias: 'champion' });
+    expect(story.rollsBack('ann', CHAMPION)).toMatchObject({ rejection: { message: expect.stringContaining('--to): 3, 2, 1, the last') } });
+    expect(story.rollsBack('ann', CHAMPION, 4)).toEqual(refused('ROLLBACK_VERSION_INVALID'));
+    const back = { alias: 'champion', version: 2, previous: null, reason: 'bad', rollsBack: 3 };
+    expect(story.rollsBack('ann', CHAMPION, 2)).toMatchObject({ event: { data: back } });
+    expect(story.rollsBack('ann', CHAMPION)).toEqual(accepted('AliasAssigned', { version: 1, rollsBack: 2 }));
+    story.does('ann', { type: 'RemoveAlias', alias: 'champion' });
+    expect(story.rollsBack('ann', CHAMPION, 1)).toMatchObject({ event: { data: expect.not.objectContaining({ rollsBack: 1 }) } });
+  });
+
   test('names in commands', () => {
     expect(['delay.v2', 'flight delays', "Ann's"].map(argument)).toEqual(['delay.v2', "'flight delays'", "'Ann'\\''s'"]);
   });

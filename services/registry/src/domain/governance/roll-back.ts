@@ -1,5 +1,6 @@
 import { accept, reject, type CommandContext } from '@millrace/kernel';
 import type { Stage } from '../model/model.events.js';
+import type { Target } from './governance.events.js';
 import { holderOf, type GovernedModel } from './governance.state.js';
 import type { GovernedCommand, GovernedDecision } from './governed-model.decider.js';
 import { matchesAny, rulesOf, targetKey, targetOfKey, targetText } from './rules.js';
@@ -18,23 +19,32 @@ export function rollBack(
     return reject('MR_REGISTRY_POLICY_FORBIDDEN', message, { policy: forbidding.policy, target });
   }
   const current = holderOf(state, target);
-  if (current === undefined) return nothing(`no version is at ${targetText(target)}`);
   const earlier = (state.governance.holders.get(targetKey(target)) ?? []).filter(
     (version) => version !== current && state.versions.has(version),
   );
-  const to = command.to ?? earlier.at(-1);
-  if (to === undefined) return nothing(`no version was at ${targetText(target)} before version ${current}`);
+  const to = command.to ?? (current === undefined ? undefined : earlier.at(-1));
+  if (to === undefined) return nothing(whyNothing(target, current, earlier));
   if (!earlier.includes(to)) {
     const choice = earlier.length === 0 ? 'there is none' : `those that were are ${earlier.join(', ')}`;
-    const message = `version ${to} was not at ${targetText(target)} before version ${current}, or was rolled back itself; ${choice}`;
+    const before = current === undefined ? '' : ` before version ${current}`;
+    const message = `version ${to} was not at ${targetText(target)}${before}, or was rolled back itself; ${choice}`;
     return reject('MR_REGISTRY_ROLLBACK_VERSION_INVALID', message, { to, earlier });
   }
-  const why = { reason: command.reason, rollsBack: current };
-  if (target.kind === 'alias') return accept('AliasAssigned', { alias: target.name, version: to, previous: current, ...why });
+  // Where nobody is any more, who was there last is what is gone back from.
+  const left = current ?? earlier.at(-1);
+  const why = { reason: command.reason, ...(left === undefined || left === to ? {} : { rollsBack: left }) };
+  if (target.kind === 'alias') return accept('AliasAssigned', { alias: target.name, version: to, previous: current ?? null, ...why });
   const stage = target.name as Stage;
   const archived = [...state.versions.values()].filter((one) => one.stage === stage && one.version !== to).map((one) => one.version);
   const from = state.versions.get(to)?.stage ?? 'Archived';
   return accept('VersionMoved', { version: to, from, to: stage, archived: archived.sort((a, b) => a - b), ...why });
+}
+
+function whyNothing(target: Target, current: number | undefined, earlier: readonly number[]): string {
+  if (current !== undefined) return `no version was at ${targetText(target)} before version ${current}`;
+  if (earlier.length === 0) return `no version is at ${targetText(target)}, and none was`;
+  // The last one may have been taken away because it is bad, or another after it may have been deleted: only people know.
+  return `no version is at ${targetText(target)} now; say which of those that were there it is to be (to, or --to): ${[...earlier].reverse().join(', ')}, the last one first`;
 }
 
 function nothing(why: string): GovernedDecision {
