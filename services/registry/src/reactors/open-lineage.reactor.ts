@@ -105,6 +105,8 @@ export class OpenLineageReactor {
       } else this.#delivered++;
       await save(topic, partition, event.next);
       stored = event.next;
+      // It is there: what fails after this is another failure, tried again as soon as the first.
+      this.#failure = undefined;
     }
     if (next > stored) await save(topic, partition, next);
     return next > from;
