@@ -15,7 +15,8 @@ interface Received {
 /** Someone else's server, which answers as it is told to. */
 class Receiver {
   readonly received: Received[] = [];
-  answers: number[] = [];
+  /** `endless`: 200, and a body that never ends. */
+  answers: (number | 'endless')[] = [];
   #server: Server | undefined;
 
   constructor(readonly port: number) {}
@@ -31,7 +32,9 @@ class Receiver {
       request.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         this.received.push({ headers: request.headers, text, body: JSON.parse(text) });
-        response.writeHead(this.answers.shift() ?? 200).end('heard');
+        const answer = this.answers.shift() ?? 200;
+        if (answer === 'endless') response.writeHead(200).write('heard');
+        else response.writeHead(answer).end('heard');
       });
     });
     return new Promise((resolve) => this.#server?.listen(this.port, '127.0.0.1', resolve));
@@ -111,7 +114,7 @@ describe('webhooks', () => {
 
   afterEach(async () => {
     receiver.answers = [];
-    const { body } = await call('GET', 'webhooks');
+    const { body } = await call('GET', 'v1/webhooks');
     for (const { webhook_id: id } of body.webhooks as { webhook_id: string }[]) await call('DELETE', `webhooks/${id}`);
   });
 
@@ -176,7 +179,7 @@ describe('webhooks', () => {
 
   test('are tried again under the same id until the receiver takes it', async () => {
     const webhookId = await newWebhook(['registered_model.created']);
-    receiver.answers = [503, 500];
+    receiver.answers = [503, 404];
     const name = await newModel();
     await waitFor(() => of(name).length === 3);
     expect(new Set(of(name).map(({ headers }) => headers['x-mlflow-delivery-id'])).size).toBe(1);
@@ -201,6 +204,43 @@ describe('webhooks', () => {
       expect.objectContaining({ attempts: 4, lastError: 'answered 500: heard' }),
       expect.objectContaining({ attempts: 1, lastStatus: 410 }),
     ]);
+  });
+
+  test('of our own events are listed, disabled and deleted as well', async () => {
+    const webhookId = await newWebhook(['run.finished']);
+    expect((await call('GET', 'webhooks')).body.webhooks).toHaveLength(0);
+    const listed = { webhook_id: webhookId, events: [event('run.finished')] };
+    expect((await call('GET', 'v1/webhooks')).body.webhooks).toEqual([expect.objectContaining({ ...listed, status: 'ACTIVE' })]);
+    await call('PATCH', `webhooks/${webhookId}`, { status: 'DISABLED' });
+    expect((await call('GET', 'v1/webhooks')).body.webhooks).toEqual([expect.objectContaining({ ...listed, status: 'DISABLED' })]);
+    await call('DELETE', `webhooks/${webhookId}`);
+    expect((await call('GET', 'v1/webhooks')).body.webhooks).toEqual([]);
+  });
+
+  test('are delivered again when somebody asks', async () => {
+    const webhookId = await newWebhook(['registered_model.created']);
+    receiver.answers = [410];
+    const name = await newModel();
+    const gaveUp = async () => (await deliveries(webhookId)).find((one) => (one as { outcome: string }).outcome === 'gave-up');
+    await waitFor(async () => (await gaveUp()) !== undefined);
+    const { deliveryId } = (await gaveUp()) as { deliveryId: string };
+    const again = await call('POST', `v1/webhooks/${webhookId}/deliveries/${deliveryId}/redeliver`);
+    expect([again.status, again.body.deliveryId]).toEqual([202, expect.not.stringContaining(deliveryId)]);
+    await waitFor(() => of(name).length === 2);
+    expect(of(name).map(({ headers }) => headers['x-mlflow-delivery-id'])).toEqual([deliveryId, again.body.deliveryId]);
+    expect(of(name)[1]?.text).toBe(of(name)[0]?.text);
+    const unknown = await call('POST', `v1/webhooks/${webhookId}/deliveries/none/redeliver`);
+    expect([unknown.status, unknown.body.code]).toEqual([404, 'MR_REGISTRY_DELIVERY_NOT_FOUND']);
+  });
+
+  test('are settled by a receiver that says 200 and goes on talking', async () => {
+    const webhookId = await newWebhook(['registered_model.created']);
+    receiver.answers = ['endless'];
+    const name = await newModel();
+    await waitFor(async () => (await deliveries(webhookId)).some((one) => (one as { outcome: string }).outcome === 'delivered'), {
+      timeoutMs: 8_000,
+    });
+    expect(of(name)).toHaveLength(1);
   });
 
   test('are told of nothing that was before them', async () => {

@@ -6,8 +6,6 @@ import { migrate, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   commandMetadata,
-  limitOf,
-  ProblemError,
   rawRoutes,
   sendPosition,
   sendProblem,
@@ -28,6 +26,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { webhookRoutes, type WebhooksApi } from './api/mlflow/webhook-routes.js';
+import { webhookAdministration } from './api/rest/webhooks.routes.js';
 import { SecretBox } from './commands/secret-box.js';
 import { registryConfig } from './config.js';
 import { PROMPT_TAG } from './domain/models/prompt-tag.js';
@@ -36,7 +35,6 @@ import { WEBHOOKS, type Webhooks, type WebhooksRejection } from './domain/webhoo
 import type { WebhooksEvent } from './domain/webhooks/webhooks.events.js';
 import { decodeDelivery, deliveryRow, WEBHOOK_DELIVERIES_TABLE } from './projections/webhook-deliveries.projection.js';
 import type { RegistryView } from './queries/registry-view.js';
-import { webhookDeliveries } from './queries/webhook-deliveries.query.js';
 import { WebhookQueue } from './reactors/webhook-queue.reactor.js';
 import { sendWebhook } from './reactors/webhook-request.js';
 import { WebhookSender } from './reactors/webhook-sender.reactor.js';
@@ -45,7 +43,6 @@ const DOMAIN = 'registry';
 const DELIVERIES = TOPICS.webhookDeliveries.name;
 const QUEUE = 'registry.webhook-queue';
 const SENDER = 'registry.webhook-sender';
-const LISTED_DELIVERIES = { usual: 100, highest: 1000 };
 /** Decisions gather for so long before they are looked at. */
 const LINGER_MS = 50;
 
@@ -111,19 +108,13 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
   registerMlflowRoutes(http.httpAdapter.getInstance<FastifyInstance>(), webhookRoutes(api), {
     onDefect: (error, request) => logger.error({ err: error, url: request.url }, 'defect: a request about webhooks failed'),
   });
-  rawRoutes(http, { body: 'json', onError: (error, request, reply) => void sendProblem(logger, error, request, reply) }, (scope) => {
-    scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
-      '/api/v1/webhooks/:webhookId/deliveries',
-      async ({ params, query }) => {
-        const limit = limitOf(query.limit, LISTED_DELIVERIES, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
-        await Promise.all([domain.barrier(), table.barrier(config.queryDeadlineMs)]);
-        if (!api.webhook(params.webhookId)) {
-          throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(params.webhookId)}`);
-        }
-        return { deliveries: await webhookDeliveries(offline, params.webhookId, limit) };
-      },
-    );
+  const routes = webhookAdministration({
+    ...{ api, offline },
+    upToDate: () => Promise.all([domain.barrier(), table.barrier(config.queryDeadlineMs)]),
+    newDeliveryId: (metadata) => ids.derived(metadata.commandId, 'redelivery'),
+    queue: (delivery) => append('WebhookDeliveryQueued', [delivery]),
   });
+  rawRoutes(http, { body: 'json', onError: (error, request, reply) => void sendProblem(logger, error, request, reply) }, routes);
 
   const settle = settlement(host);
   const sender = new WebhookSender({

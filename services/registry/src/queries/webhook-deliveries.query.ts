@@ -1,4 +1,5 @@
 import type { OfflineStore } from '@millrace/offline-store';
+import type { WebhookDeliveryQueued } from '../domain/webhooks/deliveries.js';
 
 export interface DeliveryView {
   readonly deliveryId: string;
@@ -31,6 +32,20 @@ export async function webhookDeliveries(store: OfflineStore, webhookId: string, 
     occurredAt: new Date(Number(row.occurred_ms)).toISOString(),
     changedAt: new Date(Number(row.changed_ms)).toISOString(),
   }));
+}
+
+/** What was queued as a delivery; `undefined` for one that the webhook does not have. */
+export async function queuedDelivery(
+  store: OfflineStore,
+  webhookId: string,
+  deliveryId: string,
+): Promise<WebhookDeliveryQueued | undefined> {
+  const [row] = await store.query<{ name: string; occurred_at: string; data: string }>(
+    `SELECT name, occurred_at, data FROM millrace.webhook_delivery_facts
+     WHERE webhook_id = {webhookId:String} AND delivery_id = {deliveryId:String} AND attempt = 0 LIMIT 1`,
+    { webhookId, deliveryId },
+  );
+  return row && { deliveryId, webhookId, name: row.name, occurredAt: Number(row.occurred_at), data: row.data };
 }
 
 interface Row {

@@ -31,6 +31,8 @@ export interface WebhookRequestOptions {
 }
 
 const KEPT_BYTES = 4096;
+/** An answer is its status; for the text that comes with it nobody waits longer. */
+const LONGEST_BODY_MS = 1000;
 
 /** The body: as MLflow's webhooks have it. */
 export function webhookBody({ name, occurredAt, data }: Pick<WebhookRequest, 'name' | 'occurredAt' | 'data'>): string {
@@ -77,11 +79,15 @@ export function sendWebhook(delivery: WebhookRequest, { timeoutMs, allowPrivate 
       signal: AbortSignal.timeout(timeoutMs),
       ...(allowPrivate ? {} : { lookup: publicLookup }),
     };
+    let answered: (() => void) | undefined;
     const request = send(url, options, (response) => {
       const chunks: Buffer[] = [];
       let kept = 0;
-      const answered = () =>
+      const patience = setTimeout(() => response.destroy(), LONGEST_BODY_MS);
+      answered = () => {
+        clearTimeout(patience);
         resolve({ status: response.statusCode ?? null, text: Buffer.concat(chunks).toString('utf8').slice(0, KEPT_BYTES) });
+      };
       response.on('data', (chunk: Buffer) => {
         if (kept < KEPT_BYTES) chunks.push(chunk);
         kept += chunk.length;
@@ -92,7 +98,7 @@ export function sendWebhook(delivery: WebhookRequest, { timeoutMs, allowPrivate 
       response.on('close', answered);
       response.on('error', answered);
     });
-    request.on('error', (error) => resolve({ status: null, text: messageOf(error, timeoutMs) }));
+    request.on('error', (error) => (answered ? answered() : resolve({ status: null, text: messageOf(error, timeoutMs) })));
     request.end(body);
   });
 }

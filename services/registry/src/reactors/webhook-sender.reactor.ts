@@ -1,7 +1,7 @@
 import type { BatchResult, ItemBatch } from '@millrace/event-log';
 import type { Clock, Scheduler } from '@millrace/kernel';
 import {
-  isTransient,
+  isRetried,
   pauseAfter,
   type DeliveryFact,
   type RetryPolicy,
@@ -150,7 +150,7 @@ export class WebhookSender {
     const { status, error } = await this.#send(due.delivery);
     if (!this.#holds(due)) return;
     const attempt = due.attempts + 1;
-    const pause = error === null || (status !== null && !isTransient(status)) ? undefined : pauseAfter(attempt, this.options.retry);
+    const pause = error === null || (status !== null && !isRetried(status)) ? undefined : pauseAfter(attempt, this.options.retry);
     const nextAttemptAt = pause === undefined || status === 0 ? null : clock.now() + pause;
     await append({
       ...{ deliveryId, webhookId, name, attempt },

@@ -49,7 +49,12 @@ export function pauseAfter(attempt: number, { attempts, firstPauseMs }: RetryPol
   return attempt >= attempts ? undefined : Math.min(firstPauseMs * 2 ** (attempt - 1), LONGEST_PAUSE_MS);
 }
 
-/** Whether a receiver that answered so may answer otherwise later. Redirects are not followed: the address is the one that was checked. */
-export function isTransient(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || status >= 500;
+/**
+ * Whether a receiver that answered so is asked again: any but one that says it is gone for good. One that is being deployed may answer
+ * anything for a while. Redirects are not followed: the address is the one that was checked.
+ */
+export function isRetried(status: number): boolean {
+  return status !== GONE;
 }
+
+const GONE = 410;

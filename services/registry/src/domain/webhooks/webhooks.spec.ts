@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { isTransient, pauseAfter } from './deliveries.js';
+import { isRetried, pauseAfter } from './deliveries.js';
 import { MLFLOW_NOTIFICATIONS, notificationOf, OWN_NOTIFICATIONS, type NotifiedModel } from './notification.js';
 import { MOST_WEBHOOKS, webhooks, WEBHOOKS, type Webhooks, type WebhooksCommand } from './webhooks.decider.js';
 import type { WebhookCreated, WebhooksEvent } from './webhooks.events.js';
@@ -100,8 +100,8 @@ describe('trying again', () => {
     expect(pauseAfter(20, policy)).toBeUndefined();
   });
 
-  test('is for what may pass', () => {
-    expect([408, 425, 429, 500, 503].every(isTransient)).toBe(true);
-    expect([200, 301, 400, 401, 404, 410].some(isTransient)).toBe(false);
+  test('is for every answer but that the receiver is gone', () => {
+    expect([301, 400, 401, 404, 408, 425, 429, 500, 503].every(isRetried)).toBe(true);
+    expect(isRetried(410)).toBe(false);
   });
 });

@@ -1,0 +1,61 @@
+import type { CommandMetadata } from '@millrace/kernel';
+import type { OfflineStore } from '@millrace/offline-store';
+import { limitOf, ProblemError } from '@millrace/service';
+import type { FastifyInstance } from 'fastify';
+import type { WebhookDeliveryQueued } from '../../domain/webhooks/deliveries.js';
+import type { Webhook } from '../../domain/webhooks/webhooks.decider.js';
+import { queuedDelivery, webhookDeliveries } from '../../queries/webhook-deliveries.query.js';
+import { webhookJson, type WebhooksApi } from '../mlflow/webhook-routes.js';
+
+const LISTED_DELIVERIES = { usual: 100, highest: 1000 };
+
+export interface WebhookAdministration {
+  readonly api: Pick<WebhooksApi, 'all' | 'webhook' | 'metadata'>;
+  readonly offline: OfflineStore;
+  /** Waits until every webhook and delivery that the log holds now is known. */
+  readonly upToDate: () => Promise<unknown>;
+  readonly newDeliveryId: (metadata: CommandMetadata) => string;
+  readonly queue: (delivery: WebhookDeliveryQueued) => Promise<unknown>;
+}
+
+/**
+ * All webhooks, also those of our own events that clients of MLflow cannot read, and their deliveries. They are made, changed and deleted
+ * over MLflow's endpoints.
+ */
+export function webhookAdministration({ api, offline, upToDate, newDeliveryId, queue }: WebhookAdministration) {
+  const existing = async (webhookId: string): Promise<Webhook> => {
+    await upToDate();
+    const webhook = api.webhook(webhookId);
+    if (webhook) return webhook;
+    throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(webhookId)}`);
+  };
+  return (scope: FastifyInstance): void => {
+    scope.get('/api/v1/webhooks', async () => {
+      await upToDate();
+      return { webhooks: api.all().map(webhookJson) };
+    });
+    scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
+      '/api/v1/webhooks/:webhookId/deliveries',
+      async ({ params, query }) => {
+        const limit = limitOf(query.limit, LISTED_DELIVERIES, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
+        const { webhookId } = await existing(params.webhookId);
+        return { deliveries: await webhookDeliveries(offline, webhookId, limit) };
+      },
+    );
+    // Under an id of its own: receivers pass over one they have seen, and what became of the first stays as it is.
+    scope.post<{ Params: { webhookId: string; deliveryId: string } }>(
+      '/api/v1/webhooks/:webhookId/deliveries/:deliveryId/redeliver',
+      async (request, reply) => {
+        const { webhookId } = await existing(request.params.webhookId);
+        const delivery = await queuedDelivery(offline, webhookId, request.params.deliveryId);
+        if (!delivery) {
+          const message = `webhook ${webhookId} has no delivery ${JSON.stringify(request.params.deliveryId)}`;
+          throw new ProblemError(404, 'MR_REGISTRY_DELIVERY_NOT_FOUND', message);
+        }
+        const again = { ...delivery, deliveryId: newDeliveryId(api.metadata(request)) };
+        await queue(again);
+        return reply.status(202).send({ deliveryId: again.deliveryId });
+      },
+    );
+  };
+}
