@@ -32,6 +32,7 @@ import type { Logger } from 'pino';
 import { registerRegistryApi } from './api/mlflow/register.js';
 import { Policies } from './commands/policies.js';
 import { RegistryCommands } from './commands/registry-commands.js';
+import { RegistryImports } from './commands/registry-imports.js';
 import { loggedModelArtifacts, RUN_FACTS_VERSION, runFacts, trackedArtifacts } from './commands/run-artifacts.js';
 import { SourceResolver } from './commands/source-resolver.js';
 import { governedModel } from './domain/governance/governed-model.decider.js';
@@ -98,6 +99,7 @@ export class RegistryModule implements OnModuleInit {
     });
     registerRegistryApi(this.http.httpAdapter.getInstance<FastifyInstance>(), {
       commands,
+      imports: new RegistryImports(commands, view, ids),
       view,
       artifacts,
       runArtifactUri: (runId) => tracked.ofRun(runId),

@@ -23,6 +23,8 @@ test.each([
   ['POST', '/api/v1/testing/reset', 'admin'],
   ['POST', '/api/2.0/mlflow/runs/import-points', 'admin'],
   ['POST', '/api/2.0/mlflow/model-versions/import', 'admin'],
+  ['POST', '/api/2.0/mlflow/registered-models/import-rest', 'admin'],
+  ['GET', '/api/2.0/mlflow/registered-models/imported', 'viewer'],
 ])('%s %s is for %s', (method, path, rule) => {
   expect(accessRuleOf(method, path, { metrics: 'open' })).toBe(rule);
 });

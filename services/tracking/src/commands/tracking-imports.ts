@@ -1,14 +1,16 @@
 import type { CommandMetadata, CommandOutcome, Ids, Position } from '@millrace/kernel';
-import { EXPERIMENTS, type ExperimentsCommand, type ExperimentsRejection } from '../domain/experiments/experiments.decider.js';
-import type { ExperimentsEvent } from '../domain/experiments/experiments.events.js';
+import {
+  EXPERIMENTS,
+  type Experiment,
+  type ExperimentsCommand,
+  type ExperimentsRejection,
+} from '../domain/experiments/experiments.decider.js';
+import type { ExperimentsEvent, ImportedExperiment } from '../domain/experiments/experiments.events.js';
 import { toWire, type MetricPoint } from '../domain/metric-points/metric-points.js';
-import type { KeyValue, Run, RunCommand, RunRejection } from '../domain/run/run.decider.js';
+import { IMPORTED_FROM_TAG, RUN_NAME_TAG, type KeyValue, type Run, type RunCommand, type RunRejection } from '../domain/run/run.decider.js';
 import type { DatasetInput, RunEvent, RunStatus } from '../domain/run/run.events.js';
 import type { TrackingView } from '../queries/tracking-view.js';
 import type { AppendMetricPoints, DecisionWriter, Written } from './tracking-commands.js';
-
-/** Names the server a run was brought from. */
-export const IMPORTED_FROM_TAG = 'millrace.importedFrom';
 
 export interface ImportedRun {
   readonly runId: string;
@@ -22,11 +24,28 @@ export interface ImportedRun {
   readonly tags: readonly KeyValue[];
   readonly datasets: readonly DatasetInput[];
   readonly origin: string;
+  /** Whether it is deleted there. */
+  readonly deleted: boolean;
+}
+
+/** An experiment that takes the runs of one that is somewhere else. */
+export interface ReceivingExperiment {
+  readonly experimentId: string;
+  readonly created: boolean;
+  /** Of `name` and `lifecycle_stage`: what was changed here since it was brought. */
+  readonly changedHere: readonly string[];
+  /** Why a change that was made there could not be followed. */
+  readonly refused: readonly string[];
+}
+
+export interface BroughtRun {
+  readonly run: Run;
+  readonly created: boolean;
 }
 
 /**
  * Brings experiments and runs of another server, under their own ids and times. Every step finds what an earlier attempt has done, so a
- * killed import is begun again from the start. What people have changed here since stays as they left it.
+ * killed import is begun again from the start, and follows what was changed there since. What people have changed here since stays as they left it.
  */
 export class TrackingImports {
   constructor(
@@ -36,22 +55,45 @@ export class TrackingImports {
     private readonly ids: Ids,
   ) {}
 
-  /** An experiment of that name that is here already takes the runs. */
+  /**
+   * The experiment that was brought from there under that id, whatever its name is now; else one of that name, which takes the runs; else a
+   * new one.
+   */
   async experiment(
-    command: Extract<ExperimentsCommand, { type: 'CreateExperiment' }>,
+    command: Extract<ExperimentsCommand, { type: 'CreateExperiment' }> & { readonly imported: ImportedExperiment },
+    deleted: boolean,
     metadata: CommandMetadata,
-  ): Promise<Written<{ experimentId: string; created: boolean }>> {
+  ): Promise<Written<ReceivingExperiment>> {
+    await this.view.upToDate();
+    const { origin, experimentId } = command.imported;
+    const known = this.#broughtFrom(origin, experimentId);
+    if (known) return this.#followed(known, command.name, deleted, origin, metadata);
     const outcome: CommandOutcome<ExperimentsEvent, ExperimentsRejection> = await this.log.handle(EXPERIMENTS, command, metadata);
     if (outcome.kind === 'accepted') {
-      return { kind: 'written', value: { experimentId: outcome.event.data.experimentId, created: true }, positions: [outcome.position] };
+      const value = { experimentId: outcome.event.data.experimentId, created: true, changedHere: [], refused: [] };
+      return { kind: 'written', value, positions: [outcome.position] };
     }
     const existing = this.view.experimentNamed(command.name);
-    if (existing) return { kind: 'written', value: { experimentId: existing.id, created: false }, positions: [] };
+    // Another one of that server, which had the name once: the runs of two experiments are not to be mixed.
+    if (existing && existing.imported?.origin !== origin) {
+      return { kind: 'written', value: { experimentId: existing.id, created: false, changedHere: [], refused: [] }, positions: [] };
+    }
     if (outcome.kind === 'rejected') return outcome;
     throw new TypeError(`command ${metadata.commandId} was not the import of an experiment`);
   }
 
-  async run(imported: ImportedRun, metadata: CommandMetadata): Promise<Written<{ run: Run; created: boolean }>> {
+  /** The last step of bringing what is deleted there, after everything in it. What was restored here since is left. */
+  deleteExperiment(experimentId: string, origin: string, metadata: CommandMetadata): Promise<Written> {
+    return this.#catalog({ type: 'DeleteExperiment', experimentId, importedFrom: origin }, metadata);
+  }
+
+  async deleteRun(runId: string, origin: string, metadata: CommandMetadata): Promise<Written> {
+    const command: RunCommand = { type: 'DeleteRun', importedFrom: origin };
+    const outcome: CommandOutcome<RunEvent, RunRejection> = await this.log.handle(`run/${runId}`, command, metadata);
+    return outcome.kind === 'rejected' ? outcome : { kind: 'written', value: undefined, positions: [outcome.position] };
+  }
+
+  async run(imported: ImportedRun, metadata: CommandMetadata): Promise<Written<BroughtRun>> {
     const { runId, experimentId, origin } = imported;
     await this.view.upToDate();
     const experiment = this.view.experiment(experimentId);
@@ -64,10 +106,14 @@ export class TrackingImports {
       const message = `Run with id=${runId} already exists, and was not brought from ${origin} into experiment ${experimentId}`;
       return { kind: 'rejected', rejection: { code: 'MR_TRACKING_RUN_EXISTS', message } };
     }
-    // Deleting is the last step of bringing a run.
-    if (existing?.deleted) return { kind: 'written', value: { run: existing, created: false }, positions: [] };
+    const steps = this.#steps(imported, experiment.artifactLocation, existing);
+    // Deleting is the last step of bringing a run. A deleted one is restored for what is to be changed in it, but not if people have deleted it here.
+    const isDone = imported.deleted && steps.every(([step]) => step === 'restore' || step === 'datasets');
+    if (existing?.deleted && (isDone || existing.changedHere?.has('lifecycle_stage'))) {
+      return { kind: 'written', value: { run: existing, created: false }, positions: [] };
+    }
     const positions: Position[] = [];
-    for (const [step, command] of this.#steps(imported, experiment.artifactLocation, existing)) {
+    for (const [step, command] of steps) {
       const one = { ...metadata, commandId: this.ids.derived(metadata.commandId, step) };
       const outcome: CommandOutcome<RunEvent, RunRejection> = await this.log.handle(`run/${runId}`, command, one);
       if (outcome.kind === 'rejected') return outcome;
@@ -89,22 +135,68 @@ export class TrackingImports {
     return { kind: 'written', value: undefined, positions: await this.append(data, id, metadata.traceparent) };
   }
 
-  /** What is missing of the run, in order. Params and tags that are here already were brought before, and may have been changed since. */
+  /** What is missing of the run, in order, and what was changed there and not here. Params and datasets are only ever added. */
   #steps(imported: ImportedRun, artifactLocation: string, existing: Run | undefined): [step: string, command: RunCommand][] {
     const { runId, experimentId, name, userId, startTime, status, endTime, origin } = imported;
     const steps: [string, RunCommand][] = [];
     const tags = [...imported.tags, { key: IMPORTED_FROM_TAG, value: origin }];
+    const isChangedHere = (what: string): boolean => existing?.changedHere?.has(what) ?? false;
     if (!existing) {
       const artifactUri = `${artifactLocation.replace(/\/+$/, '')}/${runId}/artifacts`;
       steps.push(['create', { type: 'CreateRun', runId, experimentId, name, userId, startTime, artifactUri, tags }]);
     }
+    if (existing?.deleted) steps.push(['restore', { type: 'RestoreRun', importedFrom: origin }]);
     const params = imported.params.filter(({ key }) => !existing?.params.has(key));
-    const missing = existing ? tags.filter(({ key }) => !existing.tags.has(key)) : [];
-    if (params.length + missing.length > 0) steps.push(['annotate', { type: 'AnnotateRun', params, tags: missing }]);
+    const others = existing
+      ? tags.filter(({ key, value }) => key !== RUN_NAME_TAG && existing.tags.get(key) !== value && !isChangedHere(`tag:${key}`))
+      : [];
+    if (params.length + others.length > 0) steps.push(['annotate', { type: 'AnnotateRun', params, tags: others, importedFrom: origin }]);
     if (imported.datasets.length > 0) steps.push(['datasets', { type: 'LogDatasets', inputs: imported.datasets }]);
-    if (!existing || (existing.status === 'RUNNING' && existing.endTime === null)) {
-      steps.push(['finish', { type: 'UpdateRun', status, endTime, name: null }]);
+    const isUnfinished = existing?.status === 'RUNNING' && existing.endTime === null;
+    const ended = !existing || isUnfinished || !isChangedHere('status') ? { status, endTime } : { status: null, endTime: null };
+    const renamed = existing && name !== '' && !isChangedHere('run_name') ? name : null;
+    const isEnded = ended.status !== null && (ended.status !== existing?.status || (endTime !== null && endTime !== existing.endTime));
+    if (isEnded || (renamed !== null && renamed !== existing?.name)) {
+      steps.push(['finish', { type: 'UpdateRun', ...ended, name: renamed, importedFrom: origin }]);
     }
     return steps;
+  }
+
+  #broughtFrom(origin: string, experimentId: string): Experiment | undefined {
+    for (const experiment of this.view.experiments().byId.values()) {
+      if (experiment.imported?.origin === origin && experiment.imported.experimentId === experimentId) return experiment;
+    }
+    return undefined;
+  }
+
+  /** Renames and restores what was renamed and restored there, unless somebody has done so here. */
+  async #followed(
+    { id: experimentId, name: nameHere, deleted: isDeletedHere, imported }: Experiment,
+    name: string,
+    deleted: boolean,
+    importedFrom: string,
+    metadata: CommandMetadata,
+  ): Promise<Written<ReceivingExperiment>> {
+    const changedHere: string[] = [...(imported?.changedHere ?? [])];
+    const steps: [string, ExperimentsCommand][] = [];
+    const isDeletedByPeople = isDeletedHere && changedHere.includes('lifecycle_stage');
+    // Nothing can be renamed that is deleted; what is deleted there is deleted again in the last step.
+    if (isDeletedByPeople) changedHere.push('name');
+    const isToBeRenamed = name !== nameHere && !changedHere.includes('name');
+    const isToBeRestored = isDeletedHere && !isDeletedByPeople && (!deleted || isToBeRenamed);
+    if (isToBeRestored) steps.push(['restore', { type: 'RestoreExperiment', experimentId, importedFrom }]);
+    if (isToBeRenamed) steps.push(['rename', { type: 'RenameExperiment', experimentId, name, importedFrom }]);
+    const [positions, refused]: [Position[], string[]] = [[], []];
+    for (const [step, command] of steps) {
+      const written = await this.#catalog(command, { ...metadata, commandId: this.ids.derived(metadata.commandId, step) });
+      if (written.kind === 'rejected') refused.push(written.rejection.message);
+      else positions.push(...written.positions);
+    }
+    return { kind: 'written', value: { experimentId, created: false, changedHere, refused }, positions };
+  }
+
+  async #catalog(command: ExperimentsCommand, metadata: CommandMetadata): Promise<Written> {
+    const outcome: CommandOutcome<ExperimentsEvent, ExperimentsRejection> = await this.log.handle(EXPERIMENTS, command, metadata);
+    return outcome.kind === 'rejected' ? outcome : { kind: 'written', value: undefined, positions: [outcome.position] };
   }
 }

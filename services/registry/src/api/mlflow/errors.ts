@@ -1,6 +1,7 @@
 import { MlflowError, type MlflowErrorCode } from '@millrace/mlflow-protocol';
 import { POLICY_CODES } from './policy-errors.js';
 import type { RegistryRejection, Written } from '../../commands/registry-commands.js';
+import type { Followed } from '../../commands/registry-imports.js';
 
 /** What an MLflow client is told of each rejection. */
 const CODES: Readonly<Record<RegistryRejection['code'], MlflowErrorCode>> = {
@@ -17,9 +18,9 @@ const CODES: Readonly<Record<RegistryRejection['code'], MlflowErrorCode>> = {
 };
 
 /** What a write gave, or its rejection as the error the client is sent. */
-export function valueOf<T>(written: Written<T>): Extract<Written<T>, { kind: 'written' }> {
+export function valueOf<W extends Written<unknown> | Followed<unknown>>(written: W): Extract<W, { kind: 'written' }> {
   if (written.kind === 'rejected') throw new MlflowError(CODES[written.rejection.code], written.rejection.message);
-  return written;
+  return written as Extract<W, { kind: 'written' }>;
 }
 
 export function modelNotFound(name: string): MlflowError {

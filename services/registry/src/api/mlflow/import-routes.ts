@@ -1,25 +1,25 @@
-import type { Fields, MlflowRoute } from '@millrace/mlflow-protocol';
+import { MlflowError, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import type { FastifyReply } from 'fastify';
+import type { Brought, Followed, Refused } from '../../commands/registry-imports.js';
 import type { RegistryApi } from './context.js';
 import { valueOf } from './errors.js';
-import { newNameOf, stageOf, tagsOf, versionOf } from './fields.js';
+import { aliasOf, newNameOf, stageOf, tagsOf, versionOf } from './fields.js';
 
 /**
  * Models and versions of another server, with their numbers, stages and times. Not MLflow's: `millrace import mlflow` calls these, and an
  * admin's key is asked for where keys are.
  */
 export function importRoutes(api: RegistryApi): MlflowRoute[] {
-  const { commands } = api;
+  const { imports } = api;
   return [
     {
       method: 'POST',
       path: 'registered-models/import',
       handle: async ({ fields, request, reply }) => {
-        const model = { name: newNameOf(fields), description: fields.string('description') ?? null, tags: tagsOf(fields) };
-        const written = await commands.registerModel({ ...model, imported: originOf(fields) }, api.metadata(request));
-        // Its versions go into the model of that name.
-        if (written.kind === 'rejected' && written.rejection.code === 'MR_REGISTRY_MODEL_NAME_TAKEN') return { created: false };
-        api.sendPosition(reply, valueOf(written).position);
-        return { created: true };
+        const described = { description: fields.string('description') || null, tags: tagsOf(fields) };
+        const model = { name: newNameOf(fields), ...described, imported: originOf(fields) };
+        const { created, ...rest } = sent(api, reply, await imports.model(model, api.metadata(request)));
+        return { created: created ?? false, ...broughtJson(rest) };
       },
     },
     {
@@ -41,13 +41,47 @@ export function importRoutes(api: RegistryApi): MlflowRoute[] {
           tags: tagsOf(fields),
           imported,
         };
-        const { value, position } = valueOf(await commands.importVersion(name, version, api.metadata(request)));
-        api.sendPosition(reply, position);
-        const created = value?.type === 'VersionRegistered' ? value.data : undefined;
-        return { created: created !== undefined, ...(created ? { digest: created.digest, artifact_path: created.artifactPath } : {}) };
+        const { created, ...rest } = sent(api, reply, await imports.version(name, version, api.metadata(request)));
+        const artifact = created ? { digest: created.digest, artifact_path: created.artifactPath } : {};
+        return { created: created !== undefined, ...artifact, ...broughtJson(rest) };
+      },
+    },
+    {
+      method: 'GET',
+      path: 'registered-models/imported',
+      handle: async ({ fields }) => ({ names: await imports.models(fields.requiredString('origin')) }),
+    },
+    {
+      method: 'POST',
+      path: 'registered-models/import-rest',
+      handle: async ({ fields, request, reply }) => {
+        const [name, origin] = [newNameOf(fields), fields.requiredString('origin')];
+        const aliases = new Map<string, number>();
+        const refused: Refused[] = [];
+        for (const one of fields.messages('aliases')) {
+          try {
+            aliases.set(aliasOf(one), versionOf(one));
+          } catch (error) {
+            if (!(error instanceof MlflowError)) throw error;
+            refused.push({ what: `alias:${one.string('alias') ?? ''}`, message: error.message });
+          }
+        }
+        const versions = new Set(fields.strings('versions').map(Number));
+        const rest = sent(api, reply, await imports.rest(name, origin, aliases, versions, api.metadata(request)));
+        return { ...rest, refused: [...refused, ...rest.refused] };
       },
     },
   ];
+}
+
+function sent<T>(api: RegistryApi, reply: FastifyReply, followed: Followed<T>): T {
+  const { value, position } = valueOf(followed);
+  if (position) api.sendPosition(reply, position);
+  return value;
+}
+
+function broughtJson({ changedHere, refused }: Omit<Brought<unknown>, 'created'>): object {
+  return { changed_here: changedHere, refused };
 }
 
 function originOf(fields: Fields): { origin: string; createdAt: number; updatedAt: number } {

@@ -39,4 +39,39 @@ describe('a version that is brought from another server', () => {
       .when(bring(2))
       .rejects('MR_REGISTRY_VERSION_EXISTS');
   });
+
+  test('knows what people have changed here, and not what an import has followed', () => {
+    const importedFrom = 'http://there';
+    const move: ModelCommand = { type: 'MoveVersion', version: 1, to: 'Archived', archiveOthers: false };
+    const moved = { version: 1, from: 'Production', to: 'Archived', archived: [] } as const;
+    const followed = spec
+      .given(brought(1))
+      .when({ ...move, importedFrom })
+      .accepts({ type: 'VersionMoved', data: { ...moved, importedFrom } });
+    expect(followed.versions.get(1)).not.toHaveProperty('changedHere');
+    const here = spec.given(brought(1)).when(move).accepts({ type: 'VersionMoved', data: moved });
+    expect(here.versions.get(1)?.changedHere).toEqual(new Set(['stage']));
+    const archived = spec
+      .given(brought(1), brought(2))
+      .when({ type: 'MoveVersion', version: 2, to: 'Production', archiveOthers: true })
+      .accepts({ type: 'VersionMoved', data: { version: 2, from: 'Production', to: 'Production', archived: [1] } });
+    expect(archived.versions.get(1)?.changedHere).toEqual(new Set(['stage']));
+  });
+
+  test("an alias is the import's until somebody sets it here", () => {
+    const importedFrom = 'http://there';
+    const assign: ModelCommand = { type: 'AssignAlias', alias: 'champion', version: 1 };
+    const assigned = (previous: number | null, from: object = {}): ModelEvent => ({
+      type: 'AliasAssigned',
+      data: { alias: 'champion', version: 1, previous, ...from },
+    });
+    const followed = spec
+      .given(brought(1))
+      .when({ ...assign, importedFrom })
+      .accepts(assigned(null, { importedFrom }));
+    expect(followed.importedAliases).toEqual(new Map([['champion', importedFrom]]));
+    const other: ModelEvent = { type: 'AliasAssigned', data: { alias: 'champion', version: 2, previous: null, importedFrom } };
+    const here = spec.given(brought(1), brought(2), other).when(assign).accepts(assigned(2));
+    expect(here.importedAliases).toEqual(new Map());
+  });
 });

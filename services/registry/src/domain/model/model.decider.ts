@@ -10,6 +10,8 @@ export interface ModelVersion extends Omit<VersionRegistered, 'name' | 'tags' | 
   updatedAt: number;
   readonly actor: string;
   readonly tags: Map<string, string>;
+  /** Of one that was brought from another server: `stage`, `description`, `tag:<key>` that were changed here since. Absent until one is. */
+  changedHere?: Set<string>;
 }
 
 /** One registered model's versions, and the aliases that point to them. */
@@ -18,8 +20,15 @@ export interface Model {
   lastVersion: number;
   readonly versions: Map<number, ModelVersion>;
   readonly aliases: Map<string, number>;
+  /** Aliases that an import has set last, and from which server. Absent until there is one. */
+  importedAliases?: Map<string, string>;
   /** When a version last came, went or moved; 0 before the first. What is said about a version does not count. */
   updatedAt: number;
+}
+
+/** Of a change that an import brings from the server where the version was brought from. */
+interface Followed {
+  readonly importedFrom?: string;
 }
 
 export type ModelCommand =
@@ -27,12 +36,12 @@ export type ModelCommand =
   /** A version of another server, under the number it has there. */
   | (Command<'ImportVersion'> & Omit<VersionRegistered, 'imported'> & { readonly imported: ImportedVersion })
   | (Command<'SignVersion'> & { readonly version: number; readonly signature: VersionSignature })
-  | (Command<'DescribeVersion'> & { readonly version: number; readonly description: string })
-  | (Command<'TagVersion'> & { readonly version: number; readonly key: string; readonly value: string })
-  | (Command<'UntagVersion'> & { readonly version: number; readonly key: string })
-  | (Command<'MoveVersion'> & { readonly version: number; readonly to: Stage; readonly archiveOthers: boolean })
+  | (Command<'DescribeVersion'> & Followed & { readonly version: number; readonly description: string })
+  | (Command<'TagVersion'> & Followed & { readonly version: number; readonly key: string; readonly value: string })
+  | (Command<'UntagVersion'> & Followed & { readonly version: number; readonly key: string })
+  | (Command<'MoveVersion'> & Followed & { readonly version: number; readonly to: Stage; readonly archiveOthers: boolean })
   | (Command<'DeleteVersion'> & { readonly version: number })
-  | (Command<'AssignAlias'> & { readonly alias: string; readonly version: number })
+  | (Command<'AssignAlias'> & Followed & { readonly alias: string; readonly version: number })
   | (Command<'RemoveAlias'> & { readonly alias: string });
 
 export type ModelRejection = Rejection<'MR_REGISTRY_VERSION_NOT_FOUND' | 'MR_REGISTRY_VERSION_EXISTS' | 'MR_REGISTRY_STAGE_CANNOT_ARCHIVE'>;
@@ -63,6 +72,7 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
     const version = state.versions.get(event.data.version);
     // Cannot be: the decider names only versions that exist. An unknown one must not stop the fold.
     if (!version) return state;
+    noteChangesHere(state, event);
     switch (event.type) {
       case 'VersionSigned':
         version.signature = event.data.signature;
@@ -89,13 +99,19 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
       case 'VersionDeleted':
         state.updatedAt = time;
         state.versions.delete(version.version);
-        for (const alias of event.data.aliases) state.aliases.delete(alias);
+        for (const alias of event.data.aliases) {
+          state.aliases.delete(alias);
+          state.importedAliases?.delete(alias);
+        }
         return state;
       case 'AliasAssigned':
         state.aliases.set(event.data.alias, version.version);
+        if (event.data.importedFrom === undefined) state.importedAliases?.delete(event.data.alias);
+        else (state.importedAliases ??= new Map()).set(event.data.alias, event.data.importedFrom);
         return state;
       case 'AliasRemoved':
         state.aliases.delete(event.data.alias);
+        state.importedAliases?.delete(event.data.alias);
         return state;
     }
   },
@@ -121,12 +137,14 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
         return accept('VersionSigned', { version: version.version, signature: command.signature });
       case 'DescribeVersion':
         if (command.description === version.description) return unchanged;
-        return accept('VersionDescribed', { version: version.version, description: command.description });
+        return accept('VersionDescribed', { version: version.version, description: command.description, ...followed(command) });
       case 'TagVersion':
         if (version.tags.get(command.key) === command.value) return unchanged;
-        return accept('VersionTagged', { version: version.version, key: command.key, value: command.value });
+        return accept('VersionTagged', { version: version.version, key: command.key, value: command.value, ...followed(command) });
       case 'UntagVersion':
-        return version.tags.has(command.key) ? accept('VersionUntagged', { version: version.version, key: command.key }) : unchanged;
+        return version.tags.has(command.key)
+          ? accept('VersionUntagged', { version: version.version, key: command.key, ...followed(command) })
+          : unchanged;
       case 'MoveVersion':
         return move(command, version, state);
       case 'DeleteVersion':
@@ -134,7 +152,7 @@ export const model: Decider<Model, ModelCommand, ModelEvent, ModelRejection> = {
       case 'AssignAlias': {
         const previous = state.aliases.get(command.alias) ?? null;
         if (previous === version.version) return unchanged;
-        return accept('AliasAssigned', { alias: command.alias, version: version.version, previous });
+        return accept('AliasAssigned', { alias: command.alias, version: version.version, previous, ...followed(command) });
       }
     }
   },
@@ -157,6 +175,22 @@ function importVersion(command: Extract<ModelCommand, { type: 'ImportVersion' }>
   return reject('MR_REGISTRY_VERSION_EXISTS', message, { version: command.version });
 }
 
+function followed({ importedFrom }: Followed): Followed {
+  return importedFrom === undefined ? {} : { importedFrom };
+}
+
+/** A later import leaves alone what people have changed here. */
+function noteChangesHere(state: Model, event: Exclude<ModelEvent, { type: 'VersionRegistered' }>): void {
+  if ('importedFrom' in event.data && event.data.importedFrom !== undefined) return;
+  const note = (number: number, change: string): void => {
+    const version = state.versions.get(number);
+    if (version?.imported) (version.changedHere ??= new Set()).add(change);
+  };
+  if (event.type === 'VersionDescribed') note(event.data.version, 'description');
+  if (event.type === 'VersionTagged' || event.type === 'VersionUntagged') note(event.data.version, `tag:${event.data.key}`);
+  if (event.type === 'VersionMoved') for (const number of [event.data.version, ...event.data.archived]) note(number, 'stage');
+}
+
 function move(command: Extract<ModelCommand, { type: 'MoveVersion' }>, version: ModelVersion, state: Model): ModelDecision {
   const { to, archiveOthers } = command;
   if (archiveOthers && to !== 'Staging' && to !== 'Production') {
@@ -168,5 +202,5 @@ function move(command: Extract<ModelCommand, { type: 'MoveVersion' }>, version: 
   const others = [...state.versions.values()].filter((other) => other.version !== version.version && other.stage === to);
   const archived = archiveOthers ? others.map((other) => other.version).sort((a, b) => a - b) : [];
   if (version.stage === to && archived.length === 0) return unchanged;
-  return accept('VersionMoved', { version: version.version, from: version.stage, to, archived });
+  return accept('VersionMoved', { version: version.version, from: version.stage, to, archived, ...followed(command) });
 }

@@ -74,17 +74,23 @@ export interface ImportedVersion {
 export interface VersionDescribed {
   readonly version: number;
   readonly description: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface VersionTagged {
   readonly version: number;
   readonly key: string;
   readonly value: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface VersionUntagged {
   readonly version: number;
   readonly key: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface VersionMoved {
@@ -99,6 +105,8 @@ export interface VersionMoved {
   readonly reason?: string;
   /** The version that turned out bad, when this goes back to an earlier one. */
   readonly rollsBack?: number;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface VersionDeleted {
@@ -118,6 +126,8 @@ export interface AliasAssigned {
   readonly reason?: string;
   /** The version that turned out bad, when this goes back to an earlier one. */
   readonly rollsBack?: number;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface AliasRemoved {

@@ -11,12 +11,19 @@ export interface RegisteredModel {
   readonly createdAt: number;
   updatedAt: number;
   readonly tags: Map<string, string>;
+  /** Of one that was brought from another server: from where, and which of `description`, `tag:<key>` were changed here since. */
+  readonly imported?: { readonly origin: string; changedHere?: Set<string> };
 }
 
 /** The registered models there are. */
 export interface Models {
   readonly byId: Map<string, RegisteredModel>;
   readonly idOfName: Map<string, string>;
+}
+
+/** Of a change that an import brings from the server where the model was brought from. */
+interface Followed {
+  readonly importedFrom?: string;
 }
 
 export type ModelsCommand =
@@ -30,9 +37,9 @@ export type ModelsCommand =
     })
   /** `forbiddenBy`: a policy that the model would leave, or come under, by it. */
   | (Command<'RenameModel'> & { readonly name: string; readonly newName: string; readonly forbiddenBy?: string | undefined })
-  | (Command<'DescribeModel'> & { readonly name: string; readonly description: string })
-  | (Command<'TagModel'> & { readonly name: string; readonly key: string; readonly value: string })
-  | (Command<'UntagModel'> & { readonly name: string; readonly key: string })
+  | (Command<'DescribeModel'> & Followed & { readonly name: string; readonly description: string })
+  | (Command<'TagModel'> & Followed & { readonly name: string; readonly key: string; readonly value: string })
+  | (Command<'UntagModel'> & Followed & { readonly name: string; readonly key: string })
   /** `forbiddenBy`: a policy that does not let the actor take its versions away. */
   | (Command<'DeleteModel'> & { readonly name: string; readonly forbiddenBy?: string | undefined });
 
@@ -49,7 +56,7 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
       const { modelId, name, description, tags, imported } = event.data;
       const [createdAt, updatedAt] = [imported?.createdAt ?? time, imported?.updatedAt ?? time];
       const model = { modelId, name, description, createdAt, updatedAt, tags: new Map(Object.entries(tags)) };
-      state.byId.set(modelId, model);
+      state.byId.set(modelId, imported ? { ...model, imported: { origin: imported.origin } } : model);
       state.idOfName.set(name, modelId);
       return state;
     }
@@ -57,6 +64,7 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
     // Cannot be: the decider names only models that exist. An unknown one must not stop the fold.
     if (!model) return state;
     model.updatedAt = time;
+    noteChangeHere(model, event);
     switch (event.type) {
       case 'ModelRenamed':
         state.idOfName.delete(event.data.from);
@@ -96,18 +104,29 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
         return accept('ModelRenamed', { modelId, from: model.name, to: command.newName });
       case 'DescribeModel':
         if (command.description === model.description) return unchanged;
-        return accept('ModelDescribed', { modelId, description: command.description });
+        return accept('ModelDescribed', { modelId, description: command.description, ...followed(command) });
       case 'TagModel':
         if (model.tags.get(command.key) === command.value) return unchanged;
-        return accept('ModelTagged', { modelId, key: command.key, value: command.value });
+        return accept('ModelTagged', { modelId, key: command.key, value: command.value, ...followed(command) });
       case 'UntagModel':
-        return model.tags.has(command.key) ? accept('ModelUntagged', { modelId, key: command.key }) : unchanged;
+        return model.tags.has(command.key) ? accept('ModelUntagged', { modelId, key: command.key, ...followed(command) }) : unchanged;
       case 'DeleteModel':
         if (command.forbiddenBy !== undefined) return forbidden(command.forbiddenBy, `Registered Model ${model.name} cannot be deleted`);
         return accept('ModelDeleted', { modelId, name: model.name });
     }
   },
 };
+
+function followed({ importedFrom }: Followed): Followed {
+  return importedFrom === undefined ? {} : { importedFrom };
+}
+
+/** A later import leaves alone what people have changed here. */
+function noteChangeHere({ imported }: RegisteredModel, { type, data }: ModelsEvent): void {
+  if (!imported || ('importedFrom' in data && data.importedFrom !== undefined)) return;
+  if (type === 'ModelDescribed') (imported.changedHere ??= new Set()).add('description');
+  if (type === 'ModelTagged' || type === 'ModelUntagged') (imported.changedHere ??= new Set()).add(`tag:${data.key}`);
+}
 
 export function modelNamed(state: Models, name: string): RegisteredModel | undefined {
   const modelId = state.idOfName.get(name);

@@ -39,17 +39,23 @@ export interface ModelRenamed {
 export interface ModelDescribed {
   readonly modelId: string;
   readonly description: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface ModelTagged {
   readonly modelId: string;
   readonly key: string;
   readonly value: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface ModelUntagged {
   readonly modelId: string;
   readonly key: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 /** The model and all its versions are gone; the name is free for another model, which gets another id. */

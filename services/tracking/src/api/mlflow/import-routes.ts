@@ -26,9 +26,20 @@ export function importRoutes(api: TrackingApi): MlflowRoute[] {
         const tags = Object.fromEntries(fields.messages('tags').map((tag) => [tag.requiredString('key'), tag.string('value') ?? '']));
         const name = fields.requiredString('name');
         const command = { type: 'CreateExperiment', name, artifactLocation: null, artifactRoot: ARTIFACT_ROOT, tags, imported } as const;
-        const { value, positions } = valueOf(await imports.experiment(command, api.metadata(request)));
+        const isDeleted = fields.string('lifecycle_stage') === 'deleted';
+        const { value, positions } = valueOf(await imports.experiment(command, isDeleted, api.metadata(request)));
         api.sendPosition(reply, positions);
-        return { experiment_id: value.experimentId, created: value.created };
+        const { experimentId, created, changedHere, refused } = value;
+        return { experiment_id: experimentId, created, changed_here: changedHere, refused };
+      },
+    },
+    {
+      method: 'POST',
+      path: 'experiments/import-deletion',
+      handle: async ({ fields, request, reply }) => {
+        const [experimentId, origin] = [fields.requiredString('experiment_id'), fields.requiredString('origin')];
+        api.sendPosition(reply, valueOf(await imports.deleteExperiment(experimentId, origin, api.metadata(request))).positions);
+        return undefined;
       },
     },
     {
@@ -51,10 +62,22 @@ export function importRoutes(api: TrackingApi): MlflowRoute[] {
           tags: pairs('tags'),
           datasets: fields.messages('datasets').map(datasetInputOf),
           origin: fields.requiredString('origin'),
+          deleted: fields.string('lifecycle_stage') === 'deleted',
         } as const;
         const { value, positions } = valueOf(await imports.run(run, api.metadata(request)));
         api.sendPosition(reply, positions);
-        return { run_id: runId, created: value.created, artifact_uri: value.run.artifactUri, is_deleted: value.run.deleted };
+        const { run: here, created } = value;
+        const answer = { run_id: runId, created, artifact_uri: here.artifactUri, is_deleted: here.deleted };
+        return { ...answer, changed_here: [...(here.changedHere ?? [])] };
+      },
+    },
+    {
+      method: 'POST',
+      path: 'runs/import-deletion',
+      handle: async ({ fields, request, reply }) => {
+        const written = valueOf(await imports.deleteRun(runIdOf(fields), fields.requiredString('origin'), api.metadata(request)));
+        api.sendPosition(reply, written.positions);
+        return undefined;
       },
     },
     {

@@ -14,6 +14,8 @@ export interface Experiment {
   readonly createdAt: number;
   updatedAt: number;
   readonly tags: Map<string, string>;
+  /** Of one that was brought from another server: its id there, and whether its name or deletion was changed here since. */
+  readonly imported?: { readonly origin: string; readonly experimentId: string; changedHere?: Set<'name' | 'lifecycle_stage'> };
 }
 
 /** Every experiment there ever was. */
@@ -21,6 +23,11 @@ export interface Experiments {
   readonly byId: Map<string, Experiment>;
   readonly idOfName: Map<string, string>;
   nextId: number;
+}
+
+/** Of a change that an import brings from the server where the experiment was brought from. */
+interface Followed {
+  readonly importedFrom?: string;
 }
 
 export type ExperimentsCommand =
@@ -34,9 +41,9 @@ export type ExperimentsCommand =
       /** Of an experiment that is brought from another server. */
       readonly imported?: ImportedExperiment;
     })
-  | (Command<'RenameExperiment'> & { readonly experimentId: string; readonly name: string })
-  | (Command<'DeleteExperiment'> & { readonly experimentId: string })
-  | (Command<'RestoreExperiment'> & { readonly experimentId: string })
+  | (Command<'RenameExperiment'> & Followed & { readonly experimentId: string; readonly name: string })
+  | (Command<'DeleteExperiment'> & Followed & { readonly experimentId: string })
+  | (Command<'RestoreExperiment'> & Followed & { readonly experimentId: string })
   | (Command<'PurgeExperiment'> & { readonly experimentId: string })
   | (Command<'TagExperiment'> & { readonly experimentId: string; readonly key: string; readonly value: string })
   | (Command<'UntagExperiment'> & { readonly experimentId: string; readonly key: string });
@@ -60,7 +67,8 @@ export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEv
       const { experimentId: id, name, artifactLocation, tags, imported } = event.data;
       const [createdAt, updatedAt] = [imported?.createdAt ?? time, imported?.updatedAt ?? time];
       const experiment = { id, name, artifactLocation, deleted: false, createdAt, updatedAt };
-      state.byId.set(id, { ...experiment, tags: new Map(Object.entries(tags)) });
+      const from = imported ? { imported: { origin: imported.origin, experimentId: imported.experimentId } } : {};
+      state.byId.set(id, { ...experiment, tags: new Map(Object.entries(tags)), ...from });
       state.idOfName.set(name, id);
       state.nextId = Math.max(state.nextId, Number(id) + 1);
       return state;
@@ -69,6 +77,7 @@ export const experiments: Decider<Experiments, ExperimentsCommand, ExperimentsEv
     // Cannot be: the decider names only experiments that exist. An unknown one must not stop the fold.
     if (!experiment) return state;
     experiment.updatedAt = time;
+    noteChangeHere(experiment, event);
     switch (event.type) {
       case 'ExperimentRenamed':
         state.idOfName.delete(event.data.from);
@@ -133,11 +142,11 @@ function decideOnOne(
         return reject('MR_TRACKING_EXPERIMENT_NOT_ACTIVE', 'Cannot rename a non-active experiment.', { experimentId });
       if (experiment.name === command.name) return unchanged;
       if (state.idOfName.has(command.name)) return nameTaken(command.name);
-      return accept('ExperimentRenamed', { experimentId, from: experiment.name, to: command.name });
+      return accept('ExperimentRenamed', { experimentId, from: experiment.name, to: command.name, ...followed(command) });
     case 'DeleteExperiment':
-      return experiment.deleted ? notFound(experimentId) : accept('ExperimentDeleted', { experimentId });
+      return experiment.deleted ? notFound(experimentId) : accept('ExperimentDeleted', { experimentId, ...followed(command) });
     case 'RestoreExperiment':
-      return experiment.deleted ? accept('ExperimentRestored', { experimentId }) : notFound(experimentId);
+      return experiment.deleted ? accept('ExperimentRestored', { experimentId, ...followed(command) }) : notFound(experimentId);
     case 'PurgeExperiment':
       // Clients log into it without asking whether it is there, so it is kept, deleted as it is.
       if (experiment.deleted && experimentId !== DEFAULT_EXPERIMENT_ID) return accept('ExperimentPurged', { experimentId });
@@ -160,6 +169,19 @@ function decideOnOne(
       return accept('ExperimentUntagged', { experimentId, key: command.key });
   }
 }
+
+function followed({ importedFrom }: Followed): Followed {
+  return importedFrom === undefined ? {} : { importedFrom };
+}
+
+/** A later import leaves alone what people have changed here. */
+function noteChangeHere({ imported }: Experiment, { type, data }: ExperimentsEvent): void {
+  if (!imported || ('importedFrom' in data && data.importedFrom !== undefined)) return;
+  const change = type === 'ExperimentRenamed' ? 'name' : LIFECYCLE.has(type) ? 'lifecycle_stage' : undefined;
+  if (change) (imported.changedHere ??= new Set()).add(change);
+}
+
+const LIFECYCLE: ReadonlySet<ExperimentsEvent['type']> = new Set(['ExperimentDeleted', 'ExperimentRestored']);
 
 /** Ids count up, so one that a double cannot count on from is not taken over (servers of MLflow may give out 18 digits). */
 function isFree(experimentId: string, state: Experiments): boolean {

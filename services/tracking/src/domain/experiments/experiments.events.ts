@@ -34,15 +34,21 @@ export interface ExperimentRenamed {
   readonly experimentId: string;
   readonly from: string;
   readonly to: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 /** The experiment and its runs are set aside; the name stays taken. */
 export interface ExperimentDeleted {
   readonly experimentId: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface ExperimentRestored {
   readonly experimentId: string;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 /** A deleted experiment is gone for good; its runs went before it, and its name is free. */

@@ -39,4 +39,18 @@ describe('an experiment that is brought from another server', () => {
   test('finds its name taken, by whomever', () => {
     spec.given(brought('a', '12')).when(bring('a', '14')).rejects('MR_TRACKING_EXPERIMENT_NAME_TAKEN', { name: 'a' });
   });
+
+  test('is known by its id there, and by what was changed here', () => {
+    const renamed = (importedFrom?: string): ExperimentsEvent => ({
+      type: 'ExperimentRenamed',
+      data: { experimentId: '12', from: 'a', to: 'b', ...(importedFrom === undefined ? {} : { importedFrom }) },
+    });
+    const rename: ExperimentsCommand = { type: 'RenameExperiment', experimentId: '12', name: 'b', importedFrom: 'http://there' };
+    const followed = spec.given(brought('a', '12')).when(rename).accepts(renamed('http://there'));
+    expect(followed.byId.get('12')).toMatchObject({ name: 'b', imported: { origin: 'http://there', experimentId: '12' } });
+    expect(followed.byId.get('12')?.imported?.changedHere).toBeUndefined();
+    const { importedFrom: _, ...byHand } = rename;
+    const state = spec.given(brought('a', '12')).when(byHand).accepts(renamed());
+    expect(state.byId.get('12')?.imported?.changedHere).toEqual(new Set(['name']));
+  });
 });

@@ -3,6 +3,8 @@ import { FINAL_STATUSES, type DatasetInput, type FinalStatus, type ModelOutput, 
 
 /** The tag MLflow clients show as the run's name; it and the name are one thing. */
 export const RUN_NAME_TAG = 'mlflow.runName';
+/** Names the server a run was brought from. */
+export const IMPORTED_FROM_TAG = 'millrace.importedFrom';
 /** The tag in which MLflow 2 clients find the models a run has logged: a JSON list. */
 export const MODEL_HISTORY_TAG = 'mlflow.log-model.history';
 
@@ -21,6 +23,8 @@ export interface Run {
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
   readonly datasets: DatasetInput[];
+  /** Of a run that was brought from another server: what was changed here since, as `changesOf` names it. Absent until something is. */
+  changedHere?: Set<string>;
   /** The logged models it used and made; absent until there is one. */
   models?: { readonly inputs: string[]; readonly outputs: ModelOutput[] };
 }
@@ -33,6 +37,11 @@ export interface KeyValue {
   readonly value: string;
 }
 
+/** Of a change that an import brings from the server where the run was brought from. */
+interface Followed {
+  readonly importedFrom?: string;
+}
+
 export type RunCommand =
   | (Command<'CreateRun'> & {
       readonly runId: string;
@@ -43,12 +52,12 @@ export type RunCommand =
       readonly artifactUri: string;
       readonly tags: readonly KeyValue[];
     })
-  | (Command<'UpdateRun'> & { readonly status: RunStatus | null; readonly endTime: number | null; readonly name: string | null })
-  | Command<'DeleteRun'>
-  | Command<'RestoreRun'>
+  | (Command<'UpdateRun'> & Followed & { readonly status: RunStatus | null; readonly endTime: number | null; readonly name: string | null })
+  | (Command<'DeleteRun'> & Followed)
+  | (Command<'RestoreRun'> & Followed)
   /** `withExperiment`: its experiment is deleted, and so is the run, whatever its own state. */
   | (Command<'PurgeRun'> & { readonly withExperiment: boolean })
-  | (Command<'AnnotateRun'> & { readonly params: readonly KeyValue[]; readonly tags: readonly KeyValue[] })
+  | (Command<'AnnotateRun'> & Followed & { readonly params: readonly KeyValue[]; readonly tags: readonly KeyValue[] })
   | (Command<'UntagRun'> & { readonly key: string })
   | (Command<'LogDatasets'> & { readonly inputs: readonly DatasetInput[] })
   | (Command<'LinkModels'> & { readonly inputs: readonly string[]; readonly outputs: readonly ModelOutput[] })
@@ -79,6 +88,7 @@ export const run: Decider<RunState, RunCommand, RunEvent, RunRejection> = {
     }
     // Cannot be: the decider gives an absent run no other event. It must not stop the fold.
     if (!state) return null;
+    noteChangeHere(state, event);
     return evolveRun(state, event, context);
   },
 
@@ -93,9 +103,9 @@ export const run: Decider<RunState, RunCommand, RunEvent, RunRejection> = {
     if (!state || state.purged) return reject('MR_TRACKING_RUN_NOT_FOUND', `Run with id=${runId} not found`, { runId });
     switch (command.type) {
       case 'DeleteRun':
-        return state.deleted ? unchanged : accept('RunDeleted', {});
+        return state.deleted ? unchanged : accept('RunDeleted', followed(command));
       case 'RestoreRun':
-        return state.deleted ? accept('RunRestored', {}) : unchanged;
+        return state.deleted ? accept('RunRestored', followed(command)) : unchanged;
       case 'PurgeRun':
         if (state.deleted || command.withExperiment) return accept('RunPurged', {});
         return reject('MR_TRACKING_RUN_NOT_DELETED', `Run ${runId} is not in the 'deleted' state; delete it first.`, { runId });
@@ -131,6 +141,7 @@ function evolveRun(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>,
       state.tags.clear();
       state.datasets.length = 0;
       delete state.models;
+      delete state.changedHere;
       return state;
     case 'RunAnnotated': {
       for (const [key, value] of Object.entries(event.data.params)) state.params.set(key, value);
@@ -163,11 +174,11 @@ function decideActive(
       const name = command.name === null || command.name === '' ? null : command.name;
       const same = (status ?? state.status) === state.status && (endTime ?? state.endTime) === state.endTime;
       if (same && (name ?? state.name) === state.name) return unchanged;
-      if (isFinal(status)) return accept('RunFinished', { status, endTime, name });
-      return accept('RunUpdated', { status, endTime, name });
+      if (isFinal(status)) return accept('RunFinished', { status, endTime, name, ...followed(command) });
+      return accept('RunUpdated', { status, endTime, name, ...followed(command) });
     }
     case 'AnnotateRun':
-      return annotate(command.params, command.tags, state);
+      return annotate(command, state);
     case 'UntagRun':
       if (!state.tags.has(command.key)) {
         const message = `No tag with name: ${command.key} in run with id ${state.runId}`;
@@ -192,7 +203,8 @@ function decideActive(
   }
 }
 
-function annotate(params: readonly KeyValue[], tags: readonly KeyValue[], state: Run): RunDecision {
+function annotate(command: Extract<RunCommand, { type: 'AnnotateRun' }>, state: Run): RunDecision {
+  const { params, tags } = command;
   const runId = state.runId;
   const keys = params.map(({ key }) => key);
   const repeated = keys.filter((key, index) => keys.indexOf(key) !== index);
@@ -210,7 +222,37 @@ function annotate(params: readonly KeyValue[], tags: readonly KeyValue[], state:
   const newParams = params.filter(({ key }) => !state.params.has(key));
   const newTags = Object.entries(recordOf(tags)).filter(([key, value]) => state.tags.get(key) !== value);
   if (newParams.length === 0 && newTags.length === 0) return unchanged;
-  return accept('RunAnnotated', { params: recordOf(newParams), tags: Object.fromEntries(newTags) });
+  return accept('RunAnnotated', { params: recordOf(newParams), tags: Object.fromEntries(newTags), ...followed(command) });
+}
+
+function followed({ importedFrom }: Followed): Followed {
+  return importedFrom === undefined ? {} : { importedFrom };
+}
+
+/** A later import leaves alone what people have changed here. */
+function noteChangeHere(state: Run, event: Exclude<RunEvent, { type: 'RunCreated' }>): void {
+  if (!state.tags.has(IMPORTED_FROM_TAG) || ('importedFrom' in event.data && event.data.importedFrom !== undefined)) return;
+  for (const change of changesOf(event)) (state.changedHere ??= new Set()).add(change);
+}
+
+/** `status`, `run_name`, `lifecycle_stage` or `tag:<key>`: what of a run an event changes. Params and datasets are only ever added. */
+function changesOf(event: Exclude<RunEvent, { type: 'RunCreated' }>): string[] {
+  switch (event.type) {
+    case 'RunUpdated':
+    case 'RunFinished': {
+      const { status, endTime, name } = event.data;
+      return [...(status === null && endTime === null ? [] : ['status']), ...(name === null ? [] : ['run_name'])];
+    }
+    case 'RunDeleted':
+    case 'RunRestored':
+      return ['lifecycle_stage'];
+    case 'RunAnnotated':
+      return Object.keys(event.data.tags).map((key) => (key === RUN_NAME_TAG ? 'run_name' : `tag:${key}`));
+    case 'RunUntagged':
+      return [`tag:${event.data.key}`];
+    default:
+      return [];
+  }
 }
 
 function rename(state: Run, name: string): void {

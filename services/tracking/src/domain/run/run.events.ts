@@ -37,6 +37,8 @@ export interface RunUpdated {
   readonly status: RunningStatus | null;
   readonly endTime: number | null;
   readonly name: string | null;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 /** `endTime` and `name` `null`: as they were. */
@@ -44,11 +46,19 @@ export interface RunFinished {
   readonly status: FinalStatus;
   readonly endTime: number | null;
   readonly name: string | null;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
-export type RunDeleted = Readonly<Record<string, never>>;
+export interface RunDeleted {
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
+}
 
-export type RunRestored = Readonly<Record<string, never>>;
+export interface RunRestored {
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
+}
 
 /** A deleted run is gone for good, with its artifacts. Its id is not given again. */
 export type RunPurged = Readonly<Record<string, never>>;
@@ -57,6 +67,8 @@ export type RunPurged = Readonly<Record<string, never>>;
 export interface RunAnnotated {
   readonly params: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface RunUntagged {
