@@ -11,7 +11,8 @@ import {
   type TempDir,
   type Topology,
 } from '@millrace/testing';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** MLflow 2.9.2 names no upper bound for SQLAlchemy, and does not start with the newest. */
@@ -26,6 +27,7 @@ const ADMIN_KEY = 'an-admin-key-for-tests-only-0123456789';
 
 interface Report {
   readonly whole: boolean;
+  readonly differences: number;
   readonly found: Readonly<Record<string, number>>;
   readonly brought: Readonly<Record<string, number>>;
   readonly problems: readonly string[];
@@ -37,10 +39,12 @@ describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
   let platform: Topology;
   let server: RunningProcess;
   let from: string;
+  let python: string;
 
   beforeAll(async () => {
     directory = await tempDir('mlflow-import');
     const venv = await ensureVenv(`mlflow-server-${version}`, requirements);
+    python = venv.python;
     const port = await freePort();
     from = `http://127.0.0.1:${port}`;
     server = await startProcess({
@@ -198,6 +202,64 @@ describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
     expect(registered.length).toBeGreaterThanOrEqual(3);
     for (const { digest } of registered) expect(digest).toMatch(/^[0-9a-f]{64}$/);
   });
+
+  test('a second run follows what was changed there, leaves what was changed here, and says so', async () => {
+    const { runs } = (await ask(platform.url, 'runs/search', { experiment_ids: ['0', '1', '2'], max_results: 1000 })) as unknown as {
+      runs: Run[];
+    };
+    const idOf = (name: string) => runs.find(({ info }) => info['run_name'] === name)?.info['run_id'] as string;
+    const both = idOf('run-12');
+    await ask(platform.url, 'runs/update', { run_id: both, run_name: 'renamed on both sides, here' });
+    await ask(platform.url, 'runs/set-tag', { run_id: both, key: 'mine', value: 'yes' });
+    await runCommand(python, [join(import.meta.dirname, 'import_changes.py'), from]);
+
+    const changed = await bring();
+    const differences = [
+      `run ${both}: run_name is renamed on both sides, there there and renamed on both sides, here here; left`,
+      `run ${both}: tag mlflow.runName differs; left`,
+      'model empty model: it was brought from there and is not there any more; left',
+    ].sort();
+    const told = ({ notes }: Report) => notes.filter((note) => note.endsWith('; left')).sort();
+    expect([changed.problems, changed.whole, told(changed), changed.differences]).toEqual([[], true, differences, 3]);
+    const again = await bring();
+    expect([again.problems, told(again)]).toEqual([[], differences]);
+    expect(Object.values(again.brought).every((count) => count === 0)).toBe(true);
+
+    // What was followed carries the time at which it was.
+    const [there, here] = (await Promise.all([everything(from), everything(platform.url)])).map(({ experiments, runs: all, versions }) => ({
+      experiments,
+      runs: all.filter(({ id }) => id !== both),
+      versions: versions.map((one) => one.replace(/ (\d{13}) \d{13} /, ' $1 ')),
+    })) as [unknown, unknown];
+    expect(here).toEqual(there);
+    const { registered_model: delay } = (await ask(platform.url, 'registered-models/get?name=delay')) as unknown as {
+      registered_model: { description: string; tags: object[]; aliases: { alias: string; version: string }[] };
+    };
+    expect(delay).toMatchObject({ description: 'later or not', tags: [{ key: 'mt', value: '2' }] });
+    expect(delay.aliases.map(({ alias, version: one }) => `${alias} ${one}`).sort()).toEqual(['champion 4', 'new 3']);
+    const { model_version: third } = (await ask(platform.url, 'model-versions/get?name=delay&version=3')) as unknown as {
+      model_version: { tags: object[] };
+    };
+    expect(third.tags).toEqual([{ key: 'x', value: 'y' }]);
+  }, 600_000);
+
+  test('a governed alias is a problem of its own, and the rest is brought', async () => {
+    const policy = join(directory.path, 'policy.yaml');
+    await writeFile(
+      policy,
+      'apiVersion: millrace.dev/v1\nkind: Policy\nmetadata: {name: guard}\nspec: {aliases: [guarded], approvals: 1}\n',
+    );
+    await runCommand(process.execPath, [CLI, 'apply', '-f', policy], { env: env() });
+    for (const alias of ['guarded', 'zeta']) await ask(from, 'registered-models/alias', { name: 'delay', alias, version: '3' });
+    await ask(from, 'registered-models/create', { name: 'zzz' });
+    const { status, stdout } = spawnSync(process.execPath, [CLI, 'import', 'mlflow', '--from', from, '--output', 'json'], {
+      env: { ...process.env, ...env() },
+      encoding: 'utf8',
+    });
+    const { problems, brought } = JSON.parse(stdout) as Report;
+    expect([status, problems]).toEqual([1, [expect.stringMatching(/^model delay: alias guarded: .*governed by policy guard/)]]);
+    expect(brought).toMatchObject({ models: 1, aliases: 1 });
+  }, 600_000);
 
   test('who is no admin brings nothing', async () => {
     const made = await fetch(`${platform.url}/api/v1/access/keys`, {

@@ -1,9 +1,11 @@
 import { CliError, EXIT } from '../cli-error.js';
 import type { ClientOptions } from '../client.js';
-import { importModel } from '../import/import-models.js';
+import { attempt } from '../import/import-compare.js';
+import { findGoneModels, importModel } from '../import/import-models.js';
 import { ImportReport } from '../import/import-report.js';
 import { importExperiment } from '../import/import-runs.js';
 import { isRefusal, MlflowServer } from '../import/mlflow-server.js';
+import type { Experiment } from '../import/mlflow-types.js';
 import type { Io } from '../io.js';
 
 export interface ImportMlflowOptions {
@@ -36,17 +38,32 @@ export async function importMlflow(target: ClientOptions, io: Io, options: Impor
   const context = { from, to, origin: options.origin ?? source.url, withArtifacts: options.artifacts, report, progress: progressOf(io) };
   try {
     const wanted = new Set(options.experiment);
-    for await (const experiment of from.experiments()) {
-      if (wanted.size === 0 || wanted.delete(experiment.name)) await importExperiment(context, experiment);
+    for (const experiment of await experimentsOf(from)) {
+      if (options.experiment.length > 0 && !wanted.delete(experiment.name)) continue;
+      await attempt(report, `experiment ${experiment.name}`, () => importExperiment(context, experiment));
     }
     for (const name of wanted) report.problem(`experiment ${name}`, 'is not there');
-    if (options.models) for await (const model of from.models()) await importModel(context, model);
+    if (options.models) {
+      const names = new Set<string>();
+      for await (const model of from.models()) {
+        names.add(model.name);
+        await attempt(report, `model ${model.name}`, () => importModel(context, model));
+      }
+      await attempt(report, 'models', () => findGoneModels(context, names));
+    }
   } catch (error) {
     if (isRefusal(error)) throw new CliError(`${error.message} (${error.code}). Run the same command again to go on`, EXIT.refused);
     throw error;
   }
   io.out(options.output === 'json' ? `${JSON.stringify(report.json(), null, 2)}\n` : report.text());
   return report.isWhole;
+}
+
+/** The oldest first: one that was renamed leaves its name before another takes it. */
+async function experimentsOf(from: MlflowServer): Promise<Experiment[]> {
+  const experiments: Experiment[] = [];
+  for await (const experiment of from.experiments()) experiments.push(experiment);
+  return experiments.sort((a, b) => Number(a.experiment_id) - Number(b.experiment_id));
 }
 
 /** The address without credentials, and the credentials: of the address itself, or of MLflow's own variables. */

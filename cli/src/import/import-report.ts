@@ -23,6 +23,7 @@ export class ImportReport {
   readonly problems: string[] = [];
   readonly notes: string[] = [];
   #problemCount = 0;
+  #differences = 0;
 
   count(what: Counted, found: number, brought: number): void {
     this.found[what] += found;
@@ -40,13 +41,19 @@ export class ImportReport {
     if (this.notes.length < MOST_PROBLEMS_KEPT) this.notes.push(text);
   }
 
+  /** Something differs because people have changed it here; it is left so. */
+  left(where: string, what: string): void {
+    this.#differences++;
+    this.note(`${where}: ${what}; left`);
+  }
+
   get isWhole(): boolean {
     return this.#problemCount === 0;
   }
 
   json(): object {
     const { found, brought, problems, notes } = this;
-    return { whole: this.isWhole, found, brought, problemCount: this.#problemCount, problems, notes };
+    return { whole: this.isWhole, found, brought, problemCount: this.#problemCount, differences: this.#differences, problems, notes };
   }
 
   text(): string {
@@ -58,8 +65,14 @@ export class ImportReport {
     const notes = this.notes.map((note) => `note: ${note}`);
     const problems = this.problems.map((problem) => `problem: ${problem}`);
     const more = this.#problemCount > this.problems.length ? [`and ${this.#problemCount - this.problems.length} more problems`] : [];
-    const verdict = this.isWhole ? 'Everything is here, counts and digests compared.' : `${this.#problemCount} problems; see above.`;
+    const verdict = this.#verdict();
     return `${[head, ...rows, ...notes, ...problems, ...more, verdict].join('\n')}\n`;
+  }
+
+  #verdict(): string {
+    if (!this.isWhole) return `${this.#problemCount} problems; see above.`;
+    if (this.#differences === 0) return 'Everything is here, counts and digests compared.';
+    return `Nothing is missing, counts and digests compared; ${this.#differences} things differ and are left as they are here, see the notes.`;
   }
 }
 

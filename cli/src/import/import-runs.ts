@@ -1,6 +1,7 @@
 import type { ImportReport } from './import-report.js';
 import { bringFiles, proxiedPath } from './import-files.js';
 import { isRefusal, type MlflowServer } from './mlflow-server.js';
+import { attempt, compareField } from './import-compare.js';
 import type { Experiment, KeyValue, Metric, Run } from './mlflow-types.js';
 
 export interface ImportContext {
@@ -13,6 +14,7 @@ export interface ImportContext {
   readonly progress: (text: string) => void;
 }
 
+const RUN_NAME_TAG = 'mlflow.runName';
 const IMPORTED_FROM_TAG = 'millrace.importedFrom';
 const RUNS_AT_ONCE = 4;
 const POINTS_A_REQUEST = 1000;
@@ -20,65 +22,85 @@ const POINTS_A_REQUEST = 1000;
 /** Brings one experiment with its runs. It is deleted last, if it is there, because nobody looks for runs in a deleted one. */
 export async function importExperiment(context: ImportContext, experiment: Experiment): Promise<void> {
   const { from, to, origin, report, progress } = context;
-  const { experiment_id, name, creation_time, last_update_time, tags = [] } = experiment;
+  const { experiment_id, name, creation_time, last_update_time, lifecycle_stage, tags = [] } = experiment;
   const where = `experiment ${name}`;
   const asked = {
     experiment_id,
     name,
     creation_time,
     last_update_time,
+    lifecycle_stage,
     origin,
     tags: [...tags, { key: IMPORTED_FROM_TAG, value: origin }],
   };
-  const made = await to.post<{ experiment_id: string; created: boolean }>('experiments/import', asked);
+  const made = await to.post<{ experiment_id: string; created: boolean; changed_here: string[]; refused: string[] }>(
+    'experiments/import',
+    asked,
+  );
   report.count('experiments', 1, made.created ? 1 : 0);
   if (made.experiment_id !== experiment_id) report.note(`${where} has id ${made.experiment_id} here; there it has ${experiment_id}`);
   const { experiment: here } = await to.get<{ experiment: Experiment }>('experiments/get', { experiment_id: made.experiment_id });
   const isOurs = here.tags?.some(({ key, value }) => key === IMPORTED_FROM_TAG && value === origin) ?? false;
-  if (here.lifecycle_stage === 'active') await tagWhatIsMissing(to, here, tags);
+  for (const message of made.refused) report.problem(where, message);
+  const isLeft = (what: string): boolean => !isOurs || made.changed_here.includes(what);
+  if (made.refused.length === 0) compareField(report, where, 'name', [name, here.name], isLeft('name'));
+  await tagWhatIsMissing(context, here, tags, where);
   let runs = 0;
   await inParallel(from.runs(experiment_id), RUNS_AT_ONCE, async (run) => {
-    try {
-      await importRun(context, run, made.experiment_id);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      report.count('runs', 1, 0);
-      report.problem(`run ${run.info.run_id}`, error.message);
-    }
+    await importRun(context, run, made.experiment_id);
     progress(`${where}: ${++runs} runs`);
   });
-  if (experiment.lifecycle_stage === 'deleted' && here.lifecycle_stage === 'active') {
-    if (isOurs) await to.post('experiments/delete', { experiment_id: made.experiment_id });
-    else report.note(`${where} is deleted there; the one of that name here was not brought from there and is left active`);
+  if (lifecycle_stage === 'deleted' && here.lifecycle_stage === 'active' && !isLeft('lifecycle_stage')) {
+    await to.post('experiments/import-deletion', { experiment_id: made.experiment_id, origin });
+  } else if (made.refused.length === 0) {
+    compareField(report, where, 'lifecycle_stage', [lifecycle_stage, here.lifecycle_stage], isLeft('lifecycle_stage'));
   }
 }
 
-/** An experiment of that name may have been here (Default always is): tags it lacks are added. */
-async function tagWhatIsMissing(to: MlflowServer, here: Experiment, tags: readonly KeyValue[]): Promise<void> {
-  const present = new Set(here.tags?.map(({ key }) => key));
+/** Tags that it lacks are added; one that has another value here is left. */
+async function tagWhatIsMissing({ to, report }: ImportContext, here: Experiment, tags: readonly KeyValue[], where: string): Promise<void> {
+  const present = new Map(here.tags?.map(({ key, value = '' }) => [key, value]));
   for (const { key, value = '' } of tags) {
-    if (!present.has(key)) await to.post('experiments/set-experiment-tag', { experiment_id: here.experiment_id, key, value });
+    const valueHere = present.get(key);
+    if (valueHere !== undefined) compareField(report, where, `tag ${key}`, [value, valueHere], true);
+    else if (here.lifecycle_stage === 'active')
+      await to.post('experiments/set-experiment-tag', { experiment_id: here.experiment_id, key, value });
+    else report.left(where, `tag ${key} is not set here`);
   }
 }
 
+interface MadeRun {
+  readonly created: boolean;
+  readonly artifact_uri: string;
+  readonly is_deleted: boolean;
+  readonly changed_here: readonly string[];
+}
+
+/** What is refused of a run is a problem, and the rest of it is brought all the same. */
 async function importRun(context: ImportContext, run: Run, experimentId: string): Promise<void> {
   const { from, to, origin, withArtifacts, report } = context;
   const { run_id, run_name, user_id, status, start_time, end_time, lifecycle_stage } = run.info;
   const { params = [], tags = [], metrics = [] } = run.data;
+  const where = `run ${run_id}`;
   const datasets = run.inputs?.dataset_inputs ?? [];
-  const made = await to.post<{ created: boolean; artifact_uri: string; is_deleted: boolean }>('runs/import', {
-    ...{ run_id, run_name, user_id, status, start_time, end_time, origin },
-    ...{ experiment_id: experimentId, params, tags, datasets },
-  });
-  report.count('runs', 1, made.created ? 1 : 0);
-  for (const { key } of metrics) await importHistory(context, run_id, key, made.created);
+  const made = await attempt(report, where, () =>
+    to.post<MadeRun>('runs/import', {
+      ...{ run_id, run_name, user_id, status, start_time, end_time, lifecycle_stage, origin },
+      ...{ experiment_id: experimentId, params, tags, datasets },
+    }),
+  );
+  report.count('runs', 1, made?.created ? 1 : 0);
+  if (!made) return;
+  for (const { key } of metrics) await attempt(report, `${where} metric ${key}`, () => importHistory(context, run_id, key, made.created));
   const folder = proxiedPath(made.artifact_uri);
   if (withArtifacts && folder !== undefined) {
     const read = (path: string) => from.readRunFile(run_id, path);
-    await bringFiles({ to, report, where: `run ${run_id}`, files: from.runFiles(run_id), read, folder });
+    await attempt(report, where, () => bringFiles({ to, report, where, files: from.runFiles(run_id), read, folder }));
   }
-  if (lifecycle_stage === 'deleted' && !made.is_deleted) await to.post('runs/delete', { run_id });
-  await compareRun(context, run, made.created);
+  if (lifecycle_stage === 'deleted' && !made.is_deleted && !made.changed_here.includes('lifecycle_stage')) {
+    await attempt(report, where, () => to.post('runs/import-deletion', { run_id, origin }));
+  }
+  await attempt(report, where, () => compareRun(context, run, made));
 }
 
 /** Sends the points of a metric that are not here yet, then counts both sides. */
@@ -87,8 +109,14 @@ async function importHistory({ from, to, report }: ImportContext, runId: string,
   const there = new Set<string>();
   const before = here.size;
   let batch: object[] = [];
+  let refusal: Error | undefined;
   const send = async () => {
-    if (batch.length > 0) await to.post('runs/import-points', { run_id: runId, metrics: batch });
+    try {
+      if (batch.length > 0 && !refusal) await to.post('runs/import-points', { run_id: runId, metrics: batch });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refusal = error;
+    }
     batch = [];
   };
   for await (const point of from.history(runId, key)) {
@@ -100,6 +128,10 @@ async function importHistory({ from, to, report }: ImportContext, runId: string,
     if (batch.length === POINTS_A_REQUEST) await send();
   }
   await send();
+  if (refusal) {
+    report.count('points', there.size, 0);
+    throw refusal;
+  }
   const after = there.size === before && before > 0 ? here : await pointsOf(to, runId, key);
   const missing = [...there].filter((text) => !after.has(text)).length;
   if (missing > 0) report.problem(`run ${runId}`, `${missing} of ${there.size} points of metric ${key} are not here`);
@@ -116,25 +148,34 @@ function textOf({ step = 0, timestamp, value }: Metric): string {
   return `${Number(step)} ${Number(timestamp)} ${Number(value)}`;
 }
 
-/** Reads the run back and holds it to the one there. What people have changed here since it was brought is no difference. */
-async function compareRun({ to, report }: ImportContext, run: Run, isNew: boolean): Promise<void> {
+/** Reads the run back and holds it to the one there. What people have changed here since it was brought is told, and is no problem. */
+async function compareRun({ to, report }: ImportContext, run: Run, { created, changed_here }: MadeRun): Promise<void> {
   const where = `run ${run.info.run_id}`;
   const { run: here } = await to.get<{ run: Run }>('runs/get', { run_id: run.info.run_id });
+  // Nothing can be changed any more in a run that people have deleted here.
+  const isSetAside = changed_here.includes('lifecycle_stage') && here.info.lifecycle_stage === 'deleted';
+  const isLeft = (what: string): boolean => isSetAside || changed_here.includes(what);
   for (const kind of ['params', 'tags'] as const) {
     const there = run.data[kind] ?? [];
     const values = new Map(here.data[kind]?.map(({ key, value = '' }) => [key, value]));
     for (const { key, value = '' } of there) {
-      if (!values.has(key)) report.problem(where, `${kind.slice(0, -1)} ${key} is not here`);
-      else if (isNew && values.get(key) !== value) report.problem(where, `${kind.slice(0, -1)} ${key} differs`);
+      const what = `${kind.slice(0, -1)} ${key}`;
+      const isOurs = !isLeft(kind === 'params' ? 'params' : key === RUN_NAME_TAG ? 'run_name' : `tag:${key}`);
+      if (values.get(key) === value) continue;
+      const difference = values.has(key) ? `${what} differs` : `${what} is not here`;
+      if (isOurs) report.problem(where, difference);
+      else report.left(where, difference);
     }
-    report.count(kind, there.length, isNew ? there.length : 0);
+    report.count(kind, there.length, created ? there.length : 0);
   }
   const inputs = [run, here].map(({ inputs: one }) => one?.dataset_inputs?.length ?? 0) as [number, number];
   if (inputs[1] < inputs[0]) report.problem(where, `${inputs[0]} datasets there, ${inputs[1]} here`);
-  if (!isNew) return;
+  const tagsThere = new Set([...(run.data.tags ?? []).map(({ key }) => key), IMPORTED_FROM_TAG, RUN_NAME_TAG]);
+  for (const { key } of here.data.tags ?? []) {
+    if (!tagsThere.has(key) && !changed_here.includes(`tag:${key}`)) report.left(where, `tag ${key} is not there any more`);
+  }
   for (const field of ['status', 'start_time', 'end_time', 'lifecycle_stage', 'run_name', 'user_id'] as const) {
-    const [a, b] = [run.info[field] ?? '', here.info[field] ?? ''].map(String);
-    if (a !== b) report.problem(where, `${field} is ${a} there and ${b} here`);
+    compareField(report, where, field, [run.info[field], here.info[field]], isLeft(field === 'end_time' ? 'status' : field));
   }
 }
 
