@@ -22,6 +22,21 @@ interface Evidence {
   readonly gates: readonly Gate[];
 }
 
+interface Arm {
+  readonly model: string;
+  readonly version: number;
+}
+
+interface Arms {
+  readonly primary: Arm;
+  readonly candidate: Arm;
+}
+
+interface Rewards {
+  readonly n: number;
+  readonly sum: number;
+}
+
 /** A rollout as the API shows it. */
 export interface Rollout {
   readonly name: string;
@@ -33,6 +48,8 @@ export interface Rollout {
   readonly candidate?: string;
   readonly strategy?: string;
   readonly steps?: readonly { readonly share: number }[];
+  /** Which versions the run compares; absent where it began before that was kept, or has not begun. */
+  readonly arms?: Arms;
   readonly step: number;
   readonly share: number;
   readonly isConcluded: boolean;
@@ -45,7 +62,15 @@ export interface Decision {
   readonly type: string;
   readonly time: string;
   readonly actor: string;
-  readonly data: { readonly share?: number; readonly reason?: string; readonly seed?: number; readonly evidence?: Evidence | null };
+  readonly data: {
+    readonly share?: number;
+    readonly reason?: string;
+    readonly seed?: number;
+    /** What a bandit's split was drawn from. */
+    readonly rewards?: { readonly primary: Rewards; readonly candidate: Rewards };
+    readonly arms?: Arms;
+    readonly evidence?: Evidence | null;
+  };
 }
 
 type Output = { readonly output: string };
@@ -93,7 +118,7 @@ export async function actOnRollout(client: MillraceClient, io: Io, name: string,
 }
 
 export function rolloutText(rollout: Rollout): string {
-  const { name, run, version, deployment, candidate, strategy, steps = [], step, share, reason, waitsFor, evidence } = rollout;
+  const { name, run, version, deployment, candidate, strategy, steps = [], arms, step, share, reason, waitsFor, evidence } = rollout;
   const lines = [`rollout ${name} is ${statusOf(rollout)}${reason === '' ? '' : `: ${reason}`}`];
   if (waitsFor !== null) lines.push(`it waits for ${waitsFor}`);
   if (deployment !== undefined) {
@@ -102,6 +127,7 @@ export function rolloutText(rollout: Rollout): string {
       `${strategy} of ${candidate} on deployment ${deployment}: ${percent(share)} of the units${place} (run ${run}, version ${version})`,
     );
   }
+  if (arms) lines.push(armsText(arms));
   if (evidence) {
     lines.push(`${evidence.requests.primary} requests of the primary, ${evidence.requests.candidate} of the candidate`);
     lines.push(...evidence.gates.map((gate) => `  ${gateText(gate)}`));
@@ -111,10 +137,14 @@ export function rolloutText(rollout: Rollout): string {
 
 /** One decision: what, who, why, and each gate as it stood. */
 export function decisionText({ sequence, type, time, actor, data }: Decision): string {
-  const { share, reason, seed, evidence } = data;
-  const parts = [share === undefined ? '' : percent(share), seed === undefined ? '' : `seed ${seed}`, reason ?? ''].filter(
-    (part) => part !== '',
-  );
+  const { share, reason, seed, rewards, arms, evidence } = data;
+  const parts = [
+    share === undefined ? '' : percent(share),
+    seed === undefined ? '' : `seed ${seed}`,
+    rewards === undefined ? '' : `rewards primary ${rewardsText(rewards.primary)}, candidate ${rewardsText(rewards.candidate)}`,
+    arms === undefined ? '' : armsText(arms),
+    reason ?? '',
+  ].filter((part) => part !== '');
   const gates = (evidence?.gates ?? []).map((gate) => {
     const numbers = Object.entries(gate.numbers).map(([key, value]) => `${key}=${value}`);
     return `     ${gateText(gate)}; ${numbers.join(' ')}\n`;
@@ -123,6 +153,14 @@ export function decisionText({ sequence, type, time, actor, data }: Decision): s
     ? `     ${evidence.requests.primary} requests of the primary, ${evidence.requests.candidate} of the candidate\n`
     : '';
   return `#${sequence} ${time} ${type} by ${actor}${parts.length === 0 ? '' : `: ${parts.join('; ')}`}\n${requests}${gates.join('')}`;
+}
+
+function armsText({ primary, candidate }: Arms): string {
+  return `${candidate.model} version ${candidate.version} against ${primary.model} version ${primary.version}`;
+}
+
+function rewardsText({ n, sum }: Rewards): string {
+  return `n=${n} sum=${sum}`;
 }
 
 function gateText({ metric, label, guard, verdict, estimate, lower, upper, bound, samples, more }: Gate): string {

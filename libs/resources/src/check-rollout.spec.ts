@@ -42,6 +42,7 @@ test.each<[string, Partial<RolloutSpec>, RegExp]>([
   ['steps that shrink', { steps: ['25%', '5%'] }, /^spec.steps\[1\] 5% is not more than 25%/],
   ['a step with all traffic', { steps: ['5%', { share: '100%' }] }, /^spec.steps\[1\] is all traffic/],
   ['a field of another strategy', { mirror: '10%' }, /^spec.mirror is a field of shadow and blue-green rollouts/],
+  ['a mirror of nothing', { strategy: 'shadow', steps: undefined as never, mirror: '0.0%' }, /^spec.mirror copies no request/],
   ['a bandit without a reward', { strategy: 'bandit', steps: undefined as never }, /^spec.reward is missing/],
   ['a gate of mirrored requests', { gates: [{ metric: 'disagreement' }] }, /^spec.gates\[0\].metric needs mirrored requests/],
   ['a limit where there is a margin', { gates: [{ metric: 'error_rate', limit: 0.1 }] }, /^spec.gates\[0\].limit is a field of/],

@@ -33,6 +33,8 @@ export function checkRollout(spec: RolloutSpec, say: Say, lookup: Lookup, name: 
       say(`spec.${field}`, `is a field of ${strategies.join(' and ')} rollouts, this one is ${spec.strategy}`);
   }
   if (spec.strategy === 'canary') checkSteps(spec, say);
+  if (spec.mirror !== undefined && Number.parseFloat(spec.mirror) === 0)
+    say('spec.mirror', 'copies no request, and nothing would ever be compared; give a share above 0%');
   if (spec.strategy === 'bandit' && spec.reward === undefined)
     say('spec.reward', 'is missing; a bandit needs a label that it earns, for example {label: paid}');
   const seen = new Set<string>();

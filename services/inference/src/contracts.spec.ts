@@ -58,7 +58,7 @@ describe('the decisions of inference and their schemas', () => {
 
   test('an old history of a rollout folds to what it always did', () => {
     const { state, digests } = foldHistory(rollout, 'rollout/delay-v2', historyOf('inference', 'rollout') as never);
-    expect(state).toMatchObject({ status: 'withdrawn', run: 2, version: 2, share: 0, startedAt: 8, rewarded: 101 });
+    expect(state).toMatchObject({ status: 'running', run: 3, version: 3, share: 0.05, startedAt: 11, arms: { candidate: { version: 3 } } });
     expect(digests).toEqual([
       '0fd61a8e881d',
       '71be66ad18ef',
@@ -70,6 +70,7 @@ describe('the decisions of inference and their schemas', () => {
       '1f1c18dd19b7',
       '2132b76c8c55',
       '49eade028f53',
+      '2e01e2942de9',
     ]);
   });
 

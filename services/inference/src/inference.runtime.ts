@@ -50,6 +50,7 @@ import { decodePrediction, predictionRows } from './projections/predictions.proj
 import { ModelRepository } from './queries/model-repository.js';
 import { ServingStatistics } from './queries/serving-statistics.js';
 import { ServingStatus } from './queries/serving-status.js';
+import { ArmsNow } from './rollouts/arms-now.js';
 import { openRollouts, type OpenedRollouts } from './rollouts/open-rollouts.js';
 import { RolloutsInForce } from './rollouts/rollouts-in-force.js';
 import { RunnerOpener } from './runner/runner-opener.js';
@@ -128,6 +129,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     observer: runnerObserver(logger, metrics),
   });
   const maxBytes = config.memoryBytes ?? Math.floor(usableMemory() / 2);
+  const observer = hostObserver(logger, metrics);
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
     load: (version, admit) => {
@@ -140,7 +142,13 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     },
     maxBytes,
     scheduler,
-    observer: hostObserver(logger, metrics),
+    observer: {
+      ...observer,
+      swapped: (...swap) => {
+        observer.swapped(...swap);
+        directory.swapped();
+      },
+    },
   });
   const inForce = new RolloutsInForce();
   metrics.watch(
@@ -190,8 +198,17 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     if (!current) void models.demand(reference, 0);
     return current;
   };
+  const arms = new ArmsNow({
+    ...{ inForce, catalog: resources.catalog },
+    resolve: (reference) => directory.resolve(reference),
+    slotOf: (reference) => models.slot(reference),
+    load: (reference) => models.demand(reference, config.loadWaitMs),
+    barrier: async () => {
+      await Promise.all([registry.barrier(), resources.log.barrier()]);
+    },
+  });
   const rollouts = await openRollouts(host, {
-    ...{ domain, inForce, modelOf, changed: () => directory.refresh(), writesTables: config.writesTables },
+    ...{ domain, inForce, arms, modelOf, changed: () => directory.refresh(), writesTables: config.writesTables },
   });
 
   const sinkOptions: FactSinkOptions = {

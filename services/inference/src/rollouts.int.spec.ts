@@ -105,8 +105,8 @@ spec: {deployment: ${name}, ${rollout}}
   });
 
   /** Folds the facts again, up to where a decision was taken, in whatever order the topics' partitions come. */
-  async function refold(name: string, { plan, positions, run }: RolloutStarted, until: Evidence['positions']): Promise<Evidence> {
-    const sums = new RolloutSums(name, run, plan, positions);
+  async function refold(name: string, { plan, positions, run, arms }: RolloutStarted, until: Evidence['positions']): Promise<Evidence> {
+    const sums = new RolloutSums(name, run, plan, positions, arms);
     for (const topic of topicsOf(plan).reverse()) {
       for (const partition of [3, 2, 1, 0]) {
         const key = `${topic}/${partition}`;
@@ -296,8 +296,12 @@ spec: {deployment: ${name}, ${rollout}}
 
   test('a pause holds, a second rollout waits, and a deleted one is withdrawn', async () => {
     await deploy('held', 'candidate: models:/delay/2, strategy: canary, steps: [{share: 10%, pause: 1ms}]');
-    // No gate, and its pause is over: it went on by itself. Its next version is held by a person.
-    await waitFor(async () => (await explain('held-2')).status === 'promoted');
+    // No gate, and its pause is over: once the candidate has answered anybody it goes on by itself. Its next version is held by a person.
+    const isOver = waitFor(async () => {
+      await infer('held', randomUUID());
+      return (await explain('held-2')).status === 'promoted';
+    });
+    await isOver;
     await deploy('held', 'candidate: models:/delay/2, strategy: canary, steps: [{share: 10%, samples: 1000000}]');
     await waitFor(async () => (await explain('held-2')).run === 2);
     expect((await call('POST', '/api/v1/rollouts/held-2/pause', { reason: 'wait' })).body).toMatchObject({

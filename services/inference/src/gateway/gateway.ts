@@ -5,6 +5,7 @@ import { invalid, isRefusal, Refusal } from '../domain/refusal.js';
 import { checkInputs } from '../domain/tensor/check-inputs.js';
 import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import { modelOf, type Slot } from '../models/model-host.js';
+import { outputDifference } from '../models/output-difference.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { Departure, RunResult } from '../runner/batching-queue.js';
 import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
@@ -17,6 +18,7 @@ import { isRecorded, predictionRecord, type Answered } from './prediction-record
 import { readFeatures, withRequests } from './read-features.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
+import { unitNameOf, unitsOf } from './units.js';
 
 /** What the gateway finds behind a name: a deployment's definition, or a registered model under its own name. */
 export interface Served {
@@ -221,7 +223,7 @@ export class Gateway {
 
   async #run(context: RequestContext, work: Work): Promise<Part> {
     const { command, deadline } = context;
-    const { model, group, entityRows, vectors, isWhole } = work;
+    const { model, group, experiment, entityRows, vectors, isWhole } = work;
     let result: RunResult | undefined;
     let failure: unknown;
     let queued = 0;
@@ -232,6 +234,7 @@ export class Gateway {
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
       const names = outputNames(model, command.outputs);
+      if (group.variant === 'candidate' && experiment?.isRollout) mustAnswerAlike(context.served, model);
       queued = this.#options.elapsed();
       result = await model.queue.run({ inputs: own, outputs: names, deadline, signal: command.signal, priority: priorityOf(command) });
     } catch (error) {
@@ -332,32 +335,6 @@ interface Work {
   readonly isWhole: boolean;
 }
 
-/** Where the units are taken from: the request's parameter `unit`, or a join key or input. */
-function unitNameOf(
-  experiment: ExperimentDefinition | undefined,
-  entityRows: EntityRows | undefined,
-  { parameters }: InferCommand,
-): string | undefined {
-  if (parameters['unit'] !== undefined) return 'unit';
-  return entityRows && (experiment?.unit ?? Object.keys(entityRows.entities[0] ?? {})[0]);
-}
-
-function unitsOf(
-  experiment: ExperimentDefinition | undefined,
-  entityRows: EntityRows | undefined,
-  command: InferCommand,
-  count: number,
-): (string | null)[] {
-  const given = command.parameters['unit'];
-  if (given !== undefined) return new Array<string>(count).fill(String(given));
-  if (!entityRows) return new Array<null>(count).fill(null);
-  const name = unitNameOf(experiment, entityRows, command);
-  return entityRows.entities.map((entity, row) => {
-    const value = name === undefined ? undefined : (entity[name] ?? entityRows.requests[row]?.[name]);
-    return value === undefined || value === null ? null : String(value);
-  });
-}
-
 /** Nearly always there is one, and nothing to be waited for together. */
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
   return promises.length === 1 ? [await (promises[0] as Promise<T>)] : Promise.all(promises);
@@ -369,6 +346,14 @@ function outputNames({ outputNames: all }: ServedModel, asked: readonly string[]
   if (unknown !== undefined)
     throw invalid(`output ${JSON.stringify(unknown)} is unknown; the model gives ${all.map((name) => JSON.stringify(name)).join(', ')}`);
   return asked;
+}
+
+/** Callers read what the primary gives: a candidate that gives something else fails them. */
+function mustAnswerAlike({ slotOf, reference }: Served, candidate: ServedModel): void {
+  const primary = slotOf(reference)?.current;
+  const difference = primary && outputDifference(primary, candidate);
+  if (difference !== undefined)
+    throw new Refusal('MR_INFERENCE_UNSERVABLE', `the candidate does not give what the primary does: ${difference}`);
 }
 
 function labelOf(command: InferCommand, group: Group): string {

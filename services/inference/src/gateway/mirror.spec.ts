@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ShadowAnswered } from '../domain/prediction/prediction.js';
 import { Refusal } from '../domain/refusal.js';
-import type { Tensor } from '../domain/tensor/tensor.js';
+import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
 import type { ServedModel } from '../models/served-model.js';
 import { Mirror, type MirrorOutcome } from './mirror.js';
 
@@ -20,9 +20,16 @@ class Scene {
   readonly #timers: { at: number; run: () => void }[] = [];
   share = 1;
   computeMs = 40;
-  readonly primary = { queue: { ...{ queuedRows: 0 } } } as unknown as ServedModel;
+  /** Those of the primary when a test names none. */
+  readonly candidateOutputs: TensorSpec[] = [];
+  readonly outputs: TensorSpec[] = [{ name: 'p', datatype: 'FP32', shape: [-1, 1] }];
+  readonly primary = {
+    version: { name: 'delay', version: 1 },
+    outputs: this.outputs,
+    queue: { ...{ queuedRows: 0 } },
+  } as unknown as ServedModel;
   readonly #candidate = {
-    outputs: [{ name: 'p' }],
+    version: { name: 'delay', version: 2 },
     lease: () => {
       this.leases++;
       return () => this.leases--;
@@ -53,6 +60,9 @@ class Scene {
 
   constructor() {
     Object.defineProperty(this.primary.queue, 'queuedRows', { get: () => this.queued });
+    Object.defineProperty(this.#candidate, 'outputs', {
+      get: () => (this.candidateOutputs.length > 0 ? this.candidateOutputs : this.outputs),
+    });
   }
 
   offer(id: string, inputsFor: () => readonly Tensor[] = () => [tensor(1)]): void {
@@ -97,8 +107,8 @@ describe('a mirror', () => {
     expect(scene.facts).toEqual([
       {
         ...{ rollout: 'r', run: 3, deployment: 'delay', predictionId: 'p1', featureTime: null },
-        primary: { latencyMicros: 7000, error: null },
-        candidate: { latencyMicros: 40_000, error: null },
+        primary: { latencyMicros: 7000, error: null, model: 'delay', version: 1 },
+        candidate: { latencyMicros: 40_000, error: null, model: 'delay', version: 2 },
         rows: [{ row: 0, unit: 'u', primary: 0.5, candidate: 0.75 }],
       },
     ]);
@@ -144,6 +154,15 @@ describe('a mirror', () => {
       ['MR_INFERENCE_INVALID', []],
     ]);
     expect([scene.outcomes, scene.leases]).toEqual([['failed', 'failed', 'dropped', 'dropped'], 0]);
+  });
+
+  test('a candidate whose answers callers of the primary could not read fails', async () => {
+    const scene = new Scene();
+    scene.candidateOutputs.push({ name: 'q', datatype: 'FP32', shape: [-1, 1] });
+    scene.offer('p1');
+    await scene.settle();
+    expect(scene.facts.map(({ candidate }) => candidate.error)).toEqual(['MR_INFERENCE_UNSERVABLE']);
+    expect([scene.runs, scene.leases]).toEqual([0, 0]);
   });
 
   test('copies a share of the requests, the same ones on every process', () => {

@@ -1,8 +1,9 @@
 import { BUCKETS, bucketOf } from '@millrace/assignment';
 import type { Scheduler } from '@millrace/kernel';
-import { isRefusal } from '../domain/refusal.js';
-import { predictedNumber, type ShadowAnswered } from '../domain/prediction/prediction.js';
+import { isRefusal, Refusal } from '../domain/refusal.js';
+import { predictedNumber, type ShadowAnswered, type ShadowSide } from '../domain/prediction/prediction.js';
 import type { Tensor } from '../domain/tensor/tensor.js';
+import { outputDifference } from '../models/output-difference.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { MirrorTarget } from '../rollouts/rollouts-in-force.js';
 import { describeRows } from './describe-rows.js';
@@ -108,6 +109,8 @@ export class Mirror {
     let computeMs = 0;
     let error: string | null = null;
     try {
+      const difference = outputDifference(copy.primary, candidate);
+      if (difference !== undefined) throw new Refusal('MR_INFERENCE_UNSERVABLE', difference);
       const names = candidate.outputs.map((output) => output.name);
       const result = await candidate.queue.run({ inputs: copy.inputsFor(candidate), outputs: names, deadline: started + STALE_MS });
       ({ outputs, computeMs } = result);
@@ -121,8 +124,8 @@ export class Mirror {
     const { target, deployment, predictionId, featureTime } = copy;
     this.#options.answered({
       ...{ rollout: target.rollout, run: target.run, deployment, predictionId, featureTime },
-      primary: { latencyMicros: Math.round(copy.computeMs * 1000), error: null },
-      candidate: { latencyMicros: Math.round(computeMs * 1000), error },
+      primary: sideOf(copy.primary, copy.computeMs, null),
+      candidate: sideOf(candidate, computeMs, error),
       rows: outputs === undefined ? [] : rowsOf(copy, outputs),
     });
     this.#options.observed(deployment, error === null ? 'answered' : 'failed');
@@ -131,6 +134,10 @@ export class Mirror {
   #pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => void this.#options.scheduler.after(Math.ceil(milliseconds), resolve));
   }
+}
+
+function sideOf({ version: { name, version } }: ServedModel, computeMs: number, error: string | null): ShadowSide {
+  return { latencyMicros: Math.round(computeMs * 1000), error, model: name, version };
 }
 
 function rowsOf({ units, outputs: own }: Copy, outputs: readonly Tensor[]): ShadowAnswered['rows'] {

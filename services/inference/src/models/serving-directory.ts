@@ -22,6 +22,8 @@ export class ServingDirectory implements Directory {
   readonly #options: ServingDirectoryOptions;
   #deployments: ReadonlyMap<string, DeploymentDefinition> = new Map();
   #experiments: ReadonlyMap<string, ExperimentDefinition> = new Map();
+  /** Deployments whose model is another than before and not loaded yet -> the one that answers until it is. */
+  readonly #kept = new Map<string, string>();
   /** In the order of use, the most recent last. */
   readonly #onDemand = new Set<string>();
 
@@ -31,25 +33,52 @@ export class ServingDirectory implements Directory {
 
   /** Takes the definitions as they are now. */
   define(deployments: readonly DeploymentDefinition[], experiments: readonly ExperimentDefinition[]): void {
+    const before = this.#deployments;
     this.#deployments = new Map(deployments.map((deployment) => [deployment.name, deployment]));
+    for (const { name, model } of deployments) {
+      const old = before.get(name)?.model;
+      // Of several changes none of which could be loaded, the first was from what serves.
+      if (old !== undefined && old !== model && this.#slotOf(old)?.current) this.#kept.set(name, old);
+    }
     this.#experiments = new Map(experiments.map((experiment) => [experiment.name, experiment]));
     this.refresh();
   }
 
   /** Looks at every reference again: the registry has changed. */
   refresh(): void {
+    for (const name of this.#kept.keys()) {
+      const model = this.#deployments.get(name)?.model;
+      if (model === undefined || this.#slotOf(model)?.current) this.#kept.delete(name);
+    }
     const wanted = referencesOf(this.#deployments.values(), (name) => this.#experiments.get(name));
-    for (const reference of [...this.#onDemand, ...this.#options.rollouts.references()]) wanted.add(reference);
+    for (const reference of [...this.#onDemand, ...this.#kept.values(), ...this.#options.rollouts.references()]) wanted.add(reference);
     this.#options.host.want(wanted);
+  }
+
+  /** A reference is served by another version: what answered in its stead until then is not needed any more. */
+  swapped(): void {
+    if (this.#kept.size > 0) this.refresh();
   }
 
   deployments(): readonly DeploymentDefinition[] {
     return [...this.#deployments.values()];
   }
 
-  /** What a deployment serves now: its own model, or the candidate that a rollout has promoted. */
+  /**
+   * What a deployment serves now: the candidate that a rollout has promoted, or its own model. What is not loaded here leaves the answer to the
+   * next of them that is; where none is, it is the first that is waited for.
+   */
   referenceOf({ name, model }: DeploymentDefinition): string {
-    return this.#options.rollouts.promoted(name) ?? model;
+    const promoted = this.#options.rollouts.promoted(name);
+    for (const reference of promoted) if (this.#slotOf(reference)?.current) return reference;
+    if (this.#slotOf(model)?.current) {
+      // One that had to make room comes back; nobody waits for it.
+      for (const reference of promoted) if (this.#slotOf(reference)?.unloaded !== undefined) void this.#load(reference, 0);
+      return model;
+    }
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && this.#slotOf(kept)?.current) return kept;
+    return promoted[0] ?? model;
   }
 
   splitOf({ name, experiment }: DeploymentDefinition): ExperimentDefinition | undefined {

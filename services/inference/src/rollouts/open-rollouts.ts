@@ -10,6 +10,7 @@ import type { InferenceHost } from '../inference.runtime.js';
 import { RolloutMetrics } from '../metrics.js';
 import { decodeShadow, shadowRows } from '../projections/shadow-answers.projection.js';
 import { RolloutHistory } from '../queries/rollout-history.query.js';
+import type { ArmsNow } from './arms-now.js';
 import { Rollouts } from './rollouts.js';
 import type { RolloutsInForce } from './rollouts-in-force.js';
 
@@ -17,6 +18,7 @@ export interface OpenRollouts {
   /** The service's decisions. */
   readonly domain: DomainLog;
   readonly inForce: RolloutsInForce;
+  readonly arms: ArmsNow;
   readonly modelOf: (reference: string) => ServedModel | undefined;
   /** Other models may have to answer than before. */
   readonly changed: () => void;
@@ -39,7 +41,7 @@ const MAX_BATCH = 500;
 /** Opens the mirror and what looks after the rollouts; begins once the process is up. */
 export async function openRollouts(
   host: InferenceHost,
-  { domain, inForce, modelOf, changed, writesTables }: OpenRollouts,
+  { domain, inForce, arms, modelOf, changed, writesTables }: OpenRollouts,
 ): Promise<OpenedRollouts> {
   const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
   const metrics = new RolloutMetrics(host.registry);
@@ -54,7 +56,7 @@ export async function openRollouts(
       toRows: shadowRows,
     });
   const rollouts = new Rollouts({
-    ...{ domain, resources, log, inForce, clock, scheduler, changed },
+    ...{ domain, resources, log, inForce, arms, clock, scheduler, changed },
     observer: {
       decided: (name, decision) => {
         metrics.decisions.inc({ rollout: name, decision });

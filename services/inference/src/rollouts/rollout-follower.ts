@@ -2,7 +2,7 @@ import { TOPICS } from '@millrace/contracts';
 import type { EventLog, LogBatch, LogRecord, Subscription } from '@millrace/event-log';
 import { canonical } from '@millrace/kernel';
 import type { RolloutState } from '../domain/rollout/rollout.decider.js';
-import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
+import type { Arms, RolloutPlan } from '../domain/rollout/rollout.events.js';
 import { decodeExposure, decodeOutcome } from '../projections/outcome-facts.js';
 import { decodeShadow } from '../projections/shadow-answers.projection.js';
 import { decodeLabel } from '../projections/labels.projection.js';
@@ -26,6 +26,7 @@ export class RolloutFollower {
   #stepPositions: Readonly<Record<string, number>>;
   readonly #options: FollowerOptions;
   readonly #plan: RolloutPlan;
+  readonly #arms: Arms | undefined;
   readonly #subscriptions: Subscription[] = [];
   /** Batches and changes of the step take turns. */
   #turn: Promise<void> = Promise.resolve();
@@ -34,11 +35,12 @@ export class RolloutFollower {
     const { name, state } = options;
     this.#options = options;
     this.#plan = state.plan as RolloutPlan;
+    this.#arms = state.arms;
     this.run = state.run;
-    this.whole = new RolloutSums(name, state.run, this.#plan, state.positions);
+    this.whole = new RolloutSums(name, state.run, this.#plan, state.positions, state.arms);
     this.#stepPositions = state.stepPositions;
     const isFirst = state.stepPositions === state.positions || state.step === 0;
-    this.#step = isFirst ? this.whole : new RolloutSums(name, state.run, this.#plan, state.stepPositions);
+    this.#step = isFirst ? this.whole : new RolloutSums(name, state.run, this.#plan, state.stepPositions, state.arms);
   }
 
   get step(): RolloutSums {
@@ -65,7 +67,7 @@ export class RolloutFollower {
     this.#stepPositions = positions;
     const work = this.#inTurn(async () => {
       const { log, name, changed } = this.#options;
-      const step = new RolloutSums(name, this.run, this.#plan, positions);
+      const step = new RolloutSums(name, this.run, this.#plan, positions, this.#arms);
       for (const topic of topicsOf(this.#plan)) {
         for (const partition of (await log.end(topic)).keys()) {
           const key = `${topic}/${partition}`;

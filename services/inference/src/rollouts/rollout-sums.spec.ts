@@ -106,6 +106,41 @@ describe('the sums of a rollout', () => {
     expect(sums.positions).toEqual({ [`${TOPICS.predictions.name}/0`]: 6 });
   });
 
+  test('count what the versions have shown that the run is about; one that does not know them counts all', () => {
+    const arms = { primary: { model: 'delay', version: 1 }, candidate: { model: 'delay', version: 2 } };
+    const filled = (sums: RolloutSums): RolloutSums => {
+      const facts = [
+        [3, 1],
+        [6, 2],
+        [9, 3],
+        [1, 1],
+        [2, 2],
+      ] as const;
+      for (const [offset, [id, version]] of facts.entries())
+        sums.predicted(predictionOf(id, { version }), { id: `p${id}`, topic: TOPICS.predictions.name, partition: 0, offset });
+      sums.labelled(labelOf(6, 1, 5, false), { id: 'l', topic: TOPICS.labels.name, partition: 0, offset: 0 });
+      return sums;
+    };
+    expect(filled(new RolloutSums(NAME, 1, PLAN, {}, arms))).toMatchObject({
+      requests: { primary: 1, candidate: 1 },
+      answered: { candidate: 1 },
+    });
+    expect(filled(new RolloutSums(NAME, 1, PLAN, {}))).toMatchObject({ requests: { primary: 2, candidate: 3 } });
+  });
+
+  test('leave out labels of other deployments, by id and by unit and time', () => {
+    const sums = new RolloutSums(NAME, 1, PLAN, {});
+    sums.predicted(predictionOf(3), { id: 'p3', topic: TOPICS.predictions.name, partition: 3, offset: 0 });
+    for (const [offset, byUnit] of [true, false].entries())
+      sums.labelled(
+        { ...labelOf(3, 1, 5, byUnit), deployment: 'another' },
+        { id: `l${offset}`, topic: TOPICS.labels.name, partition: 0, offset },
+      );
+    expect(sums.labels.totals.size).toBe(0);
+    sums.labelled(labelOf(3, 1, 5, true), { id: 'l', topic: TOPICS.labels.name, partition: 1, offset: 0 });
+    expect(sums.labels.totals.get('late')?.candidate.get('brier')?.n).toBe(1);
+  });
+
   test('a later truth takes the place of an earlier one; what is no truth value counts for nothing', () => {
     const sums = new RolloutSums(NAME, 1, PLAN, {});
     const label = (offset: number, value: number | string, time: number): void =>

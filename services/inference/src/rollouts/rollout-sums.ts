@@ -12,7 +12,7 @@ import {
 import type { LabelRecorded } from '../domain/prediction/label.js';
 import type { OutcomeRecorded } from '../domain/prediction/outcome.js';
 import { predictedNumber, type PredictionMade, type ShadowAnswered, type UnitExposed } from '../domain/prediction/prediction.js';
-import type { OutcomeGate, RolloutPlan } from '../domain/rollout/rollout.events.js';
+import type { Arms, OutcomeGate, RolloutPlan } from '../domain/rollout/rollout.events.js';
 import { LabelSums, type Variant } from './label-sums.js';
 import { OutcomeSums } from './outcome-sums.js';
 
@@ -36,6 +36,10 @@ export interface Folded {
  */
 export class RolloutSums {
   readonly requests: Record<Variant, number> = { primary: 0, candidate: 0 };
+  /** Of the requests, those that were answered. */
+  readonly answered: Record<Variant, number> = { primary: 0, candidate: 0 };
+  /** Requests that named no unit, so that nobody could be assigned. */
+  unassigned = 0;
   readonly latencies: Record<Variant, Map<number, number>> = { primary: new Map(), candidate: new Map() };
   readonly predictions: Record<Variant, Map<number, number>> = { primary: new Map(), candidate: new Map() };
   readonly labels: LabelSums;
@@ -53,6 +57,8 @@ export class RolloutSums {
     private readonly run: number,
     private readonly plan: RolloutPlan,
     positions: Readonly<Record<string, number>>,
+    /** Facts of other versions do not count; absent: all do. */
+    private readonly arms?: Arms,
   ) {
     this.positions = { ...positions };
     const names = plan.gates.flatMap(({ label }) => (label === null ? [] : [label]));
@@ -91,14 +97,18 @@ export class RolloutSums {
   /** `time`: of the fact, milliseconds since the epoch. */
   predicted(data: PredictionMade, at: Folded, time = 0): void {
     const { variant } = data;
-    if (!this.#isNew(at) || data.rollout !== this.name || !isVariant(variant)) return;
+    if (!this.#isNew(at) || data.rollout !== this.name) return;
+    if (variant === null && data.rows.some(({ unit }) => unit === null)) this.unassigned++;
+    if (!isVariant(variant)) return;
     for (const outcomes of this.#outcomes.values()) outcomes.reached(time);
+    if (!this.#isArm(variant, data)) return;
     // A request that is wrong in itself says nothing about the model.
     if (data.error?.code === 'MR_INFERENCE_INVALID') return;
     this.requests[variant]++;
     const arm = variant === 'primary' ? 'control' : 'treatment';
     this.#errors.set(at.partition, withArmValue(this.#errors.get(at.partition) ?? NO_PAIRS, arm, data.error === null ? 0 : 1));
     if (data.error !== null) return;
+    this.answered[variant]++;
     grow(this.latencies[variant], data.latencyMicros);
     for (const { row, unit, outputs } of data.rows) {
       const value = predictedNumber(outputs);
@@ -109,9 +119,12 @@ export class RolloutSums {
 
   mirrored(data: ShadowAnswered, at: Folded): void {
     if (!this.#isNew(at) || data.rollout !== this.name || data.run !== this.run) return;
+    if (!this.#isArm('primary', data.primary) || !this.#isArm('candidate', data.candidate)) return;
     this.requests.primary++;
     this.requests.candidate++;
     this.#mirroredErrors = withBounded(this.#mirroredErrors, Number(data.candidate.error !== null) - Number(data.primary.error !== null));
+    if (data.primary.error === null) this.answered.primary++;
+    if (data.candidate.error === null) this.answered.candidate++;
     if (data.primary.error !== null || data.candidate.error !== null) return;
     grow(this.latencies.primary, data.primary.latencyMicros);
     grow(this.latencies.candidate, data.candidate.latencyMicros);
@@ -138,14 +151,21 @@ export class RolloutSums {
     for (const outcomes of this.#outcomes.values()) outcomes.told(data, time);
   }
 
+  /** A label of another deployment is about its predictions, also where they are of the same units and times. */
   labelled(data: LabelRecorded, at: Folded): void {
-    if (this.#isNew(at)) this.labels.labelled(data, at.partition, at.offset);
+    if (this.#isNew(at) && data.deployment === this.plan.deployment) this.labels.labelled(data, at.partition, at.offset);
   }
 
   /** The partition was read up to there. */
   passed(topic: string, partition: number, nextOffset: number): void {
     const key = `${topic}/${partition}`;
     this.positions[key] = Math.max(this.positions[key] ?? 0, nextOffset);
+  }
+
+  /** Facts from before they named their version are taken for the run's. */
+  #isArm(variant: Variant, { model, version }: { readonly model?: string; readonly version?: number }): boolean {
+    const arm = this.arms?.[variant];
+    return arm === undefined || version === undefined || (arm.version === version && arm.model === model);
   }
 
   #isNew({ id, topic, partition, offset }: Folded): boolean {

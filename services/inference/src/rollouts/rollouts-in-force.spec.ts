@@ -24,20 +24,28 @@ test('when the share grows, units move only to the candidate; rolled back, nobod
   expect(inForce.splitOf('delay')).toMatchObject({ name: 'delay-v2', salt: 'delay-v2', unit: 'origin', isRollout: true });
   expect(inForce.references()).toEqual(['models:/delay/2']);
   inForce.set('delay-v2', canary({ status: 'rolledBack', share: 0 }));
-  expect([inForce.splitOf('delay'), inForce.promoted('delay'), inForce.references()]).toEqual([undefined, undefined, []]);
+  expect([inForce.splitOf('delay'), inForce.promoted('delay'), inForce.references()]).toEqual([undefined, [], []]);
 });
 
 test('a promoted candidate is the primary of the next rollout', () => {
   const inForce = new RolloutsInForce();
   inForce.set('delay-v2', canary({ status: 'promoted', share: 1 }));
   expect([inForce.promoted('delay'), inForce.splitOf('delay'), inForce.activeOn('delay')]).toEqual([
-    'models:/delay/2',
+    ['models:/delay/2'],
     undefined,
     undefined,
   ]);
   inForce.set('delay-v3', canary({}, 'models:/delay/3'));
-  expect([inForce.promoted('delay'), inForce.activeOn('delay')]).toEqual(['models:/delay/2', 'delay-v3']);
+  expect([inForce.promoted('delay'), inForce.activeOn('delay')]).toEqual([['models:/delay/2'], 'delay-v3']);
   expect(inForce.references()).toEqual(['models:/delay/2', 'models:/delay/3']);
+});
+
+test('of several that were promoted the latest goes first, and each is the version its run was about', () => {
+  const inForce = new RolloutsInForce();
+  const arms = { primary: { model: 'delay', version: 1 }, candidate: { model: 'delay', version: 7 } };
+  inForce.set('a', canary({ status: 'promoted', share: 1, stepSince: 9, arms }, 'models:/delay@next'));
+  inForce.set('b', canary({ status: 'promoted', share: 1, stepSince: 5 }, 'models:/delay/3'));
+  expect(inForce.promoted('delay')).toEqual(['models:/delay/7', 'models:/delay/3']);
 });
 
 test('of two on one deployment the first by name runs, in whatever order they were read', () => {

@@ -1,5 +1,5 @@
 import type { ExperimentDefinition } from '../domain/deployment/definitions.js';
-import { isActive, type RolloutState } from '../domain/rollout/rollout.decider.js';
+import { isActive, referenceOfArm, type RolloutState } from '../domain/rollout/rollout.decider.js';
 import type { RolloutPlan } from '../domain/rollout/rollout.events.js';
 
 /** A rollout that has requests of a deployment copied to its candidate. */
@@ -15,27 +15,32 @@ interface InForce {
   readonly name: string;
   readonly state: RolloutState;
   readonly plan: RolloutPlan;
+  /** Reference of the candidate: of the version it was when the run began. */
+  readonly candidate: string;
 }
+
+const NONE: readonly string[] = [];
 
 /** What the rollouts, as decided so far, mean for the requests of each deployment. A decision that was folded holds for the next request. */
 export class RolloutsInForce {
   readonly #states = new Map<string, InForce>();
   readonly #splits = new Map<string, ExperimentDefinition>();
-  readonly #promoted = new Map<string, string>();
+  readonly #promoted = new Map<string, string[]>();
   readonly #mirrors = new Map<string, MirrorTarget>();
 
   /** Takes a rollout as it is now. */
   set(name: string, state: RolloutState): void {
-    if (state.plan && (isActive(state) || state.status === 'promoted')) this.#states.set(name, { name, state, plan: state.plan });
+    if (state.plan && (isActive(state) || state.status === 'promoted'))
+      this.#states.set(name, { name, state, plan: state.plan, candidate: candidateOf(state) as string });
     else this.#states.delete(name);
     this.#splits.clear();
     this.#promoted.clear();
     this.#mirrors.clear();
     const all = [...this.#states.values()];
-    for (const { state: own, plan } of all
+    for (const { plan, candidate } of all
       .filter(({ state: one }) => one.status === 'promoted')
-      .sort((a, b) => a.state.stepSince - b.state.stepSince))
-      this.#promoted.set(plan.deployment, own.plan?.candidate ?? plan.candidate);
+      .sort((a, b) => b.state.stepSince - a.state.stepSince))
+      this.#promoted.set(plan.deployment, [...this.promoted(plan.deployment), candidate]);
     // Two that began at once on one deployment: the first by name runs, on every replica.
     for (const one of all.filter(({ state: active }) => isActive(active)).sort((a, b) => (a.name < b.name ? 1 : -1))) this.#force(one);
   }
@@ -45,9 +50,9 @@ export class RolloutsInForce {
     return this.#splits.get(deployment);
   }
 
-  /** The model that has taken the place of the deployment's own. */
-  promoted(deployment: string): string | undefined {
-    return this.#promoted.get(deployment);
+  /** The models that have taken the place of the deployment's own, the latest first. */
+  promoted(deployment: string): readonly string[] {
+    return this.#promoted.get(deployment) ?? NONE;
   }
 
   /** Run and step that a rollout is in: what each shows counts for itself. */
@@ -62,7 +67,7 @@ export class RolloutsInForce {
 
   /** Every model that may have to answer at once. */
   references(): string[] {
-    return [...this.#states.values()].map(({ plan }) => plan.candidate);
+    return [...this.#states.values()].map(({ candidate }) => candidate);
   }
 
   /** Which rollout is under way on a deployment. */
@@ -73,8 +78,8 @@ export class RolloutsInForce {
       .sort()[0];
   }
 
-  #force({ name, state, plan }: InForce): void {
-    const { deployment, candidate, mirror, salt, unit, fallback } = plan;
+  #force({ name, state, plan, candidate }: InForce): void {
+    const { deployment, mirror, salt, unit, fallback } = plan;
     this.#splits.delete(deployment);
     this.#mirrors.delete(deployment);
     if (state.share > 0) {
@@ -94,4 +99,9 @@ export class RolloutsInForce {
       });
     } else if (mirror > 0) this.#mirrors.set(deployment, { rollout: name, run: state.run, candidate, share: mirror });
   }
+}
+
+/** Reference of the version that a rollout's run is about; as the resource has it where the run does not say. */
+export function candidateOf({ plan, arms }: Pick<RolloutState, 'plan' | 'arms'>): string | undefined {
+  return arms ? referenceOfArm(arms.candidate) : plan?.candidate;
 }

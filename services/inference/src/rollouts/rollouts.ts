@@ -6,6 +6,7 @@ import type { DomainLog } from '@millrace/service';
 import { thompsonShares } from '@millrace/statistics';
 import {
   isActive,
+  referenceOfArm,
   ROLLOUT,
   rollout,
   rolloutSubject,
@@ -14,6 +15,7 @@ import {
   type RolloutState,
 } from '../domain/rollout/rollout.decider.js';
 import type { Evidence, RolloutEvent, RolloutPlan } from '../domain/rollout/rollout.events.js';
+import type { ArmsNow, FoundArms } from './arms-now.js';
 import { judgeGates } from './judge-gates.js';
 import { RolloutFollower, topicsOf } from './rollout-follower.js';
 import { planOf } from './rollout-plan.js';
@@ -25,6 +27,7 @@ export interface RolloutsOptions {
   readonly resources: { readonly catalog: ResourceCatalog; readonly log: Pick<DomainLog, 'barrier'> };
   readonly log: EventLog;
   readonly inForce: RolloutsInForce;
+  readonly arms: ArmsNow;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   /** Called when other models may have to answer than before. */
@@ -36,9 +39,11 @@ export interface RolloutsOptions {
 export interface RolloutView {
   readonly name: string;
   readonly state: RolloutState;
+  /** What it follows, or will when it begins. */
+  readonly plan: RolloutPlan | null;
   /** The gates as this process would judge them now; the last decision's otherwise. */
   readonly evidence: Evidence | null;
-  /** Why it has not begun; null when it has. */
+  /** Why it has not begun, or why nothing can move it as things stand here; null where nothing but its gates and steps holds it. */
   readonly waitsFor: string | null;
 }
 
@@ -116,13 +121,22 @@ export class Rollouts {
       follower?.run === state.run && isActive(state)
         ? judgeGates(state.plan as RolloutPlan, follower.whole, follower.step)
         : state.evidence;
-    const isBegun = !resource || resource.version <= state.version;
-    return { name, state, evidence, waitsFor: isBegun || !resource ? null : (this.#obstacle(resource) ?? 'this process to begin it') };
+    const plan = state.plan ?? (resource ? planOf(name, resource.spec) : null);
+    return { name, state, plan, evidence, waitsFor: this.#waitsFor(state, resource, follower) };
+  }
+
+  #waitsFor(state: RolloutState, resource: Resource<'Rollout'> | undefined, follower: RolloutFollower | undefined): string | null {
+    if (!resource) return null;
+    if (resource.version > state.version) return this.#obstacle(resource) ?? 'this process to begin it';
+    if (!isActive(state) || !follower || follower.run !== state.run) return null;
+    return this.#obstacle(resource) ?? this.#obstacles(state, follower)[0] ?? null;
   }
 
   /** What a person decides. Rejections are thrown as faults of the rejection's code. */
   async act(name: string, type: PersonCommand, reason: string, metadata: CommandMetadata): Promise<Position> {
-    return this.#handle(name, { type, reason }, metadata);
+    if (type !== 'PromoteRollout') return this.#handle(name, { type, reason }, metadata);
+    const problem = (await this.#options.arms.problemAfterLoading(this.#stateOf(name))) ?? null;
+    return this.#handle(name, { type, reason, problem }, metadata);
   }
 
   #stateOf(name: string): RolloutState {
@@ -194,6 +208,7 @@ export class Rollouts {
       const state = this.#stateOf(name);
       if (isActive(state)) {
         this.#keepFollower(name, state);
+        if (this.#options.arms.areOthers(state)) await this.#attempt(name, () => this.#restart(name));
         this.#judge(name);
       }
       if (state.run === 0) {
@@ -218,16 +233,55 @@ export class Rollouts {
     if (deployment.spec.experiment !== undefined)
       return `Experiment ${deployment.spec.experiment}, which assigns the units of Deployment ${spec.deployment}`;
     const other = inForce.activeOn(spec.deployment);
-    return other === undefined || other === name ? undefined : `Rollout ${other}, which is under way on Deployment ${spec.deployment}`;
+    if (other !== undefined && other !== name) return `Rollout ${other}, which is under way on Deployment ${spec.deployment}`;
+    const found = this.#options.arms.of(spec);
+    return found.ok ? undefined : found.reason;
+  }
+
+  /** What keeps a run from more traffic, whatever its gates say. Its gates may fail all the same. */
+  #obstacles(state: RolloutState, { whole, step }: RolloutFollower): string[] {
+    const { arms } = this.#options;
+    const { mirror } = state.plan as RolloutPlan;
+    if (arms.areOthers(state)) return ['its models, which are other versions by now: it begins anew as soon as it is not paused'];
+    const problem = arms.problem(state);
+    if (problem !== undefined) return [problem];
+    if (step.answered.candidate > 0) return [];
+    if (mirror === 0 && whole.requests.primary + whole.requests.candidate === 0 && whole.unassigned > 0)
+      return [`requests that name a unit; ${whole.unassigned} came without, and are answered by the primary`];
+    return ['a request that the candidate answers'];
   }
 
   async #begin({ name, version, spec }: Resource<'Rollout'>, { run }: RolloutState): Promise<void> {
     const plan = planOf(name, spec);
+    const found = await this.#settledArms(plan);
+    if (!found.ok) return;
+    const positions = await this.#endsOf(plan);
+    const command: RolloutCommand = { type: 'StartRollout', version, plan, positions, arms: found.arms };
+    await this.#handle(name, command, this.#metadata(`${name}:start:${version}:${run}`));
+  }
+
+  /** The references of a run mean other versions: what it has shown is not about them. */
+  async #restart(name: string): Promise<void> {
+    const { plan, run } = this.#stateOf(name);
+    const found = plan ? await this.#settledArms(plan) : undefined;
+    if (!plan || !found?.ok) return;
+    const command: RolloutCommand = { type: 'RestartRollout', run, positions: await this.#endsOf(plan), arms: found.arms };
+    const { primary, candidate } = found.arms;
+    await this.#handle(name, command, this.#metadata(`${name}:restart:${run}:${referenceOfArm(primary)}:${referenceOfArm(candidate)}`));
+  }
+
+  /** A replica that has not read so far must not begin anew with what was before. */
+  async #settledArms(plan: RolloutPlan): Promise<FoundArms> {
+    await this.#options.arms.barrier();
+    return this.#options.arms.of(plan);
+  }
+
+  async #endsOf(plan: RolloutPlan): Promise<Record<string, number>> {
     const positions: Record<string, number> = {};
     for (const topic of topicsOf(plan)) {
       for (const [partition, end] of (await this.#options.log.end(topic)).entries()) positions[`${topic}/${partition}`] = end;
     }
-    await this.#handle(name, { type: 'StartRollout', version, plan, positions }, this.#metadata(`${name}:start:${version}:${run}`));
+    return positions;
   }
 
   /** Something was folded: it is judged together with what comes in the next moment. */
@@ -266,7 +320,9 @@ export class Rollouts {
     const plan = state.plan as RolloutPlan;
     const evidence = judgeGates(plan, follower.whole, follower.step);
     const context = { subject: rolloutSubject(name), commandId: '', time: this.#options.clock.now(), actor: ACTOR };
-    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence };
+    // The next look begins anew; what is shown until then is about what is not asked any more.
+    if (state.status === 'running' && this.#options.arms.areOthers(state)) return undefined;
+    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence, obstacles: this.#obstacles(state, follower) };
     if (rollout.decide(judged, state, context).kind === 'accept') return judged;
     const reweigh = plan.reward ? this.#reweigh(name, state, plan.reward, follower, evidence) : undefined;
     return reweigh && rollout.decide(reweigh, state, context).kind === 'accept' ? reweigh : undefined;

@@ -2,12 +2,13 @@ import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
 import { limitOf, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
-import type { Evidence } from '../../domain/rollout/rollout.events.js';
+import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
 import type { RolloutDecision } from '../../queries/rollout-history.query.js';
 
 export interface ShownRollout {
   readonly name: string;
   readonly state: RolloutState;
+  readonly plan: RolloutPlan | null;
   readonly evidence: Evidence | null;
   readonly waitsFor: string | null;
 }
@@ -38,7 +39,7 @@ const MAX_REASON = 1000;
  * `GET /api/v1/rollouts` (paged by `limit` and `pageToken`) and `/{name}`: where each stands, with its gates as they are now.
  * `GET /{name}/explain`: every decision with the numbers it rested on, the oldest first.
  * `POST /{name}/promote|pause|resume|abort` `{reason?}`: decided at once, in force everywhere as soon as a replica has read it. 404 for a
- * rollout that has not begun, 409 for one that is over. Shares are 0 to 1, times RFC 3339.
+ * rollout that has not begun, 409 for one that is over, and for the promotion of a candidate that could not answer. Shares are 0 to 1, times RFC 3339.
  */
 export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOptions): void {
   const found = (name: string): ShownRollout => {
@@ -98,13 +99,14 @@ function reasonOf(body: unknown): string {
   return reason;
 }
 
-function show({ name, state, evidence, waitsFor }: ShownRollout): object {
-  const { status, run, version, plan, step, share, isConcluded, startedAt, stepSince, reason } = state;
+function show({ name, state, plan, evidence, waitsFor }: ShownRollout): object {
+  const { status, run, version, arms, step, share, isConcluded, startedAt, stepSince, reason } = state;
   return {
     ...{ name, status: run === 0 ? 'waiting' : status, run, version, waitsFor },
     ...(plan
       ? { deployment: plan.deployment, candidate: plan.candidate, strategy: plan.strategy, steps: plan.steps, mirror: plan.mirror }
       : {}),
+    ...(arms ? { arms } : {}),
     ...{ step, share, isConcluded, reason },
     ...(run === 0 ? {} : { startedAt: time(startedAt), stepSince: time(stepSince) }),
     evidence,

@@ -88,6 +88,9 @@ export interface ShadowAnswered {
 export interface ShadowSide {
   readonly latencyMicros: number;
   readonly error: string | null;
+  /** Which version answered; absent in facts from before it was kept. */
+  readonly model?: string;
+  readonly version?: number;
 }
 
 /** Data of `millrace.experimentation.UnitExposed.v1`, as the gateway reports it: the unit met the variant. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { rollout, type RolloutCommand, type RolloutState } from './rollout.decider.js';
-import type { Evidence, GateJudgement, RolloutEvent, RolloutPlan } from './rollout.events.js';
+import type { Arms, Evidence, GateJudgement, RolloutEvent, RolloutPlan } from './rollout.events.js';
 
 const SUBJECT = 'rollout/delay-v2';
 const PLAN: RolloutPlan = {
@@ -12,6 +12,7 @@ const PLAN: RolloutPlan = {
   gates: [{ metric: 'error_rate', label: null, bound: 0.01, tolerance: 0.01, guard: false }],
   ...{ alpha: 0.05, promotion: 'automatic' },
 };
+const ARMS: Arms = { primary: { model: 'delay', version: 1 }, candidate: { model: 'delay', version: 2 } };
 const gate = (verdict: GateJudgement['verdict'], change: Partial<GateJudgement> = {}): GateJudgement => ({
   ...{ metric: 'error_rate', label: null, guard: false, verdict, estimate: 0.02, lower: 0.01, upper: 0.03, bound: 0.01 },
   ...{ samples: 400, more: verdict === 'undecided' ? 900 : 0, numbers: { n: 400 } },
@@ -38,15 +39,18 @@ function play(...commands: readonly (readonly [number, RolloutCommand])[]) {
 }
 const start = (plan: Partial<RolloutPlan> = {}, version = 1): readonly [number, RolloutCommand] => [
   0,
-  { type: 'StartRollout', version, plan: { ...PLAN, ...plan }, positions: { 't/0': 5 } },
+  { type: 'StartRollout', version, plan: { ...PLAN, ...plan }, positions: { 't/0': 5 }, arms: ARMS },
 ];
-const judged = (time: number, gates: GateJudgement[], candidate?: number, run = 1): readonly [number, RolloutCommand] => [
+const judged = (time: number, gates: GateJudgement[], candidate?: number, obstacles: string[] = []): readonly [number, RolloutCommand] => [
   time,
-  { type: 'JudgeRollout', run, evidence: evidence(gates, candidate) },
+  { type: 'JudgeRollout', run: 1, evidence: evidence(gates, candidate), obstacles },
 ];
-const person = (type: 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout'): readonly [number, RolloutCommand] => [
+const person = (
+  type: 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout',
+  problem: string | null = null,
+): readonly [number, RolloutCommand] => [
   9000,
-  { type, reason: 'said so' },
+  type === 'PromoteRollout' ? { type, reason: 'said so', problem } : { type, reason: 'said so' },
 ];
 const types = (events: readonly RolloutEvent[]): string[] => events.map(({ type }) => type);
 
@@ -99,7 +103,7 @@ describe('a canary', () => {
     expect(
       play(start(), judged(1, [gate('undecided')], 0), [
         2,
-        { type: 'JudgeRollout', run: 1, evidence: { ...evidence([]), requests: { primary: 0, candidate: 0 } } },
+        { type: 'JudgeRollout', run: 1, evidence: { ...evidence([]), requests: { primary: 0, candidate: 0 } }, obstacles: [] },
       ]).events.length,
     ).toBe(2);
   });
@@ -108,6 +112,49 @@ describe('a canary', () => {
     for (const gates of [[], [gate('undecided', { guard: true })]]) {
       expect(play(start(), judged(1, gates)).state).toMatchObject({ step: 0, reason: expect.stringMatching(/^waits for a person/) });
     }
+  });
+
+  test('goes nowhere while its candidate could not answer, whatever the gates and the pause say; it still fails', () => {
+    const paused = { steps: [{ share: 0.1, pauseMs: 2, samples: 0 }], gates: [] };
+    const obstacles = ['candidate models:/delay/2: no such file'];
+    for (const [plan, gates] of [
+      [{}, [gate('passed')]],
+      [paused, []],
+    ] as const) {
+      const { events, state } = play(start(plan), judged(9, [...gates], 400, obstacles));
+      expect(types(events)).toEqual(['RolloutStarted', 'RolloutHeld']);
+      expect(state.reason).toBe('waits for candidate models:/delay/2: no such file');
+      expect(types(play(start(plan), judged(9, [gate('failed')], 400, obstacles)).events).at(-1)).toBe('RolloutRolledBack');
+    }
+    expect(play(start(), person('PromoteRollout', 'no such file')).last).toMatchObject({
+      rejection: { code: 'MR_INFERENCE_ROLLOUT_UNSERVABLE', message: expect.stringContaining('no such file') },
+    });
+  });
+
+  test('says of no gate that it passed which has not', () => {
+    const guard = gate('undecided', { guard: true, metric: 'latency_p99' });
+    const plan = { steps: [{ share: 0.1, pauseMs: 1, samples: 0 }] };
+    expect(play(start(plan), judged(9, [guard])).state).toMatchObject({ status: 'promoted', reason: 'the step is over' });
+    expect(play(start(plan), judged(9, [guard, gate('passed')])).state.reason).toBe(
+      'passed: error_rate 0.02 (0.01 to 0.03) from 400 samples',
+    );
+  });
+
+  test('begins anew, with the reason, when its models are other versions; not while it is paused, nor when it does not know what it compared', () => {
+    const other: Arms = { ...ARMS, candidate: { model: 'delay', version: 3 } };
+    const restart = (arms: Arms, run = 1): readonly [number, RolloutCommand] => [
+      20,
+      { type: 'RestartRollout', run, arms, positions: { 't/0': 90 } },
+    ];
+    const { state, events } = play(start(), judged(1, [gate('passed')]), restart(ARMS), restart(other), restart(ARMS));
+    expect(types(events)).toEqual(['RolloutStarted', 'RolloutAdvanced', 'RolloutStarted']);
+    expect(state).toMatchObject({
+      ...{ status: 'running', run: 2, version: 1, step: 0, share: 0.05, arms: other, positions: { 't/0': 90 }, evidence: null },
+      reason: 'begun anew: the candidate is models:/delay/3 now and was models:/delay/2',
+    });
+    expect(types(play(start(), person('PauseRollout'), restart(other)).events)).toEqual(['RolloutStarted', 'RolloutPaused']);
+    const before = { ...play(start()).state, arms: undefined as never };
+    expect(rollout.decide(restart(other)[1], before, { subject: SUBJECT, commandId: 'c', time: 1, actor: 'a' }).kind).toBe('unchanged');
   });
 
   test('a judgement of an earlier run, or of one that is over, decides nothing', () => {

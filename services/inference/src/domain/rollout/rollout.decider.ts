@@ -1,13 +1,25 @@
 import { accept, reject, unchanged, type Command, type Decider, type Rejection } from '@millrace/kernel';
-import type { Evidence, GateJudgement, Rewards, RolloutEvent, RolloutPlan, RolloutStep } from './rollout.events.js';
+import type { Arm, Arms, Evidence, GateJudgement, Rewards, RolloutEvent, RolloutPlan, RolloutStep } from './rollout.events.js';
 
 export type RolloutCommand =
   | (Command<'StartRollout'> & {
       readonly version: number;
       readonly plan: RolloutPlan;
       readonly positions: Readonly<Record<string, number>>;
+      readonly arms: Arms;
     })
-  | (Command<'JudgeRollout'> & { readonly run: number; readonly evidence: Evidence })
+  /** The references mean other versions than those the run compares. */
+  | (Command<'RestartRollout'> & {
+      readonly run: number;
+      readonly positions: Readonly<Record<string, number>>;
+      readonly arms: Arms;
+    })
+  | (Command<'JudgeRollout'> & {
+      readonly run: number;
+      readonly evidence: Evidence;
+      /** What else keeps the candidate from more traffic, whatever its gates say: it waits for these. */
+      readonly obstacles: readonly string[];
+    })
   | (Command<'ReweighRollout'> & {
       readonly run: number;
       readonly share: number;
@@ -15,10 +27,17 @@ export type RolloutCommand =
       readonly rewards: { readonly primary: Rewards; readonly candidate: Rewards };
       readonly evidence: Evidence;
     })
-  | (Command<'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & { readonly reason: string })
+  | (Command<'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & { readonly reason: string })
+  | (Command<'PromoteRollout'> & {
+      readonly reason: string;
+      /** Why the candidate could not answer for all; null when it can. */
+      readonly problem: string | null;
+    })
   | (Command<'WithdrawRollout'> & { readonly run: number });
 
-export type RolloutRejection = Rejection<'MR_INFERENCE_ROLLOUT_NOT_FOUND' | 'MR_INFERENCE_ROLLOUT_OVER'>;
+export type RolloutRejection = Rejection<
+  'MR_INFERENCE_ROLLOUT_NOT_FOUND' | 'MR_INFERENCE_ROLLOUT_OVER' | 'MR_INFERENCE_ROLLOUT_UNSERVABLE'
+>;
 
 export type RolloutStatus = 'absent' | 'running' | 'paused' | 'promoted' | 'rolledBack' | 'withdrawn';
 
@@ -28,6 +47,8 @@ export interface RolloutState {
   run: number;
   version: number;
   plan: RolloutPlan | null;
+  /** Absent in runs from before it was kept. */
+  arms?: Arms;
   step: number;
   /** The candidate's share of the units now. */
   share: number;
@@ -67,10 +88,11 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
   evolve(state, event, { time }) {
     switch (event.type) {
       case 'RolloutStarted': {
-        const { run, version, plan, positions } = event.data;
+        const { run, version, plan, positions, arms, reason = '' } = event.data;
         return {
+          ...(arms ? { arms } : {}),
           ...{ status: 'running', run, version, plan, step: 0, share: plan.steps[0]?.share ?? 0, isConcluded: false },
-          ...{ startedAt: time, stepSince: time, positions, stepPositions: positions, evidence: null, toldAt: 0, rewarded: 0, reason: '' },
+          ...{ startedAt: time, stepSince: time, positions, stepPositions: positions, evidence: null, toldAt: 0, rewarded: 0, reason },
         };
       }
       case 'RolloutAdvanced': {
@@ -103,13 +125,15 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
   decide(command, state, { subject, time }) {
     switch (command.type) {
       case 'StartRollout': {
-        const { version, plan, positions } = command;
+        const { version, plan, positions, arms } = command;
         // One replica may know an older version of the resource than another.
         if (version < state.version || (version === state.version && state.status !== 'withdrawn')) return unchanged;
-        return accept('RolloutStarted', { run: state.run + 1, version, plan, positions });
+        return accept('RolloutStarted', { run: state.run + 1, version, plan, positions, arms });
       }
+      case 'RestartRollout':
+        return command.run === state.run ? restart(state, command) : unchanged;
       case 'JudgeRollout':
-        return command.run === state.run && isActive(state) ? judge(state, command.evidence, time) : unchanged;
+        return command.run === state.run && isActive(state) ? judge(state, command, time) : unchanged;
       case 'ReweighRollout': {
         const { run, share, seed, rewards, evidence } = command;
         const count = rewards.primary.n + rewards.candidate.n;
@@ -146,6 +170,11 @@ function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>,
     );
   switch (command.type) {
     case 'PromoteRollout':
+      if (command.problem !== null)
+        return reject(
+          'MR_INFERENCE_ROLLOUT_UNSERVABLE',
+          `rollout ${name} cannot be promoted, its candidate could not answer: ${command.problem}`,
+        );
       return accept('RolloutAdvanced', { ...promoted(state), by: 'person' as const, reason, evidence: null });
     case 'AbortRollout':
       return accept('RolloutRolledBack', { run, by: 'person' as const, reason, evidence: null });
@@ -160,8 +189,37 @@ function promoted({ run, plan }: RolloutState): { run: number; step: number; sha
   return { run, step: plan?.steps.length ?? 0, share: 1, isPromoted: true };
 }
 
+/** Whether two runs would compare the same. */
+export function areSameArms(a: Arms, b: Arms): boolean {
+  return isSameArm(a.primary, b.primary) && isSameArm(a.candidate, b.candidate);
+}
+
+function isSameArm(a: Arm, b: Arm): boolean {
+  return a.model === b.model && a.version === b.version;
+}
+
+/** `models:/delay/2`. */
+export function referenceOfArm({ model, version }: Arm): string {
+  return `models:/${model}/${version}`;
+}
+
+/**
+ * What a run has shown says nothing of other versions: a new one begins, at its first step. One that is paused stays so until it is resumed; one
+ * that does not know what it compared goes on.
+ */
+function restart(
+  { run, version, plan, arms: before, status }: RolloutState,
+  { arms, positions }: Extract<RolloutCommand, { readonly type: 'RestartRollout' }>,
+) {
+  if (status !== 'running' || !plan || !before || areSameArms(before, arms)) return unchanged;
+  const changes = (['primary', 'candidate'] as const)
+    .filter((arm) => !isSameArm(before[arm], arms[arm]))
+    .map((arm) => `the ${arm} is ${referenceOfArm(arms[arm])} now and was ${referenceOfArm(before[arm])}`);
+  return accept('RolloutStarted', { run: run + 1, version, plan, positions, arms, reason: `begun anew: ${changes.join(', ')}` });
+}
+
 /** The one rule: a gate that fails rolls back; all that pass, and the step's own conditions, advance; anything else holds. */
-function judge(state: RolloutState, evidence: Evidence, time: number) {
+function judge(state: RolloutState, { evidence, obstacles }: Extract<RolloutCommand, { readonly type: 'JudgeRollout' }>, time: number) {
   const plan = state.plan as RolloutPlan;
   const { run } = state;
   const failed = evidence.gates.filter(({ verdict }) => verdict === 'failed');
@@ -173,14 +231,16 @@ function judge(state: RolloutState, evidence: Evidence, time: number) {
       evidence,
     });
   const step = plan.steps[state.step] as RolloutStep;
+  const passed = evidence.gates.filter(({ verdict }) => verdict === 'passed');
   const open = evidence.gates.filter(({ verdict, guard }) => verdict === 'undecided' && !guard).map(toldOpen);
+  open.push(...obstacles);
   if (step.samples > evidence.requests.candidate) open.push(`${step.samples - evidence.requests.candidate} more requests of the candidate`);
   if (time - state.stepSince < step.pauseMs) open.push('the pause of the step');
   if (state.status === 'paused') open.push('a person, who paused it');
   if (evidence.gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
     open.push('a person: the step has no gate, pause nor samples of its own');
   if (open.length === 0 && plan.strategy !== 'bandit') {
-    const reason = evidence.gates.length === 0 ? 'the step is over' : `passed: ${evidence.gates.map(told).join(', ')}`;
+    const reason = passed.length === 0 ? 'the step is over' : `passed: ${passed.map(told).join(', ')}`;
     const next = plan.steps[state.step + 1];
     if (next)
       return accept('RolloutAdvanced', {

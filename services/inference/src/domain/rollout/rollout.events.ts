@@ -90,11 +90,27 @@ export interface Rewards {
   readonly sum: number;
 }
 
+/** A version of a registered model, as prediction facts name it. */
+export interface Arm {
+  readonly model: string;
+  readonly version: number;
+}
+
+/** Which versions a run compares: what it shows is about them and no others. */
+export interface Arms {
+  readonly primary: Arm;
+  readonly candidate: Arm;
+}
+
 export interface RolloutStarted {
   readonly run: number;
   readonly version: number;
   readonly plan: RolloutPlan;
   readonly positions: Readonly<Record<string, number>>;
+  /** What the references meant when it began; absent in runs from before it was kept: whatever they mean. */
+  readonly arms?: Arms;
+  /** Why it begins anew; absent where the resource is new or changed. */
+  readonly reason?: string;
 }
 
 export interface RolloutAdvanced {

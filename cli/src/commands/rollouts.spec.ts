@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { decisionText, rolloutText, type Decision, type Rollout } from './rollouts.js';
+
+const decision = (type: string, data: Decision['data']): string =>
+  decisionText({ sequence: 3, type, time: '2026-01-01T00:00:00.000Z', actor: 'inference', data });
+const arms = { primary: { model: 'delay', version: 6 }, candidate: { model: 'delay', version: 7 } };
+
+test('a split of a bandit is told with the rewards it was drawn from', () => {
+  const rewards = { primary: { n: 60, sum: 23 }, candidate: { n: 47, sum: 38 } };
+  expect(decision('RolloutReweighted', { share: 0.95, seed: 7, rewards, evidence: null })).toBe(
+    '#3 2026-01-01T00:00:00.000Z RolloutReweighted by inference: 95%; seed 7; rewards primary n=60 sum=23, candidate n=47 sum=38\n',
+  );
+});
+
+test('a run is told with the versions it compares, and why it began anew', () => {
+  expect(decision('RolloutStarted', { arms, reason: 'begun anew' })).toContain(
+    'by inference: delay version 7 against delay version 6; begun anew\n',
+  );
+  const rollout: Rollout = {
+    ...{ name: 'r', status: 'running', waitsFor: 'a request that the candidate answers', run: 1, version: 1, deployment: 'delay' },
+    ...{ candidate: 'models:/delay@next', strategy: 'canary', steps: [{ share: 0.05 }], arms, step: 0, share: 0.05 },
+    ...{ isConcluded: false, reason: '', evidence: null },
+  };
+  expect(rolloutText(rollout)).toBe(
+    `rollout r is running
+it waits for a request that the candidate answers
+canary of models:/delay@next on deployment delay: 5% of the units (run 1, version 1)
+delay version 7 against delay version 6
+`,
+  );
+});
