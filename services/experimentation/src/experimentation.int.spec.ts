@@ -179,6 +179,7 @@ spec: {deployment: delay, candidate: models:/delay/2, strategy: canary, steps: [
       predictions.map(({ unit, variant, p }, row) => ({
         prediction_id: 'p',
         row,
+        deployment: 'delay',
         experiment: 'models',
         variant,
         unit,
@@ -191,7 +192,13 @@ spec: {deployment: delay, candidate: models:/delay/2, strategy: canary, steps: [
     await offline.insert(
       'millrace.prediction_labels',
       predictions.flatMap(({ label }, row) =>
-        label === null ? [] : [{ prediction_id: 'p', row, name: 'late', latest: [label, null, START + 2 * HOUR] }],
+        label === null
+          ? []
+          : [
+              { deployment: 'delay', prediction_id: 'p', row, name: 'late', latest: [label, null, START + 2 * HOUR] },
+              // Told for another deployment.
+              { deployment: 'other', prediction_id: 'p', row, name: 'late', latest: [1 - label, null, START + 2 * HOUR] },
+            ],
       ),
       'labels',
     );
@@ -223,9 +230,9 @@ spec: {deployment: delay, candidate: models:/delay/2, strategy: canary, steps: [
 
 const POSITION = '_topic String, _partition UInt32, _offset UInt64';
 const INFERENCE_TABLES = [
-  `CREATE TABLE millrace.predictions (${POSITION}, prediction_id String, row UInt32, experiment String, variant String, unit Nullable(String),
+  `CREATE TABLE millrace.predictions (${POSITION}, prediction_id String, row UInt32, deployment String, experiment String, variant String, unit Nullable(String),
    prediction Nullable(Float64), time DateTime64(3), error_code String) ENGINE = ReplacingMergeTree ORDER BY (prediction_id, row)`,
   `CREATE TABLE millrace.labels (${POSITION}) ENGINE = ReplacingMergeTree ORDER BY (_partition, _offset)`,
-  `CREATE TABLE millrace.prediction_labels (prediction_id String, row UInt32, name String, latest Tuple(Nullable(Float64), Nullable(String), DateTime64(3)))
+  `CREATE TABLE millrace.prediction_labels (deployment String, prediction_id String, row UInt32, name String, latest Tuple(Nullable(Float64), Nullable(String), DateTime64(3)))
    ENGINE = MergeTree ORDER BY (prediction_id, row)`,
 ];

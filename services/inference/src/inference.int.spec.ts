@@ -187,6 +187,11 @@ spec: {model: models:/delay/1, featureService: delay_model}
       { unit: 'LAX', label: 1 },
       { unit: 'ORD', label: 1 },
     ]);
+    // Of another deployment: nothing of this one's.
+    const foreign = labels.map((label) => ({ ...label, value: 0, time: '2001-01-01T20:00:00Z' }));
+    expect((await post('/api/v1/deployments/elsewhere/labels', foreign)).status).toBe(202);
+    await waitFor(async () => (await rows(`SELECT * FROM millrace.labels WHERE deployment = 'elsewhere'`)).length === 3);
+    expect(await rows(`SELECT unit, label FROM millrace.predictions_labelled WHERE deployment = 'labelled' ORDER BY unit`)).toEqual(joined);
     const refused = await post('/api/v1/deployments/labelled/labels', [{ value: 1 }]);
     expect(refused.status).toBe(400);
     expect(await refused.json()).toMatchObject({

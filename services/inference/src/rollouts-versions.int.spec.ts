@@ -29,6 +29,12 @@ function renamed(bias: number, name: string): Uint8Array {
   return writeModel(model);
 }
 
+/** Labels that a gate's two arms have met. */
+function sumOf(evidence: Evidence | null): number {
+  const { 'primary.n': primary = 0, 'candidate.n': candidate = 0 } = evidence?.gates[0]?.numbers ?? {};
+  return primary + candidate;
+}
+
 describe('which versions a rollout is about', () => {
   let temp: TempDir;
   let service: RunningService;
@@ -139,6 +145,36 @@ describe('which versions a rollout is about', () => {
     await waitFor(async () => {
       const { variant } = await infer('keyed', {});
       return variant !== undefined;
+    });
+  }, 60_000);
+
+  test('labels by unit and event time join requests by tensors, without a feature service', async () => {
+    await deploy('timed', 'candidate: models:/adds/2, strategy: ab, gates: [{metric: label_mean, label: paid}]');
+    await waitFor(async () => (await infer('timed', { unit: randomUUID() })).variant !== undefined);
+    const at = '2026-01-01T12:00:00Z';
+    const units = Array.from({ length: 20 }, (_, index) => `v${index}`);
+    for (const unit of units) await infer('timed', { unit, event_time: at });
+    const labels = units.map((unit) => ({ unit, predictedAt: at, name: 'paid', value: true }));
+    expect((await call('POST', '/api/v1/deployments/timed/labels', labels)).status).toBe(202);
+    const counted = await shown('timed-2', ({ evidence }) => sumOf(evidence) === 20, 'the labels to be counted');
+    expect(counted.evidence?.gates[0]?.samples).toBeGreaterThan(0);
+    expect((await infer('timed', { event_time: 'soon' })).status).toBe(400);
+    // Of another deployment: they are not its own.
+    await apply('Deployment', 'beside', '{model: models:/adds/1}');
+    expect(
+      (
+        await call(
+          'POST',
+          '/api/v1/deployments/beside/labels',
+          labels.map((label) => ({ ...label, value: false, time: Date.now() + 60_000 })),
+        )
+      ).status,
+    ).toBe(202);
+    await waitFor(async () => {
+      const found = await service.host.offline.query<{ n: string; paid: string }>(
+        `SELECT count() AS n, sum(label) AS paid FROM millrace.predictions_labelled WHERE deployment = 'timed' AND label_name = 'paid'`,
+      );
+      return Number(found[0]?.n) === 20 && Number(found[0]?.paid) === 20;
     });
   }, 60_000);
 

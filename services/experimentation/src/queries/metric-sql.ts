@@ -55,7 +55,7 @@ function labelUnits(type: Metric['type']): string {
     INNER JOIN
     (
         SELECT * FROM millrace.prediction_labels WHERE name IN {labels:Array(String)} AND latest.1 IS NOT NULL
-    ) AS l ON l.prediction_id = p.prediction_id AND l.row = p.row
+    ) AS l ON l.prediction_id = p.prediction_id AND l.row = p.row AND l.deployment = p.deployment
     ${type === 'squaredError' ? 'WHERE p.prediction IS NOT NULL' : ''}
     GROUP BY e.first_variant, e.unit`;
 }

@@ -48,13 +48,16 @@ export async function predictionsSql(
   if (served) columns.push(`p.feature_positions AS ${KNOWN_COLUMN}`);
   const joins = told.map(
     ({ label, table }) =>
-      `LEFT JOIN (SELECT prediction_id, row, latest FROM millrace.prediction_labels WHERE name = ${quoteString(label)}) AS ${table}
-       ON p.prediction_id = ${table}.prediction_id AND p.row = ${table}.row`,
+      `LEFT JOIN (SELECT deployment, prediction_id, row, latest FROM millrace.prediction_labels WHERE name = ${quoteString(label)}) AS ${table}
+       ON p.prediction_id = ${table}.prediction_id AND p.row = ${table}.row AND ${TOLD_FOR} = ${table}.deployment`,
   );
   return `SELECT ${columns.join(', ')}
     FROM (SELECT * FROM millrace.predictions FINAL WHERE ${conditions.join(' AND ')}) AS p ${joins.join(' ')}
     ORDER BY p.time, p.prediction_id, p.row`;
 }
+
+/** For whom a prediction's labels are told: what was asked under a model's own name has no deployment. */
+const TOLD_FOR = "if(p.deployment = '', p.model, p.deployment)";
 
 function extracted(column: string, name: string, type: string): string {
   return `JSONExtract(p.${column}, ${quoteString(name)}, ${quoteString(`Nullable(${type})`)}) AS ${quoteIdentifier(name)}`;

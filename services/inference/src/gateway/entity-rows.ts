@@ -41,7 +41,7 @@ export function readEntityRows(
   return {
     entities: rows.map((index) => rowAt(keys, index)),
     requests: rows.map((index) => rowAt(requests, index)),
-    at: timeOf(parameters['event_time'], now),
+    at: eventTimeOf(parameters) ?? now,
   };
 }
 
@@ -71,8 +71,9 @@ function valuesOf(tensor: Tensor): FeatureValue[] {
   });
 }
 
-function timeOf(value: string | number | boolean | undefined, now: number): number {
-  if (value === undefined) return now;
+/** The request's parameter `event_time`, milliseconds since the epoch; `null` where it has none. */
+export function eventTimeOf({ event_time: value }: Readonly<Record<string, string | number | boolean>>): number | null {
+  if (value === undefined) return null;
   const time =
     typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : Date.parse(value)) : NaN;
   if (!Number.isFinite(time))

@@ -10,7 +10,7 @@ import type { ServedModel } from '../models/served-model.js';
 import type { Departure, RunResult } from '../runner/batching-queue.js';
 import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
 import { assembleTensors } from './assemble-tensors.js';
-import { readEntityRows, type EntityRows } from './entity-rows.js';
+import { eventTimeOf, readEntityRows, type EntityRows } from './entity-rows.js';
 import { runOrFallBack, type Ran } from './fallback.js';
 import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
 import type { Mirror } from './mirror.js';
@@ -131,7 +131,8 @@ export class Gateway {
     if (!sink.takes()) throw new Refusal('MR_INFERENCE_UNRECORDED', UNRECORDED);
     const served = await directory.find(command.name, command.version, timeoutMs);
     const predictionId = command.predictionId ?? ids.next();
-    const context: RequestContext = { command, served, predictionId, started, now, deadline: started + timeoutMs };
+    const eventTime = eventTimeOf(command.parameters);
+    const context: RequestContext = { command, served, predictionId, started, now, eventTime, deadline: started + timeoutMs };
     const { deployment } = served;
     const shape = deployment?.featureService === undefined ? undefined : features.shapeOf(deployment.featureService);
     const first = served.slotOf(served.reference)?.current;
@@ -263,13 +264,13 @@ export class Gateway {
     });
   }
 
-  #mirror({ served, predictionId, command }: RequestContext, work: Work, { outputs, computeMs }: RunResult): void {
+  #mirror({ served, predictionId, command, eventTime }: RequestContext, work: Work, { outputs, computeMs }: RunResult): void {
     const { mirror } = this.#options;
     const { group, model, units, vectors, entityRows } = work;
     if (!served.deployment || !mirror?.wants(served.deployment.name, predictionId)) return;
     mirror.offer({
       ...{ deployment: served.deployment.name, predictionId, units, primary: model, outputs, computeMs },
-      featureTime: entityRows?.at ?? null,
+      featureTime: entityRows?.at ?? eventTime,
       inputsFor: (target) =>
         vectors && entityRows
           ? assembleTensors(target, withRequests(vectors, entityRows, group.rows))
@@ -291,12 +292,20 @@ export class Gateway {
   }
 
   #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
-    const { command, served, predictionId, now, started } = context;
+    const { command, served, predictionId, now, started, eventTime } = context;
     const { sink, elapsed, maxLoggedElements } = this.#options;
     const { model, group, experiment, entityRows, vectors, units } = work;
     const answered: Answered = {
       ...{ predictionId, requestId: command.id, deployment: served.deployment, model, experiment, variant: group.variant },
-      ...{ rows: group.rows, units, unitName: unitNameOf(experiment, entityRows, command), entityRows, vectors, tensors: command.inputs },
+      ...{
+        rows: group.rows,
+        units,
+        unitName: unitNameOf(experiment, entityRows, command),
+        entityRows,
+        vectors,
+        eventTime,
+        tensors: command.inputs,
+      },
       ...{ result, failure, latencyMs: elapsed() - started, traceparent: command.traceparent },
     };
     sink.answered(answered);
@@ -322,6 +331,8 @@ interface RequestContext {
   readonly predictionId: string;
   readonly started: number;
   readonly now: number;
+  /** As the request says it. */
+  readonly eventTime: number | null;
   readonly deadline: number;
 }
 

@@ -23,6 +23,8 @@ export interface Answered {
   readonly unitName: string | undefined;
   readonly entityRows: EntityRows | undefined;
   readonly vectors: FeatureVectors | undefined;
+  /** The time the request says it is about, milliseconds since the epoch; `null` where it says none. */
+  readonly eventTime: number | null;
   /** The request's own tensors. */
   readonly tensors: readonly Tensor[];
   readonly result: RunResult | undefined;
@@ -58,7 +60,7 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
     rows: isRedacted ? redactRows(rows, { redact, columns: model.features, unitName: answered.unitName }) : rows,
     featureService: vectors ? (deployment?.featureService ?? null) : null,
-    featureTime: vectors && entityRows ? entityRows.at : null,
+    featureTime: entityRows ? (vectors ? entityRows.at : null) : answered.eventTime,
     featurePositions: vectors?.positions ?? null,
     featureVersions: vectors?.versions ?? null,
     batchRows: result?.batchRows ?? null,

@@ -47,7 +47,7 @@ export interface PredictionMade {
   readonly rollout?: string | null;
   readonly rows: readonly PredictedRow[];
   readonly featureService: string | null;
-  /** Milliseconds since the epoch: the features are as of then. */
+  /** Milliseconds since the epoch: the features are as of then. Of a request by tensors the event time it said, by which labels may join it. */
   readonly featureTime: number | null;
   /** What the online projection had applied when it was read. */
   readonly featurePositions: Readonly<Record<string, unknown>> | null;
