@@ -167,6 +167,7 @@ function checkExperiment(spec: ExperimentSpec, say: Say): void {
 }
 
 function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
+  checkRedacted(spec.predictionLog?.redact ?? [], say, lookup);
   if (spec.featureService !== undefined) {
     const { name, version } = parseVersionedName(spec.featureService);
     if (!lookup('FeatureService', name, version)) {
@@ -177,6 +178,17 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
   if (spec.experiment !== undefined && !lookup('Experiment', spec.experiment)) {
     say('spec.experiment', `Experiment ${spec.experiment} does not exist; apply it first or in the same request`);
   }
+}
+
+/** A name with a view before it that the view does not have would leave nothing out: the value would be kept. */
+function checkRedacted(names: readonly string[], say: Say, lookup: Lookup): void {
+  names.forEach((given, index) => {
+    const [, viewName, feature] = /^(.*?)(?:__|:)(.+)$/.exec(given) ?? [];
+    const view = viewName === undefined ? undefined : lookup('FeatureView', viewName);
+    if (!view || view.features.some(({ name }) => name === feature)) return;
+    const known = view.features.map(({ name }) => name).join(', ');
+    say(`spec.predictionLog.redact[${index}]`, `FeatureView ${viewName} has no feature ${feature}; its features are ${known}`);
+  });
 }
 
 function secondsOf(duration: string): number {

@@ -1,6 +1,6 @@
 import { invalid, Refusal } from '../domain/refusal.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
-import type { FeatureValue } from './feature-vectors.js';
+import type { EntityValue, FeatureValue } from './feature-vectors.js';
 
 export interface TensorLayout {
   readonly inputs: readonly TensorSpec[];
@@ -44,16 +44,27 @@ export function columnsOf(layout: TensorLayout): InputColumns[] {
   });
 }
 
-/** Puts feature values into the model's inputs. A missing value is NaN in a floating point input; where the input has no word for missing, the request is refused. */
-export function assembleTensors(layout: TensorLayout, rows: readonly ReadonlyMap<string, FeatureValue>[]): Tensor[] {
-  return columnsOf(layout).map(({ input, columns, rowShape }) => tensorOf(input, [rows.length, ...rowShape], columns, rows));
+/** Join keys of a request's rows. */
+type Entities = readonly Readonly<Record<string, EntityValue>>[];
+
+/**
+ * Puts feature values into the model's inputs. A missing value is NaN in a floating point input; where the input has no word for missing, the request
+ * is refused, by the row and its keys where `numbers` and `entities` tell them.
+ */
+export function assembleTensors(
+  layout: TensorLayout,
+  rows: readonly ReadonlyMap<string, FeatureValue>[],
+  numbers?: readonly number[],
+  entities?: Entities,
+): Tensor[] {
+  return columnsOf(layout).map((columns) => tensorOf(columns, rows, numbers, entities));
 }
 
 function tensorOf(
-  input: TensorSpec,
-  shape: readonly number[],
-  columns: readonly string[],
+  { input, columns, rowShape }: InputColumns,
   rows: readonly ReadonlyMap<string, FeatureValue>[],
+  numbers: readonly number[] | undefined,
+  entities: Entities | undefined,
 ): Tensor {
   const data = emptyData(input.datatype, rows.length * columns.length);
   let index = 0;
@@ -62,10 +73,22 @@ function tensorOf(
       const name = nameIn(column, (given) => row.has(given));
       if (name === undefined)
         throw invalid(`the model needs feature ${JSON.stringify(column)}, which neither the feature service nor the request gives`);
-      setElement(data, index++, convert(column, input.datatype, row.get(name) ?? null));
+      const value = row.get(name) ?? null;
+      if (value === null && !isFloating(input.datatype)) {
+        const number = numbers?.[Math.floor(index / columns.length)];
+        const where = number === undefined ? '' : ` in row ${number}${keysOf(entities?.[number])}`;
+        throw invalid(`feature ${JSON.stringify(column)} has no value${where}, and the model's ${input.datatype} input cannot say so`);
+      }
+      setElement(data, index++, convert(column, input.datatype, value));
     }
   }
-  return { name: input.name, datatype: input.datatype, shape, data };
+  return { name: input.name, datatype: input.datatype, shape: [rows.length, ...rowShape], data };
+}
+
+/** ` (card "c9")` */
+function keysOf(entity: Readonly<Record<string, EntityValue>> = {}): string {
+  const keys = Object.entries(entity).map(([key, value]) => `${key} ${typeof value === 'string' ? JSON.stringify(value) : value}`);
+  return keys.length === 0 ? '' : ` (${keys.join(', ')})`;
 }
 
 /** Under which name a column of the model's is among the given ones: its own, or the one without its view. */
@@ -77,10 +100,7 @@ export function nameIn(column: string, isGiven: (name: string) => boolean): stri
 
 function convert(name: string, datatype: Datatype, value: FeatureValue): number | bigint | string {
   const isFloat = isFloating(datatype);
-  if (value === null) {
-    if (isFloat) return NaN;
-    throw invalid(`feature ${JSON.stringify(name)} has no value, and the model's ${datatype} input cannot say so`);
-  }
+  if (value === null) return NaN;
   if (datatype === 'BYTES') return String(value);
   const isWide = datatype === 'INT64' || datatype === 'UINT64';
   if (typeof value === 'bigint') return isWide ? value : Number(value);
@@ -91,6 +111,6 @@ function convert(name: string, datatype: Datatype, value: FeatureValue): number 
 }
 
 /** A training set may qualify its columns by the view (`view__feature`, `view:feature`); a vector does so only where it must. */
-function unqualified(column: string): string {
+export function unqualified(column: string): string {
   return column.replace(/^.*?(__|:)/, '');
 }

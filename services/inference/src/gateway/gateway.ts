@@ -231,7 +231,7 @@ export class Gateway {
     try {
       const inputs =
         vectors && entityRows
-          ? assembleTensors(model, withRequests(vectors, entityRows, group.rows))
+          ? assembleTensors(model, withRequests(vectors, entityRows, group.rows), group.rows, entityRows.entities)
           : checkInputs(model.inputs, command.inputs);
       const own = vectors || isWhole ? inputs : inputs.map((tensor) => pickRows(tensor, group.rows));
       const names = outputNames(model, command.outputs);

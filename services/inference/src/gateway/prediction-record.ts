@@ -46,8 +46,8 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     ...{ units: answered.units, entityRows, vectors, outputs: result?.outputs, maxElements },
     tensors: entityRows ? undefined : answered.tensors,
   });
-  const redact = deployment?.predictionLog?.redact;
-  const isRedacted = redact !== undefined && redact.size > 0;
+  const rules = deployment?.predictionLog;
+  const isRedacted = rules !== undefined && rules.redact.size > 0;
   return {
     predictionId: answered.predictionId,
     requestId: answered.requestId ?? null,
@@ -58,7 +58,7 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
     variant,
     ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
-    rows: isRedacted ? redactRows(rows, { redact, columns: model.features, unitName: answered.unitName }) : rows,
+    rows: isRedacted ? redactRows(rows, { ...rules, columns: model.features, unitName: answered.unitName }) : rows,
     featureService: vectors ? (deployment?.featureService ?? null) : null,
     featureTime: entityRows ? (vectors ? entityRows.at : null) : answered.eventTime,
     featurePositions: vectors?.positions ?? null,

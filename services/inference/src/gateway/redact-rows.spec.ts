@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { PredictedRow } from '../domain/prediction/prediction.js';
-import { redactRows } from './redact-rows.js';
+import { featureNames, redactRows } from './redact-rows.js';
 
 const byEntity: PredictedRow = {
   row: 0,
@@ -15,6 +15,7 @@ const byEntity: PredictedRow = {
 const byTensor: PredictedRow = { ...byEntity, entity: null, request: null, features: null, statuses: null, inputs: { x: [1, 2, 3] } };
 const rules = (redact: string[], columns?: string[], unitName: string | undefined = 'user') => ({
   redact: new Set(redact),
+  redactFeatures: featureNames(redact),
   columns,
   unitName,
 });
@@ -23,6 +24,21 @@ test('names are left out wherever they stand, and nothing else', () => {
   expect(redactRows([byEntity], rules(['iban', 'user__income', 'score', 'nothing']))).toEqual([
     { ...byEntity, request: { amount: 12.5 }, features: { user__age: 41 }, statuses: {}, outputs: { label: 1 } },
   ]);
+});
+
+test('a feature is left out by its view and name too, however the record and the model name it', () => {
+  const bare: PredictedRow = { ...byEntity, features: { income: 90_000, age: 41 }, statuses: { income: 'NOT_FOUND' } };
+  for (const name of ['user__income', 'user:income', 'income'])
+    expect(redactRows([bare], rules([name]))).toEqual([{ ...bare, features: { age: 41 }, statuses: {} }]);
+  expect(redactRows([byEntity], rules(['user:income']))[0]?.features).toEqual({ user__age: 41 });
+  // Another's input or output of that name is not the feature.
+  const named: PredictedRow = { ...byEntity, request: { income: 1 }, outputs: { income: 2 } };
+  expect(redactRows([named], rules(['user__income']))[0]).toMatchObject({ request: { income: 1 }, outputs: { income: 2 } });
+  for (const columns of [
+    ['income', 'b', 'c'],
+    ['user__income', 'b', 'c'],
+  ])
+    expect(redactRows([byTensor], rules(['user:income'], columns))[0]?.inputs).toEqual({ x: [null, 2, 3] });
 });
 
 test('a unit goes with the key it is taken from', () => {

@@ -1,4 +1,5 @@
 import type { PredictedRow } from '../domain/prediction/prediction.js';
+import { unqualified } from './assemble-tensors.js';
 
 /** Stands for every input and feature. */
 const EVERYTHING = '*';
@@ -6,26 +7,35 @@ const EVERYTHING = '*';
 export interface Redaction {
   /** Names that are left out; `*` is every input and feature. */
   readonly redact: ReadonlySet<string>;
+  /** What of it is left out of features and columns: see {@link featureNames}. */
+  readonly redactFeatures: ReadonlySet<string>;
   /** Columns of the model's one input tensor, when it says them. */
   readonly columns: readonly string[] | undefined;
   /** The join key or input the rows' units are taken from; `unit` for the request's parameter. */
   readonly unitName: string | undefined;
 }
 
+/** Names with and without their view: a record has a feature's own name, and the view before it only where two views have one of that name. */
+export function featureNames(names: readonly string[]): Set<string> {
+  return new Set(names.flatMap((name) => [name, unqualified(name), name.replace(':', '__')]));
+}
+
 /** The rows without what is not to be kept. Columns of a tensor are null in their place, so that the others keep theirs. */
-export function redactRows(rows: readonly PredictedRow[], { redact, columns, unitName }: Redaction): PredictedRow[] {
+export function redactRows(rows: readonly PredictedRow[], { redact, redactFeatures, columns, unitName }: Redaction): PredictedRow[] {
   const isEverything = redact.has(EVERYTHING);
   const isUnitHidden = isEverything || (unitName !== undefined && redact.has(unitName));
-  const hidden = new Set((columns ?? []).flatMap((name, index) => (redact.has(name) ? [index] : [])));
-  const kept = <T>(values: Readonly<Record<string, T>> | null): Record<string, T> | null =>
-    values === null ? null : Object.fromEntries(Object.entries(values).filter(([name]) => !isEverything && !redact.has(name)));
+  const hidden = new Set(
+    (columns ?? []).flatMap((name, index) => (redactFeatures.has(name) || redactFeatures.has(unqualified(name)) ? [index] : [])),
+  );
+  const kept = <T>(values: Readonly<Record<string, T>> | null, names = redact): Record<string, T> | null =>
+    values === null ? null : Object.fromEntries(Object.entries(values).filter(([name]) => !isEverything && !names.has(name)));
   return rows.map((row) => ({
     ...row,
     unit: isUnitHidden ? null : row.unit,
     entity: kept(row.entity),
     request: kept(row.request),
-    features: kept(row.features),
-    statuses: kept(row.statuses),
+    features: kept(row.features, redactFeatures),
+    statuses: kept(row.statuses, redactFeatures),
     inputs: withoutColumns(kept(row.inputs), hidden, columns?.length ?? 0),
     outputs: row.outputs === null ? null : Object.fromEntries(Object.entries(row.outputs).filter(([name]) => !redact.has(name))),
   }));

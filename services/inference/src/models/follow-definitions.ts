@@ -2,6 +2,7 @@ import type { EventLog } from '@millrace/event-log';
 import type { LoggedDecision } from '@millrace/kernel';
 import type { DeploymentSpec, ExperimentSpec, ResourceCatalog } from '@millrace/resources';
 import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import { featureNames } from '../gateway/redact-rows.js';
 import type { ServingDirectory } from './serving-directory.js';
 
 /** A domain's fold, as far as it is looked at here. */
@@ -46,7 +47,10 @@ export async function followDefinitions({ log, registry, resources, catalog, dir
 }
 
 export function deploymentOf(name: string, { model, featureService, experiment, predictionLog }: DeploymentSpec): DeploymentDefinition {
-  const rules = predictionLog && { sample: predictionLog.sample ?? 1, redact: new Set(predictionLog.redact) };
+  const redact = predictionLog?.redact ?? [];
+  const rules = predictionLog && {
+    ...{ sample: predictionLog.sample ?? 1, redact: new Set(redact), redactFeatures: featureNames(redact) },
+  };
   return { name, model, featureService, experiment, predictionLog: rules };
 }
 

@@ -15,6 +15,8 @@ export interface PredictionLogRules {
   readonly sample: number;
   /** Names whose values are left out of the records: join keys, request inputs, features, input tensors or their columns, outputs. */
   readonly redact: ReadonlySet<string>;
+  /** What of it are features and columns: with their view and without. */
+  readonly redactFeatures: ReadonlySet<string>;
 }
 
 export interface ExperimentDefinition {
