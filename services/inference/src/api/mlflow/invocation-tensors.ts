@@ -21,6 +21,7 @@ export function invocationTensors(model: string, description: ModelDescription, 
   // What the model takes as text is not what its digits look like.
   const tableFor = ({ datatype }: TensorSpec): Columns => (datatype === 'BYTES' ? (texts ?? table) : table);
   if (single && features?.every((name) => table.has(name))) return [matrixOf(single, features, tableFor(single))];
+  if (single && isMatrixOf(single, table)) return [matrixOf(single, [...table.keys()], tableFor(single))];
   if (inputs.every((input) => table.has(input.name)))
     return inputs.map((input) => tensorOf(input, tableFor(input).get(input.name) as unknown[]));
   if (featureService !== undefined) {
@@ -35,16 +36,22 @@ export function invocationTensors(model: string, description: ModelDescription, 
   throw invalid(`column ${JSON.stringify(missing.name)} is missing; the model's inputs are ${named(inputs)}`);
 }
 
+/** One of the matrix's columns has its name: it is no column of lists, which would be the matrix whole. */
+function isMatrixOf({ name, shape }: TensorSpec, table: Columns): boolean {
+  const own = table.get(name);
+  return own !== undefined && !Array.isArray(own[0]) && table.size > 1 && shape?.length === 2 && shape[1] === table.size;
+}
+
 function matrixOf(spec: TensorSpec, names: readonly string[], table: Columns): Tensor {
   const columns = names.map((name) => table.get(name) ?? []);
   const rows = columns[0]?.length ?? 0;
   const values = Array.from({ length: rows }, (_, row) => columns.map((column) => column[row]));
-  return tensorOf(spec, values);
+  // Of no row it cannot be seen how wide one is.
+  return rows === 0 ? tensorOf(spec, values, [0, names.length]) : tensorOf(spec, values);
 }
 
 /** A column goes into an input of two dimensions as one of width 1. */
-function tensorOf(spec: TensorSpec, values: readonly unknown[]): Tensor {
-  const shape = shapeOf(values);
+function tensorOf(spec: TensorSpec, values: readonly unknown[], shape: readonly number[] = shapeOf(values)): Tensor {
   const isColumn = shape.length === 1 && spec.shape?.length === 2;
   const { name, datatype, sizes } = readTensorHead(spec.name, spec.datatype, isColumn ? [...shape, 1] : shape);
   return tensorFromJson(name, datatype, sizes, values);

@@ -5,10 +5,14 @@ export type ParsedLabel =
 
 export const DEFAULT_LABEL = 'label';
 
+const FIELDS: readonly string[] = ['predictionId', 'row', 'unit', 'predictedAt', 'name', 'value', 'time', 'id'];
+
 /** Reads one label as clients send it. `now` is the time of a label that says none. */
 export function parseLabel(deployment: string, value: unknown, now: number): ParsedLabel {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return no('a label is an object');
   const given = value as Record<string, unknown>;
+  const unknown = Object.keys(given).find((field) => !FIELDS.includes(field));
+  if (unknown !== undefined) return no(`there is no field ${JSON.stringify(unknown)}; the fields are ${FIELDS.join(', ')}`);
   const { id, name = DEFAULT_LABEL, predictionId = null, row = 0, unit = null, value: truth } = given;
   if (id !== undefined && (typeof id !== 'string' || id === '')) return no('id must be a non-empty string');
   if (typeof name !== 'string' || name === '') return no('name must be a non-empty string');
