@@ -178,6 +178,23 @@ describe('which versions a rollout is about', () => {
     });
   }, 60_000);
 
+  test('a step is passed by what was shown in it, not by what had been when it began', async () => {
+    await deploy('stepped', 'candidate: models:/adds/2, strategy: canary, steps: [40%, 60%], gates: [{metric: error_rate, margin: 0.3}]');
+    const promoted = await waitFor(
+      async () => {
+        for (let index = 0; index < 10; index++) await infer('stepped');
+        const state = await explain('stepped-2');
+        return state.status === 'promoted' && state;
+      },
+      { what: 'both steps to be over' },
+    );
+    const [first, second] = promoted.decisions
+      .filter(({ type }) => type === 'RolloutAdvanced')
+      .map(({ data }) => data['evidence'] as Evidence);
+    const requests = (evidence: Evidence | undefined): number => (evidence?.requests.primary ?? 0) + (evidence?.requests.candidate ?? 0);
+    expect(requests(second) - requests(first)).toBeGreaterThanOrEqual(2 * (second?.gates[0]?.samples ?? 0));
+  }, 60_000);
+
   test('another version behind the candidate’s alias begins a run of its own, by what it shows itself', async () => {
     await deploy('moved', 'candidate: models:/adds@next, strategy: canary, steps: [50%], gates: [{metric: error_rate, margin: 0.01}]');
     const first = await waitFor(async () => {

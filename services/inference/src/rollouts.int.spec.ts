@@ -6,7 +6,7 @@ import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
-import type { Evidence, RolloutPlan, RolloutStarted } from './domain/rollout/rollout.events.js';
+import type { Arms, Evidence, RolloutPlan, RolloutStarted } from './domain/rollout/rollout.events.js';
 import { judgeGates } from './rollouts/judge-gates.js';
 import { foldRecord, topicsOf } from './rollouts/rollout-follower.js';
 import { RolloutSums } from './rollouts/rollout-sums.js';
@@ -20,6 +20,7 @@ interface Shown {
   readonly reason: string;
   readonly waitsFor: string | null;
   readonly isConcluded: boolean;
+  readonly arms?: Arms;
   readonly evidence: Evidence | null;
   readonly decisions: readonly { readonly type: string; readonly actor: string; readonly data: Record<string, unknown> }[];
 }
@@ -304,6 +305,7 @@ spec: {deployment: ${name}, ${rollout}}
     await isOver;
     await deploy('held', 'candidate: models:/delay/2, strategy: canary, steps: [{share: 10%, samples: 1000000}]');
     await waitFor(async () => (await explain('held-2')).run === 2);
+    expect((await explain('held-2')).arms?.primary.version).toBe(1);
     expect((await call('POST', '/api/v1/rollouts/held-2/pause', { reason: 'wait' })).body).toMatchObject({
       status: 'paused',
       reason: 'wait',

@@ -7,7 +7,7 @@ import { outputDifference } from '../models/output-difference.js';
 import { candidateOf, type RolloutsInForce } from './rollouts-in-force.js';
 
 export interface ArmsNowOptions {
-  readonly inForce: Pick<RolloutsInForce, 'promoted'>;
+  readonly inForce: Pick<RolloutsInForce, 'promotedBeside'>;
   readonly catalog: Pick<ResourceCatalog, 'get'>;
   /** Finds what a reference means now. */
   readonly resolve: (reference: string) => Resolved;
@@ -25,11 +25,11 @@ export class ArmsNow {
   constructor(private readonly options: ArmsNowOptions) {}
 
   /** As far as this process has read; after `barrier`, as of then. */
-  of({ deployment, candidate }: Pick<RolloutPlan, 'deployment' | 'candidate'>): FoundArms {
-    const { inForce, catalog, resolve } = this.options;
-    const own = catalog.get('Deployment', deployment)?.spec.model;
-    if (own === undefined) return { ok: false, reason: `Deployment ${deployment}, which does not exist` };
-    const primary = resolve(inForce.promoted(deployment)[0] ?? own);
+  of(name: string, { deployment, candidate }: Pick<RolloutPlan, 'deployment' | 'candidate'>): FoundArms {
+    const { resolve } = this.options;
+    const served = this.#servedBeside(name, deployment);
+    if (served === undefined) return { ok: false, reason: `Deployment ${deployment}, which does not exist` };
+    const primary = resolve(served);
     if (!primary.ok) return { ok: false, reason: `the model of Deployment ${deployment}: ${primary.reason}` };
     const resolved = resolve(candidate);
     if (!resolved.ok) return { ok: false, reason: `candidate ${candidate}: ${resolved.reason}` };
@@ -37,40 +37,46 @@ export class ArmsNow {
   }
 
   /** Whether the references mean other versions than a run compares. One that does not know compares what they mean. */
-  areOthers({ plan, arms }: RolloutState): boolean {
-    const now = plan && arms ? this.of(plan) : undefined;
+  areOthers(name: string, { plan, arms }: RolloutState): boolean {
+    const now = plan && arms ? this.of(name, plan) : undefined;
     return now?.ok === true && !areSameArms(now.arms, arms as Arms);
   }
 
   /** Why the candidate of a run could not answer in the primary's stead; `undefined` when it can. One that only made room for others can. */
-  problem(state: RolloutState): string | undefined {
-    const { slotOf, inForce, catalog } = this.options;
+  problem(name: string, state: RolloutState): string | undefined {
+    const { slotOf } = this.options;
     const { plan } = state;
     const reference = candidateOf(state);
     if (!plan || reference === undefined) return undefined;
-    const now = this.of(plan);
+    const now = this.of(name, plan);
     if (!now.ok) return now.reason;
     const slot = slotOf(reference);
     if (!slot?.current) {
       if (slot?.failure !== undefined && !slot.isLoading) return `candidate ${reference}: ${slot.failure}`;
       return slot?.unloaded === undefined || slot.isLoading ? `candidate ${reference}, which is being loaded` : undefined;
     }
-    const served = inForce.promoted(plan.deployment)[0] ?? catalog.get('Deployment', plan.deployment)?.spec.model ?? '';
-    const primary = slotOf(served)?.current;
+    const primary = slotOf(this.#servedBeside(name, plan.deployment) ?? '')?.current;
     const difference = primary && outputDifference(primary, slot.current);
     return difference === undefined ? undefined : `candidate ${reference}: ${difference}`;
   }
 
   /** As {@link problem}, after trying: a candidate that has made room for others is loaded first. */
-  async problemAfterLoading(state: RolloutState): Promise<string | undefined> {
+  async problemAfterLoading(name: string, state: RolloutState): Promise<string | undefined> {
     const { barrier, load, slotOf } = this.options;
     await barrier();
     const reference = candidateOf(state);
     if (reference !== undefined) await load(reference);
-    if (this.areOthers(state))
+    if (this.areOthers(name, state))
       return 'its models are other versions by now, of which this run says nothing; it begins anew as soon as it is not paused';
     const slot = reference === undefined ? undefined : slotOf(reference);
-    return this.problem(state) ?? (slot?.current ? undefined : `candidate ${reference}: ${slot?.unloaded ?? 'it is not loaded'}`);
+    return this.problem(name, state) ?? (slot?.current ? undefined : `candidate ${reference}: ${slot?.unloaded ?? 'it is not loaded'}`);
+  }
+
+  /** What a deployment serves but for this rollout. */
+  #servedBeside(name: string, deployment: string): string | undefined {
+    const { inForce, catalog } = this.options;
+    const own = catalog.get('Deployment', deployment)?.spec.model;
+    return own === undefined ? undefined : (inForce.promotedBeside(name, deployment) ?? own);
   }
 
   barrier(): Promise<void> {

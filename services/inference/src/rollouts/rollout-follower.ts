@@ -24,6 +24,8 @@ export class RolloutFollower {
   readonly whole: RolloutSums;
   #step: RolloutSums;
   #stepPositions: Readonly<Record<string, number>>;
+  /** Where the step began that is folded; behind the positions wanted while it is folded anew. */
+  #foldedFrom: string;
   readonly #options: FollowerOptions;
   readonly #plan: RolloutPlan;
   readonly #arms: Arms | undefined;
@@ -39,8 +41,14 @@ export class RolloutFollower {
     this.run = state.run;
     this.whole = new RolloutSums(name, state.run, this.#plan, state.positions, state.arms);
     this.#stepPositions = state.stepPositions;
+    this.#foldedFrom = canonical(state.stepPositions);
     const isFirst = state.stepPositions === state.positions || state.step === 0;
     this.#step = isFirst ? this.whole : new RolloutSums(name, state.run, this.#plan, state.stepPositions, state.arms);
+  }
+
+  /** Whether `step` is what was shown since these positions: a step is not passed by what was shown in the one before. */
+  isOf(positions: Readonly<Record<string, number>>): boolean {
+    return this.#foldedFrom === canonical(positions);
   }
 
   get step(): RolloutSums {
@@ -77,6 +85,7 @@ export class RolloutFollower {
         }
       }
       this.#step = step;
+      this.#foldedFrom = canonical(positions);
       changed();
     });
     work.catch((error: unknown) => {

@@ -46,6 +46,11 @@ test('of several that were promoted the latest goes first, and each is the versi
   inForce.set('a', canary({ status: 'promoted', share: 1, stepSince: 9, arms }, 'models:/delay@next'));
   inForce.set('b', canary({ status: 'promoted', share: 1, stepSince: 5 }, 'models:/delay/3'));
   expect(inForce.promoted('delay')).toEqual(['models:/delay/7', 'models:/delay/3']);
+  expect(['a', 'b', 'c'].map((name) => inForce.promotedBeside(name, 'delay'))).toEqual([
+    'models:/delay/3',
+    'models:/delay/7',
+    'models:/delay/7',
+  ]);
 });
 
 test('of two on one deployment the first by name runs, in whatever order they were read', () => {

@@ -37,9 +37,7 @@ export class RolloutsInForce {
     this.#promoted.clear();
     this.#mirrors.clear();
     const all = [...this.#states.values()];
-    for (const { plan, candidate } of all
-      .filter(({ state: one }) => one.status === 'promoted')
-      .sort((a, b) => b.state.stepSince - a.state.stepSince))
+    for (const { plan, candidate } of this.#inPromotion())
       this.#promoted.set(plan.deployment, [...this.promoted(plan.deployment), candidate]);
     // Two that began at once on one deployment: the first by name runs, on every replica.
     for (const one of all.filter(({ state: active }) => isActive(active)).sort((a, b) => (a.name < b.name ? 1 : -1))) this.#force(one);
@@ -53,6 +51,17 @@ export class RolloutsInForce {
   /** The models that have taken the place of the deployment's own, the latest first. */
   promoted(deployment: string): readonly string[] {
     return this.#promoted.get(deployment) ?? NONE;
+  }
+
+  /** The latest of them but for a rollout's own: what it compares its candidate with, also when it begins anew after its promotion. */
+  promotedBeside(rollout: string, deployment: string): string | undefined {
+    return this.#inPromotion().find(({ name, plan }) => name !== rollout && plan.deployment === deployment)?.candidate;
+  }
+
+  #inPromotion(): InForce[] {
+    return [...this.#states.values()]
+      .filter(({ state }) => state.status === 'promoted')
+      .sort((a, b) => b.state.stepSince - a.state.stepSince);
   }
 
   /** Run and step that a rollout is in: what each shows counts for itself. */

@@ -122,20 +122,25 @@ export class Rollouts {
         ? judgeGates(state.plan as RolloutPlan, follower.whole, follower.step)
         : state.evidence;
     const plan = state.plan ?? (resource ? planOf(name, resource.spec) : null);
-    return { name, state, plan, evidence, waitsFor: this.#waitsFor(state, resource, follower) };
+    return { name, state, plan, evidence, waitsFor: this.#waitsFor(name, state, resource, follower) };
   }
 
-  #waitsFor(state: RolloutState, resource: Resource<'Rollout'> | undefined, follower: RolloutFollower | undefined): string | null {
+  #waitsFor(
+    name: string,
+    state: RolloutState,
+    resource: Resource<'Rollout'> | undefined,
+    follower: RolloutFollower | undefined,
+  ): string | null {
     if (!resource) return null;
     if (resource.version > state.version) return this.#obstacle(resource) ?? 'this process to begin it';
     if (!isActive(state) || !follower || follower.run !== state.run) return null;
-    return this.#obstacle(resource) ?? this.#obstacles(state, follower)[0] ?? null;
+    return this.#obstacle(resource) ?? this.#obstacles(name, state, follower)[0] ?? null;
   }
 
   /** What a person decides. Rejections are thrown as faults of the rejection's code. */
   async act(name: string, type: PersonCommand, reason: string, metadata: CommandMetadata): Promise<Position> {
     if (type !== 'PromoteRollout') return this.#handle(name, { type, reason }, metadata);
-    const problem = (await this.#options.arms.problemAfterLoading(this.#stateOf(name))) ?? null;
+    const problem = (await this.#options.arms.problemAfterLoading(name, this.#stateOf(name))) ?? null;
     return this.#handle(name, { type, reason, problem }, metadata);
   }
 
@@ -208,7 +213,7 @@ export class Rollouts {
       const state = this.#stateOf(name);
       if (isActive(state)) {
         this.#keepFollower(name, state);
-        if (this.#options.arms.areOthers(state)) await this.#attempt(name, () => this.#restart(name));
+        if (state.status === 'running' && this.#options.arms.areOthers(name, state)) await this.#attempt(name, () => this.#restart(name));
         this.#judge(name);
       }
       if (state.run === 0) {
@@ -234,16 +239,16 @@ export class Rollouts {
       return `Experiment ${deployment.spec.experiment}, which assigns the units of Deployment ${spec.deployment}`;
     const other = inForce.activeOn(spec.deployment);
     if (other !== undefined && other !== name) return `Rollout ${other}, which is under way on Deployment ${spec.deployment}`;
-    const found = this.#options.arms.of(spec);
+    const found = this.#options.arms.of(name, spec);
     return found.ok ? undefined : found.reason;
   }
 
   /** What keeps a run from more traffic, whatever its gates say. Its gates may fail all the same. */
-  #obstacles(state: RolloutState, { whole, step }: RolloutFollower): string[] {
+  #obstacles(name: string, state: RolloutState, { whole, step }: RolloutFollower): string[] {
     const { arms } = this.#options;
     const { mirror } = state.plan as RolloutPlan;
-    if (arms.areOthers(state)) return ['its models, which are other versions by now: it begins anew as soon as it is not paused'];
-    const problem = arms.problem(state);
+    if (arms.areOthers(name, state)) return ['its models, which are other versions by now: it begins anew as soon as it is not paused'];
+    const problem = arms.problem(name, state);
     if (problem !== undefined) return [problem];
     if (step.answered.candidate > 0) return [];
     if (mirror === 0 && whole.requests.primary + whole.requests.candidate === 0 && whole.unassigned > 0)
@@ -253,7 +258,7 @@ export class Rollouts {
 
   async #begin({ name, version, spec }: Resource<'Rollout'>, { run }: RolloutState): Promise<void> {
     const plan = planOf(name, spec);
-    const found = await this.#settledArms(plan);
+    const found = await this.#settledArms(name, plan);
     if (!found.ok) return;
     const positions = await this.#endsOf(plan);
     const command: RolloutCommand = { type: 'StartRollout', version, plan, positions, arms: found.arms };
@@ -263,7 +268,7 @@ export class Rollouts {
   /** The references of a run mean other versions: what it has shown is not about them. */
   async #restart(name: string): Promise<void> {
     const { plan, run } = this.#stateOf(name);
-    const found = plan ? await this.#settledArms(plan) : undefined;
+    const found = plan ? await this.#settledArms(name, plan) : undefined;
     if (!plan || !found?.ok) return;
     const command: RolloutCommand = { type: 'RestartRollout', run, positions: await this.#endsOf(plan), arms: found.arms };
     const { primary, candidate } = found.arms;
@@ -271,9 +276,9 @@ export class Rollouts {
   }
 
   /** A replica that has not read so far must not begin anew with what was before. */
-  async #settledArms(plan: RolloutPlan): Promise<FoundArms> {
+  async #settledArms(name: string, plan: RolloutPlan): Promise<FoundArms> {
     await this.#options.arms.barrier();
-    return this.#options.arms.of(plan);
+    return this.#options.arms.of(name, plan);
   }
 
   async #endsOf(plan: RolloutPlan): Promise<Record<string, number>> {
@@ -315,14 +320,14 @@ export class Rollouts {
   #proposal(name: string): RolloutCommand | undefined {
     const state = this.#stateOf(name);
     const follower = this.#followers.get(name);
-    if (!follower || follower.run !== state.run || !isActive(state)) return undefined;
+    if (!follower || follower.run !== state.run || !isActive(state) || !follower.isOf(state.stepPositions)) return undefined;
     const { run } = state;
     const plan = state.plan as RolloutPlan;
     const evidence = judgeGates(plan, follower.whole, follower.step);
     const context = { subject: rolloutSubject(name), commandId: '', time: this.#options.clock.now(), actor: ACTOR };
     // The next look begins anew; what is shown until then is about what is not asked any more.
-    if (state.status === 'running' && this.#options.arms.areOthers(state)) return undefined;
-    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence, obstacles: this.#obstacles(state, follower) };
+    if (state.status === 'running' && this.#options.arms.areOthers(name, state)) return undefined;
+    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence, obstacles: this.#obstacles(name, state, follower) };
     if (rollout.decide(judged, state, context).kind === 'accept') return judged;
     const reweigh = plan.reward ? this.#reweigh(name, state, plan.reward, follower, evidence) : undefined;
     return reweigh && rollout.decide(reweigh, state, context).kind === 'accept' ? reweigh : undefined;
