@@ -87,7 +87,7 @@ describe('millrace rollout', () => {
     const { code, out } = await millrace(['rollout', 'explain', 'risk-v2']);
     expect(code).toBe(0);
     expect(out).toMatch(/^rollout risk-v2 is promoted: passed: error_rate 0 \(-[\d.]+ to [\d.]+\) from \d+ samples\n/);
-    expect(out).toMatch(/#1 \S+ RolloutStarted by inference\n/);
+    expect(out).toMatch(/#1 \S+ RolloutStarted by inference: risk version 2 against risk version 1\n/);
     expect(out).toMatch(
       /RolloutAdvanced by inference: 80%; passed: error_rate 0 .*\n.*requests of the primary.*\n {5}error_rate passed: .*; n=\d+ sum=0 squares=0/,
     );
