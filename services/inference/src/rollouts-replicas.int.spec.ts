@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RunningService } from '@millrace/service';
 import { logisticRegression } from '@millrace/onnx';
 import { waitFor } from '@millrace/testing';
+import type { Arms, Evidence } from './domain/rollout/rollout.events.js';
 import { delayModel } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 import { Replicas } from './testing/replicas.js';
@@ -9,19 +10,23 @@ import { Replicas } from './testing/replicas.js';
 interface Explained {
   readonly status: string;
   readonly run: number;
+  readonly arms?: Arms;
+  readonly evidence: Evidence | null;
   readonly decisions: readonly { readonly type: string; readonly sequence: number }[];
 }
 
 describe('rollouts of two replicas on Kafka', () => {
   const engines = new Replicas();
   const replicas: RunningService[] = [];
+  let models: PublishedModels;
 
   beforeAll(async () => {
     await engines.open('rollouts-replicas');
     for (const name of ['one', 'two']) replicas.push(await engines.here(name));
-    const models = new PublishedModels(replicas[0]!.host);
+    models = new PublishedModels(replicas[0]!.host);
     await models.register('delay', delayModel(0));
     await models.register('delay', delayModel(2));
+    await models.alias('delay', 'next', 2);
     await models.register('delay', logisticRegression({ features: ['a', 'b'], weights: [1, 1], bias: 0, mean: [0, 0], scale: [1, 1] }));
   }, 240_000);
   afterAll(() => engines.close(), 60_000);
@@ -83,5 +88,23 @@ spec: {deployment: ${name}, ${rollout}}
     expect(told[0]?.decisions.filter(({ type }) => type === 'RolloutRolledBack').length).toBe(1);
     for (const replica of [0, 1])
       for (const unit of units.slice(0, 10)) expect(await infer(replica, 'broken', unit)).toEqual({ status: 200, variant: undefined });
+  }, 120_000);
+
+  test('another version behind the candidate begins one run anew, whoever sees it first', async () => {
+    await deploy('moved', 'candidate: models:/delay@next, strategy: canary, steps: [{share: 50%, samples: 1000000}]');
+    await models.alias('delay', 'next', 3);
+    await models.alias('delay', 'next', 2);
+    await models.alias('delay', 'next', 3);
+    const begun = await waitFor(async () => {
+      const [one, two] = await Promise.all([0, 1].map((replica) => explain(replica, 'moved-2')));
+      return one?.arms?.candidate.version === 3 && two?.arms?.candidate.version === 3 && one;
+    });
+    // Both go on looking: what one began the other does not begin again.
+    for (let index = 0; index < 40; index++) await infer(index % 2, 'moved', `u${index}`);
+    await waitFor(async () => ((await explain(1, 'moved-2')).evidence?.requests.primary ?? 0) > 0);
+    for (const replica of [0, 1])
+      expect(await explain(replica, 'moved-2')).toMatchObject({ run: begun.run, arms: { candidate: { version: 3 } } });
+    expect(begun.decisions.filter(({ type }) => type === 'RolloutStarted').length).toBe(begun.run);
+    expect(begun.run).toBeLessThanOrEqual(4);
   }, 120_000);
 });
