@@ -160,6 +160,34 @@ describe('the registry service over MLflow’s REST API', () => {
     expect((await call('DELETE', 'registered-models/alias', { name, alias: 'champion' })).status).toBe(200);
   });
 
+  test('latest, in any case, is the alias of the newest version', async () => {
+    const name = await newModel(3);
+    const get = (alias: string) => call('GET', `registered-models/alias?name=${encodeURIComponent(name)}&alias=${alias}`);
+    await call('POST', 'model-versions/transition-stage', { name, version: '1', stage: 'Production' });
+    expect((await get('latest')).body.model_version.version).toBe('3');
+    await call('DELETE', 'model-versions/delete', { name, version: '3' });
+    expect((await get('LATEST')).body.model_version.version).toBe('2');
+    for (const version of ['1', '2']) await call('DELETE', 'model-versions/delete', { name, version });
+    const none = await get('latest');
+    expect([none.status, none.body]).toEqual([404, refusal('RESOURCE_DOES_NOT_EXIST', `Latest version not found for model ${name}.`)]);
+  });
+
+  test('prompts are found by who asks for them, and by nobody else', async () => {
+    const name = await newModel(1);
+    const tags = [{ key: 'mlflow.prompt.is_prompt', value: 'true' }];
+    await call('POST', 'registered-models/create', { name: `${name} prompt`, tags });
+    await call('POST', 'model-versions/create', { name: `${name} prompt`, source: 'dummy-source', tags });
+    const search = async (kind: string, filter: string) => {
+      const { body } = await call('GET', `${kind}/search?${new URLSearchParams({ filter }).toString()}`);
+      return ((body.model_versions ?? body.registered_models) as { name: string }[]).map((one) => one.name);
+    };
+    for (const kind of ['registered-models', 'model-versions']) {
+      expect(await search(kind, `name LIKE '${name}%'`)).toEqual([name]);
+      expect(await search(kind, `name LIKE '${name}%' AND tags.\`mlflow.prompt.is_prompt\` != 'true'`)).toEqual([name]);
+      expect(await search(kind, `name LIKE '${name}%' AND tags.\`mlflow.prompt.is_prompt\` = 'true'`)).toEqual([`${name} prompt`]);
+    }
+  });
+
   test('a renamed model keeps its versions and history; its old name is free', async () => {
     const name = await newModel(2);
     expect((await call('POST', 'registered-models/rename', { name, new_name: `${name} renamed` })).status).toBe(200);

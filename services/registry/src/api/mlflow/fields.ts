@@ -31,6 +31,9 @@ export function stageOf(text: string): Stage {
   return stage;
 }
 
+/** The alias that is always the newest version's, in any case. */
+export const LATEST = 'latest';
+
 /** An alias. MLflow keeps `latest` and `v3` for its own URIs. */
 export function aliasOf(fields: Fields): string {
   const alias = fields.string('alias');
@@ -39,7 +42,7 @@ export function aliasOf(fields: Fields): string {
     throw invalid(`Invalid alias name: '${alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).`);
   }
   checkLength('Registered model alias name', LIMITS.aliasLength, alias);
-  if (alias.toLowerCase() === 'latest') throw invalid("'latest' alias name (case insensitive) is reserved.");
+  if (alias.toLowerCase() === LATEST) throw invalid("'latest' alias name (case insensitive) is reserved.");
   if (/^v\d+$/i.test(alias)) throw invalid(`Version alias name '${alias}' is reserved.`);
   return alias;
 }

@@ -1,9 +1,9 @@
-import { cursorOf, invalid, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { cursorOf, invalid, MlflowError, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { ModelsCommand } from '../../domain/models/models.decider.js';
 import { latestByStage, versionView, type ModelView } from '../../queries/registry-view.js';
 import type { RegistryApi } from './context.js';
 import { modelNotFound, valueOf } from './errors.js';
-import { aliasOf, maxResultsOf, nameOf, newNameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
+import { aliasOf, LATEST, maxResultsOf, nameOf, newNameOf, stageOf, tagKeyOf, tagOf, tagsOf, versionOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelOrder, modelTest } from './search.js';
 import { modelJson, versionJson } from './wire.js';
@@ -111,7 +111,11 @@ export function modelRoutes(api: RegistryApi): MlflowRoute[] {
       handle: async ({ fields }) => {
         const [name, alias] = [nameOf(fields), fields.requiredString('alias')];
         const model = await read(name);
-        const version = model.model.versions.get(model.model.aliases.get(alias) ?? 0);
+        // Nobody can give this alias away: it is the newest version's.
+        const isLatest = alias.toLowerCase() === LATEST;
+        const number = isLatest ? Math.max(0, ...model.model.versions.keys()) : (model.model.aliases.get(alias) ?? 0);
+        const version = model.model.versions.get(number);
+        if (!version && isLatest) throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `Latest version not found for model ${name}.`);
         if (!version) throw invalid(`Registered model alias ${alias} not found.`);
         return { model_version: versionJson(versionView(model, version)) };
       },

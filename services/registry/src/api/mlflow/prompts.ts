@@ -4,8 +4,8 @@ import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
 /** A version has to have a source; that of a prompt, which has no files, is one of these words. */
 const PLACEHOLDERS = ['dummy-source', 'prompt-template'];
 
-export function isPrompt(tags: Readonly<Record<string, string>>): boolean {
-  return tags[PROMPT_TAG]?.toLowerCase() === 'true';
+export function isPrompt(tags: ReadonlyMap<string, string>): boolean {
+  return tags.get(PROMPT_TAG)?.toLowerCase() === 'true';
 }
 
 export function promptSourceOf(fields: Fields): string {

@@ -1,24 +1,28 @@
 import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
 import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
+import { isPrompt } from './prompts.js';
 
 type Test<T> = (one: T) => boolean;
 type Order<T> = (a: T, b: T) => number;
 
-/** A filter of registered models: by name and tags. */
+/** A filter of registered models: by name and tags. Prompts are left out unless it names their tag. */
 export function modelTest(filter: string): Test<ModelView> {
-  const tests = parseFilter(filter).map((clause): Test<ModelView> => {
+  const clauses = parseFilter(filter);
+  const tests = clauses.map((clause): Test<ModelView> => {
     if (isTag(clause)) return ({ registered }) => matchesTag(registered.tags, clause);
     if (attributeOf(clause) !== 'name') throw invalid(`Invalid attribute name: ${clause.key}`);
     allow(clause, TEXTUAL);
     return ({ registered }) => matchesText(registered.name, clause.comparator, clause.value);
   });
+  if (!asksForPrompts(clauses)) tests.push(({ registered }) => !isPrompt(registered.tags));
   return (one) => tests.every((test) => test(one));
 }
 
-/** A filter of versions: by name, run, source, number and tags. */
+/** A filter of versions: by name, run, source, number and tags. Versions of prompts are left out unless it names their tag. */
 export function versionTest(filter: string): Test<VersionView> {
-  const tests = parseFilter(filter).map((clause): Test<VersionView> => {
+  const clauses = parseFilter(filter);
+  const tests = clauses.map((clause): Test<VersionView> => {
     if (isTag(clause)) return ({ version }) => matchesTag(version.tags, clause);
     const { comparator, value } = clause;
     switch (attributeOf(clause)) {
@@ -39,6 +43,7 @@ export function versionTest(filter: string): Test<VersionView> {
         throw invalid(`Invalid attribute name: ${clause.key}. Valid names are name, run_id, source_path, version_number.`);
     }
   });
+  if (!asksForPrompts(clauses)) tests.push(({ registered, version }) => !isPrompt(registered.tags) && !isPrompt(version.tags));
   return (one) => tests.every((test) => test(one));
 }
 
@@ -69,6 +74,10 @@ export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
 
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
+
+function asksForPrompts(clauses: readonly FilterClause[]): boolean {
+  return clauses.some((clause) => isTag(clause) && clause.key === PROMPT_TAG);
+}
 
 function isTag({ entity }: FilterClause): boolean {
   return entity === 'tag' || entity === 'tags';

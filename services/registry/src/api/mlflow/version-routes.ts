@@ -51,7 +51,9 @@ export function versionRoutes(api: RegistryApi): MlflowRoute[] {
         const tags = tagsOf(fields);
         const modelId = modelIdOf(fields);
         const runId = fields.string('run_id') || null;
-        const source = isPrompt(tags) ? promptSourceOf(fields) : await versionSourceOf(fields, runId, api.runArtifactUri);
+        const source = isPrompt(new Map(Object.entries(tags)))
+          ? promptSourceOf(fields)
+          : await versionSourceOf(fields, runId, api.runArtifactUri);
         const runLink = fields.string('run_link') || null;
         const version = { source, runId, modelId, runLink, description: fields.string('description') ?? null, tags };
         const { value, position } = valueOf(await commands.registerVersion(name, version, api.metadata(request)));
