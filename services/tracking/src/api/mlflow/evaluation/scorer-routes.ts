@@ -65,6 +65,11 @@ export function scorerRoutes(api: EvaluationApi): MlflowRoute[] {
       },
     },
     {
+      // Every client asks for these with the scorers themselves; no scorer is run online here.
+      ...{ method: 'GET', path: 'scorers/online-configs', api: '3.0' },
+      handle: async () => ({ configs: [] }),
+    },
+    {
       ...{ method: 'DELETE', path: 'scorers/delete', api: '3.0' },
       handle: async ({ fields, request, reply }) => {
         const { experimentId } = await scorersOf(fields);
