@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { matchesNumber, matchesText, parseFilter } from './filter.js';
+import { matchesNumber, matchesOptional, matchesText, parseFilter } from './filter.js';
 
 const string = (text: string) => ({ kind: 'string', text });
 const number = (text: string) => ({ kind: 'number', text });
@@ -21,6 +21,8 @@ describe('parseFilter', () => {
       "attributes.run_id NOT IN ('a')",
       { entity: 'attributes', key: 'run_id', comparator: 'NOT IN', value: { kind: 'list', items: ['a'] } },
     ],
+    ['tags.a IS NULL', { entity: 'tags', key: 'a', comparator: 'IS NULL', value: { kind: 'none' } }],
+    ['params.is is Not null', { entity: 'params', key: 'is', comparator: 'IS NOT NULL', value: { kind: 'none' } }],
     ['attributes.start_time > 1700000000000', { entity: 'attributes', key: 'start_time', comparator: '>', value: number('1700000000000') }],
   ])('reads %s', (text, clause) => {
     expect(parseFilter(text)).toEqual([clause]);
@@ -46,7 +48,11 @@ describe('parseFilter', () => {
     'metrics.a > 1 metrics.b > 2',
     "'a' = 'b'",
     'metrics.a ? 1',
-    'tags.a IS NULL',
+    'tags.a IS',
+    'tags.a IS NOT',
+    'tags.a NOT NULL',
+    "tags.a IS 'x'",
+    "tags.a IS NULL 'x'",
     Array.from({ length: 101 }, () => 'metrics.a > 1').join(' AND '),
   ])('refuses %s', (text) => {
     expect(() => parseFilter(text)).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER_VALUE' }));
@@ -65,7 +71,7 @@ describe('parseFilter', () => {
   });
 
   test('answers any text with clauses or with a refusal', () => {
-    const piece = fc.oneof(fc.string(), fc.constantFrom(' AND ', '=', "'", '`', 'metrics.', '(', 'IN', 'NOT', '1', '.'));
+    const piece = fc.oneof(fc.string(), fc.constantFrom(' AND ', '=', "'", '`', 'metrics.', '(', 'IN', 'NOT', ' IS NULL', '1', '.'));
     fc.assert(
       fc.property(fc.array(piece), (pieces) => {
         try {
@@ -85,6 +91,18 @@ describe('matching in process', () => {
     expect(matchesText('model', 'LIKE', { kind: 'string', text: 'M%' })).toBe(false);
     expect(matchesText('model', 'ILIKE', { kind: 'string', text: 'M____' })).toBe(true);
     expect(matchesText('xmodel', 'LIKE', { kind: 'string', text: 'm%' })).toBe(false);
+  });
+
+  test('what is missing is null and meets nothing else', () => {
+    const asks = (actual: string | undefined) => [
+      matchesOptional(actual, 'IS NULL', { kind: 'none' }),
+      matchesOptional(actual, 'IS NOT NULL', { kind: 'none' }),
+      matchesOptional(actual, '!=', { kind: 'string', text: 'x' }),
+    ];
+    expect([asks(undefined), asks('')]).toEqual([
+      [true, false, false],
+      [false, true, true],
+    ]);
   });
 
   test('lists and numbers', () => {

@@ -1,14 +1,15 @@
 import { invalid } from './mlflow-error.js';
 
-export const COMPARATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'] as const;
+export const COMPARATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE', 'IN', 'NOT IN', 'IS NULL', 'IS NOT NULL'] as const;
 
 export type Comparator = (typeof COMPARATORS)[number];
 
-/** The right side of a comparison as it was written. */
+/** The right side of a comparison as it was written; IS NULL and IS NOT NULL have none. */
 export type FilterValue =
   | { readonly kind: 'string'; readonly text: string }
   | { readonly kind: 'number'; readonly text: string }
-  | { readonly kind: 'list'; readonly items: readonly string[] };
+  | { readonly kind: 'list'; readonly items: readonly string[] }
+  | { readonly kind: 'none' };
 
 /** One comparison of a filter: `metrics.loss < 0.1`. `entity` is `null` where the key stands alone (`name = 'x'`). */
 export interface FilterClause {
@@ -32,7 +33,7 @@ const SYMBOL = /!=|<=|>=|[=<>().,]/y;
 
 /**
  * Reads MLflow's filter language: comparisons joined by AND. A key follows its entity after a dot and may be quoted by backticks or
- * double quotes (``params.`learning rate` ``); values are numbers, quoted text, or a list in parentheses. OR, NOT and nesting are refused.
+ * double quotes (``params.`learning rate` ``); values are numbers, quoted text, or a list in parentheses, and `IS NULL` has none. OR, NOT and nesting are refused.
  */
 export function parseFilter(filter: string): FilterClause[] {
   const tokens = tokenize(filter);
@@ -70,13 +71,25 @@ export function parseFilter(filter: string): FilterClause[] {
     return { entity: first, key: rest.join('.') };
   };
 
+  const takeWord = (word: string): boolean => {
+    const token = peek();
+    if (token?.kind !== 'word' || token.text.toUpperCase() !== word) return false;
+    index++;
+    return true;
+  };
+
   const comparator = (): Comparator => {
+    if (takeWord('NOT')) {
+      if (takeWord('IN')) return 'NOT IN';
+      throw refuse();
+    }
+    if (takeWord('IS')) {
+      const negated = takeWord('NOT');
+      if (takeWord('NULL')) return negated ? 'IS NOT NULL' : 'IS NULL';
+      throw refuse();
+    }
     const token = take();
     const text = token.kind === 'word' || token.kind === 'symbol' ? token.text.toUpperCase() : '';
-    if (text === 'NOT') {
-      const second = take();
-      if (second.kind === 'word' && second.text.toUpperCase() === 'IN') return 'NOT IN';
-    }
     const found = COMPARATORS.find((one) => one === text);
     if (found) return found;
     index--;
@@ -120,7 +133,7 @@ export function parseFilter(filter: string): FilterClause[] {
     if (clauses.length === MOST_CLAUSES) throw invalid(`A filter can hold at most ${MOST_CLAUSES} comparisons.`);
     const { entity, key } = identifier();
     const compared = comparator();
-    const right = value();
+    const right: FilterValue = isNullTest(compared) ? { kind: 'none' } : value();
     const listed = compared === 'IN' || compared === 'NOT IN';
     if (listed !== (right.kind === 'list')) throw refuse();
     clauses.push({ entity, key, comparator: compared, value: right });
@@ -128,9 +141,24 @@ export function parseFilter(filter: string): FilterClause[] {
   return clauses;
 }
 
+/** Whether a comparator asks if there is a value at all. */
+export function isNullTest(comparator: Comparator): comparator is 'IS NULL' | 'IS NOT NULL' {
+  return comparator === 'IS NULL' || comparator === 'IS NOT NULL';
+}
+
+/**
+ * Whether a tag, or anything else that may be missing, meets a comparison of texts: what is missing meets IS NULL and nothing else.
+ * For stores that answer in process.
+ */
+export function matchesOptional(actual: string | undefined, comparator: Comparator, value: FilterValue): boolean {
+  if (isNullTest(comparator)) return (actual === undefined) === (comparator === 'IS NULL');
+  return actual !== undefined && matchesText(actual, comparator, value);
+}
+
 /** A comparison of texts, for stores that answer in process. */
 export function matchesText(actual: string, comparator: Comparator, value: FilterValue): boolean {
   if (value.kind === 'list') return value.items.includes(actual) === (comparator === 'IN');
+  if (value.kind === 'none') return comparator === 'IS NOT NULL';
   switch (comparator) {
     case '=':
       return actual === value.text;

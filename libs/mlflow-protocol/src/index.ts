@@ -3,7 +3,16 @@ export { proxiedArtifactPath } from './artifact-uri.js';
 export { decodedSafely } from './decoded.js';
 export { isOldClient } from './client-line.js';
 export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';
-export { matchesNumber, matchesText, parseFilter, type Comparator, type FilterClause, type FilterValue } from './filter.js';
+export {
+  isNullTest,
+  matchesNumber,
+  matchesOptional,
+  matchesText,
+  parseFilter,
+  type Comparator,
+  type FilterClause,
+  type FilterValue,
+} from './filter.js';
 export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';
 export { checkEntityName, checkLength } from './names.js';
 export { parseOrderBy, type OrderClause } from './order-by.js';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { metricHistory } from './metric-history.query.js';
 import { runKeyPath } from '../projections/run-key-path.js';
 import { RunIndex, type RunIndexOptions } from './run-index/run-index.js';
-import { searchRuns, type RunCriterion, type RunOrder, type RunSearch } from './search-runs.query.js';
+import { isPresence, searchRuns, type RunCriterion, type RunOrder, type RunSearch } from './search-runs.query.js';
 
 interface TestRun {
   readonly id: string;
@@ -242,6 +242,11 @@ const criterion: fc.Arbitrary<RunCriterion> = fc.oneof(
     operator: numeric,
     value: fc.constantFrom(0, 0.5, 20),
   }),
+  fc.record({
+    on: fc.constantFrom('param' as const, 'tag' as const),
+    key: fc.constantFrom('p', 'q r', 'none'),
+    operator: fc.constantFrom('IS NULL' as const, 'IS NOT NULL' as const),
+  }),
   fc.record({ on: fc.constant('dataset' as const), key: fc.constantFrom('name', 'context'), operator: textual, value: texts }),
 );
 const order: fc.Arbitrary<RunOrder> = fc.oneof(
@@ -298,6 +303,7 @@ function compare(a: string | number | null, b: string | number | null, ascending
 }
 
 function holds(run: TestRun, one: RunCriterion): boolean {
+  if (isPresence(one)) return (valueOf(run, one.on, one.key) === null) === (one.operator === 'IS NULL');
   if (one.on === 'dataset') return run.datasets.some((name) => compares(name, one.operator, one.value));
   const actual = valueOf(run, one.on, one.key);
   return actual !== null && compares(actual, one.operator, one.value);

@@ -2,6 +2,8 @@ import { quoteIdentifier, type OfflineStore, type SqlParameters } from '@millrac
 import { runKeyPath } from '../projections/run-key-path.js';
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
+/** Of params and tags it may also be asked whether they are there at all. */
+export type PresenceOperator = 'IS NULL' | 'IS NOT NULL';
 
 /** Attributes of a run that can be searched and ordered by, with their columns. */
 export const RUN_ATTRIBUTES = {
@@ -18,10 +20,11 @@ export type RunAttribute = keyof typeof RUN_ATTRIBUTES;
 export type DatasetField = 'name' | 'digest' | 'context';
 export type CriterionValue = string | number | readonly string[];
 
-/** One condition; a run matches when all of them hold. What a run does not have matches nothing, not even `!=`. */
+/** One condition; a run matches when all of them hold. What a run does not have matches `IS NULL` and nothing else, not even `!=`. */
 export type RunCriterion =
   | { readonly on: 'attribute'; readonly key: RunAttribute; readonly operator: Operator; readonly value: CriterionValue }
   | { readonly on: 'param' | 'tag' | 'metric'; readonly key: string; readonly operator: Operator; readonly value: CriterionValue }
+  | { readonly on: 'param' | 'tag'; readonly key: string; readonly operator: PresenceOperator }
   | { readonly on: 'dataset'; readonly key: DatasetField; readonly operator: Operator; readonly value: CriterionValue };
 
 /** One ordering; runs without the value come last, NaN just before them. */
@@ -98,6 +101,7 @@ class Binder {
 }
 
 function condition(criterion: RunCriterion, binder: Binder): string {
+  if (isPresence(criterion)) return `${textOf(criterion.on, criterion.key)} ${criterion.operator}`;
   const { operator } = criterion;
   switch (criterion.on) {
     case 'attribute': {
@@ -112,6 +116,11 @@ function condition(criterion: RunCriterion, binder: Binder): string {
     case 'dataset':
       return `arrayExists(one -> one ${operator} ${binder.value(criterion.value, false)}, \`datasets.${criterion.key}\`)`;
   }
+}
+
+/** Whether a criterion asks if a param or tag is there, rather than what it is. */
+export function isPresence(criterion: RunCriterion): criterion is RunCriterion & { readonly operator: PresenceOperator } {
+  return criterion.operator === 'IS NULL' || criterion.operator === 'IS NOT NULL';
 }
 
 /** NULL where the run has no such param or tag. */

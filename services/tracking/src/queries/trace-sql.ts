@@ -14,14 +14,17 @@ export const TRACE_ATTRIBUTES = {
 
 export type TraceAttribute = keyof typeof TRACE_ATTRIBUTES;
 
-export type TraceCriterion = {
-  readonly operator: TraceOperator;
-  readonly value: string | number | readonly string[];
-} & (
-  | { readonly on: 'attribute'; readonly key: TraceAttribute }
-  | { readonly on: 'tag' | 'metadata'; readonly key: string }
-  | { readonly on: 'name' | 'run' | 'text' }
-);
+/** One condition; what a trace does not have meets `IS NULL` and nothing else. */
+export type TraceCriterion =
+  | ({
+      readonly operator: TraceOperator;
+      readonly value: string | number | readonly string[];
+    } & (
+      | { readonly on: 'attribute'; readonly key: TraceAttribute }
+      | { readonly on: 'tag' | 'metadata'; readonly key: string }
+      | { readonly on: 'name' | 'run' | 'text' }
+    ))
+  | { readonly on: 'tag' | 'metadata'; readonly key: string; readonly operator: 'IS NULL' | 'IS NOT NULL' };
 
 type Value = string | number | readonly string[];
 
@@ -74,6 +77,10 @@ export class TraceSql {
   }
 
   #test(criterion: TraceCriterion): string {
+    if (!('value' in criterion)) {
+      const isThere = this.#having(criterion.on, criterion.key, 'IS NOT NULL');
+      return criterion.operator === 'IS NULL' ? `NOT (${isThere})` : isThere;
+    }
     const { operator, value } = criterion;
     switch (criterion.on) {
       case 'attribute': {
@@ -101,7 +108,7 @@ export class TraceSql {
     return `trace_id IN (SELECT trace_id FROM (${this.pairs(kind, key)}) WHERE value ${test})`;
   }
 
-  #bound(value: TraceCriterion['value'], isNumber: boolean): string {
+  #bound(value: Value, isNumber: boolean): string {
     if (typeof value !== 'string' && typeof value !== 'number') return this.bind('Array(String)', value);
     return isNumber ? this.bind('Float64', Number(value)) : this.bind('String', String(value));
   }

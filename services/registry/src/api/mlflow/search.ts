@@ -1,4 +1,13 @@
-import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  isNullTest,
+  matchesNumber,
+  matchesOptional,
+  matchesText,
+  parseFilter,
+  parseOrderBy,
+  type FilterClause,
+} from '@millrace/mlflow-protocol';
 import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
 import { isPrompt } from './prompts.js';
@@ -98,11 +107,12 @@ function allow({ key, comparator, value }: FilterClause, comparators: readonly s
 
 function matchesTag(tags: ReadonlyMap<string, string>, clause: FilterClause): boolean {
   const { key, comparator, value } = clause;
+  if (isNullTest(comparator)) return matchesOptional(tags.get(key), comparator, value);
   if (!TEXTUAL.includes(comparator)) throw invalid(`Invalid comparator for tag: ${comparator}`);
   if (value.kind !== 'string') throw invalid("Expected a quoted string value for tag (e.g. 'my-value').");
   // MLflow 3 asks for `!= 'true'` of this tag with every search of models; who does not carry it is no prompt.
   const tag = tags.get(key) ?? (key === PROMPT_TAG ? 'false' : undefined);
-  return tag !== undefined && matchesText(tag, comparator, value);
+  return matchesOptional(tag, comparator, value);
 }
 
 function ordered<T>(

@@ -1,7 +1,9 @@
 import {
   decodedSafely,
   invalid,
+  isNullTest,
   matchesNumber,
+  matchesOptional,
   matchesText,
   cursorOf,
   pageAfter,
@@ -149,12 +151,17 @@ function testOf({ entity, key, comparator, value }: FilterClause): (experiment: 
   const wrongComparator = () => invalid(`Invalid comparator '${comparator}' for '${key}' in the filter of experiments.`);
   const isTextual = ['=', '!=', 'LIKE', 'ILIKE'].includes(comparator);
   if (entity === 'tag' || entity === 'tags') {
-    if (!isTextual) throw wrongComparator();
-    if (value.kind !== 'string') throw invalid(`Expected a quoted string value for tag (e.g. 'my-value').`);
-    return ({ tags }) => tags.has(key) && matchesText(tags.get(key) as string, comparator, value);
+    if (!isTextual && !isNullTest(comparator)) throw wrongComparator();
+    if (isTextual && value.kind !== 'string') throw invalid(`Expected a quoted string value for tag (e.g. 'my-value').`);
+    return ({ tags }) => matchesOptional(tags.get(key), comparator, value);
   }
   if (entity !== null && !isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
+  if (isNullTest(comparator)) throw invalid(`Invalid comparator '${comparator}' for '${key}': it is only supported for tags.`);
   switch (key) {
+    case 'experiment_id':
+      if (!isTextual && comparator !== 'IN' && comparator !== 'NOT IN') throw wrongComparator();
+      if (value.kind === 'number') throw invalid(`Expected a quoted string value for attributes.`);
+      return ({ id }) => matchesText(id, comparator, value);
     case 'name':
       if (!isTextual) throw wrongComparator();
       if (value.kind !== 'string') throw invalid(`Expected a quoted string value for attributes.`);
@@ -167,6 +174,8 @@ function testOf({ entity, key, comparator, value }: FilterClause): (experiment: 
       return (experiment) => matchesNumber(time(experiment), comparator, Number(value.text));
     }
     default:
-      throw invalid(`Invalid attribute key '${key}' specified. Valid keys are 'name', 'creation_time', 'last_update_time'`);
+      throw invalid(
+        `Invalid attribute key '${key}' specified. Valid keys are 'experiment_id', 'name', 'creation_time', 'last_update_time'`,
+      );
   }
 }

@@ -1,4 +1,4 @@
-import { invalid, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
 import { RUN_ATTRIBUTES, type DatasetField, type RunAttribute, type RunCriterion, type RunOrder } from '../../queries/search-runs.query.js';
 
 /** What MLflow lets people write before the dot. */
@@ -52,6 +52,10 @@ export function ordersOf(orderBy: readonly string[]): RunOrder[] {
 
 function criterionOf({ entity, key, comparator, value }: FilterClause): RunCriterion {
   const on = entityOf(entity);
+  if (isNullTest(comparator)) {
+    if (on === 'param' || on === 'tag') return { on, key, operator: comparator };
+    throw invalid(`Invalid comparator '${comparator}' for ${on} '${key}': it is only supported for tags and params.`);
+  }
   const allow = (comparators: readonly string[]) => {
     if (!comparators.includes(comparator)) throw invalid(`Invalid comparator '${comparator}' not one of '${comparators.join(', ')}'`);
   };
@@ -61,6 +65,7 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): RunCrite
     return Number(value.text);
   };
   const text = () => {
+    if (value.kind === 'none') throw invalid(`Expected a quoted string value for ${on} (e.g. 'my-value').`);
     if (value.kind === 'number') throw invalid(`Expected a quoted string value for ${on} (e.g. 'my-value'). Got value ${value.text}`);
     return value.kind === 'list' ? value.items : value.text;
   };

@@ -1,6 +1,6 @@
 import type { MetricPoint } from '../../domain/metric-points/metric-points.js';
 import type { Run } from '../../domain/run/run.decider.js';
-import type { RunAttribute, RunCriterion, RunOrder } from '../search-runs.query.js';
+import { isPresence, type PresenceOperator, type RunAttribute, type RunCriterion, type RunOrder } from '../search-runs.query.js';
 import { numberTest, textTest } from './compare.js';
 import { NumberColumn } from './number-column.js';
 import { RunIds } from './run-ids.js';
@@ -12,6 +12,8 @@ const PURGED = 2;
 
 /** Which runs of an experiment are asked for. */
 export type RunPart = 'all' | 'active' | 'deleted';
+
+type Comparison = Exclude<RunCriterion, { operator: PresenceOperator }>;
 
 /** One term of an order: what a row has to show for it. Never NaN, so that it compares with itself. */
 export interface RowKey {
@@ -79,8 +81,12 @@ export class ExperimentIndex {
     if (run.datasets.length > 0) this.#datasets.set(row, [...run.datasets]);
   }
 
-  /** Whether a row meets a criterion. What a run does not have meets none. */
+  /** Whether a row meets a criterion. What a run does not have meets none but `IS NULL`. */
   test(criterion: RunCriterion): (row: number) => boolean {
+    if (isPresence(criterion)) {
+      const column = this.#textsOf(criterion.on).get(criterion.key);
+      return (row) => (column?.has(row) ?? false) === (criterion.operator === 'IS NOT NULL');
+    }
     switch (criterion.on) {
       case 'attribute':
         return this.#attributeTest(criterion);
@@ -164,7 +170,7 @@ export class ExperimentIndex {
   }
 
   /** Runs that are named are looked up rather than all others compared with their names. */
-  #idTest({ operator, value }: RunCriterion): (row: number) => boolean {
+  #idTest({ operator, value }: Comparison): (row: number) => boolean {
     if (operator === '=' || operator === 'IN') {
       const named = (Array.isArray(value) ? value : [value]) as readonly string[];
       const rows = new Set(named.map((id) => this.ids.row(String(id))));
@@ -193,7 +199,7 @@ function columnOf<C>(columns: Map<string, C>, key: string, make: () => C): C {
   return column;
 }
 
-function textFilter(column: TextColumn | undefined, { operator, value }: RunCriterion): (row: number) => boolean {
+function textFilter(column: TextColumn | undefined, { operator, value }: Comparison): (row: number) => boolean {
   if (!column) return () => false;
   return operator === '=' && typeof value === 'string' ? column.equals(value) : column.filter(textTest(operator, value));
 }
@@ -210,7 +216,7 @@ function fillIn(pattern: string, runId: string): string {
   return pattern.startsWith('~') ? pattern.slice(1).replace(PLACE, () => runId) : pattern.slice(1);
 }
 
-function numberFilter(column: NumberColumn | undefined, { operator, value }: RunCriterion): (row: number) => boolean {
+function numberFilter(column: NumberColumn | undefined, { operator, value }: Comparison): (row: number) => boolean {
   if (!column) return () => false;
   const passes = numberTest(operator, value);
   return (row) => column.has(row) && passes(column.get(row));

@@ -1,4 +1,13 @@
-import { invalid, matchesNumber, matchesText, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  isNullTest,
+  matchesNumber,
+  matchesOptional,
+  matchesText,
+  parseFilter,
+  parseOrderBy,
+  type FilterClause,
+} from '@millrace/mlflow-protocol';
 import { creatorOf, type ShownDataset } from './dataset-wire.js';
 
 const TEXTS: Readonly<Record<string, (shown: ShownDataset) => string>> = {
@@ -26,9 +35,9 @@ function testOf({ entity, key, comparator, value }: FilterClause): (shown: Shown
       throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${comparators.join(', ')}.`);
   };
   if (entity === 'tag' || entity === 'tags') {
-    allow(TEXTUAL);
+    if (!isNullTest(comparator)) allow(TEXTUAL);
     if (value.kind === 'number') throw invalid(`Expected a quoted string to compare tags.${key} with.`);
-    return ({ dataset: { tags } }) => tags.has(key) && matchesText(tags.get(key) as string, comparator, value);
+    return ({ dataset: { tags } }) => matchesOptional(tags.get(key), comparator, value);
   }
   if (!isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
   const time = Object.hasOwn(TIMES, key) ? TIMES[key] : undefined;

@@ -1,4 +1,13 @@
-import { invalid, matchesNumber, matchesText, parseFilter, type Fields, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  isNullTest,
+  matchesNumber,
+  matchesOptional,
+  matchesText,
+  parseFilter,
+  type Fields,
+  type FilterClause,
+} from '@millrace/mlflow-protocol';
 import type { LoggedModel } from '../../../domain/logged-model/logged-model.decider.js';
 import type { DatasetFilter, NumericOperator } from '../../../queries/model-metrics.query.js';
 import type { LoggedModelOrder, LoggedModelSearch } from '../../../queries/search-logged-models.query.js';
@@ -55,9 +64,9 @@ function metricOf({ key, comparator, value }: FilterClause): LoggedModelSearch['
 function testOf(clause: FilterClause): Test {
   const { entity, key, comparator, value } = clause;
   if (entity === 'params' || entity === 'tags') {
-    allow(`${entity}.${key}`, comparator, TEXTUAL);
+    if (!isNullTest(comparator)) allow(`${entity}.${key}`, comparator, TEXTUAL);
     if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${entity}.${key} with.`);
-    return (model) => model[entity].has(key) && matchesText(model[entity].get(key) as string, comparator, value);
+    return (model) => matchesOptional(model[entity].get(key), comparator, value);
   }
   if (entity !== null && entity !== 'attributes') {
     throw invalid(`Invalid entity type: '${entity}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`);

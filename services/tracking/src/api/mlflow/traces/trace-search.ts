@@ -1,4 +1,4 @@
-import { invalid, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
 import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion } from '../../../queries/trace-sql.js';
 import type { TraceSearch } from '../../../queries/traces.query.js';
 
@@ -16,6 +16,10 @@ const ALIASES: Readonly<Record<string, TraceAttribute>> = {
   request_id: 'trace_id',
   id: 'trace_id',
   client_request_id: 'client_request_id',
+};
+const PAIRS: Readonly<Record<string, 'tag' | 'metadata'>> = {
+  ...{ tag: 'tag', tags: 'tag' },
+  ...{ metadata: 'metadata', request_metadata: 'metadata', trace_metadata: 'metadata' },
 };
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
@@ -35,27 +39,18 @@ export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders']
 }
 
 function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCriterion {
+  if (isNullTest(comparator)) return presenceOf(entity, key, comparator);
   const text = () => {
     if (!TEXTUAL.includes(comparator))
       throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${TEXTUAL.join(', ')}.`);
-    if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${key} with. Got ${value.text}.`);
+    if (value.kind === 'number' || value.kind === 'none') throw invalid(`Expected a quoted string to compare ${key} with.`);
     return { operator: comparator, value: value.kind === 'list' ? value.items : value.text };
   };
-  switch (entity) {
-    case 'tag':
-    case 'tags':
-      return { on: 'tag', key, ...text() };
-    case 'metadata':
-    case 'request_metadata':
-    case 'trace_metadata':
-      return { on: 'metadata', key, ...text() };
-    default:
-  }
+  const pair = pairOf(entity, key);
+  if (pair) return { ...pair, ...text() };
   if (!isAttribute(entity)) {
     throw invalid(`Invalid entity type '${entity}': traces are searched by attributes, tags and metadata here, not by ${entity}.`);
   }
-  const pair = entity === null ? null : /^(tags?|metadata)\.(.+)$/s.exec(key);
-  if (pair) return { on: pair[1] === 'metadata' ? 'metadata' : 'tag', key: pair[2] as string, ...text() };
   if (key === 'text') {
     if (comparator !== 'LIKE' && comparator !== 'ILIKE')
       throw invalid(`The text of a trace is searched with LIKE or ILIKE, not with ${comparator}.`);
@@ -72,6 +67,20 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCri
   if (!NUMERIC.includes(comparator)) throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${NUMERIC.join(', ')}.`);
   if (value.kind !== 'number') throw invalid(`Expected a number to compare ${key} with.`);
   return { on: 'attribute', key: attribute, operator: comparator, value: Number(value.text) };
+}
+
+/** Whether a tag or a piece of metadata is there at all. */
+function presenceOf(entity: string | null, key: string, operator: 'IS NULL' | 'IS NOT NULL'): TraceCriterion {
+  const pair = pairOf(entity, key);
+  if (!pair) throw invalid(`Invalid comparator '${operator}' for ${key}: it is only supported for tags and metadata.`);
+  return { ...pair, operator };
+}
+
+/** The tag or metadata that is named, be it quoted with its entity or not. */
+function pairOf(entity: string | null, key: string): { on: 'tag' | 'metadata'; key: string } | undefined {
+  if (entity !== null) return Object.hasOwn(PAIRS, entity) ? { on: PAIRS[entity] as 'tag' | 'metadata', key } : undefined;
+  const [, whole, rest] = /^(tags?|metadata)\.(.+)$/s.exec(key) ?? [];
+  return whole === undefined ? undefined : { on: PAIRS[whole] as 'tag' | 'metadata', key: rest as string };
 }
 
 function isAttribute(entity: string | null): boolean {
