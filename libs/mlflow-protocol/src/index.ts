@@ -14,7 +14,7 @@ export {
   type FilterValue,
 } from './filter.js';
 export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';
-export { checkEntityName, checkLength } from './names.js';
+export { checkEntityName, checkLength, cutTo } from './names.js';
 export { parseOrderBy, type OrderClause } from './order-by.js';
 export { cursorOf, cursorToken, offsetOf, pageAfter, pageOf, pageToken, type Cursor, type Page } from './page-token.js';
 export { pythonJson } from './python-json.js';

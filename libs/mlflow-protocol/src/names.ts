@@ -1,8 +1,9 @@
 import { posix } from 'node:path';
 import { invalid } from './mlflow-error.js';
 
-const ENTITY_NAME = /^[/\p{L}\p{N}_.\- ]*$/u;
-const BAD_CHARACTERS = 'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), and slashes (/).';
+const ENTITY_NAME = /^[/\p{L}\p{N}_.\- :]*$/u;
+const BAD_CHARACTERS =
+  'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colons (:), and slashes (/).';
 
 /** The name that was found right last: most points of a batch are of the metric of the point before. */
 let lastGood: string | undefined;
@@ -19,6 +20,11 @@ export function checkEntityName(kind: 'metric' | 'parameter' | 'tag', name: stri
     );
   }
   lastGood = name;
+}
+
+/** A text cut to so many characters. */
+export function cutTo(limit: number, value: string): string {
+  return value.length <= limit ? value : [...value].slice(0, limit).join('');
 }
 
 /** Checks a text's length in characters. `what` begins the message: `Param value`. */

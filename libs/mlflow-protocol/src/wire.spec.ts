@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { proxiedArtifactPath } from './artifact-uri.js';
 import { Fields, jsonDouble, QueryFields } from './fields.js';
-import { checkEntityName, checkLength } from './names.js';
+import { checkEntityName, checkLength, cutTo } from './names.js';
 import { parseOrderBy } from './order-by.js';
 import { offsetOf, pageOf, pageToken, type Page } from './page-token.js';
 
@@ -88,12 +88,16 @@ describe('page tokens', () => {
 });
 
 describe('names', () => {
-  test.each(['../x', '/x', 'x/', 'a//b', 'a/./b', '.', 'a:b', 'tab\t'])('refuses the metric name %j', (name) => {
+  test.each(['../x', '/x', 'x/', 'a//b', 'a/./b', '.', 'a;b', 'tab\t'])('refuses the metric name %j', (name) => {
     expect(() => checkEntityName('metric', name)).toThrow(refusal(/^Invalid metric name/));
   });
 
-  test.each(['loss', 'val/loss', 'a b', 'mlflow.source.type', 'Größe', 'a-b_c.d'])('takes the metric name %j', (name) => {
+  test.each(['loss', 'val/loss', 'a b', 'mlflow.source.type', 'Größe', 'a-b_c.d', 'val:loss'])('takes the metric name %j', (name) => {
     expect(() => checkEntityName('metric', name)).not.toThrow();
+  });
+
+  test('cuts to characters, not UTF-16 units', () => {
+    expect([cutTo(3, 'abc'), cutTo(3, 'abcd'), cutTo(2, '😀😀😀')]).toEqual(['abc', 'abc', '😀😀']);
   });
 
   test('counts characters, not UTF-16 units', () => {

@@ -56,6 +56,46 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
     );
   });
 
+  test('a colon in the name of a metric, a param and a tag', async () => {
+    const run_id = await newRun();
+    const batch = {
+      metrics: [{ key: 'val:loss', value: 1, timestamp: 1 }],
+      params: [{ key: 'a:b', value: '1' }],
+      tags: [{ key: 'x:y', value: 't' }],
+    };
+    expect(await call('POST', 'runs/log-batch', { run_id, ...batch })).toEqual({ status: 200, body: {} });
+    const { body } = await call('POST', 'runs/search', {
+      experiment_ids: [experimentId],
+      filter: "metrics.val:loss = 1 AND params.`a:b` = '1' AND tags.x:y = 't'",
+    });
+    expect(body.runs).toMatchObject([{ info: { run_id }, data: { metrics: [{ key: 'val:loss' }], params: [{ key: 'a:b' }] } }]);
+  });
+
+  test('values of params and tags that are too long are cut, and refused to clients of MLflow 2', async () => {
+    const [long, batch] = ['ä'.repeat(9000), (value: string) => ({ params: [{ key: 'p', value }], tags: [{ key: 't', value }] })];
+    const valuesOf = async (run_id: string) => {
+      const { params, tags } = (await call('GET', `runs/get?run_id=${run_id}`)).body.run.data as Record<
+        string,
+        { key: string; value: string }[]
+      >;
+      return [...(params ?? []), ...(tags ?? [])].filter(({ key }) => key === 'p' || key === 't').map(({ value }) => value);
+    };
+    const run_id = await newRun();
+    for (let twice = 0; twice < 2; twice++) {
+      expect(await call('POST', 'runs/log-batch', { run_id, ...batch(long) })).toEqual({ status: 200, body: {} });
+    }
+    expect(await valuesOf(run_id)).toEqual([long.slice(0, 6000), long.slice(0, 8000)]);
+    const old = 'mlflow-python-client/2.9.2';
+    const other = await newRun();
+    expect(await call('POST', 'runs/log-batch', { run_id: other, ...batch(long) }, old)).toMatchObject(refused(/length limit of 6000/));
+    expect(await call('POST', 'runs/set-tag', { run_id: other, key: 't', value: long }, old)).toMatchObject(
+      refused(/length limit of 8000/),
+    );
+    expect(await valuesOf(other)).toEqual([]);
+    const tag = { experiment_id: experimentId, key: 'long', value: 'x'.repeat(20_001) };
+    expect(await call('POST', 'experiments/set-experiment-tag', tag)).toMatchObject(refused(/length limit of 20000/));
+  });
+
   test('experiments are found by id, and by whether they have a tag', async () => {
     const found = async (filter: string) => {
       const { body } = await call('POST', 'experiments/search', { max_results: 10, filter });

@@ -27,7 +27,7 @@ const RUNS: readonly TestRun[] = Array.from({ length: 60 }, (_, index) => ({
   startTime: 1000 + (index % 7),
   endTime: index % 5 === 0 ? null : 2000 + (index % 6),
   deleted: index % 11 === 0,
-  params: index % 4 === 0 ? {} : { p: String(index % 3), ...(index % 2 === 0 ? { 'q r': '' } : {}) },
+  params: index % 4 === 0 ? {} : { p: String(index % 3), ...(index % 2 === 0 ? { 'q:r s': '' } : {}) },
   metrics: {
     ...(index % 3 === 0 ? {} : { m: [0.5, -1, NaN, Infinity, 0.5, 7][index % 6] as number }),
     ...(index % 2 === 0 ? { n: index } : {}),
@@ -232,7 +232,7 @@ const criterion: fc.Arbitrary<RunCriterion> = fc.oneof(
   }),
   fc.record({
     on: fc.constantFrom('param' as const, 'tag' as const),
-    key: fc.constantFrom('p', 'q r', 'none'),
+    key: fc.constantFrom('p', 'q:r s', 'none'),
     operator: textual,
     value: texts,
   }),
@@ -244,14 +244,14 @@ const criterion: fc.Arbitrary<RunCriterion> = fc.oneof(
   }),
   fc.record({
     on: fc.constantFrom('param' as const, 'tag' as const),
-    key: fc.constantFrom('p', 'q r', 'none'),
+    key: fc.constantFrom('p', 'q:r s', 'none'),
     operator: fc.constantFrom('IS NULL' as const, 'IS NOT NULL' as const),
   }),
   fc.record({ on: fc.constant('dataset' as const), key: fc.constantFrom('name', 'context'), operator: textual, value: texts }),
 );
 const order: fc.Arbitrary<RunOrder> = fc.oneof(
   fc.record({ by: fc.constant('attribute' as const), key: fc.constantFrom('run_name', 'start_time', 'end_time'), ascending: fc.boolean() }),
-  fc.record({ by: fc.constantFrom('param' as const, 'tag' as const), key: fc.constantFrom('p', 'q r'), ascending: fc.boolean() }),
+  fc.record({ by: fc.constantFrom('param' as const, 'tag' as const), key: fc.constantFrom('p', 'q:r s'), ascending: fc.boolean() }),
   fc.record({ by: fc.constant('metric' as const), key: fc.constantFrom('m', 'n'), ascending: fc.boolean() }),
 );
 const experiments = fc.subarray(['0', '1', '2'], { minLength: 1 });

@@ -17,7 +17,7 @@ import type { Experiment } from '../../domain/experiments/experiments.decider.js
 import { searchExperiments, type ExperimentOrderKey } from '../../queries/search-experiments.query.js';
 import { ARTIFACT_ROOT, type TrackingApi } from './context.js';
 import { experimentNotFound, valueOf } from './errors.js';
-import { maxResultsOf, tagOf, viewTypeOf } from './fields.js';
+import { experimentTagOf, maxResultsOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { experimentJson } from './wire.js';
 
@@ -38,7 +38,7 @@ export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
         const artifactLocation = artifactLocationOf(fields);
         const tags = Object.fromEntries(
           fields.messages('tags').map((tag) => {
-            const { key, value } = tagOf(tag, LIMITS.experimentTagValueLength);
+            const { key, value } = experimentTagOf(tag);
             return [key, value];
           }),
         );
@@ -80,7 +80,7 @@ export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
     command(api, 'experiments/restore', (fields) => ({ type: 'RestoreExperiment', experimentId: fields.requiredString('experiment_id') })),
     command(api, 'experiments/set-experiment-tag', (fields) => {
       const experimentId = fields.requiredString('experiment_id');
-      return { type: 'TagExperiment', experimentId, ...tagOf(fields, LIMITS.experimentTagValueLength) };
+      return { type: 'TagExperiment', experimentId, ...experimentTagOf(fields) };
     }),
     command(api, 'experiments/delete-experiment-tag', (fields) => {
       const experimentId = fields.requiredString('experiment_id');

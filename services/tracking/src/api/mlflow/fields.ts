@@ -1,4 +1,5 @@
-import { checkEntityName, checkLength, invalid, type Fields } from '@millrace/mlflow-protocol';
+import { checkEntityName, checkLength, cutTo, invalid, isOldClient, type Fields } from '@millrace/mlflow-protocol';
+import type { FastifyRequest } from 'fastify';
 import type { MetricPoint } from '../../domain/metric-points/metric-points.js';
 import type { KeyValue } from '../../domain/run/run.decider.js';
 import { FINAL_STATUSES, RUNNING_STATUSES, type RunStatus } from '../../domain/run/run.events.js';
@@ -56,20 +57,39 @@ export function metricOf(fields: Fields): MetricPoint {
   return { key, value, timestamp, step };
 }
 
-export function paramOf(fields: Fields): KeyValue {
+/** What becomes of a value of a param or tag that is too long: servers of MLflow 3 cut it, those of MLflow 2 refuse the request. */
+export type LongValues = 'cut' | 'refused';
+
+export function longValuesFor(request: FastifyRequest): LongValues {
+  return isOldClient(request.headers['user-agent']) ? 'refused' : 'cut';
+}
+
+export function paramOf(fields: Fields, long: LongValues): KeyValue {
   const [key, value] = [fields.requiredString('key'), fields.string('value') ?? ''];
   checkEntityName('parameter', key);
   checkLength('Param key', LIMITS.keyLength, key);
-  checkLength('Param value', LIMITS.paramValueLength, value);
+  if (long === 'refused') checkLength('Param value', LIMITS.paramValueLength, value);
+  return { key, value: cutTo(LIMITS.paramValueLength, value) };
+}
+
+export function tagOf(fields: Fields, long: LongValues): KeyValue {
+  const [key, value] = [tagKeyOf(fields), fields.string('value') ?? ''];
+  if (long === 'refused') checkLength('Tag value', LIMITS.tagValueLength, value);
+  return { key, value: cutTo(LIMITS.tagValueLength, value) };
+}
+
+/** Values of these are not cut by any server. */
+export function experimentTagOf(fields: Fields): KeyValue {
+  const [key, value] = [tagKeyOf(fields), fields.string('value') ?? ''];
+  checkLength('Tag value', LIMITS.experimentTagValueLength, value);
   return { key, value };
 }
 
-export function tagOf(fields: Fields, valueLimit: number = LIMITS.tagValueLength): KeyValue {
-  const [key, value] = [fields.requiredString('key'), fields.string('value') ?? ''];
+function tagKeyOf(fields: Fields): string {
+  const key = fields.requiredString('key');
   checkEntityName('tag', key);
   checkLength('Tag key', LIMITS.keyLength, key);
-  checkLength('Tag value', valueLimit, value);
-  return { key, value };
+  return key;
 }
 
 /** Refuses a list that is longer than a batch may be. */

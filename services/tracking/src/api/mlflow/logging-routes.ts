@@ -2,7 +2,7 @@ import { invalid, offsetOf, pageToken, type MlflowRoute } from '@millrace/mlflow
 import type { RunBatch } from '../../commands/tracking-commands.js';
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
-import { checkBatchLimit, maxResultsOf, metricOf, paramOf, runIdOf, tagOf } from './fields.js';
+import { checkBatchLimit, longValuesFor, maxResultsOf, metricOf, paramOf, runIdOf, tagOf, type LongValues } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelPointsOf } from './models/model-points.js';
 import { metricJson } from './wire.js';
@@ -12,8 +12,8 @@ import type { Fields } from '@millrace/mlflow-protocol';
 export function loggingRoutes(api: TrackingApi): MlflowRoute[] {
   return [
     log(api, 'runs/log-metric', (fields) => ({ metrics: [metricOf(fields)], params: [], tags: [] })),
-    log(api, 'runs/log-parameter', (fields) => ({ metrics: [], params: [paramOf(fields)], tags: [] })),
-    log(api, 'runs/set-tag', (fields) => ({ metrics: [], params: [], tags: [tagOf(fields)] })),
+    log(api, 'runs/log-parameter', (fields, long) => ({ metrics: [], params: [paramOf(fields, long)], tags: [] })),
+    log(api, 'runs/set-tag', (fields, long) => ({ metrics: [], params: [], tags: [tagOf(fields, long)] })),
     log(api, 'runs/log-batch', batchOf, LIMITS.batchBytes),
     {
       method: 'GET',
@@ -33,7 +33,7 @@ export function loggingRoutes(api: TrackingApi): MlflowRoute[] {
   ];
 }
 
-function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch, maxBytes?: number): MlflowRoute {
+function log(api: TrackingApi, path: string, parse: (fields: Fields, long: LongValues) => RunBatch, maxBytes?: number): MlflowRoute {
   return {
     method: 'POST',
     path,
@@ -42,7 +42,7 @@ function log(api: TrackingApi, path: string, parse: (fields: Fields) => RunBatch
       if (maxBytes !== undefined && size > maxBytes) {
         throw invalid(`Batched logging API requests must be at most ${maxBytes} bytes, got a request of size ${size}.`);
       }
-      const [runId, batch, ofModels] = [runIdOf(fields), parse(fields), modelPointsOf(fields)];
+      const [runId, batch, ofModels] = [runIdOf(fields), parse(fields, longValuesFor(request)), modelPointsOf(fields)];
       const metadata = api.metadata(request);
       const { positions } = valueOf(await api.commands.logBatch(runId, batch, metadata));
       if (ofModels.size === 0) api.sendPosition(reply, positions);
@@ -62,7 +62,7 @@ function checkPresent(fields: Fields, name: string, entries: readonly Fields[], 
   }
 }
 
-function batchOf(fields: Fields): RunBatch {
+function batchOf(fields: Fields, long: LongValues): RunBatch {
   const [metrics, params, tags] = [fields.messages('metrics'), fields.messages('params'), fields.messages('tags')];
   checkBatchLimit('metrics', LIMITS.metricsPerBatch, metrics.length);
   checkBatchLimit('params', LIMITS.paramsPerBatch, params.length);
@@ -71,5 +71,9 @@ function batchOf(fields: Fields): RunBatch {
   checkPresent(fields, 'metrics', metrics, ['key', 'value', 'timestamp']);
   checkPresent(fields, 'params', params, ['key']);
   checkPresent(fields, 'tags', tags, ['key']);
-  return { metrics: metrics.map(metricOf), params: params.map(paramOf), tags: tags.map((tag) => tagOf(tag)) };
+  return {
+    metrics: metrics.map(metricOf),
+    params: params.map((param) => paramOf(param, long)),
+    tags: tags.map((tag) => tagOf(tag, long)),
+  };
 }

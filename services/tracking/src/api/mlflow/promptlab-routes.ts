@@ -27,7 +27,7 @@ export function promptlabRoutes(api: TrackingApi): MlflowRoute[] {
         const step = (name: string) => ({ ...metadata, commandId: `${metadata.commandId}:${name}` });
         const tryOut = tryOf(fields);
         const startTime = fields.integer('start_time') ?? metadata.now;
-        const tags = fields.messages('tags').map((tag) => tagOf(tag));
+        const tags = fields.messages('tags').map((tag) => tagOf(tag, 'cut'));
         const { experimentId, userId, name } = tryOut;
         const created = valueOf(await api.commands.createRun({ experimentId, name, userId, startTime, tags }, metadata));
         const { runId } = created.value;
@@ -51,7 +51,7 @@ const TRY_TAGS: readonly KeyValue[] = [
 ];
 
 function tryOf(fields: Fields) {
-  const pairs = (name: string) => fields.messages(name).map(paramOf);
+  const pairs = (name: string) => fields.messages(name).map((pair) => paramOf(pair, 'cut'));
   const prompt = pairs('prompt_parameters');
   const measured = pairs('model_output_parameters');
   const params = [

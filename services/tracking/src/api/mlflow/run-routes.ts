@@ -4,7 +4,7 @@ import type { RunCommand } from '../../domain/run/run.decider.js';
 import type { DatasetInput } from '../../domain/run/run.events.js';
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
-import { checkBatchLimit, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
+import { checkBatchLimit, longValuesFor, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
 import { cursorOf, runPageToken } from './run-page-token.js';
@@ -20,7 +20,7 @@ export function runRoutes(api: TrackingApi): MlflowRoute[] {
       path: 'runs/create',
       handle: async ({ fields, request, reply }) => {
         const metadata = api.metadata(request);
-        const tags = fields.messages('tags').map((tag) => tagOf(tag));
+        const tags = fields.messages('tags').map((tag) => tagOf(tag, longValuesFor(request)));
         const userId = fields.string('user_id') ?? tags.find(({ key }) => key === 'mlflow.user')?.value ?? '';
         const experimentId = fields.string('experiment_id') || undefined;
         const [name, startTime] = [fields.string('run_name'), fields.integer('start_time') ?? metadata.now];

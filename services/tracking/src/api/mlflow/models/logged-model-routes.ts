@@ -78,8 +78,8 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
           name: nameOf(fields),
           modelType,
           sourceRunId: fields.string('source_run_id') || null,
-          params: params.map(paramOf),
-          tags: tags.map((tag) => tagOf(tag)),
+          params: params.map((param) => paramOf(param, 'cut')),
+          tags: tags.map((tag) => tagOf(tag, 'cut')),
         };
         const { modelId, positions } = writtenOf(await commands.create(wanted, api.metadata(request)));
         api.sendPosition(reply, positions);
@@ -113,7 +113,7 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
     change('DELETE', 'logged-models/:modelId', () => ({ type: 'DeleteLoggedModel' })),
     change('PATCH', 'logged-models/:modelId/tags', (fields) => ({
       type: 'TagLoggedModel',
-      tags: fields.messages('tags').map((tag) => tagOf(tag)),
+      tags: fields.messages('tags').map((tag) => tagOf(tag, 'cut')),
     })),
     change('DELETE', 'logged-models/:modelId/tags/:key', (_fields, request) => ({
       type: 'UntagLoggedModel',
@@ -121,7 +121,7 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
     })),
     change('POST', 'logged-models/:modelId/params', (fields) => ({
       type: 'LogLoggedModelParams',
-      params: fields.messages('params').map(paramOf),
+      params: fields.messages('params').map((param) => paramOf(param, 'cut')),
     })),
     {
       method: 'GET',

@@ -1,4 +1,4 @@
-import { checkLength, invalid, MlflowError, offsetOf, pageToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, cutTo, invalid, MlflowError, offsetOf, pageToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Trace } from '../../../domain/trace/trace.js';
 import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
@@ -37,10 +37,12 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
   };
   const tag = async (request: FastifyRequest, key: string, value: string | null) => {
     checkLength('Trace tag key', LIMITS.key, key);
-    if (value !== null) checkLength('Trace tag value', LIMITS.value, value);
     const { traceId, experimentId, tags } = await existing(traceIdOf(request));
     if (value === null && !tags.has(key)) throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `No tag with name: ${key} in trace ${traceId}`);
-    await api.append([{ type: 'TraceTagged', data: { traceId, experimentId, key, value } }], request.traceparent);
+    await api.append(
+      [{ type: 'TraceTagged', data: { traceId, experimentId, key, value: value && cutTo(LIMITS.value, value) } }],
+      request.traceparent,
+    );
     return undefined;
   };
   /** Routes both forms have. */
@@ -290,7 +292,7 @@ function pairsOf(fields: Fields, name: string): Record<string, string> {
 function checkedPair(name: string, key: string, value: unknown): [string, string] {
   if (typeof value !== 'string') throw invalid(`Invalid value for '${key.slice(0, 100)}' in '${name}': it is not text.`);
   checkLength(`Key in ${name}`, LIMITS.key, key);
-  return [key, value.slice(0, LIMITS.value)];
+  return [key, cutTo(LIMITS.value, value)];
 }
 
 export function traceIdOf(request: FastifyRequest): string {
