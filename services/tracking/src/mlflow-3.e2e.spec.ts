@@ -96,6 +96,43 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
     expect(await call('POST', 'experiments/set-experiment-tag', tag)).toMatchObject(refused(/length limit of 20000/));
   });
 
+  test('some bytes of an artifact are sent to who asks for them', async () => {
+    const run_id = await newRun();
+    const [at, body] = [`/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${run_id}/artifacts/f`, '0123456789'];
+    await fetch(`${running.url}${at}`, { method: 'PUT', body });
+    const ask = async (path: string, headers: Record<string, string>, method = 'GET') => {
+      const response = await fetch(`${running.url}${path}`, { method, headers });
+      const { status, headers: answered } = response;
+      return [status, await response.text(), answered.get('content-length'), answered.get('content-range'), answered.get('accept-ranges')];
+    };
+    for (const path of [at, `/get-artifact?run_id=${run_id}&path=f`]) {
+      expect(await ask(path, {})).toEqual([200, body, '10', null, 'bytes']);
+      expect(await ask(path, { range: 'bytes=2-4' })).toEqual([206, '234', '3', 'bytes 2-4/10', 'bytes']);
+      expect(await ask(path, { range: 'bytes=7-' })).toEqual([206, '789', '3', 'bytes 7-9/10', 'bytes']);
+      expect(await ask(path, { range: 'bytes=-2' })).toEqual([206, '89', '2', 'bytes 8-9/10', 'bytes']);
+      expect(await ask(path, { range: 'bytes=2-4', 'if-range': '"etag"' })).toEqual([200, body, '10', null, 'bytes']);
+      expect(await ask(path, { range: 'bytes=10-' })).toEqual([
+        416,
+        expect.stringMatching(/range/),
+        expect.anything(),
+        'bytes */10',
+        'bytes',
+      ]);
+      expect(await ask(path, { range: 'bytes=2-4' }, 'HEAD')).toEqual([200, '', '10', null, 'bytes']);
+    }
+  });
+
+  test('no path leads out of a run', async () => {
+    const run_id = await newRun();
+    for (const path of ['/', '//', '/1', '..', '%2e%2e']) {
+      expect(await call('GET', `artifacts/list?run_id=${run_id}&path=${encodeURIComponent(path)}`)).toMatchObject(
+        refused(/^Invalid path$/),
+      );
+      const proxied = await fetch(`${running.url}/api/2.0/mlflow-artifacts/artifacts?path=${encodeURIComponent(path)}`);
+      expect([path, proxied.status]).toEqual([path, 400]);
+    }
+  });
+
   test('experiments are found by id, and by whether they have a tag', async () => {
     const found = async (filter: string) => {
       const { body } = await call('POST', 'experiments/search', { max_results: 10, filter });

@@ -12,6 +12,7 @@ import {
   refusedPath,
   type ArtifactInfo,
   type ArtifactStore,
+  type ByteRange,
   type MultipartUploads,
   type StoredArtifact,
 } from '@millrace/artifact-store';
@@ -65,7 +66,7 @@ export class FilesystemArtifactStore implements ArtifactStore {
     }
   }
 
-  async get(path: string): Promise<Readable> {
+  async get(path: string, range?: ByteRange): Promise<Readable> {
     const target = await this.#resolve(path, fileSegments(path));
     try {
       const file = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -74,7 +75,7 @@ export class FilesystemArtifactStore implements ArtifactStore {
         await file.close();
         throw artifactNotFound(path);
       }
-      return file.createReadStream({ highWaterMark: CHUNK_BYTES });
+      return file.createReadStream({ highWaterMark: CHUNK_BYTES, ...range });
     } catch (error) {
       throw isMissing(error) ? artifactNotFound(path) : error;
     }

@@ -16,6 +16,12 @@ export interface StoredArtifact {
   readonly sha256: string;
 }
 
+/** Bytes of a file from `start` to `end`, both counted from 0 and both included; they lie within the file. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * Files by path: model files, training sets, run artifacts. Paths are relative, `/`-separated; `..`, empty segments, backslashes,
  * control characters and absolute paths are refused with `MR_ARTIFACT_PATH`. A file appears whole or not at all.
@@ -24,8 +30,8 @@ export interface StoredArtifact {
 export interface ArtifactStore {
   /** Streams a file in; replaces what was there. */
   put(path: string, body: Readable | Buffer): Promise<StoredArtifact>;
-  /** Streams a file out. Throws `MR_ARTIFACT_NOT_FOUND`. */
-  get(path: string): Promise<Readable>;
+  /** Streams a file out, or some of its bytes. Throws `MR_ARTIFACT_NOT_FOUND`. */
+  get(path: string, range?: ByteRange): Promise<Readable>;
   stat(path: string): Promise<ArtifactInfo | undefined>;
   /** Direct children of a directory, by path; empty when there is none. */
   list(directory: string): Promise<readonly ArtifactInfo[]>;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { artifactDigest, type ArtifactStore } from './index.js';
+import { artifactDigest, type ArtifactStore, type ByteRange } from './index.js';
 
 export interface ArtifactStoreUnderTest {
   readonly store: ArtifactStore;
@@ -38,6 +38,20 @@ export function artifactStoreContract(name: string, make: () => Promise<Artifact
       const stored = await store.put('large/file.bin', Readable.from(chunks));
       expect(stored).toEqual({ path: 'large/file.bin', size: whole.length, sha256: sha256(whole) });
       expect(sha256(await bytesOf(store, 'large/file.bin'))).toBe(stored.sha256);
+    });
+
+    test('streams some bytes of a file', async () => {
+      const whole = Buffer.from(Array.from({ length: 3 << 20 }, (_, index) => index % 251));
+      await store.put('ranges/file', whole);
+      for (const range of [
+        { start: 0, end: 0 },
+        { start: 10, end: 19 },
+        { start: 1 << 20, end: (2 << 20) + 7 },
+        { start: whole.length - 3, end: whole.length - 1 },
+      ]) {
+        expect((await bytesOf(store, 'ranges/file', range)).equals(whole.subarray(range.start, range.end + 1))).toBe(true);
+      }
+      await expect(store.get('ranges/none', { start: 0, end: 1 })).rejects.toMatchObject({ code: 'MR_ARTIFACT_NOT_FOUND' });
     });
 
     test('keeps an empty file', async () => {
@@ -227,9 +241,9 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function bytesOf(store: ArtifactStore, path: string): Promise<Buffer> {
+async function bytesOf(store: ArtifactStore, path: string, range?: ByteRange): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of (await store.get(path)) as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of (await store.get(path, range)) as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

@@ -20,6 +20,7 @@ import {
   joinArtifactPath,
   type ArtifactInfo,
   type ArtifactStore,
+  type ByteRange,
   type MultipartUploads,
   type StoredArtifact,
 } from '@millrace/artifact-store';
@@ -107,9 +108,10 @@ export class S3ArtifactStore implements ArtifactStore {
     return { path, size, sha256: hash.digest('hex') };
   }
 
-  async get(path: string): Promise<Readable> {
+  async get(path: string, range?: ByteRange): Promise<Readable> {
     const Key = this.#key(fileSegments(path));
-    const answer = await this.#ask(path, () => this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key })));
+    const Range = range && `bytes=${range.start}-${range.end}`;
+    const answer = await this.#ask(path, () => this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key, Range })));
     return answer.Body as Readable;
   }
 

@@ -1,4 +1,4 @@
-import type { ArtifactInfo, ArtifactStore, MultipartUploads, StoredArtifact, UploadedPart } from '@millrace/artifact-store';
+import type { ArtifactInfo, ArtifactStore, ByteRange, MultipartUploads, StoredArtifact, UploadedPart } from '@millrace/artifact-store';
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
@@ -38,8 +38,8 @@ export class RecordingStore implements ArtifactStore {
     return stored;
   }
 
-  get(path: string): Promise<Readable> {
-    return this.store.get(path);
+  get(path: string, range?: ByteRange): Promise<Readable> {
+    return this.store.get(path, range);
   }
 
   stat(path: string): Promise<ArtifactInfo | undefined> {
