@@ -15,6 +15,10 @@ describe('registerMlflowRoutes', () => {
       server,
       [
         { method: 'POST', path: 'things/create', handle: async ({ fields }) => ({ name: fields.requiredString('name') }) },
+        {
+          ...{ method: 'POST', path: 'things/measure', takesNonFinite: true },
+          handle: async ({ fields }) => ({ key: fields.requiredString('key'), value: String(fields.requiredDouble('value')) }),
+        },
         { method: 'GET', path: 'things/get', handle: async ({ fields }) => ({ ids: fields.strings('ids') }) },
         { method: 'DELETE', path: 'things/delete', handle: async () => undefined },
         { method: 'POST', path: 'things/refuse', handle: async () => Promise.reject(invalid('no')) },
@@ -51,6 +55,23 @@ describe('registerMlflowRoutes', () => {
       headers: { 'content-type': 'application/json' },
     });
     expect([answer.statusCode, answer.json()]).toEqual([400, { error_code: 'BAD_REQUEST', message: expect.any(String) }]);
+  });
+
+  test('reads the numbers that Python writes and JSON has no word for, where they are meant', async () => {
+    const post = async (path: string, payload: string) => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await server.inject({ method: 'POST', url: `/api/2.0/mlflow/things/${path}`, payload, headers });
+      return [answer.statusCode, answer.json<unknown>()];
+    };
+    for (const value of ['NaN', 'Infinity', '-Infinity']) {
+      expect(await post('measure', `{"key": "a NaN \\" Infinity", "value": ${value}}`)).toEqual([200, { key: 'a NaN " Infinity', value }]);
+    }
+    expect(await post('measure', JSON.stringify('{"key": "a", "value": NaN}'))).toEqual([200, { key: 'a', value: 'NaN' }]);
+    const refused = (message: RegExp) => [400, expect.objectContaining({ message: expect.stringMatching(message) })];
+    expect(await post('measure', '{"key": NaN, "value": 1}')).toEqual(refused(/^Invalid value NaN for parameter 'key'/));
+    expect(await post('measure', '{"key": "a", "value": -NaN}')).toEqual(refused(/is not JSON/));
+    expect(await post('create', '{"name": NaN}')).toEqual(refused(/is not JSON: .* send them as text, such as "NaN"/));
+    expect(await post('create', '{"name": }')).toEqual(refused(/is not JSON: (?!.*NaN)/));
   });
 
   test('gives each error its status, and keeps a defect to itself', async () => {

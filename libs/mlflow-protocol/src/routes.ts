@@ -2,6 +2,7 @@ import { isFault } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Fields, QueryFields, type FieldValues } from './fields.js';
 import { isMlflowError, MlflowError } from './mlflow-error.js';
+import { parseNonFinite } from './non-finite-json.js';
 
 /** One request to an MLflow endpoint. */
 export interface MlflowCall {
@@ -18,6 +19,8 @@ export interface MlflowRoute {
   readonly api?: '2.0' | '3.0';
   /** Of a question that is asked with POST: who may only read may ask it. Otherwise the table of `access-rules.ts` says who may call. */
   readonly access?: 'viewer';
+  /** Whether the numbers of its body may be bare `NaN`, `Infinity` and `-Infinity`, as Python, R and Julia write them: it has fields for such. */
+  readonly takesNonFinite?: boolean;
   readonly handle: (call: MlflowCall) => Promise<object | undefined>;
 }
 
@@ -26,6 +29,12 @@ export interface MlflowRoutesOptions {
   readonly onDefect: (error: unknown, request: FastifyRequest) => void;
   /** What a request may weigh; more is refused with 413. MLflow's own bound for a batch is 1 MB. */
   readonly bodyLimit?: number;
+}
+
+type RouteConfig = Pick<MlflowRoute, 'access' | 'takesNonFinite'>;
+
+function configOf({ access, takesNonFinite }: MlflowRoute): RouteConfig {
+  return { ...(access === undefined ? {} : { access }), ...(takesNonFinite === undefined ? {} : { takesNonFinite }) };
 }
 
 const PREFIXES = ['/api', '/ajax-api'];
@@ -40,7 +49,7 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: options.bodyLimit ?? DEFAULT_BODY_LIMIT }, (request, body, done) => {
       try {
-        done(null, parseBody(body as string));
+        done(null, parseBody(body as string, (request.routeOptions.config as RouteConfig).takesNonFinite === true));
       } catch (error) {
         done(error as Error);
       }
@@ -51,7 +60,7 @@ export function registerMlflowRoutes(server: FastifyInstance, routes: readonly M
         scope.route({
           method: route.method,
           url: `${prefix}/${route.api ?? '2.0'}/mlflow/${route.path}`,
-          ...(route.access === undefined ? {} : { config: { access: route.access } }),
+          config: configOf(route),
           handler: async (request, reply) => {
             const body = request.body as FieldValues | undefined;
             const fields =
@@ -126,20 +135,26 @@ const FAULTS: Readonly<Record<string, 'INVALID_PARAMETER_VALUE' | 'RESOURCE_DOES
 const SOURCES = new WeakMap<FieldValues, string>();
 
 /** The body's object; an empty body has no fields. Older clients send their JSON encoded twice. */
-function parseBody(text: string): FieldValues {
+function parseBody(text: string, takesNonFinite: boolean): FieldValues {
   if (text === '') return {};
-  let value = parseJsonBody(text);
-  if (typeof value === 'string') value = parseJsonBody(value);
+  let value = parseJsonBody(text, takesNonFinite);
+  if (typeof value === 'string') value = parseJsonBody(value, takesNonFinite);
   if (typeof value !== 'object' || Array.isArray(value)) throw new MlflowError('BAD_REQUEST', 'The request body is not a JSON object.');
   const fields = (value ?? {}) as FieldValues;
   SOURCES.set(fields, text);
   return fields;
 }
 
-function parseJsonBody(text: string): unknown {
+function parseJsonBody(text: string, takesNonFinite: boolean): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new MlflowError('BAD_REQUEST', `The request body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    const mended = parseNonFinite(text);
+    if (mended !== undefined && takesNonFinite) return mended;
+    const mend =
+      mended === undefined
+        ? ''
+        : ' NaN and the infinities are not numbers of JSON: send them as text, such as "NaN", where they are meant.';
+    throw new MlflowError('BAD_REQUEST', `The request body is not JSON: ${error instanceof Error ? error.message : String(error)}.${mend}`);
   }
 }

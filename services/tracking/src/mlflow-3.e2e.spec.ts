@@ -96,6 +96,20 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
     expect(await call('POST', 'experiments/set-experiment-tag', tag)).toMatchObject(refused(/length limit of 20000/));
   });
 
+  test('numbers as Python’s json writes them', async () => {
+    const run_id = await newRun();
+    expect((await call('POST', 'runs/log-metric', `{"run_id": "${run_id}", "key": "a", "value": NaN, "timestamp": 1}`)).status).toBe(200);
+    const batch = `{"run_id": "${run_id}", "metrics": [{"key": "b", "value": -Infinity, "timestamp": 1, "step": 1}]}`;
+    expect((await call('POST', 'runs/log-batch', batch)).status).toBe(200);
+    const { metrics } = (await call('GET', `runs/get?run_id=${run_id}`)).body.run.data as { metrics: { key: string; value: string }[] };
+    expect(metrics.map(({ key, value }) => [key, value]).sort()).toEqual([
+      ['a', 'NaN'],
+      ['b', '-Infinity'],
+    ]);
+    const wrong = await call('POST', 'runs/log-metric', `{"run_id": "${run_id}", "key": "a", "value": 1, "timestamp": NaN}`);
+    expect(wrong).toMatchObject(refused(/Invalid value NaN for parameter 'timestamp'/));
+  });
+
   test('some bytes of an artifact are sent to who asks for them', async () => {
     const run_id = await newRun();
     const [at, body] = [`/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${run_id}/artifacts/f`, '0123456789'];

@@ -37,6 +37,7 @@ function log(api: TrackingApi, path: string, parse: (fields: Fields, long: LongV
   return {
     method: 'POST',
     path,
+    takesNonFinite: true,
     handle: async ({ fields, request, reply }) => {
       const size = Number(request.headers['content-length'] ?? 0);
       if (maxBytes !== undefined && size > maxBytes) {
