@@ -88,6 +88,10 @@ describe('the registry service over MLflow’s REST API', () => {
 
   test.each([
     ['POST', 'registered-models/create', {}, 400, 'INVALID_PARAMETER_VALUE', 'name cannot be empty'],
+    ...['a/b', 'a:b', '.', '..', '..a', ' '].flatMap((name) => [
+      ['POST', 'registered-models/create', { name }, 400, 'INVALID_PARAMETER_VALUE', 'Invalid model name|cannot be empty'] as const,
+      ['POST', 'registered-models/rename', { name: 'x', new_name: name }, 400, 'INVALID_PARAMETER_VALUE', 'Invalid model|empty'] as const,
+    ]),
     ['GET', 'registered-models/get?name=none', undefined, 404, 'RESOURCE_DOES_NOT_EXIST', 'name=none not found'],
     ['POST', 'model-versions/create', { name: 'none', source: 's3://b/m' }, 404, 'RESOURCE_DOES_NOT_EXIST', 'name=none not found'],
     ['GET', 'model-versions/get?name=none&version=x', undefined, 400, 'INVALID_PARAMETER_VALUE', 'must be an integer'],
@@ -186,6 +190,12 @@ describe('the registry service over MLflow’s REST API', () => {
       expect(await search(kind, `name LIKE '${name}%' AND tags.\`mlflow.prompt.is_prompt\` != 'true'`)).toEqual([name]);
       expect(await search(kind, `name LIKE '${name}%' AND tags.\`mlflow.prompt.is_prompt\` = 'true'`)).toEqual([`${name} prompt`]);
     }
+  });
+
+  test('a model of another server keeps a name that could not be given here', async () => {
+    const model = { name: 'team/model:a', origin: 'http://other', creation_timestamp: 1 };
+    expect(await call('POST', 'registered-models/import', model)).toMatchObject({ status: 200 });
+    expect((await registered('team/model:a')).body.registered_model.name).toBe('team/model:a');
   });
 
   test('a renamed model keeps its versions and history; its old name is free', async () => {

@@ -8,8 +8,19 @@ export function nameOf(fields: Fields, field = 'name'): string {
   return name;
 }
 
-/** A name that is about to be taken. */
+/** A name that is about to be taken. One with a slash or a colon could not be named in `models:/` URIs. */
 export function newNameOf(fields: Fields, field = 'name'): string {
+  const name = importedNameOf(fields, field);
+  if (name.trim() === '') throw invalid('Registered model name cannot be empty.');
+  if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
+  if (name === '.' || name.startsWith('..')) {
+    throw invalid(`Invalid model name '${name}'. Names may be treated as files, so they cannot be '.' or begin with '..'.`);
+  }
+  return name;
+}
+
+/** A name that is about to be taken as another server has it: servers of MLflow 2 had no such bounds. */
+export function importedNameOf(fields: Fields, field = 'name'): string {
   const name = nameOf(fields, field);
   checkLength('Registered model name', LIMITS.nameLength, name);
   return name;

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Brought, Followed, Refused } from '../../commands/registry-imports.js';
 import type { RegistryApi } from './context.js';
 import { valueOf } from './errors.js';
-import { aliasOf, newNameOf, stageOf, tagsOf, versionOf } from './fields.js';
+import { aliasOf, importedNameOf, stageOf, tagsOf, versionOf } from './fields.js';
 
 /**
  * Models and versions of another server, with their numbers, stages and times. Not MLflow's: `millrace import mlflow` calls these, and an
@@ -17,7 +17,7 @@ export function importRoutes(api: RegistryApi): MlflowRoute[] {
       path: 'registered-models/import',
       handle: async ({ fields, request, reply }) => {
         const described = { description: fields.string('description') || null, tags: tagsOf(fields) };
-        const model = { name: newNameOf(fields), ...described, imported: originOf(fields) };
+        const model = { name: importedNameOf(fields), ...described, imported: originOf(fields) };
         const { created, ...rest } = sent(api, reply, await imports.model(model, api.metadata(request)));
         return { created: created ?? false, ...broughtJson(rest) };
       },
@@ -26,7 +26,7 @@ export function importRoutes(api: RegistryApi): MlflowRoute[] {
       method: 'POST',
       path: 'model-versions/import',
       handle: async ({ fields, request, reply }) => {
-        const name = newNameOf(fields);
+        const name = importedNameOf(fields);
         const imported = {
           ...originOf(fields),
           stage: stageOf(fields.string('current_stage') || 'None'),
@@ -55,7 +55,7 @@ export function importRoutes(api: RegistryApi): MlflowRoute[] {
       method: 'POST',
       path: 'registered-models/import-rest',
       handle: async ({ fields, request, reply }) => {
-        const [name, origin] = [newNameOf(fields), fields.requiredString('origin')];
+        const [name, origin] = [importedNameOf(fields), fields.requiredString('origin')];
         const aliases = new Map<string, number>();
         const refused: Refused[] = [];
         for (const one of fields.messages('aliases')) {
