@@ -4,18 +4,26 @@ import { foldRecord, type DatasetRecord, type Telling, type ToldRecord } from '.
 /** Whether a record is there, of all that was told of it. */
 const IS_THERE = 'NOT argMax(deleted, (_offset, _row))';
 
+const TOLD_FIRST = 'min((_offset, _row))';
+/** Where the record a page begins after stands; what was told of it stays when it is deleted. */
+const PLACE_OF_LAST = `(
+       SELECT (${TOLD_FIRST}, {after:String}) FROM millrace.dataset_record_facts
+       WHERE dataset_id = {datasetId:String} AND record_id = {after:String})`;
+
 export interface RecordsPage {
   readonly datasetId: string;
   readonly limit: number;
-  readonly offset: number;
+  /** The record the page begins after; it may be gone meanwhile. */
+  readonly after: string | undefined;
 }
 
 /** Records of a dataset in the order they were told of first; one more than `limit` when there are more. */
-export async function datasetRecords(store: OfflineStore, { datasetId, limit, offset }: RecordsPage): Promise<DatasetRecord[]> {
+export async function datasetRecords(store: OfflineStore, { datasetId, limit, after }: RecordsPage): Promise<DatasetRecord[]> {
   const ids = await store.query<{ id: string }>(
     `SELECT record_id AS id FROM millrace.dataset_record_facts WHERE dataset_id = {datasetId:String}
-     GROUP BY record_id HAVING ${IS_THERE} ORDER BY min((_offset, _row)), record_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
-    { datasetId, limit: limit + 1, offset },
+     GROUP BY record_id HAVING ${IS_THERE}${after === undefined ? '' : ` AND (${TOLD_FIRST}, record_id) > ${PLACE_OF_LAST}`}
+     ORDER BY ${TOLD_FIRST}, record_id LIMIT {limit:UInt64}`,
+    { datasetId, limit: limit + 1, ...(after === undefined ? {} : { after }) },
   );
   const recordIds = ids.map(({ id }) => id);
   if (recordIds.length === 0) return [];

@@ -2,8 +2,9 @@ import { migrate, offlineStoreMigrations, openOfflineStore, type OfflineStore } 
 import { tempDir, type TempDir } from '@millrace/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { metricHistory } from './metric-history.query.js';
+import { historyCursor, metricHistory } from './metric-history.query.js';
 import { runKeyPath } from '../projections/run-key-path.js';
+import type { MetricPoint } from '../domain/metric-points/metric-points.js';
 import { RunIndex, type RunIndexOptions } from './run-index/run-index.js';
 import { isPresence, searchRuns, type RunCriterion, type RunOrder, type RunSearch } from './search-runs.query.js';
 
@@ -115,8 +116,9 @@ describe('searchRuns on ClickHouse', () => {
       value: Number.isFinite(value) ? value : String(value),
     }));
     await store.insert('millrace.metric_points', [...points, { ...points[0], ...position(9100) }], 'history');
-    const page = (limit: number, offset: number) => metricHistory(store, { experimentId: '9', runId: 'h', key: 'k', limit, offset });
-    const all = await page(100, 0);
+    const page = (limit: number, after?: MetricPoint) =>
+      metricHistory(store, { experimentId: '9', runId: 'h', key: 'k', limit, after: after && historyCursor(after) });
+    const all = await page(100);
     expect(all.map((point) => point.value)).toEqual([...values].reverse());
     expect(all.map((point) => point.step)).toEqual(
       values
@@ -124,7 +126,8 @@ describe('searchRuns on ClickHouse', () => {
         .reverse()
         .map((step) => step + 0),
     );
-    expect([...(await page(3, 0)).slice(0, 3), ...(await page(100, 3))]).toEqual(all);
+    for (const [index, point] of all.entries()) expect(await page(100, point)).toEqual(all.slice(index + 1));
+    expect(await page(3)).toHaveLength(4);
   });
 });
 

@@ -1,5 +1,6 @@
 import { quoteIdentifier, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
 import { runKeyPath } from '../projections/run-key-path.js';
+import { cursorColumns, isAfter, isCursorOf, orderBy, type KeyCursor, type SortKey } from './sort-keys.js';
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
 /** Of params and tags it may also be asked whether they are there at all. */
@@ -44,8 +45,8 @@ export interface RunSearch {
   readonly after?: RunCursor | undefined;
 }
 
-/** Where a run stands in an order: its sort keys as text, one for each {@link sortKeys} of the search. Runs that come or go move nothing. */
-export type RunCursor = readonly string[];
+/** One text for each {@link sortKeys} of the search. */
+export type RunCursor = KeyCursor;
 
 export interface FoundRun {
   readonly id: string;
@@ -71,15 +72,12 @@ export function searchRunsSql(search: RunSearch): { sql: string; parameters: Sql
       ` OR (experiment_id IN ${binder.bind('Array(String)', activeIn)} AND NOT deleted)` +
       ` OR (experiment_id IN ${binder.bind('Array(String)', deletedIn)} AND deleted))`,
     ...search.criteria.map((criterion) => condition(criterion, binder)),
-    ...(search.after ? [isAfter(keys, search.after, binder)] : []),
+    ...(search.after ? [isAfter(keys, search.after, (type, value) => binder.bind(type, value))] : []),
   ];
-  const cursor = keys.map(({ expression, type }, index) => {
-    return `toString(${type === 'Float64' ? `reinterpretAsUInt64(${expression})` : expression}) AS c${index}`;
-  });
-  const sql = `SELECT run_id AS id, ${cursor.join(', ')}
+  const sql = `SELECT run_id AS id, ${cursorColumns(keys)}
 FROM millrace.run_states FINAL
 WHERE ${where.join('\n  AND ')}
-ORDER BY ${keys.map(({ expression, ascending }) => `${expression} ${ascending ? 'ASC' : 'DESC'}`).join(', ')}
+ORDER BY ${orderBy(keys)}
 LIMIT ${binder.bind('UInt64', search.limit + 1)}`;
   return { sql, parameters: binder.parameters };
 }
@@ -134,13 +132,6 @@ function metricOf(key: string): string {
   return `ifNull(${path}.:Float64, toFloat64OrNull(${path}.:String))`;
 }
 
-/** One term of an order, never NULL or NaN, so that it compares with itself. */
-interface SortKey {
-  readonly expression: string;
-  readonly ascending: boolean;
-  readonly type: 'Int64' | 'Float64' | 'String';
-}
-
 function sortKeys(orders: readonly RunOrder[]): SortKey[] {
   return withTieBreaks(orders).flatMap(keysOf);
 }
@@ -177,17 +168,7 @@ function keysOf(order: RunOrder): SortKey[] {
   }
 }
 
-/** The rows behind a cursor: greater by the first key in which they differ from it. */
-function isAfter(keys: readonly SortKey[], cursor: RunCursor, binder: Binder): string {
-  return keys.reduceRight((rest, { expression, ascending, type }, index) => {
-    const text = cursor[index] ?? '';
-    const bound = type === 'Float64' ? `reinterpretAsFloat64(${binder.bind('UInt64', text)})` : binder.bind(type, text);
-    const beyond = `${expression} ${ascending ? '>' : '<'} ${bound}`;
-    return rest === '' ? beyond : `(${beyond} OR (${expression} = ${bound} AND ${rest}))`;
-  }, '');
-}
-
-/** How many texts a cursor of these orders has. */
-export function cursorLength(orders: readonly RunOrder[]): number {
-  return sortKeys(orders).length;
+/** Whether a text is a cursor of these orders. */
+export function isRunCursor(orders: readonly RunOrder[], cursor: RunCursor): boolean {
+  return isCursorOf(sortKeys(orders), cursor);
 }

@@ -5,11 +5,13 @@ export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILI
 
 /** What a search may ask of a trace itself, with the column that has it. */
 export const TRACE_ATTRIBUTES = {
-  timestamp_ms: { column: 'request_time', isNumber: true },
-  execution_time_ms: { column: 'execution_ms', isNumber: true },
-  status: { column: 'state', isNumber: false },
-  trace_id: { column: 'trace_id', isNumber: false },
-  client_request_id: { column: 'client_request_id', isNumber: false },
+  timestamp_ms: { column: 'request_time', isNumber: true, isOptional: false },
+  execution_time_ms: { column: 'execution_ms', isNumber: true, isOptional: true },
+  end_time_ms: { column: '(request_time + execution_ms)', isNumber: true, isOptional: true },
+  status: { column: 'state', isNumber: false, isOptional: false },
+  trace_id: { column: 'trace_id', isNumber: false, isOptional: false },
+  experiment_id: { column: 'of_experiment', isNumber: false, isOptional: false },
+  client_request_id: { column: 'client_request_id', isNumber: false, isOptional: false },
 } as const;
 
 export type TraceAttribute = keyof typeof TRACE_ATTRIBUTES;
@@ -50,7 +52,7 @@ export class TraceSql {
   /** A row for each trace that is there, as its client or else its root span tells of it. */
   get from(): string {
     return `(
-  SELECT trace_id,
+  SELECT trace_id, any(experiment_id) AS of_experiment,
     argMax(request_time, (kind = 'info', _offset)) AS request_time,
     tupleElement(argMax((execution_ms,), (kind = 'info', _offset)), 1) AS execution_ms,
     argMax(state, (kind = 'info', _offset)) AS state,

@@ -1,4 +1,4 @@
-import { checkLength, invalid, MlflowError, offsetOf, pageOf, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, cursorOf, invalid, MlflowError, pageAfter, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { CommandMetadata, Position } from '@millrace/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MLFLOW_NOTIFICATIONS, NOTIFICATIONS } from '../../domain/webhooks/notification.js';
@@ -73,11 +73,11 @@ export function webhookRoutes(api: WebhooksApi): MlflowRoute[] {
       path: 'webhooks',
       handle: async ({ fields }) => {
         const limit = maxResultsOf(fields, LIMITS.byDefault, LIMITS.perPage);
-        const offset = offsetOf(fields.string('page_token'));
+        const cursor = cursorOf(fields.string('page_token'));
         await api.upToDate();
         // A client of MLflow cannot read a webhook of which it knows no event.
         const known = api.all().filter(({ events }) => events.some(isMlflows));
-        const page = pageOf(known, offset, limit);
+        const page = pageAfter(known, cursor, limit, ({ webhookId }) => webhookId);
         return { webhooks: page.items.map(webhookJson), ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}) };
       },
     },

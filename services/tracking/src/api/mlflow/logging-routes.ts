@@ -1,8 +1,10 @@
-import { invalid, offsetOf, pageToken, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { invalid, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { RunBatch } from '../../commands/tracking-commands.js';
+import { historyCursor, isHistoryCursor } from '../../queries/metric-history.query.js';
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, longValuesFor, maxResultsOf, metricOf, paramOf, runIdOf, tagOf, type LongValues } from './fields.js';
+import { keyCursorOf, keyPageToken } from './key-page-token.js';
 import { LIMITS } from './limits.js';
 import { modelPointsOf } from './models/model-points.js';
 import { metricJson } from './wire.js';
@@ -21,13 +23,14 @@ export function loggingRoutes(api: TrackingApi): MlflowRoute[] {
       handle: async ({ fields }) => {
         const [runId, key] = [runIdOf(fields), fields.requiredString('metric_key')];
         const limit = maxResultsOf(fields, LIMITS.metricPointsByDefault, LIMITS.metricPointsPerPage);
-        const offset = offsetOf(fields.string('page_token'));
+        const after = keyCursorOf(fields.string('page_token'), isHistoryCursor);
         await api.view.upToDate();
         const run = api.view.run(runId);
         if (!run) throw runNotFound(runId);
-        const points = await api.metricHistory({ experimentId: run.experimentId, runId, key, limit, offset });
-        const metrics = points.slice(0, limit).map(metricJson);
-        return { metrics, ...(points.length > limit ? { next_page_token: pageToken(offset + limit) } : {}) };
+        const points = await api.metricHistory({ experimentId: run.experimentId, runId, key, limit, after });
+        const page = points.slice(0, limit);
+        const last = points.length > limit ? page.at(-1) : undefined;
+        return { metrics: page.map(metricJson), ...(last ? { next_page_token: keyPageToken(historyCursor(last)) } : {}) };
       },
     },
   ];

@@ -7,7 +7,8 @@ import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, longValuesFor, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
-import { cursorOf, runPageToken } from './run-page-token.js';
+import { keyCursorOf, keyPageToken } from './key-page-token.js';
+import { isRunCursor } from '../../queries/search-runs.query.js';
 import { criteriaOf, ordersOf } from './run-search.js';
 import { runInfoJson, runJson } from './wire.js';
 
@@ -116,7 +117,7 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   const limit = maxResultsOf(fields, LIMITS.runsByDefault, LIMITS.runsPerPage);
   const criteria = criteriaOf(fields.string('filter') ?? '');
   const orders = ordersOf(fields.strings('order_by'));
-  const after = cursorOf(fields.string('page_token'), orders);
+  const after = keyCursorOf(fields.string('page_token'), (cursor) => isRunCursor(orders, cursor));
   await view.upToDateWithMetrics();
   const wanted = fields
     .strings('experiment_ids')
@@ -134,7 +135,7 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   const page = found.slice(0, limit);
   const runs = page.map(({ id }) => view.show(id)).filter((shown) => shown !== undefined);
   const last = found.length > limit ? page.at(-1) : undefined;
-  return { runs: runs.map(runJson), ...(last ? { next_page_token: runPageToken(last.cursor) } : {}) };
+  return { runs: runs.map(runJson), ...(last ? { next_page_token: keyPageToken(last.cursor) } : {}) };
 }
 
 export function datasetInputOf(fields: Fields): DatasetInput {

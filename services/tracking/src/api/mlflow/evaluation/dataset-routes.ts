@@ -1,11 +1,10 @@
 import {
   checkLength,
   cursorOf,
+  cursorToken,
   invalid,
   MlflowError,
-  offsetOf,
   pageAfter,
-  pageToken,
   pythonJson,
   type Fields,
   type MlflowCall,
@@ -143,12 +142,15 @@ function recordRoutes(api: EvaluationApi, existing: (request: FastifyRequest) =>
     {
       ...{ method: 'GET', path, api: '3.0' },
       handle: async ({ fields, request }) => {
-        const [limit, offset] = [maxResultsOf(fields, LIMITS.perPage, LIMITS.perPage), offsetOf(fields.string('page_token'))];
+        const [limit, { after, offset }] = [maxResultsOf(fields, LIMITS.perPage, LIMITS.perPage), cursorOf(fields.string('page_token'))];
+        if (offset > 0 && after === undefined) throw invalid('Invalid page token: send the one of the page before.');
         const { datasetId } = await existing(request);
-        const records = await api.records({ datasetId, limit, offset });
+        const records = await api.records({ datasetId, limit, after });
+        const page = records.slice(0, limit);
+        const last = records.length > limit ? page.at(-1) : undefined;
         return {
-          records: pythonJson(records.slice(0, limit).map(recordJson)),
-          ...(records.length > limit ? { next_page_token: pageToken(offset + limit) } : {}),
+          records: pythonJson(page.map(recordJson)),
+          ...(last ? { next_page_token: cursorToken(last.recordId, offset + limit) } : {}),
         };
       },
     },

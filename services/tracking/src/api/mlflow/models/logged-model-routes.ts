@@ -3,8 +3,8 @@ import {
   checkLength,
   invalid,
   MlflowError,
-  offsetOf,
-  pageOf,
+  cursorOf,
+  pageAfter,
   proxiedArtifactPath,
   safeArtifactPath,
   type Fields,
@@ -93,8 +93,8 @@ export function loggedModelRoutes(api: LoggedModelsApi): MlflowRoute[] {
       path: 'logged-models/search',
       handle: async ({ fields }) => {
         const limit = maxResultsOf(fields, LIMITS.modelsByDefault, LIMITS.modelsPerPage);
-        const offset = offsetOf(fields.string('page_token'));
-        const page = pageOf(await api.search(loggedModelSearchOf(fields)), offset, limit);
+        const cursor = cursorOf(fields.string('page_token'));
+        const page = pageAfter(await api.search(loggedModelSearchOf(fields)), cursor, limit, ({ modelId }) => modelId);
         const [metrics, versions] = await Promise.all([api.metricsOf(page.items), api.versionsOf(page.items)]);
         return {
           models: page.items.map((model) => loggedModelJson(model, metrics.get(model.modelId), versions.get(model.modelId))),

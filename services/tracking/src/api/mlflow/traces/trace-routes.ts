@@ -1,8 +1,10 @@
-import { checkLength, cutTo, invalid, MlflowError, offsetOf, pageToken, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { checkLength, cutTo, invalid, MlflowError, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Trace } from '../../../domain/trace/trace.js';
 import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
+import { isTraceCursor, type FoundTrace } from '../../../queries/traces.query.js';
 import { maxResultsOf } from '../fields.js';
+import { keyCursorOf, keyPageToken } from '../key-page-token.js';
 import type { TracesApi } from './context.js';
 import { traceCriteriaOf, traceOrdersOf } from './trace-search.js';
 import { traceFileJson } from './span-wire.js';
@@ -29,11 +31,13 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
   };
   const find = async (fields: Fields, experimentIds: readonly string[]) => {
     const limit = maxResultsOf(fields, LIMITS.byDefault, LIMITS.perPage);
-    const offset = offsetOf(fields.string('page_token'));
     const [criteria, orders] = [traceCriteriaOf(fields.string('filter') ?? ''), traceOrdersOf(fields.strings('order_by'))];
-    const ids = await api.search({ experimentIds, criteria, orders, limit, offset });
-    const traces = await api.traces(ids.slice(0, limit), false);
-    return { traces, ...(ids.length > limit ? { next_page_token: pageToken(offset + limit) } : {}) };
+    const after = keyCursorOf(fields.string('page_token'), (cursor) => isTraceCursor(orders, cursor));
+    const found = await api.search({ experimentIds, criteria, orders, limit, after });
+    const page = found.slice(0, limit);
+    const last = found.length > limit ? page.at(-1) : undefined;
+    const traces = await api.traces(idsOf(page), false);
+    return { traces, ...(last ? { next_page_token: keyPageToken(last.cursor) } : {}) };
   };
   const tag = async (request: FastifyRequest, key: string, value: string | null) => {
     checkLength('Trace tag key', LIMITS.key, key);
@@ -126,11 +130,9 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
         }
         const limit = Math.min(fields.integer('max_traces') ?? LIMITS.deletedAtOnce, LIMITS.deletedAtOnce);
         const old = [{ on: 'attribute', key: 'timestamp_ms', operator: '<=', value: before ?? 0 }] as const;
-        const orders = [{ key: 'timestamp_ms', ascending: true }] as const;
+        const orders = [{ on: 'attribute', key: 'timestamp_ms', ascending: true }] as const;
         const chosen =
-          ids.length > 0
-            ? ids
-            : (await api.search({ experimentIds: [experimentId], criteria: old, orders, limit, offset: 0 })).slice(0, limit);
+          ids.length > 0 ? ids : idsOf(await api.search({ experimentIds: [experimentId], criteria: old, orders, limit })).slice(0, limit);
         const found = (await api.traces(chosen.slice(0, LIMITS.deletedAtOnce), false)).filter(
           (trace) => trace.experimentId === experimentId,
         );
@@ -303,6 +305,10 @@ function traceIdsOf(fields: Fields): readonly string[] {
   const ids = fields.strings('trace_ids');
   if (ids.length > LIMITS.idsPerRequest) throw invalid(`At most ${LIMITS.idsPerRequest} trace_ids are taken at once, got ${ids.length}.`);
   return ids;
+}
+
+function idsOf(found: readonly FoundTrace[]): string[] {
+  return found.map(({ id }) => id);
 }
 
 function linkedPrompts(text: string | undefined): object[] {

@@ -1,5 +1,6 @@
 import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
 import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion } from '../../../queries/trace-sql.js';
+import { SOURCE_RUN, TRACE_NAME } from '../../../domain/trace/trace.js';
 import type { TraceSearch } from '../../../queries/traces.query.js';
 
 /** What clients call the attributes. */
@@ -15,12 +16,21 @@ const ALIASES: Readonly<Record<string, TraceAttribute>> = {
   trace_id: 'trace_id',
   request_id: 'trace_id',
   id: 'trace_id',
+  end_time: 'end_time_ms',
+  end_time_ms: 'end_time_ms',
+  experiment_id: 'experiment_id',
   client_request_id: 'client_request_id',
 };
 const PAIRS: Readonly<Record<string, 'tag' | 'metadata'>> = {
   ...{ tag: 'tag', tags: 'tag' },
   ...{ metadata: 'metadata', request_metadata: 'metadata', trace_metadata: 'metadata' },
 };
+/** Attributes that traces have as a tag or as metadata. */
+const NAMED_PAIRS: Readonly<Record<string, { on: 'tag' | 'metadata'; key: string }>> = {
+  name: { on: 'tag', key: TRACE_NAME },
+  run_id: { on: 'metadata', key: SOURCE_RUN },
+};
+const ORDERS = ['timestamp', 'execution_time', 'end_time', 'status', 'trace_id', 'experiment_id', 'name', 'run_id'];
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
 
@@ -31,10 +41,11 @@ export function traceCriteriaOf(filter: string): TraceCriterion[] {
 export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders'] {
   return orderBy.map((text) => {
     const { entity, key, ascending } = parseOrderBy(text);
+    const pair = pairOf(entity, key) ?? (isAttribute(entity) && Object.hasOwn(NAMED_PAIRS, key) ? NAMED_PAIRS[key] : undefined);
+    if (pair) return { ...pair, ascending };
     const attribute = isAttribute(entity) && Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
-    if (!attribute)
-      throw invalid(`Invalid order_by clause '${text}': traces are ordered by timestamp, execution_time, status or trace_id.`);
-    return { key: attribute, ascending };
+    if (!attribute) throw invalid(`Invalid order_by clause '${text}': traces are ordered by ${ORDERS.join(', ')}, tags and metadata.`);
+    return { on: 'attribute', key: attribute, ascending };
   });
 }
 

@@ -1,27 +1,27 @@
 import { invalid } from '@millrace/mlflow-protocol';
-import { cursorLength, type RunCursor, type RunOrder } from '../../queries/search-runs.query.js';
+import type { KeyCursor } from '../../queries/sort-keys.js';
 
 /**
- * Where a page of runs ended: the sort keys of its last run, so that runs created or deleted meanwhile neither repeat nor hide another.
+ * Where a page ended: the sort keys of its last entry, so that what is added or taken away meanwhile neither repeats nor hides another.
  * Clients hand it back as it is.
  */
-export function runPageToken(cursor: RunCursor): string {
+export function keyPageToken(cursor: KeyCursor): string {
   return Buffer.from(JSON.stringify({ after: cursor })).toString('base64');
 }
 
 /** The cursor a page token stands for. A token of another search is refused: its keys would be compared with the wrong columns. */
-export function cursorOf(token: string | undefined, orders: readonly RunOrder[]): RunCursor | undefined {
+export function keyCursorOf(token: string | undefined, isOfSearch: (cursor: KeyCursor) => boolean): KeyCursor | undefined {
   if (!token) return undefined;
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(token)) throw invalid('Invalid page token, could not base64-decode');
   const text = Buffer.from(token, 'base64').toString('utf8');
   const cursor = afterOf(text);
-  if (!cursor || cursor.length !== cursorLength(orders)) {
+  if (!cursor || !isOfSearch(cursor)) {
     throw invalid(`Invalid page token, decoded value=${text.slice(0, 250)}. Send the token of the page before, with the same order_by.`);
   }
   return cursor;
 }
 
-function afterOf(text: string): RunCursor | undefined {
+function afterOf(text: string): KeyCursor | undefined {
   try {
     const { after } = JSON.parse(text) as { after?: unknown };
     return Array.isArray(after) && after.every((key) => typeof key === 'string') ? after : undefined;

@@ -1,0 +1,173 @@
+import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import { tempDir, type TempDir } from '@millrace/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { trackingConfig, TrackingModule } from './index.js';
+
+interface Answer {
+  readonly status: number;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- answers of many shapes, each looked at by its test
+  readonly body: any;
+}
+
+describe('what is asked of traces, logged models, records of datasets and histories, page by page', () => {
+  let directory: TempDir;
+  let running: RunningService;
+  let experimentId: string;
+  let made = 0;
+
+  async function call(method: string, path: string, body?: object): Promise<Answer> {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const response = await fetch(`${running.url}/api/${path}`, { method, ...sent });
+    return { status: response.status, body: await response.json() };
+  }
+
+  const newExperiment = async () =>
+    (await call('POST', '2.0/mlflow/experiments/create', { name: `e${++made}` })).body.experiment_id as string;
+
+  /** A trace whose id is its name. */
+  async function newTrace(trace_id: string, second: number, more: object = {}): Promise<void> {
+    const trace_info = {
+      ...{ trace_id, request_time: `2026-01-01T00:00:${String(second).padStart(2, '0')}Z`, state: 'OK' },
+      ...{ trace_location: { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: experimentId } }, ...more },
+    };
+    expect((await call('POST', '3.0/mlflow/traces', { trace: { trace_info } })).status).toBe(200);
+  }
+
+  async function search(more: object = {}): Promise<{ ids: string[]; token: string | undefined }> {
+    const { status, body } = await call('POST', '3.0/mlflow/traces/search', {
+      locations: [{ mlflow_experiment: { experiment_id: experimentId } }],
+      ...more,
+    });
+    expect([status, body]).toEqual([200, expect.anything()]);
+    return {
+      ids: ((body.traces ?? []) as { trace_id: string }[]).map((one) => one.trace_id),
+      token: body.next_page_token as string | undefined,
+    };
+  }
+
+  /** Everything, in pages of two, with something done after each. */
+  async function paged(more: object, between: (page: readonly string[]) => Promise<void>): Promise<string[]> {
+    const seen: string[] = [];
+    for (let page_token: string | undefined = ''; page_token !== undefined;) {
+      const { ids, token } = await search({ ...more, max_results: 2, page_token });
+      seen.push(...ids);
+      page_token = token;
+      await between(ids);
+    }
+    return seen;
+  }
+
+  beforeAll(async () => {
+    directory = await tempDir('trace-search');
+    const environment = {
+      MILLRACE_DATA_DIR: directory.path,
+      MILLRACE_PORT: '0',
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'error',
+    };
+    running = await bootstrap(TrackingModule, loadConfig([trackingConfig], environment));
+  }, 120_000);
+
+  afterAll(async () => {
+    await running.close();
+    await directory.remove();
+  });
+
+  test('traces that come or go between two pages neither repeat nor hide another', async () => {
+    experimentId = await newExperiment();
+    for (let second = 0; second < 7; second++) await newTrace(`t${second}`, second);
+    let added = 30;
+    const seen = await paged({}, () => newTrace(`later${++added}`, added));
+    expect(seen).toEqual(['t6', 't5', 't4', 't3', 't2', 't1', 't0']);
+    const cleaned = await paged({}, async (request_ids) => {
+      await call('POST', '3.0/mlflow/traces/delete-traces', { experiment_id: experimentId, request_ids });
+    });
+    expect([cleaned.length, (await search()).ids]).toEqual([7 + 4, []]);
+  }, 60_000);
+
+  test('in every order a page begins where the one before ended', async () => {
+    experimentId = await newExperiment();
+    const of = (index: number) => ({
+      ...(index % 3 === 0 ? {} : { tags: { 'mlflow.traceName': `n${index % 2}`, t: String(index % 2) } }),
+      ...(index % 2 === 0 ? {} : { execution_duration: `${index % 4}s`, trace_metadata: { m: `${9 - index}` } }),
+    });
+    for (let index = 0; index < 6; index++) await newTrace(`o${index}`, 5 - (index % 3), of(index));
+    for (const order_by of [
+      ['name'],
+      ['tags.t DESC', 'timestamp ASC'],
+      ['metadata.m'],
+      ['execution_time DESC'],
+      ['end_time', 'trace_id DESC'],
+      ['status'],
+    ]) {
+      const whole = (await search({ order_by })).ids;
+      expect(whole).toHaveLength(6);
+      expect(await paged({ order_by }, () => Promise.resolve())).toEqual(whole);
+    }
+    expect((await search({ order_by: ['metadata.m'] })).ids).toEqual(['o5', 'o3', 'o1', 'o0', 'o4', 'o2']);
+    const { token } = await search({ max_results: 1 });
+    const other = { locations: [{ mlflow_experiment: { experiment_id: experimentId } }], order_by: ['name'], page_token: token };
+    expect((await call('POST', '3.0/mlflow/traces/search', other)).body.message).toMatch(/^Invalid page token/);
+  }, 60_000);
+
+  test('a point that comes late moves nothing in a history', async () => {
+    experimentId = await newExperiment();
+    const run_id = (await call('POST', '2.0/mlflow/runs/create', { experiment_id: experimentId })).body.run.info.run_id as string;
+    const log = (step: number, value: number | string = step) => ({ key: 'm', value, timestamp: 100 + step, step });
+    const metrics = [log(0), log(1, 'NaN'), log(1, '-Infinity'), log(1, 0.1), log(2), log(3)];
+    await call('POST', '2.0/mlflow/runs/log-batch', { run_id, metrics });
+    const seen: unknown[] = [];
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const query = new URLSearchParams({ run_id, metric_key: 'm', max_results: '2', page_token: token });
+      const { body }: Answer = await call('GET', `2.0/mlflow/metrics/get-history?${query.toString()}`);
+      seen.push(...(body.metrics as { step: number; value: unknown }[]).map(({ step, value }) => [step, value]));
+      token = body.next_page_token as string | undefined;
+      await call('POST', '2.0/mlflow/runs/log-batch', { run_id, metrics: [log(-seen.length)] });
+    }
+    const expected = [
+      [0, 0],
+      [1, '-Infinity'],
+      [1, 0.1],
+      [1, 'NaN'],
+      [2, 2],
+      [3, 3],
+    ];
+    expect(seen).toEqual(expected);
+  }, 60_000);
+
+  test('logged models and records of datasets likewise', async () => {
+    experimentId = await newExperiment();
+    const model = async (name: string) => {
+      const { body } = await call('POST', '2.0/mlflow/logged-models', { experiment_id: experimentId, name });
+      return body.model.info.model_id as string;
+    };
+    const models = [await model('a'), await model('b'), await model('c')];
+    const seen: string[] = [];
+    for (let page_token: string | undefined = ''; page_token !== undefined;) {
+      const { body }: Answer = await call('POST', '2.0/mlflow/logged-models/search', {
+        experiment_ids: [experimentId],
+        max_results: 1,
+        page_token,
+      });
+      seen.push(...(body.models as { info: { model_id: string } }[]).map(({ info }) => info.model_id));
+      page_token = body.next_page_token as string | undefined;
+      await model('later');
+    }
+    expect(seen).toEqual([...models].reverse());
+
+    const created = await call('POST', '3.0/mlflow/datasets/create', { name: `d${made}`, experiment_ids: [experimentId] });
+    const records = `3.0/mlflow/datasets/${created.body.dataset.dataset_id as string}/records`;
+    const add = (questions: readonly number[]) =>
+      call('POST', records, { records: JSON.stringify(questions.map((q) => ({ inputs: { q } }))) });
+    await add([0, 1, 2, 3, 4]);
+    const asked: number[] = [];
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const { body }: Answer = await call('GET', `${records}?max_results=2&page_token=${token}`);
+      const page = JSON.parse(body.records as string) as { dataset_record_id: string; inputs: { q: number } }[];
+      asked.push(...page.map(({ inputs }) => inputs.q));
+      token = body.next_page_token as string | undefined;
+      await call('DELETE', records, { dataset_record_ids: page.map((one) => one.dataset_record_id) });
+    }
+    expect(asked.sort()).toEqual([0, 1, 2, 3, 4]);
+  }, 60_000);
+});
