@@ -110,6 +110,89 @@ describe('what is asked of traces, logged models, records of datasets and histor
     expect((await call('POST', '3.0/mlflow/traces/search', other)).body.message).toMatch(/^Invalid page token/);
   }, 60_000);
 
+  test('traces are found by their spans, assessments, issues and prompts', async () => {
+    experimentId = await newExperiment();
+    const hex = (index: number) => String(index).padStart(32, 'a');
+    const ids = [1, 2].map((index) => `tr-${hex(index)}`);
+    const span = (trace: number, id: number, name: string, code: number, attributes: Record<string, object>) => ({
+      ...{ traceId: hex(trace), spanId: String(id).padStart(16, '0'), name, status: { code } },
+      ...(id === 1 ? {} : { parentSpanId: '1'.padStart(16, '0') }),
+      ...{ startTimeUnixNano: '1767225600000000000', endTimeUnixNano: '1767225601000000000' },
+      attributes: Object.entries(attributes).map(([key, value]) => ({ key, value })),
+    });
+    const spans = [
+      span(1, 1, 'root', 1, { 'mlflow.spanType': { stringValue: '"CHAIN"' } }),
+      span(1, 2, 'look up', 2, { 'mlflow.spanType': { stringValue: '"RETRIEVER"' }, hits: { intValue: '3' }, ok: { boolValue: true } }),
+      span(2, 1, 'root', 0, { 'mlflow.spanType': { stringValue: '"AGENT"' }, who: { stringValue: 'ann' } }),
+      span(2, 2, 'look up', 1, {}),
+    ];
+    const sent = await fetch(`${running.url}/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-mlflow-experiment-id': experimentId },
+      body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] }),
+    });
+    expect(sent.status).toBe(200);
+    const assess = async (trace: number, assessment: object) => {
+      const { status, body } = await call('POST', `3.0/mlflow/traces/${ids[trace - 1] ?? ''}/assessments`, { assessment });
+      expect(status).toBe(200);
+      return body.assessment.assessment_id as string;
+    };
+    await assess(1, { assessment_name: 'q', feedback: { value: 'over' } });
+    await assess(1, { assessment_name: 'score', feedback: { value: 0.25 } });
+    await assess(1, { assessment_name: 'e', expectation: { value: { answer: 4 } } });
+    const first = await assess(2, { assessment_name: 'q', feedback: { value: true } });
+    await assess(2, { assessment_name: 'iss-1', issue: { issue_name: 'slow' } });
+    const prompt_versions = [{ name: 'pr', version: '1' }];
+    await call('POST', '2.0/mlflow/traces/link-prompts', { trace_id: ids[0], prompt_versions });
+    const found = async (filter: string) => (await search({ filter })).ids.map((id) => ids.indexOf(id) + 1).sort();
+    const cases: [string, number[]][] = [
+      ["span.name = 'look up'", [1, 2]],
+      ["span.name = 'look up' AND span.status = 'ERROR'", [1]],
+      ["span.name = 'root' AND span.status = 'ERROR'", []],
+      ["span.status = 'UNSET'", [2]],
+      ["span.type IN ('AGENT', 'CHAIN')", [1, 2]],
+      ["span.type = 'RETRIEVER'", [1]],
+      ["span.attributes.hits = '3'", [1]],
+      ["span.attributes.ok = 'true' AND span.name LIKE 'look%'", [1]],
+      ["span.attributes.`who` ILIKE 'A%'", [2]],
+      ["span.attributes.who != 'bob'", [2]],
+      ["span.content LIKE '%ann%'", [2]],
+      ["feedback.q = 'over'", [1]],
+      ["feedback.q = 'true'", [2]],
+      ["feedback.q != 'over'", [2]],
+      ['feedback.score > 0.2', [1]],
+      ['feedback.score > 0.3', []],
+      ['feedback.q > 0', []],
+      ['feedback.score IS NULL', [2]],
+      ['feedback.q IS NOT NULL', [1, 2]],
+      ["expectation.e LIKE '%4%'", [1]],
+      ['expectation.q IS NOT NULL', []],
+      ["issue.id = 'iss-1'", [2]],
+      ["prompt = 'pr/1'", [1]],
+      ["prompt = 'pr/2'", []],
+      ['tags.`mlflow.linkedPrompts` IS NULL', [2]],
+      ['end_time > 1767225600999', [1, 2]],
+      ['end_time_ms > 1767225601000', []],
+    ];
+    for (const [filter, expected] of cases) expect([filter, await found(filter)]).toEqual([filter, expected]);
+    expect(await call('DELETE', `3.0/mlflow/traces/${ids[1] ?? ''}/assessments/${first}`)).toMatchObject({ status: 200 });
+    expect(await found('feedback.q IS NOT NULL')).toEqual([1]);
+    for (const filter of [
+      "span.colour = 'red'",
+      "issue.name = 'x'",
+      "prompt = 'pr'",
+      'feedback.q IN (1)',
+      "thing.x = 'y'",
+      'status IS NULL',
+    ]) {
+      const refused = await call('POST', '3.0/mlflow/traces/search', {
+        locations: [{ mlflow_experiment: { experiment_id: experimentId } }],
+        filter,
+      });
+      expect([filter, refused.status, refused.body.error_code]).toEqual([filter, 400, 'INVALID_PARAMETER_VALUE']);
+    }
+  }, 60_000);
+
   test('a point that comes late moves nothing in a history', async () => {
     experimentId = await newExperiment();
     const run_id = (await call('POST', '2.0/mlflow/runs/create', { experiment_id: experimentId })).body.run.info.run_id as string;

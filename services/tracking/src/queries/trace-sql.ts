@@ -1,5 +1,6 @@
 import type { SqlParameters } from '@millrace/offline-store';
-import { TRACE_NAME } from '../domain/trace/trace.js';
+import { LINKED_PROMPTS, TRACE_NAME } from '../domain/trace/trace.js';
+import { tracesAssessed, tracesWithIssue, tracesWithSpan, type AssessmentCriterion, type SpanCriterion } from './trace-parts-sql.js';
 
 export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
 
@@ -7,7 +8,7 @@ export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILI
 export const TRACE_ATTRIBUTES = {
   timestamp_ms: { column: 'request_time', isNumber: true, isOptional: false },
   execution_time_ms: { column: 'execution_ms', isNumber: true, isOptional: true },
-  end_time_ms: { column: '(request_time + execution_ms)', isNumber: true, isOptional: true },
+  end_time_ms: { column: '(request_time + ifNull(execution_ms, 0))', isNumber: true, isOptional: false },
   status: { column: 'state', isNumber: false, isOptional: false },
   trace_id: { column: 'trace_id', isNumber: false, isOptional: false },
   experiment_id: { column: 'of_experiment', isNumber: false, isOptional: false },
@@ -26,9 +27,18 @@ export type TraceCriterion =
       | { readonly on: 'tag' | 'metadata'; readonly key: string }
       | { readonly on: 'name' | 'run' | 'text' }
     ))
-  | { readonly on: 'tag' | 'metadata'; readonly key: string; readonly operator: 'IS NULL' | 'IS NOT NULL' };
+  | { readonly on: 'tag' | 'metadata'; readonly key: string; readonly operator: 'IS NULL' | 'IS NOT NULL' }
+  | { readonly on: 'prompt'; readonly name: string; readonly version: string }
+  | { readonly on: 'issue'; readonly key: string }
+  | SpanCriterion
+  | AssessmentCriterion;
 
 type Value = string | number | readonly string[];
+type OwnCriterion = Exclude<TraceCriterion, SpanCriterion | AssessmentCriterion | { readonly on: 'prompt' | 'issue' }>;
+
+function isOfSpan(criterion: TraceCriterion): criterion is SpanCriterion {
+  return criterion.on === 'spanName' || criterion.on === 'spanStatus' || criterion.on === 'spanAttribute';
+}
 
 /** The traces of some experiments as SQL, with what is asked of them; values are bound, never written into the text. */
 export class TraceSql {
@@ -68,7 +78,11 @@ export class TraceSql {
 
   /** What has to hold of a row of {@link from}. */
   where(criteria: readonly TraceCriterion[]): string {
-    return criteria.length === 0 ? 'true' : criteria.map((criterion) => `(${this.#test(criterion)})`).join('\n  AND ');
+    // What is asked of spans is asked of one and the same.
+    const spans = criteria.filter(isOfSpan);
+    const tests = criteria.filter((criterion) => !isOfSpan(criterion)).map((criterion) => this.#test(criterion));
+    if (spans.length > 0) tests.push(tracesWithSpan(spans, (value) => this.#bound(value)));
+    return tests.length === 0 ? 'true' : tests.map((test) => `(${test})`).join('\n  AND ');
   }
 
   /** Last values of a pair, by trace. */
@@ -78,9 +92,26 @@ export class TraceSql {
       GROUP BY trace_id HAVING argMax(present, (_offset, _row))`;
   }
 
-  #test(criterion: TraceCriterion): string {
+  #test(criterion: Exclude<TraceCriterion, SpanCriterion>): string {
+    const bind = (value: Value) => this.#bound(value);
+    switch (criterion.on) {
+      case 'feedback':
+      case 'expectation':
+        return tracesAssessed(criterion, bind);
+      case 'issue':
+        return tracesWithIssue(criterion.key, bind);
+      case 'prompt': {
+        const is = (field: 'name' | 'version') => `JSONExtractString(one, '${field}') = ${bind(criterion[field])}`;
+        return this.#having('tag', LINKED_PROMPTS, `arrayExists(one -> ${is('name')} AND ${is('version')}, JSONExtractArrayRaw(value))`);
+      }
+      default:
+        return this.#testOfOwn(criterion);
+    }
+  }
+
+  #testOfOwn(criterion: OwnCriterion): string {
     if (!('value' in criterion)) {
-      const isThere = this.#having(criterion.on, criterion.key, 'IS NOT NULL');
+      const isThere = this.#having(criterion.on, criterion.key, 'true');
       return criterion.operator === 'IS NULL' ? `NOT (${isThere})` : isThere;
     }
     const { operator, value } = criterion;
@@ -91,10 +122,10 @@ export class TraceSql {
       }
       case 'tag':
       case 'metadata':
-        return this.#having(criterion.on, criterion.key, `${operator} ${this.#bound(value, false)}`);
+        return this.#having(criterion.on, criterion.key, `value ${operator} ${this.#bound(value, false)}`);
       case 'name': {
         const test = `${operator} ${this.#bound(value, false)}`;
-        return `${this.#having('tag', TRACE_NAME, test)} OR (isToldByRoot AND root_name ${test})`;
+        return `${this.#having('tag', TRACE_NAME, `value ${test}`)} OR (isToldByRoot AND root_name ${test})`;
       }
       case 'run':
         return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
@@ -107,10 +138,10 @@ export class TraceSql {
 
   /** Traces that have a pair whose last value holds. */
   #having(kind: 'tag' | 'metadata', key: string, test: string): string {
-    return `trace_id IN (SELECT trace_id FROM (${this.pairs(kind, key)}) WHERE value ${test})`;
+    return `trace_id IN (SELECT trace_id FROM (${this.pairs(kind, key)}) WHERE ${test})`;
   }
 
-  #bound(value: Value, isNumber: boolean): string {
+  #bound(value: Value, isNumber = typeof value === 'number'): string {
     if (typeof value !== 'string' && typeof value !== 'number') return this.bind('Array(String)', value);
     return isNumber ? this.bind('Float64', Number(value)) : this.bind('String', String(value));
   }

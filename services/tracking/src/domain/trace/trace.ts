@@ -24,6 +24,8 @@ export interface Trace {
 /** The run a client says its trace belongs to. */
 export const SOURCE_RUN = 'mlflow.sourceRun';
 export const TRACE_NAME = 'mlflow.traceName';
+/** The tag that holds, as JSON, the names and versions of the prompts a trace has loaded. */
+export const LINKED_PROMPTS = 'mlflow.linkedPrompts';
 /** Where clients find the spans; ours are with the trace. */
 export const SPANS_LOCATION = 'mlflow.trace.spansLocation';
 

@@ -1,6 +1,6 @@
 import { checkLength, cutTo, invalid, MlflowError, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
-import type { Trace } from '../../../domain/trace/trace.js';
+import { LINKED_PROMPTS, type Trace } from '../../../domain/trace/trace.js';
 import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
 import { isTraceCursor, type FoundTrace } from '../../../queries/traces.query.js';
 import { maxResultsOf } from '../fields.js';
@@ -19,7 +19,6 @@ const LIMITS = {
   byDefault: 100,
   deletedAtOnce: 10_000,
 } as const;
-const LINKED_PROMPTS = 'mlflow.linkedPrompts';
 const ARTIFACT_LOCATION = 'mlflow.artifactLocation';
 
 /** Traces as MLflow's tracing keeps them: both forms of its API, since clients of MLflow 3 still use parts of the older one. */

@@ -1,5 +1,5 @@
 import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
-import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion } from '../../../queries/trace-sql.js';
+import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion, type TraceOperator } from '../../../queries/trace-sql.js';
 import { SOURCE_RUN, TRACE_NAME } from '../../../domain/trace/trace.js';
 import type { TraceSearch } from '../../../queries/traces.query.js';
 
@@ -31,6 +31,8 @@ const NAMED_PAIRS: Readonly<Record<string, { on: 'tag' | 'metadata'; key: string
   run_id: { on: 'metadata', key: SOURCE_RUN },
 };
 const ORDERS = ['timestamp', 'execution_time', 'end_time', 'status', 'trace_id', 'experiment_id', 'name', 'run_id'];
+const ENTITIES = ['attribute', 'tag', 'metadata', 'span', 'feedback', 'expectation', 'issue'];
+const SPAN_TYPE = 'mlflow.spanType';
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
 
@@ -49,9 +51,10 @@ export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders']
   });
 }
 
-function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCriterion {
+function criterionOf(clause: FilterClause): TraceCriterion {
+  const { entity, key, comparator, value } = clause;
   if (isNullTest(comparator)) return presenceOf(entity, key, comparator);
-  const text = () => {
+  const text = (): Text => {
     if (!TEXTUAL.includes(comparator))
       throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${TEXTUAL.join(', ')}.`);
     if (value.kind === 'number' || value.kind === 'none') throw invalid(`Expected a quoted string to compare ${key} with.`);
@@ -59,9 +62,21 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCri
   };
   const pair = pairOf(entity, key);
   if (pair) return { ...pair, ...text() };
-  if (!isAttribute(entity)) {
-    throw invalid(`Invalid entity type '${entity}': traces are searched by attributes, tags and metadata here, not by ${entity}.`);
+  if (entity === 'feedback' || entity === 'expectation') {
+    if (value.kind !== 'number') return { on: entity, key, ...text() };
+    if (!NUMERIC.includes(comparator))
+      throw invalid(`Invalid comparator '${comparator}' for a number: expected one of ${NUMERIC.join(', ')}.`);
+    return { on: entity, key, operator: comparator, value: Number(value.text) };
   }
+  if (entity === 'span') return spanCriterionOf(key, text);
+  if (entity === 'issue') {
+    if (key !== 'id' || comparator !== '=' || value.kind !== 'string') throw invalid(`Issues are searched as in issue.id = 'iss-1'.`);
+    return { on: 'issue', key: value.text };
+  }
+  if (!isAttribute(entity)) {
+    throw invalid(`Invalid entity type '${entity}'. Valid values are ${ENTITIES.join(', ')}.`);
+  }
+  if (key === 'prompt') return promptCriterionOf(clause);
   if (key === 'text') {
     if (comparator !== 'LIKE' && comparator !== 'ILIKE')
       throw invalid(`The text of a trace is searched with LIKE or ILIKE, not with ${comparator}.`);
@@ -72,7 +87,7 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCri
   const attribute = Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
   if (!attribute)
     throw invalid(
-      `Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(ALIASES), 'name', 'run_id', 'text'].join(', ')}'`,
+      `Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(ALIASES), 'name', 'run_id', 'text', 'prompt'].join(', ')}'`,
     );
   if (!TRACE_ATTRIBUTES[attribute].isNumber) return { on: 'attribute', key: attribute, ...text() };
   if (!NUMERIC.includes(comparator)) throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${NUMERIC.join(', ')}.`);
@@ -80,10 +95,38 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): TraceCri
   return { on: 'attribute', key: attribute, operator: comparator, value: Number(value.text) };
 }
 
-/** Whether a tag or a piece of metadata is there at all. */
+interface Text {
+  readonly operator: TraceOperator;
+  readonly value: string | readonly string[];
+}
+
+function spanCriterionOf(key: string, text: () => Text): TraceCriterion {
+  if (key === 'name') return { on: 'spanName', ...text() };
+  if (key === 'status') return { on: 'spanStatus', ...text() };
+  if (key === 'type') return { on: 'spanAttribute', key: SPAN_TYPE, ...text() };
+  if (key === 'content') {
+    const asked = text();
+    if (!asked.operator.endsWith('LIKE')) throw invalid('The content of a span is searched with LIKE or ILIKE.');
+    return { on: 'text', ...asked };
+  }
+  if (!/^attributes\../s.test(key)) {
+    throw invalid(`Invalid span attribute '${key}'. Valid ones are name, type, status, content and attributes.<name>.`);
+  }
+  return { on: 'spanAttribute', key: key.slice('attributes.'.length), ...text() };
+}
+
+function promptCriterionOf({ comparator, value }: FilterClause): TraceCriterion {
+  const [, name, version] = (comparator === '=' && value.kind === 'string' && /^([^/]+)\/([^/]+)$/.exec(value.text)) || [];
+  if (name === undefined || version === undefined) throw invalid(`Prompts are searched as in prompt = 'name/version'.`);
+  return { on: 'prompt', name, version };
+}
+
+/** Whether a tag, a piece of metadata or an assessment is there at all. */
 function presenceOf(entity: string | null, key: string, operator: 'IS NULL' | 'IS NOT NULL'): TraceCriterion {
+  if (entity === 'feedback' || entity === 'expectation') return { on: entity, key, operator };
   const pair = pairOf(entity, key);
-  if (!pair) throw invalid(`Invalid comparator '${operator}' for ${key}: it is only supported for tags and metadata.`);
+  if (!pair)
+    throw invalid(`Invalid comparator '${operator}' for ${key}: it is only supported for tags, metadata, feedback and expectation.`);
   return { ...pair, operator };
 }
 
