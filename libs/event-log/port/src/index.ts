@@ -47,3 +47,4 @@ export {
 export { LogJournal } from './log-journal.js';
 export { partitionOf } from './partition.js';
 export { DEAD_LETTER, OK, RETRY, SKIP, type Result } from './result.js';
+export { WrittenLetters, type WrittenLettersOptions } from './written-letters.js';

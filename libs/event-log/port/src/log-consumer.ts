@@ -3,6 +3,7 @@ import type { Parsed } from './cloud-events.js';
 import { deadLetterOf, deadLetterTopic, type DeadLetterReason } from './dead-letters.js';
 import type { EventLog, LogBatch, LogRecord, Subscription } from './event-log.js';
 import type { Result } from './result.js';
+import { WrittenLetters } from './written-letters.js';
 
 /** One record that could be decoded. */
 export interface Item<T> {
@@ -74,12 +75,14 @@ const LONGEST_PAUSE_MS = 10_000;
  */
 export class LogConsumer<T> {
   readonly #options: LogConsumerOptions<T>;
+  readonly #letters: WrittenLetters;
   readonly #paused = new Set<() => void>();
   #subscription: Subscription | undefined;
   #stopping = false;
 
   constructor(options: LogConsumerOptions<T>) {
     this.#options = options;
+    this.#letters = new WrittenLetters({ log: options.log, topic: options.topic, consumer: options.name });
   }
 
   get name(): string {
@@ -90,7 +93,11 @@ export class LogConsumer<T> {
     const { log, topic, name, shared, from, onRevoked, maxBatchRecords, maxBatchBytes, lingerMs } = this.#options;
     this.#subscription = await log.subscribe({
       topic,
-      from,
+      from: async (partition) => {
+        const next = await from(partition);
+        this.#letters.begin(partition, next);
+        return next;
+      },
       onBatch: (batch) => this.#onBatch(batch),
       onUnreadable: async (bad) => {
         const reason = { code: 'UNREADABLE', message: bad.reason } as const;
@@ -184,11 +191,13 @@ export class LogConsumer<T> {
     if (!writesDeadLetters && reason.code !== 'REFUSED') return;
     for (let attempt = 1; ; attempt++) {
       try {
+        if (await this.#letters.has(record)) return;
         const letter = deadLetterOf(record, name, reason, now());
         await log.ensureTopic(deadLetterTopic(record.topic));
         await log.append([letter]);
         return;
       } catch (error) {
+        this.#letters.forget(record.partition);
         if (this.#stopping) throw error;
         await this.#pause(Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS));
       }

@@ -72,6 +72,30 @@ const until = (condition: () => boolean, what: string) => broker.time.until(cond
 const handled = (count = 1) => until(() => events.filter((event) => event.startsWith('handled')).length >= count, 'a handled batch');
 
 describe('LogConsumer', () => {
+  test('writes a letter once, whoever comes to its record again, and its own where another consumer has one', async () => {
+    put('{broken', '1', '{broken too');
+    const first = consumer({});
+    await started(first);
+    await handled();
+    await stopped(first);
+    expect(letters().map(({ id }) => id)).toEqual(['orders/0@0', 'orders/0@2']);
+    events = [];
+    put('{another');
+    const second = consumer({});
+    await started(second);
+    await until(() => letters().length >= 3, 'the new letter');
+    await stopped(second);
+    expect(letters().map(({ id }) => id)).toEqual(['orders/0@0', 'orders/0@2', 'orders/0@3']);
+    events = [];
+    await started(consumer({ name: 'orders.others' }));
+    await until(() => letters().length >= 6, 'its letters');
+    expect(
+      letters()
+        .slice(3)
+        .map(({ id, consumer: by }) => [id, by]),
+    ).toEqual([0, 2, 3].map((n) => [`orders/0@${n}`, 'orders.others']));
+  });
+
   test('puts aside what it cannot decode, with bytes and reason, skips what is not its own, and hands over the rest in order', async () => {
     put('1', '{broken', '"foreign"', '"defect"', '2');
     const batches: string[] = [];
