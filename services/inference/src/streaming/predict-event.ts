@@ -5,14 +5,15 @@ import { isRefusal, Refusal, type RefusalCode } from '../domain/refusal.js';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
 import { describeRows } from '../gateway/describe-rows.js';
 import type { FeatureReader } from '../gateway/feature-vectors.js';
-import type { Answer, Directory, Gateway } from '../gateway/gateway.js';
+import type { Answer, Directory, Gateway, Served } from '../gateway/gateway.js';
 import { modelOf } from '../models/model-host.js';
+import type { ServedModel } from '../models/served-model.js';
 import { requestMaker, type Asked, type EventRequest } from './event-request.js';
 import type { StreamPlan } from './stream-plan.js';
 
 export interface PredictingOptions {
   readonly gateway: Pick<Gateway, 'infer'>;
-  readonly directory: Pick<Directory, 'find'> & { deployments(): readonly { readonly name: string }[] };
+  readonly directory: Directory & { deployments(): readonly { readonly name: string }[] };
   readonly features: Pick<FeatureReader, 'shapeOf'>;
   readonly ids: Ids;
 }
@@ -30,9 +31,19 @@ const LOAD_WAIT_MS = 5_000;
 
 export type PredictEvent = (event: SourceEvent) => Promise<EventOutcome>;
 
-/** How the events of a batch are predicted as the deployment is now. Throws a refusal when none of them can be. */
+/** What a deployment's events are asked with, and the models that may answer them. */
+interface Asking {
+  readonly asked: Asked;
+  readonly models: readonly ServedModel[];
+}
+
+/**
+ * How the events of a batch are predicted as the deployment is now. Throws a refusal when none of them can be: `MR_INFERENCE_UNSERVABLE`, which names
+ * the input or the output, where the stream and the model do not go together.
+ */
 export async function eventPredictor(options: PredictingOptions, plan: StreamPlan): Promise<PredictEvent> {
-  const make = requestMaker(plan, await askedOf(options, plan.deployment));
+  const { asked, models } = await askingOf(options, plan);
+  const make = requestMaker(plan, asked);
   return async (event) => {
     const { stream, generation, topic } = { stream: plan.name, generation: plan.generation, topic: plan.source.topic };
     const place = { stream, generation, topic, partition: event.partition, offset: event.offset };
@@ -42,22 +53,55 @@ export async function eventPredictor(options: PredictingOptions, plan: StreamPla
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const code = isRefusal(error) ? error.code : undefined;
-      return code && OF_THE_EVENT.includes(code) ? { kind: 'letter', reason: `${code}: ${reason}` } : { kind: 'again', reason, code };
+      if (!code || !OF_THE_EVENT.includes(code)) return { kind: 'again', reason, code };
+      const changed = await changeSince(options, plan, models);
+      return changed === undefined ? { kind: 'letter', reason: `${code}: ${reason}` } : { kind: 'again', reason: changed, code: undefined };
     }
   };
 }
 
-async function askedOf({ directory, features }: PredictingOptions, deployment: string): Promise<Asked> {
+/** Whether other models answer by now than an event was asked for: then its request was made for another, and it is not the event's fault. */
+async function changeSince(options: PredictingOptions, plan: StreamPlan, before: readonly ServedModel[]): Promise<string | undefined> {
+  try {
+    const { models } = await askingOf(options, plan);
+    const isSame = models.length === before.length && models.every((model, index) => model === before[index]);
+    return isSame ? undefined : `the model of Deployment ${plan.deployment} changed meanwhile`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function askingOf({ directory, features }: PredictingOptions, plan: StreamPlan): Promise<Asking> {
+  const { deployment } = plan;
   // A registered model may have the name too, and is something else.
   if (!directory.deployments().some(({ name }) => name === deployment))
     throw new Refusal('MR_INFERENCE_UNKNOWN_MODEL', `Deployment ${deployment} is not there; apply it`);
   const served = await directory.find(deployment, undefined, LOAD_WAIT_MS);
   const featureService = served.deployment?.featureService;
   const model = modelOf(served.slotOf(served.reference), `model of Deployment ${deployment}`);
-  if (featureService === undefined) return { layout: model };
+  const models = [model, ...variantsOf(directory, served)];
+  for (const each of models) checkOutputs(plan, each);
+  if (featureService === undefined) return { asked: { layout: model }, models };
   const shape = features.shapeOf(featureService);
   if (!shape) throw new Refusal('MR_INFERENCE_FEATURES', `FeatureService ${featureService} is not known here yet`);
-  return { shape, featureService };
+  return { asked: { shape, featureService }, models };
+}
+
+/** Those of an experiment that are loaded; a rollout's candidate that does not give what the primary does is refused by the gateway as its own fault. */
+function variantsOf(directory: Directory, { deployment, slotOf }: Served): ServedModel[] {
+  const experiment = deployment && directory.splitOf(deployment);
+  if (!experiment || experiment.isRollout) return [];
+  return experiment.variants.flatMap(({ model }) => (model === undefined ? [] : (slotOf(model)?.current ?? [])));
+}
+
+function checkOutputs({ outputs = [] }: StreamPlan, { version: { name, version }, outputNames }: ServedModel): void {
+  const unknown = outputs.find((output) => !outputNames.includes(output));
+  if (unknown === undefined) return;
+  const given = outputNames.map((output) => JSON.stringify(output)).join(', ');
+  throw new Refusal(
+    'MR_INFERENCE_UNSERVABLE',
+    `output ${JSON.stringify(unknown)} of spec.output.outputs is not one of model ${name} version ${version}, which gives ${given}; name these in the stream, or leave outputs out for all`,
+  );
 }
 
 function commandOf({ ids }: PredictingOptions, plan: StreamPlan, place: OutputPlace, { inputs, parameters }: EventRequest) {

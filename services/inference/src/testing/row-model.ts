@@ -1,7 +1,7 @@
 import { DataType, writeModel, type ValueInfoProto } from '@millrace/onnx';
 
-/** A model that fails for some rows and not for others: it gives ten times `index`, which has to be below `size`. */
-export function rowModel(size: number): Uint8Array {
+/** A model that fails for some rows and not for others: its output is ten times `index`, which has to be below `size`. */
+export function rowModel(size: number, output = 'value'): Uint8Array {
   const values = Array.from({ length: size }, (_, index) => index * 10);
   return writeModel({
     irVersion: 8,
@@ -11,9 +11,9 @@ export function rowModel(size: number): Uint8Array {
     graph: {
       name: 'look_up',
       input: [column('index')],
-      output: [column('value')],
+      output: [column(output)],
       initializer: [{ name: 'values', dims: [size], dataType: DataType.INT64, int64Data: values }],
-      node: [{ opType: 'Gather', name: 'value', input: ['values', 'index'], output: ['value'] }],
+      node: [{ opType: 'Gather', name: 'value', input: ['values', 'index'], output: [output] }],
     },
   });
 }
