@@ -4,6 +4,7 @@ import {
   deadLetterTopic,
   encodeFact,
   formatEventType,
+  WrittenLetters,
   type BatchResult,
   type Item,
   type ItemBatch,
@@ -20,12 +21,14 @@ import { StreamPartition } from './stream-partition.js';
 import type { StreamPlan } from './stream-plan.js';
 import type { StreamsHost } from './streams-host.js';
 
-/** So many events without an output in a row are told on the log, so that nobody looks at them, and writes their letters, again. */
+/** Events without an output, behind the last with one, are told on the log when they are so many or done for so long, so that nobody looks at them again. */
 const TELL_AFTER = 1_000;
+const TELL_AFTER_MS = 5_000;
 const LOOK_EVERY_MS = 2_000;
 const SOURCE = '/millrace/inference';
 const TYPE = formatEventType({ domain: 'inference', name: 'StreamPredicted', version: 1 });
 
+type Letter = { readonly item: Item<SourceEvent>; readonly reason: string };
 type Done = { readonly item: Item<SourceEvent>; readonly outcome: Exclude<EventOutcome, { kind: 'again' }> };
 
 /**
@@ -36,6 +39,7 @@ type Done = { readonly item: Item<SourceEvent>; readonly outcome: Exclude<EventO
 export class RunningStream {
   readonly #partitions = new Map<number, StreamPartition>();
   readonly #turns: RunTurns;
+  readonly #written: WrittenLetters;
   #inFlight = 0;
   #consumer: LogConsumer<SourceEvent> | undefined;
   #cancelLook: (() => void) | undefined;
@@ -46,6 +50,8 @@ export class RunningStream {
     readonly plan: StreamPlan,
   ) {
     this.#turns = new RunTurns(plan.maxInFlight);
+    const { topic } = plan.source;
+    this.#written = new WrittenLetters({ log: host.log, topic, consumer: consumerName(plan.name), since: host.begunAt(plan) });
   }
 
   /** Events that are with the model now. */
@@ -68,6 +74,7 @@ export class RunningStream {
       from: async (partition) => {
         const next = await host.position(plan, partition);
         this.#partitions.set(partition, new StreamPartition(next));
+        this.#written.begin(partition, next);
         return next;
       },
       decode: (record) => readSourceRecord(plan.source, plan.format, record),
@@ -79,12 +86,22 @@ export class RunningStream {
     this.#look();
   }
 
-  /** Lets the running batches settle. */
+  /** Lets the running batches settle, and tells how far they came. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelLook?.();
+    const own = [...this.#partitions];
     if (this.#consumer) await this.host.consumers.remove(this.#consumer);
     this.#partitions.clear();
+    // A log that is away, or a generation that is over, keeps nobody from stopping: the letters that are written are looked up.
+    await Promise.allSettled(own.map(([partition, state]) => this.#tell(partition, state)));
+  }
+
+  async #tell(partition: number, state: StreamPartition): Promise<void> {
+    const { next, untold } = state;
+    if (untold === 0) return;
+    await this.host.progressed(this.plan, partition, next);
+    state.told(next);
   }
 
   /** What is on the source's topic behind the batches, also while they do not get on. */
@@ -96,6 +113,9 @@ export class RunningStream {
         .end(this.plan.source.topic)
         .then((ends) => {
           for (const [partition, state] of this.#partitions) state.end = Math.max(state.end, ends[partition] ?? 0);
+          const now = this.host.clock.now();
+          const due = [...this.#partitions].filter(([, state]) => state.untoldMs(now) >= TELL_AFTER_MS);
+          return Promise.all(due.map(([partition, state]) => this.#tell(partition, state)));
         })
         .then(again, again);
     });
@@ -118,15 +138,13 @@ export class RunningStream {
       const lastOutput = done.findLast(({ outcome }) => outcome.kind === 'output')?.item.record.offset;
       const last = done.at(-1)?.item.record.offset;
       state.advance(again ? (last === undefined ? state.next : last + 1) : nextOffset, lastOutput);
-      if (state.untold >= TELL_AFTER) {
-        await this.host.progressed(this.plan, partition, state.next);
-        state.told(state.next);
-      }
+      if (state.untold >= TELL_AFTER) await this.#tell(partition, state);
       if (again) return this.#troubled(state, again.reason, again.code);
       state.trouble = undefined;
       state.waitingSince = state.lag === 0 ? undefined : (items.at(-1)?.record.timestamp ?? state.waitingSince);
       return { kind: 'ok' };
     } catch (error) {
+      this.#written.forget(partition);
       const code = isRefusal(error) || isFault(error) ? error.code : undefined;
       return this.#troubled(state, error instanceof Error ? error.message : String(error), code);
     }
@@ -214,15 +232,17 @@ export class RunningStream {
     }
   }
 
-  async #letters(letters: readonly { readonly item: Item<SourceEvent>; readonly reason: string }[]): Promise<void> {
-    if (letters.length === 0) return;
+  async #letters(letters: readonly Letter[]): Promise<void> {
     const { log, clock, metrics } = this.host;
     const { name, source } = this.plan;
+    const open: Letter[] = [];
+    for (const letter of letters) if (!(await this.#written.has(letter.item.record))) open.push(letter);
+    if (open.length === 0) return;
     await log.ensureTopic(deadLetterTopic(source.topic));
     await log.append(
-      letters.map(({ item, reason }) => deadLetterOf(item.record, consumerName(name), { code: 'REFUSED', message: reason }, clock.now())),
+      open.map(({ item, reason }) => deadLetterOf(item.record, consumerName(name), { code: 'REFUSED', message: reason }, clock.now())),
     );
-    metrics.letters.inc({ stream: name }, letters.length);
+    metrics.letters.inc({ stream: name }, open.length);
   }
 
   #record({ record }: Item<SourceEvent>, { place, data }: { readonly place: OutputPlace; readonly data: StreamPredicted }): NewRecord {

@@ -18,6 +18,18 @@ test('is done with what it has passed, and knows what no output tells of', () =>
   expect([state.next, state.lag]).toEqual([30, 0]);
 });
 
+test('knows for how long no output told of what it is done with', () => {
+  const state = new StreamPartition(0);
+  state.advance(4, 3);
+  expect(state.untoldMs(1_000)).toBe(0);
+  state.advance(6, undefined);
+  expect([state.untoldMs(2_000), state.untoldMs(5_000)]).toEqual([0, 3_000]);
+  state.advance(8, 6);
+  expect([state.untoldMs(6_000), state.untoldMs(6_500)]).toEqual([0, 500]);
+  state.told(8);
+  expect(state.untoldMs(9_000)).toBe(0);
+});
+
 test('its lag in time is the age of the oldest event that waits', () => {
   const state = new StreamPartition(0);
   expect(state.lagMs(5_000)).toBe(0);

@@ -16,6 +16,8 @@ export class StreamPartition {
   #next: number;
   /** Everything before is known to be done by the log. */
   #told: number;
+  /** Since when events are done with that no output tells of, milliseconds since the epoch. */
+  #untoldSince: number | undefined;
   /** Offset and number of the threads that ended under one event. */
   #crashes: { readonly offset: number; readonly count: number } | undefined;
 
@@ -31,6 +33,13 @@ export class StreamPartition {
   /** Events that are done with and that no output tells of. */
   get untold(): number {
     return this.#next - this.#told;
+  }
+
+  /** How long ago, in milliseconds, the first event became done with that no output tells of; 0 while there is none, and when first asked. */
+  untoldMs(now: number): number {
+    if (this.untold === 0) return 0;
+    this.#untoldSince ??= now;
+    return Math.max(0, now - this.#untoldSince);
   }
 
   get lag(): number {
@@ -49,6 +58,7 @@ export class StreamPartition {
   }
 
   told(next: number): void {
+    if (next > this.#told) this.#untoldSince = undefined;
     this.#told = Math.max(this.#told, next);
     this.#next = Math.max(this.#next, next);
   }

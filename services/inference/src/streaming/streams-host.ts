@@ -15,6 +15,8 @@ export interface StreamsHost {
   readonly metrics: StreamMetrics;
   /** Offset of the first event of a partition that is not done with, by the log. */
   readonly position: (plan: StreamPlan, partition: number) => Promise<number>;
+  /** When its generation began, milliseconds since the epoch. */
+  readonly begunAt: (plan: StreamPlan) => number;
   /** Tells the log that all before `next` is done with. */
   readonly progressed: (plan: StreamPlan, partition: number, next: number) => Promise<void>;
   /** Resolves when the records of all predictions so far are on the log. */

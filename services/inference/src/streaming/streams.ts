@@ -8,7 +8,7 @@ import { planStream, type StreamPlan } from './stream-plan.js';
 import { RunningStream } from './running-stream.js';
 import type { StreamsHost } from './streams-host.js';
 
-export interface StreamsOptions extends Omit<StreamsHost, 'position' | 'progressed'> {
+export interface StreamsOptions extends Omit<StreamsHost, 'position' | 'begunAt' | 'progressed'> {
   readonly catalog: ResourceCatalog;
   readonly domain: DomainLog;
   readonly ids: Ids;
@@ -165,6 +165,11 @@ export class Streams {
     return Math.max(state.positions[partition] ?? 0, state.progressed[partition] ?? 0, last === undefined ? 0 : last + 1);
   }
 
+  #begunAt({ name }: StreamPlan): number {
+    const state = this.#state(name);
+    return state.status === 'started' ? state.startedAt : 0;
+  }
+
   #state(name: string): StreamState {
     return this.#options.domain.replica.subject(streamSubject(name)).state as StreamState;
   }
@@ -235,6 +240,7 @@ export class Streams {
       {
         ...this.#options,
         position: (own, partition) => this.position(own, partition),
+        begunAt: (own) => this.#begunAt(own),
         progressed: (own, partition, next) => this.#progressed(own, partition, next),
       },
       plan,

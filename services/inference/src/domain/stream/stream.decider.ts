@@ -10,7 +10,7 @@ export function streamSubject(name: string): string {
 export interface StartedStream extends StreamStarted {
   readonly status: 'started';
   readonly startedAt: number;
-  /** Partition -> offset before which every event has its output or its letter, where many in a row had letters. */
+  /** Partition -> offset before which every event has its output or its letter, where the last ones had letters. */
   readonly progressed: Readonly<Record<number, number>>;
 }
 

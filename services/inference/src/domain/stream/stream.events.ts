@@ -11,7 +11,7 @@ export interface StreamStarted {
   readonly positions: readonly number[];
 }
 
-/** Events that left no output, because all went to the dead letters: so many that they should not be looked at again. */
+/** Events that left no output, because all went to the dead letters, so that they are not looked at again. */
 export interface StreamProgressed {
   readonly generation: number;
   readonly partition: number;
