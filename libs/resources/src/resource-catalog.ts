@@ -64,8 +64,12 @@ export class ResourceCatalog {
 
   /** Present resources of a kind, by name. */
   list<K extends Kind>(kind: K): Resource<K>[] {
-    const names = [...(this.#entries.get(kind) ?? new Map<string, Entry>()).keys()].sort();
-    return names.flatMap((name) => this.get(kind, name) ?? []);
+    return this.names(kind).flatMap((name) => this.get(kind, name) ?? []);
+  }
+
+  /** Names of a kind, also of resources that were deleted, in order. */
+  names(kind: Kind): string[] {
+    return [...(this.#entries.get(kind)?.keys() ?? [])].sort();
   }
 
   /** Calls `listener` for every resource of the kind there is, and then at every change. Returns how to stop. */

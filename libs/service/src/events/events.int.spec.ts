@@ -164,6 +164,16 @@ describe('the log over HTTP', () => {
     });
   });
 
+  test('the topic of a source that is deleted stays to be read, with its dead letters', async () => {
+    expect((await fetch(`${service.url}/api/v1/resources/Source/parcels`, { method: 'DELETE' })).status).toBe(200);
+    const { topics } = (await (await get('/api/v1/events')).json()) as { topics: { name: string; kind: string; holds: string }[] };
+    expect(topics.filter(({ name }) => name.startsWith('parcels')).map(({ name, kind, holds }) => [name, kind, holds])).toEqual([
+      ['parcels', 'source', 'events of source parcels, as it was'],
+      ['parcels.dead-letters', 'dead-letters', 'what could not be taken from parcels'],
+    ]);
+    expect((await page('/api/v1/events/parcels')).lines.length).toBeGreaterThan(0);
+  });
+
   // Last, because it stops the process.
   test('a process that stops does not wait for those who wait, nor for a connection on which nothing is asked', async () => {
     const { hostname, port } = new URL(service.url);

@@ -9,8 +9,8 @@ export interface VisibleTopic {
 }
 
 /**
- * The topics a process shows: the platform's own, those of the sources it knows and of what streaming inference writes, and the dead letters of
- * them. Whatever else is on a shared broker is none of its business.
+ * The topics a process shows: the platform's own, those of the sources it knows or knew and of what streaming inference writes or wrote, and the
+ * dead letters of them. Whatever else is on a shared broker is none of its business.
  */
 export class VisibleTopics {
   constructor(
@@ -35,8 +35,20 @@ export class VisibleTopics {
     return origin && { name, kind: 'dead-letters', holds: `what could not be taken from ${origin.name}` };
   }
 
-  /** A topic of outputs may be that of a source too, which reads them. */
+  /** Of the definitions there are, then of those that were: what is on the log stays to be read. A topic of outputs may be that of a source too, which reads them. */
   *#defined(): Iterable<VisibleTopic> {
+    yield* this.#current();
+    for (const name of this.catalog.names('Source')) {
+      for (const { spec } of this.catalog.versions('Source', name))
+        yield { name: sourceTopic(name, spec), kind: 'source', holds: `events of source ${name}, as it was` };
+    }
+    for (const name of this.catalog.names('StreamingInference')) {
+      for (const { spec } of this.catalog.versions('StreamingInference', name))
+        yield { name: spec.output.topic, kind: 'outputs', holds: `outputs of streaming inference ${name}, as it was` };
+    }
+  }
+
+  *#current(): Iterable<VisibleTopic> {
     for (const { name, spec } of this.catalog.list('Source')) {
       yield { name: sourceTopic(name, spec), kind: 'source', holds: `events of source ${name}` };
     }
