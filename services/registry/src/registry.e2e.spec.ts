@@ -257,4 +257,18 @@ describe('the registry service over MLflow’s REST API', () => {
     await waitFor(async () => (await rows(sql, { name })).length === 8);
     return (await rows(sql, { name })).map((row) => JSON.parse(row['data'] as string) as unknown);
   }
+
+  test('a file of a version is given by its path, and one that is not there is not found', async () => {
+    const name = await newModel(1);
+    const file = (path: string) => fetch(`${running.url}/api/v1/models/${encodeURIComponent(name)}/versions/1/files/${path}`);
+    expect(await (await file('data/model.onnx')).text()).toBe('onnx');
+    for (const [path, status, detail] of [
+      ['onnx/model.onnx', 404, /version 1 of model \d+ has no file "onnx\/model.onnx"; GET .*\/versions\/1\/files lists its files/],
+      ['data', 404, /"data" of version 1 of model \d+ is a directory/],
+      ['..%2fmodel%2fMLmodel', 400, /is no path of a file/],
+    ] as const) {
+      const answer = await file(path);
+      expect([answer.status, await answer.json()]).toEqual([status, expect.objectContaining({ detail: expect.stringMatching(detail) })]);
+    }
+  });
 });

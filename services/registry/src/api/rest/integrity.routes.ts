@@ -61,11 +61,15 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
     };
   });
   scope.get(`${base}/files/*`, async (request, reply) => {
-    const root = rootOf(await versionIn(api, request));
+    const view = await versionIn(api, request);
+    const root = rootOf(view);
     const path = (request.params as { '*': string })['*'];
     if (path === '') throw new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', 'the path of a file is missing', { field: 'path' });
     const isOnly = path === SINGLE_FILE || (path === basename(root) && !(await api.store.stat(root))?.isDirectory);
-    return sendArtifactFile(api.store, isOnly ? root : joinArtifactPath(root, safeArtifactPath(path)), reply);
+    const file = isOnly ? root : joinArtifactPath(root, pathOfFile(path));
+    const info = await api.store.stat(file);
+    if (!info || info.isDirectory) throw noFile(view, path, info !== undefined);
+    return sendArtifactFile(api.store, file, reply);
   });
   scope.post(`${base}/sign`, { config: { access: 'admin' } }, async (request, reply) => {
     const view = await versionIn(api, request);
@@ -85,6 +89,24 @@ async function versionIn(api: IntegrityApi, request: FastifyRequest): Promise<Ve
   const found = api.view.version(name, number);
   if (!found) throw new ProblemError(404, 'MR_REGISTRY_VERSION_NOT_FOUND', `model ${name} has no version ${number}`);
   return found;
+}
+
+function pathOfFile(path: string): string {
+  try {
+    return safeArtifactPath(path);
+  } catch {
+    throw new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', `${JSON.stringify(path)} is no path of a file below the version`, {
+      field: 'path',
+    });
+  }
+}
+
+function noFile({ registered: { name }, version: { version } }: VersionView, path: string, isDirectory: boolean): ProblemError {
+  const what = isDirectory
+    ? `${JSON.stringify(path)} of version ${version} of ${name} is a directory`
+    : `version ${version} of ${name} has no file ${JSON.stringify(path)}`;
+  const list = `/api/v1/models/${encodeURIComponent(name)}/versions/${version}/files`;
+  return new ProblemError(404, 'MR_REGISTRY_FILE_NOT_FOUND', `${what}; GET ${list} lists its files`);
 }
 
 function rootOf({ registered, version }: VersionView): string {
