@@ -143,6 +143,34 @@ describe('a batch job', () => {
     rows.forEach((row, n) => expect(row['p_probability']).toBeCloseTo(delayProbability(0, n * 1.5, n, n % 2), 5));
   });
 
+  test('leaves out lists of a Parquet file where keep does not name them', async () => {
+    const sql =
+      "SELECT number AS n, [number, 1] AS list, number * 1.5 AS a, map('k', number) AS m, number AS b, tuple(number AS x, [number] AS y) AS s, 1 AS c FROM numbers(10)";
+    const parquet = await buffer(await service.host.offline.raw(sql, 'Parquet'));
+    const query = { model: 'models:/delay/1', features: 'a,b,c', wait: '60s' };
+    const send = (more: object) => jobs.upload(parquet, 'application/vnd.apache.parquet', { ...query, ...more });
+    const { job } = await send({ keep: 'n,c' });
+    expect(job).toMatchObject({ status: 'completed' });
+    const rows = await jobs.rows(job.id);
+    rows.forEach((row, n) =>
+      expect([Number(row['n']), row['probability']]).toEqual([n, expect.closeTo(delayProbability(0, n * 1.5, n, 1), 5)]),
+    );
+    expect((await send({})).job.detail).toMatch(/column "list" of the Parquet file is nested; only flat columns are read; name in keep/);
+    expect((await send({ keep: 'n,m' })).job.detail).toMatch(/column "m" .*leave it out of keep/);
+    expect((await send({ features: 'a,list,c', keep: 'n' })).job.detail).toMatch(/column "list" .*the model takes it/);
+  });
+
+  test('refuses a CSV file that is not UTF-8, and says where', async () => {
+    const text = (rows: string): Buffer => Buffer.from(`distance,delay_mean_6h,departures_1h,town\n${rows}`, 'latin1');
+    const query = { model: 'models:/delay/1', wait: '60s' };
+    const { status, job } = await jobs.upload(text('1,2,3,"Bonn,\n am Rhein"\n1,2,3,K\xf6ln\n'), 'text/csv', query);
+    expect([status, job.detail]).toEqual([422, 'row 2, column town of the CSV file is not UTF-8; write the file with that encoding']);
+    expect((await jobs.upload('', 'text/csv', query)).job.detail).toMatch(/the CSV file is empty/);
+    expect((await jobs.upload('a;b\n1;2\n', 'text/csv', query)).job.detail).toMatch(/one column, "a;b"; separate columns by commas/);
+    const ragged = (await jobs.upload('a\n1\n1,3\n', 'text/csv', query)).job.detail;
+    expect(ragged).toMatch(/^the CSV file cannot be read: Expected end of line: \(at row 2\): There is no line feed. "3" found instead.$/);
+  });
+
   test('takes a training set, whose columns are there already', async () => {
     const bytes = await buffer(await service.host.offline.raw(QUERY, 'Parquet'));
     const path = 'training-sets/0b8f/data.parquet';

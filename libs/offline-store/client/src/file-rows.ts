@@ -1,4 +1,5 @@
 import { parquetMetadata, type SchemaElement } from 'hyparquet';
+import { isUtf8 } from 'node:buffer';
 import { quoteIdentifier } from './clickhouse-text.js';
 import type { LoadFormat, OfflineStore } from './offline-store.js';
 
@@ -14,6 +15,8 @@ export interface FileRows {
   readonly bytes: Buffer;
   /** Of the table it is read into. */
   readonly columns: readonly TableColumn[];
+  /** Names of the file's columns of lists, maps and structures: these are not read. */
+  readonly nested: readonly string[];
   /** The query of its rows, typed. */
   readonly select: (store: OfflineStore, table: string) => Promise<string>;
 }
@@ -30,8 +33,25 @@ export function parquetRows(bytes: Buffer, refuse: RefuseFile): FileRows {
   } catch (error) {
     throw refuse(`the file is not Parquet: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const columns = schema.slice(1).map((element) => ({ name: element.name, type: `Nullable(${typeOf(element, refuse)})` }));
-  return { format: 'Parquet', bytes, columns, select: (_store, table) => Promise.resolve(`SELECT * FROM ${table}`) };
+  const columns: TableColumn[] = [];
+  const nested: string[] = [];
+  for (const { element, isNested } of topLevel(schema)) {
+    if (isNested) nested.push(element.name);
+    else columns.push({ name: element.name, type: `Nullable(${typeOf(element, refuse)})` });
+  }
+  return { format: 'Parquet', bytes, columns, nested, select: (_store, table) => Promise.resolve(`SELECT * FROM ${table}`) };
+}
+
+/** The columns of a schema, which lists each element before its children and the root before all. */
+function topLevel(schema: readonly SchemaElement[]): { readonly element: SchemaElement; readonly isNested: boolean }[] {
+  const found: { readonly element: SchemaElement; readonly isNested: boolean }[] = [];
+  for (let at = 1; at < schema.length;) {
+    const element = schema[at] as SchemaElement;
+    const isNested = Boolean(element.num_children) || element.repetition_type === 'REPEATED' || element.type === undefined;
+    found.push({ element, isNested });
+    for (let open = 1; open > 0 && at < schema.length; at++) open += (schema[at]?.num_children ?? 0) - 1;
+  }
+  return found;
 }
 
 const BY_PHYSICAL: Readonly<Record<string, string>> = {
@@ -47,9 +67,7 @@ const DIGITS: Readonly<Record<string, number>> = { MILLIS: 3, MICROS: 6, NANOS: 
 
 /** A flat column's type in ClickHouse's words. */
 function typeOf(element: SchemaElement, refuse: RefuseFile): string {
-  const { name, type, num_children, repetition_type, logical_type, converted_type, scale, precision } = element;
-  if (num_children || repetition_type === 'REPEATED' || type === undefined)
-    throw refuse(`column ${name} of the Parquet file is nested; only flat columns are read`);
+  const { name, type, logical_type, converted_type, scale, precision } = element;
   if (logical_type?.type === 'TIMESTAMP') return `DateTime64(${DIGITS[String(logical_type.unit)] ?? 3}, 'UTC')`;
   if (converted_type === 'TIMESTAMP_MILLIS') return "DateTime64(3, 'UTC')";
   if (converted_type === 'TIMESTAMP_MICROS') return "DateTime64(6, 'UTC')";
@@ -58,7 +76,7 @@ function typeOf(element: SchemaElement, refuse: RefuseFile): string {
   if (logical_type?.type === 'INTEGER') return `${logical_type.isSigned ? '' : 'U'}Int${logical_type.bitWidth}`;
   const integer = /^(U?)INT_(\d+)$/.exec(converted_type ?? '');
   if (integer) return `${integer[1] ?? ''}Int${integer[2]}`;
-  const found = BY_PHYSICAL[type];
+  const found = type && BY_PHYSICAL[type];
   if (found === undefined) throw refuse(`column ${name} of the Parquet file is ${type}; write it as text or a number`);
   return found;
 }
@@ -75,7 +93,12 @@ export function csvRows(
   { asText, refuse }: { readonly asText: ReadonlySet<string>; readonly refuse: RefuseFile },
 ): FileRows {
   const text = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? bytes.subarray(3) : bytes;
+  if (text.length === 0) throw refuse('the CSV file is empty; its first line names the columns');
   const { names, length } = headerOf(text);
+  const [only = ''] = names;
+  if (names.length === 1 && /[;\t]/.test(only))
+    throw refuse(`the header of the CSV file is one column, ${JSON.stringify(only)}; separate columns by commas`);
+  if (!isUtf8(text)) throw refuse(`${placeOfBadText(text, names)} is not UTF-8; write the file with that encoding`);
   const repeated = names.find((name, index) => name === '' || names.indexOf(name) !== index);
   if (repeated !== undefined)
     throw refuse(`the header of the CSV file has ${repeated === '' ? 'a column without a name' : `two columns ${repeated}`}`);
@@ -102,7 +125,13 @@ export function csvRows(
     });
     return `SELECT ${typed.join(', ')} FROM ${table} SETTINGS precise_float_parsing = 1`;
   };
-  return { format: 'CSV', bytes: text.subarray(length), columns: names.map((name) => ({ name, type: 'Nullable(String)' })), select };
+  return {
+    format: 'CSV',
+    bytes: text.subarray(length),
+    columns: names.map((name) => ({ name, type: 'Nullable(String)' })),
+    nested: [],
+    select,
+  };
 }
 
 /** The names of the first line, which may be quoted and hold commas and quotes, and how many bytes it has. */
@@ -127,4 +156,34 @@ function headerOf(bytes: Buffer): { names: string[]; length: number } {
   }
   names.push(name.trim());
   return { names, length: Buffer.byteLength(text.slice(0, at + 1)) };
+}
+
+const [QUOTE, COMMA, NEWLINE] = [0x22, 0x2c, 0x0a];
+
+/** Where the first bytes are that are no UTF-8. Rows count from 1 behind the header. */
+function placeOfBadText(bytes: Buffer, names: readonly string[]): string {
+  let bad = 0;
+  for (let from = 0, end = 0; from < bytes.length; from = end) {
+    end = bytes.indexOf(NEWLINE, from) + 1 || bytes.length;
+    const line = bytes.subarray(from, end);
+    if (isUtf8(line)) continue;
+    const text = line.toString('utf8');
+    bad = from + Buffer.byteLength(text.slice(0, text.indexOf('\uFFFD')));
+    break;
+  }
+  let row = 0;
+  let column = 0;
+  let isQuoted = false;
+  for (let at = 0; at < bad; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) isQuoted = !isQuoted;
+    else if (isQuoted) continue;
+    else if (byte === COMMA) column++;
+    else if (byte === NEWLINE) {
+      row++;
+      column = 0;
+    }
+  }
+  if (row === 0) return 'the header of the CSV file';
+  return `row ${row}, column ${names[column] ?? column + 1} of the CSV file`;
 }

@@ -3,7 +3,10 @@ import { spineFault } from './spine-fault.js';
 import type { SpineKey } from './spine-table.js';
 
 export function parquetSpine(bytes: Buffer): FileRows {
-  return parquetRows(bytes, spineFault);
+  const file = parquetRows(bytes, spineFault);
+  const [nested] = file.nested;
+  if (nested !== undefined) throw spineFault(`column ${nested} of the Parquet file is nested; only flat columns are read`);
+  return file;
 }
 
 /** Join keys get their types, and what is text or 64 bits of the request is kept as it is written. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { bareType, checkModelColumns, checkNames, hasAllColumns, outputColumns } from './check-columns.js';
+import { bareType, checkFeatureNames, checkModelColumns, checkNames, checkNested, hasAllColumns, outputColumns } from './check-columns.js';
 
 const matrix = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }], features: ['view__a', 'b'] } as const;
 const named = {
@@ -33,6 +33,28 @@ describe('the columns of an input', () => {
 
   test('of a matrix without names have to be named', () => {
     expect(() => checkModelColumns({ ...matrix, features: undefined }, [column('a', 'Int8')])).toThrow(/millrace.features/);
+  });
+
+  test('of a matrix are named by the request, as many as it takes, or by the model', () => {
+    const unnamed = { ...matrix, features: undefined };
+    expect(() => checkFeatureNames(unnamed, false)).toThrow(
+      'input "x" takes 2 values a row, and the model does not say which columns they are; name them in order in features, ' +
+        "or once for all in the model's metadata entry millrace.features, a JSON list",
+    );
+    expect(() => checkFeatureNames({ ...matrix, features: ['a'] }, true)).toThrow(
+      'features names 1 columns, and input "x" takes 2 values a row',
+    );
+    expect(() => checkFeatureNames({ ...named, features: ['a'] }, true)).toThrow(/features is for a model with one input/);
+    for (const layout of [matrix, named]) expect(() => checkFeatureNames(layout, false)).not.toThrow();
+  });
+
+  test('that are lists are left out where nobody asks for them, and refused by name where somebody does', () => {
+    const staged = { nested: ['probabilities', 'b'] };
+    expect(() => checkNested(staged, matrix, ['a'])).toThrow(/column "b" of the Parquet file is nested.*the model takes it/);
+    expect(() => checkNested(staged, named, undefined)).toThrow(/column "probabilities" .* is nested.*name in keep/);
+    expect(() => checkNested(staged, named, ['age', 'probabilities'])).toThrow(/column "probabilities" .*leave it out of keep/);
+    expect(() => checkNested(staged, named, ['age'])).not.toThrow();
+    expect(() => checkNested({ nested: [] }, named, undefined)).not.toThrow();
   });
 
   test('and the values do not have the same name', () => {

@@ -1,3 +1,4 @@
+import { FEATURES_METADATA } from '@millrace/onnx';
 import type { BatchColumn } from '../domain/batch-job/batch-job.events.js';
 import { describe } from '../domain/tensor/check-inputs.js';
 import { elementsOf, type Datatype, type TensorSpec } from '../domain/tensor/tensor.js';
@@ -7,6 +8,20 @@ import { batchFault } from './batch-fault.js';
 
 const MOST_NAMED = 20;
 const NUMBERS = /^(U?Int\d+|Float\d+|BFloat16|Decimal.*|Bool)$/;
+
+/** Holds the names of columns to the model's one input, whoever gives them: `given` when the request does. */
+export function checkFeatureNames({ inputs, features }: TensorLayout, given: boolean): void {
+  const [only] = inputs;
+  if (given && inputs.length !== 1) throw batchFault('features is for a model with one input; this one takes its inputs by their names');
+  const width = only?.shape?.length === 2 ? (only.shape[1] as number) : undefined;
+  if (inputs.length !== 1 || !only || width === undefined || width === -1) return;
+  const takes = `input ${JSON.stringify(only.name)} takes ${width} values a row`;
+  if (given && features && features.length !== width) throw batchFault(`features names ${features.length} columns, and ${takes}`);
+  if (!features && width !== 1)
+    throw batchFault(
+      `${takes}, and the model does not say which columns they are; name them in order in features, or once for all in the model's metadata entry ${FEATURES_METADATA}, a JSON list`,
+    );
+}
 
 /** Whether all that the model takes is among the columns. */
 export function hasAllColumns(layout: TensorLayout, columns: readonly BatchColumn[]): boolean {
@@ -28,6 +43,24 @@ export function checkModelColumns(layout: TensorLayout, columns: readonly BatchC
     }
   }
   refuse(problems, columns);
+}
+
+/** Throws where a column that is not read, a list of the file, is what the model takes or is to be carried over: all are, unless `keep` says which. */
+export function checkNested(
+  { nested }: { readonly nested: readonly string[] },
+  layout: TensorLayout,
+  keep: readonly string[] | undefined,
+): void {
+  const [first] = nested;
+  if (first === undefined) return;
+  const is = (name: string): string => `column ${JSON.stringify(name)} of the Parquet file is nested; only flat columns are read`;
+  const needed = columnsOf(layout)
+    .flatMap(({ columns }) => columns)
+    .find((column) => nested.includes(column));
+  if (needed !== undefined) throw batchFault(`${is(needed)}, and the model takes it`);
+  const kept = keep?.find((name) => nested.includes(name));
+  if (kept !== undefined) throw batchFault(`${is(kept)}; leave it out of keep`);
+  if (keep === undefined) throw batchFault(`${is(first)}; name in keep the columns that the output is to have of the input, without it`);
 }
 
 /** Holds the input's columns to what features are read by and to what comes with the request. */

@@ -32,6 +32,8 @@ export interface StagedInput {
   /** Quoted. */
   readonly table: string;
   readonly columns: readonly BatchColumn[];
+  /** Columns of the file that are not read: lists, maps and structures. */
+  readonly nested: readonly string[];
   readonly rows: number;
 }
 
@@ -77,7 +79,7 @@ export async function withKeptInput<T>(
   }
   const native = await promisify(zstdDecompress)(bytes);
   const select = (): Promise<string> => Promise.resolve('');
-  return load(host, { format: 'Native', bytes: native, columns: columns ?? [], select }, (table) =>
+  return load(host, { format: 'Native', bytes: native, columns: columns ?? [], nested: [], select }, (table) =>
     stage(host, `SELECT * FROM ${table}`, use),
   );
 }
@@ -89,7 +91,9 @@ async function withFile<T>(
   use: (staged: StagedInput) => Promise<T>,
 ): Promise<T> {
   const file = format === 'csv' ? csvRows(bytes, { asText: new Set(), refuse: batchFault }) : parquetRows(bytes, batchFault);
-  return load(host, file, async (table) => stage(host, await file.select(host.store, table), use));
+  return load(host, file, async (table) =>
+    stage(host, await file.select(host.store, table), (staged) => use({ ...staged, nested: file.nested })),
+  );
 }
 
 async function load<T>({ store, scratch }: InputHost, file: FileRows, use: (table: string) => Promise<T>): Promise<T> {
@@ -121,7 +125,7 @@ async function stage<T>({ store, scratch, maxRows }: InputHost, sql: string, use
     const rows = Number(found?.rows ?? 0);
     if (rows === 0) throw batchFault('the input has no rows');
     if (rows > maxRows) throw batchFault(`the input has ${rows} rows; at most ${maxRows} are taken (MILLRACE_INFERENCE_BATCH_MAX_ROWS)`);
-    return use({ table, columns, rows });
+    return use({ table, columns, nested: [], rows });
   });
   return reading('the input cannot be read', staged, () => !isMade);
 }
@@ -165,6 +169,15 @@ async function reading<T>(what: string, work: Promise<T>, isInput = (): boolean 
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code !== 'MR_OFFLINE_STORE_REFUSED' || !isInput()) throw error;
-    throw batchFault(`${what}: ${message.slice(0, MOST_TEXT)}`);
+    throw batchFault(`${what}: ${plainReason(message).slice(0, MOST_TEXT)}`);
   }
+}
+
+/** Of what ClickHouse says of a file, which row it is and what is wrong with it: not the scratch table, nor the rows before. */
+function plainReason(message: string): string {
+  const bare = message.replace(/^ClickHouse, while reading \w+ into \S+: /, '').replace(/Code: \d+\. DB::Exception: /g, '');
+  const row = /^(.*\(at row \d+\))/.exec(bare)?.[1];
+  if (row === undefined) return bare;
+  const error = /^ERROR: (.*)$/m.exec(bare)?.[1];
+  return error === undefined ? row : `${row}: ${error}`;
 }

@@ -7,7 +7,16 @@ import type { TensorLayout } from '../gateway/assemble-tensors.js';
 import type { Served } from '../gateway/gateway.js';
 import { batchFault } from './batch-fault.js';
 import type { BatchJobInput } from './batch-job-request.js';
-import { checkEntityColumns, checkModelColumns, checkNames, checkServedFeatures, hasAllColumns, outputColumns } from './check-columns.js';
+import {
+  checkEntityColumns,
+  checkFeatureNames,
+  checkModelColumns,
+  checkNames,
+  checkNested,
+  checkServedFeatures,
+  hasAllColumns,
+  outputColumns,
+} from './check-columns.js';
 import { withNewInput, type StagedInput } from './job-input.js';
 import { readRows } from './read-rows.js';
 import { pinnedModel, readColumns, type RunHost } from './run-job.js';
@@ -38,13 +47,13 @@ export async function planJob(host: PlanHost, input: BatchJobInput, metadata: Co
   const { name, version, digest } = target.version;
   const model = await pinnedModel(host.directory, { model: name, version, digest });
   const layout: TensorLayout = { inputs: model.inputs, features: input.features ?? model.features };
-  if (input.features && model.inputs.length !== 1)
-    throw batchFault('features is for a model with one input; this one takes its inputs by their names');
+  checkFeatureNames(layout, input.features !== undefined);
   const outputs = input.outputs ?? model.outputs.map((output) => output.name);
   const values = outputColumns(model.outputs, outputs, input.prefix);
   return withNewInput(host, input.input, async (staged, keep) => {
     const isOnline = input.featureService !== undefined || (target.featureService !== undefined && !hasAllColumns(layout, staged.columns));
     const featureService = isOnline ? (input.featureService ?? target.featureService ?? null) : null;
+    checkNested(staged, layout, input.keep);
     if (featureService === null) checkModelColumns(layout, staged.columns);
     const featureTime = featureService === null ? null : (input.eventTime ?? metadata.now);
     if (featureService !== null) await checkFeatures(host, layout, featureService, staged, featureTime as number);

@@ -67,7 +67,7 @@ function featuresOf(metadata: ReadonlyMap<string, string>, refuse: Refuse): read
   try {
     names = JSON.parse(text);
   } catch {
-    throw refuse(`its metadata entry ${FEATURES_METADATA} is not JSON; it is a list of column names`);
+    throw refuse(`its metadata entry ${FEATURES_METADATA} is not JSON; it is a list of column names such as ["a","b"]`);
   }
   return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
 }
