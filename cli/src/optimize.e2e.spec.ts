@@ -147,6 +147,8 @@ describe('millrace models optimize', () => {
     const done = await millrace('optimize', 'towns@1', ...args, '--max-size-ratio', '1.1', ...ANY_TIME);
     expect(done).toMatchObject({ code: 0, err: '' });
     expect((await versions())[2]).toMatchObject({ version: '3', run_id: made.info.run_id });
+    const nowhere = await millrace('optimize', 'towns@1', ...args.with(5, 'nosuchrun'), ...ANY_TIME);
+    expect([nowhere.code, nowhere.err]).toEqual([EXIT.refused, expect.stringMatching(/--run "nosuchrun" is no run of http/)]);
     const other = perceptron({ sizes: [COLUMNS, 3] });
     await writeFile(file, writeModel(other));
     const refused = await millrace('optimize', 'towns@1', '--candidate', file);
@@ -162,6 +164,26 @@ describe('millrace models optimize', () => {
     expect(JSON.parse(first ?? '')).toMatchObject({ inputs: { x: expect.any(Array) }, outputs: { label: expect.any(Number) } });
     const { out } = await millrace('rows', 'towns', '--most', '3');
     expect(out.trim().split('\n')).toHaveLength(3);
+  });
+
+  test('figures of made-up rows give way to those of real ones, and not the other way round', async () => {
+    const fp16 = (...args: string[]) => millrace('optimize', 'towns@1', '--weights', 'fp16', ...args, ...ANY_TIME);
+    const told = async (): Promise<[string, string]> => {
+      const [, , , { description, tags = [] } = { description: '' }] = await versions();
+      const { rowsFrom } = JSON.parse(tags.find(({ key }) => key === 'millrace.optimization')?.value ?? '{}') as { rowsFrom: string };
+      return [rowsFrom, /on \d+ rows$/.exec(description)?.[0] ?? description];
+    };
+    expect((await fp16('--random-rows', '300')).out).toContain('towns version 4 registered');
+    expect(await told()).toEqual(['300 made-up rows', 'on 300 rows']);
+    const rows = ['--rows', join(temp.path, 'rows.jsonl')];
+    for (const args of [rows, ['--random-rows', '300']]) {
+      expect((await fp16(...args)).out).toContain('towns version 4 is the same already');
+      expect(await told()).toEqual([expect.stringMatching(/^256 rows of .*rows.jsonl$/), 'on 256 rows']);
+    }
+    const { checks } = await ask<{ checks: { evidence: object }[] }>('GET', '/api/v1/models/towns/versions/4/checks');
+    expect(checks).toMatchObject([{ check: 'optimization', evidence: { rows: 256 } }]);
+    const newest = await millrace('optimize', 'towns', '--clean');
+    expect(newest.err).toContain('clean already; version 4 is made of version 1 itself: say towns@1 for that one');
   });
 
   test('wrong usage is told before anything is done', async () => {

@@ -18,12 +18,12 @@ import {
   type Truth,
 } from '@millrace/onnx';
 import { readFile } from 'node:fs/promises';
-import type { MillraceClient } from '../client.js';
+import { isRefused, type MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
 import { resolveVersion, type VersionReference } from '../optimize/model-reference.js';
 import { rowsOfFile, rowsOfLog } from '../optimize/recorded-rows.js';
-import { registerOptimized } from '../optimize/register-optimized.js';
+import { MADE_UP, parentOf, registerOptimized } from '../optimize/register-optimized.js';
 import { tellMeasurement } from '../optimize/tell-measurement.js';
 import { readVersion, storeFiles, withGraph } from '../optimize/version-files.js';
 
@@ -62,10 +62,12 @@ const RANDOM_SEED = 1;
 export async function optimizeVersion(client: MillraceClient, io: Io, reference: string, options: OptimizeModelOptions): Promise<boolean> {
   const steps = stepsOf(options);
   const thresholds = thresholdsOf(options, steps);
+  if (options.run !== undefined) await checkRun(client, options.run);
   const parent = await resolveVersion(client, reference);
   const files = await readVersion(client, io, parent);
   const signature = signatureIn(files.bytes, `${parent.name} version ${parent.version}`);
-  const { bytes, changes, method } = options.candidate === undefined ? made(files.bytes, steps) : await taken(options.candidate, options);
+  const { bytes, changes, method } =
+    options.candidate === undefined ? await made(client, parent, files.bytes, steps) : await taken(options.candidate, options);
   if (options.candidate !== undefined) sameSignature(signature, signatureIn(bytes, options.candidate), options.candidate);
   const { rows, truths, from } = await rowsFor(client, io, parent, files.bytes, signature, options);
   const measured = await measure(files.bytes, bytes, rows, truths);
@@ -132,9 +134,30 @@ interface Made {
   readonly method: string;
 }
 
-function made(bytes: Uint8Array, steps: readonly OptimizeStep[]): Made {
+/** The version says which run it was made in: one that is there. */
+async function checkRun(client: MillraceClient, run: string): Promise<void> {
+  try {
+    await client.json('GET', `/api/2.0/mlflow/runs/get?${new URLSearchParams({ run_id: run }).toString()}`);
+  } catch (cause) {
+    if (!isRefused(cause) || (cause.problem.status !== 404 && cause.problem.status !== 400)) throw cause;
+    throw new CliError(
+      `--run ${JSON.stringify(run)} is no run of ${client.server}; give the id of the one that made the candidate`,
+      EXIT.refused,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function made(client: MillraceClient, from: VersionReference, bytes: Uint8Array, steps: readonly OptimizeStep[]): Promise<Made> {
   const outcome = optimizeModel(bytes, steps);
-  if (outcome.kind === 'rejected') throw new CliError(outcome.rejection.message, EXIT.found);
+  if (outcome.kind === 'rejected') {
+    const parent = await parentOf(client, from);
+    const hint =
+      parent === undefined ? '' : `; version ${from.version} is made of version ${parent} itself: say ${from.name}@${parent} for that one`;
+    throw new CliError(`${outcome.rejection.message}${hint}`, EXIT.found);
+  }
   return { bytes: outcome.bytes, changes: outcome.changes, method: steps.map(({ pass }) => pass).join(' + ') };
 }
 
@@ -181,7 +204,7 @@ async function rowsFor(
     if (!rows)
       throw new CliError('rows cannot be made up for this model: an input takes texts or has an open dimension; give --rows', EXIT.found);
     io.err('warning: measured on made-up rows; how the answers differ on real requests is not known\n');
-    return { rows, truths: [], from: `${countRows(rows)} made-up rows` };
+    return { rows, truths: [], from: `${countRows(rows)} ${MADE_UP}` };
   }
   const most = numberOf(options.most, '--most', 1, 1e6);
   const recorded =

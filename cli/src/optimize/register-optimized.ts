@@ -19,7 +19,10 @@ export interface OptimizedVersion {
   readonly rowsFrom: string;
 }
 
-/** Registers a version derived from its parent and records what was measured as a check of it. The same files again are the version that is there: nothing is made twice. */
+/**
+ * Registers a version derived from its parent and records what was measured as a check of it. The same files again are the version that is there: nothing is
+ * made twice. What was measured of it stands, unless that was on made-up rows and this is not.
+ */
 export async function registerOptimized(client: MillraceClient, version: OptimizedVersion): Promise<{ version: number; isNew: boolean }> {
   const { parent, source, runId, method, changes, measured, rowsFrom } = version;
   const mlflow = <T>(path: string, body: object): Promise<T> => client.json<T>('POST', `/api/2.0/mlflow/${path}`, json(body));
@@ -31,7 +34,7 @@ export async function registerOptimized(client: MillraceClient, version: Optimiz
     { key: OPTIMIZATION_TAG, value: JSON.stringify({ method, changes, ...evidence }) },
   ];
   const number =
-    before ??
+    before?.version ??
     Number(
       (
         await mlflow<{ model_version: { version: string } }>('model-versions/create', {
@@ -42,21 +45,61 @@ export async function registerOptimized(client: MillraceClient, version: Optimiz
     );
   const checks = `/api/v1/models/${encodeURIComponent(parent.name)}/versions/${number}/checks`;
   const { checks: recorded } = await client.json<{ checks: readonly { check: string }[] }>('GET', checks);
+  const isBetter = before !== undefined && isMadeUp(before.rowsFrom) && !isMadeUp(rowsFrom);
+  if (isBetter) {
+    const of = { name: parent.name, version: String(number) };
+    await client.json('PATCH', '/api/2.0/mlflow/model-versions/update', json({ ...of, description }));
+    for (const tag of tags) await mlflow('model-versions/set-tag', { ...of, ...tag });
+  }
   // A command that broke off between the two is run again.
-  if (!recorded.some(({ check }) => check === CHECK)) {
+  if (isBetter || !recorded.some(({ check }) => check === CHECK)) {
     await client.json('POST', checks, json({ check: CHECK, passed: true, detail: description, evidence }));
   }
   return { version: number, isNew: before === undefined };
 }
 
-async function versionOf(client: MillraceClient, name: string, source: string): Promise<number | undefined> {
+/** Where the rows of a measurement came from, as the command tells it. */
+export const MADE_UP = 'made-up rows';
+
+function isMadeUp(rowsFrom: string): boolean {
+  return rowsFrom.endsWith(MADE_UP);
+}
+
+interface Version {
+  readonly version: string;
+  readonly tags?: readonly { readonly key: string; readonly value: string }[];
+}
+
+async function versionOf(
+  client: MillraceClient,
+  name: string,
+  source: string,
+): Promise<{ readonly version: number; readonly rowsFrom: string } | undefined> {
   const query = new URLSearchParams({ filter: `name=${quoted(name)} and source_path='${source}'`, max_results: '1' });
-  const found = await client.json<{ model_versions?: { version: string }[] }>(
+  const found = await client.json<{ model_versions?: Version[] }>('GET', `/api/2.0/mlflow/model-versions/search?${query.toString()}`);
+  const version = found.model_versions?.[0];
+  return version && { version: Number(version.version), rowsFrom: rowsFromOf(version) };
+}
+
+/** Empty where the tag is not one that this command wrote. */
+function rowsFromOf({ tags = [] }: Version): string {
+  try {
+    const { rowsFrom } = JSON.parse(tags.find(({ key }) => key === OPTIMIZATION_TAG)?.value ?? '{}') as { rowsFrom?: unknown };
+    return typeof rowsFrom === 'string' ? rowsFrom : '';
+  } catch {
+    return '';
+  }
+}
+
+/** The version that a version was made of; `undefined` of one that was not made by this command. */
+export async function parentOf(client: MillraceClient, { name, version }: VersionReference): Promise<number | undefined> {
+  const query = new URLSearchParams({ name, version: String(version) });
+  const { model_version: found } = await client.json<{ model_version: Version }>(
     'GET',
-    `/api/2.0/mlflow/model-versions/search?${query.toString()}`,
+    `/api/2.0/mlflow/model-versions/get?${query.toString()}`,
   );
-  const version = found.model_versions?.[0]?.version;
-  return version === undefined ? undefined : Number(version);
+  const parent = /\/(\d+)$/.exec(found.tags?.find(({ key }) => key === DERIVED_FROM_TAG)?.value ?? '')?.[1];
+  return parent === undefined ? undefined : Number(parent);
 }
 
 /** What was measured, as flat numbers; an error without end is a text, because JSON has no word for it. */
