@@ -141,6 +141,29 @@ describe('views of analysts', () => {
     );
   });
 
+  test('a feature may be called event_time: the time of the view is then called as that of the events', async () => {
+    const named = await rides.trips.post(
+      '/api/v1/apply',
+      `
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: odd_names}
+spec: {entity: spot, source: rides, span: 1d, features: [{name: event_time, aggregate: count, window: 1h}, {name: fare, aggregate: last, column: fare}]}
+`,
+      'application/yaml',
+    );
+    expect(named.status).toBe(200);
+    const columns = () => query<{ name: string }>("SELECT name FROM system.columns WHERE table = 'features_odd_names'");
+    await until(columns, (found) => found.length > 0);
+    expect((await columns()).map(({ name }) => name)).toEqual(['city', 'line', '_event_time', 'event_time', 'fare']);
+    const [odd] = await query<{ n: string }>(
+      `SELECT count() AS n FROM millrace.features_odd_names AS odd JOIN millrace.features_ride_windows AS plain
+       ON odd.city = plain.city AND odd.line = plain.line AND odd._event_time = plain.event_time WHERE odd.event_time = plain.rides_1h`,
+    );
+    const all = await count(rides, 'millrace.features_odd_names');
+    expect([Number(odd?.n), all > 300]).toEqual([all, true]);
+  });
+
   test('the queries of the page of documentation run, and give rows', async () => {
     const statistics = await rides.trips.get('/api/v1/features/statistics?view=city_fares');
     expect(statistics.status).toBe(200);

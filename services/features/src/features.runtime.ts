@@ -97,17 +97,20 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   });
   const definitions = new FeatureDefinitions(resources.catalog);
   const now = (): number => clock.now();
-  const analystViews = new AnalystViews(offline);
+  const failed = (what: string, error: unknown): void => logger.error({ err: error, what }, 'could not be brought in line; trying again');
+  const analystViews = new AnalystViews({ store: offline, scheduler, failed });
   const sources = new Sources({
     ...{ log, online, offline, consumers, tables, scheduler, definitions, now },
-    arranged: () =>
-      analystViews.arrange(
-        definitions.sources().map(({ plan }) => plan),
+    arranged: (running) => {
+      const plans = definitions.sources().map(({ plan }) => plan);
+      return analystViews.arrange(
+        plans.filter(({ name }) => running.has(name)),
         definitions.views(),
-      ),
+      );
+    },
     maxAheadMs: config.maxAheadMs,
     maxCachedEvents: config.maxCachedEvents,
-    failed: (what, error) => logger.error({ err: error, what }, 'a source could not be brought in line; trying again'),
+    failed,
     judged: {
       refused: (source, reason) => metrics.rejected.inc({ source, via: 'log', reason: rejectionKind(reason) }),
       unexpected: (source, column) => metrics.unexpected.inc({ source, column }),
@@ -118,7 +121,10 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       failed: (source, view, error) => logger.warn({ err: error, source, view }, 'the online projection has trouble; trying again'),
     },
   });
-  lifecycle.add('consumers', 'features.sources', () => sources.stop());
+  lifecycle.add('consumers', 'features.sources', async () => {
+    await sources.stop();
+    await analystViews.stop();
+  });
   health.catchUp('features.sources', () => sources.missing());
   const waitForPredictions = async (deadlineMs: number): Promise<boolean> => {
     // Made by the inference service, which may not have started yet; nothing was served then.
@@ -182,7 +188,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       // A source applied a moment ago through another process may still be on its way here.
       await resources.log.barrier(host.config.queryDeadlineMs);
       if (!definitions.source(name)) return undefined;
-      await sources.settled();
+      await sources.settled(() => sources.get(name) !== undefined, host.config.queryDeadlineMs);
     }
     const running = sources.get(name);
     if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
@@ -202,7 +208,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     silentForMs: config.materializeSilenceMs,
     // Nobody else writes this process's own tables.
     isAlone: offline.kind === 'chdb',
-    readerOf: (source) => readerOfVersion(sources, source, readerOf),
+    readerOf: (source) => readerOfVersion(sources, source, readerOf, host.config.queryDeadlineMs),
     waitForTable: (topic, next) => sources.waitForTable(topic, next, config.materializeDeadlineMs),
     observer: {
       ended: (source, outcome) => metrics.materialized(source, outcome),
@@ -267,10 +273,11 @@ async function readerOfVersion(
   sources: Sources,
   source: Source,
   readerOf: (name: string) => Promise<SourceReader | undefined>,
+  deadlineMs: number,
 ): Promise<SourceReader> {
   const { name } = source.plan;
   const isRunning = (): boolean => sources.get(name)?.fingerprint === fingerprintOf(source);
-  if (!isRunning()) await sources.settled();
+  if (!isRunning()) await sources.settled(isRunning, deadlineMs);
   const reader = await readerOf(name);
   if (!reader || !isRunning()) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
   return reader;

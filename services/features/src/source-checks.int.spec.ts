@@ -43,7 +43,7 @@ describe('checks of a source', () => {
   const at = new Date(START).toISOString();
 
   beforeAll(async () => {
-    trips = await TripsService.start();
+    trips = await TripsService.start({ MILLRACE_QUERY_DEADLINE: '2s' });
     expect(await apply(METERS(EXPECTED))).toMatchObject({ status: 200 });
   });
   afterAll(() => trips.stop());
@@ -98,6 +98,29 @@ describe('checks of a source', () => {
       ({ accepted }) => accepted === 1,
     );
     expect((await send([{ at, site: 'z', watts: 2001 }])).rejected).toEqual(['1: field watts is 2001; at most 2000 is expected']);
+  });
+
+  test('a source that cannot be started keeps no other from being started, and who sends to it is told in time', async () => {
+    const source = (name: string, topic: string, partitions: number) =>
+      METERS('')
+        .replace('name: meters', `name: ${name}`)
+        .replace('topic: meters', `topic: ${topic}`)
+        .replace('partitions: 1', `partitions: ${partitions}`);
+    // Its topic has one partition.
+    expect((await apply(source('stuck', 'meters', 3))).status).toBe(200);
+    const send = (name: string) =>
+      trips.post(`/api/v1/sources/${name}/events`, JSON.stringify({ at, site: 'a', watts: 1 }), 'application/x-ndjson');
+    const refused = await send('stuck');
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ code: 'MR_FEATURES_SOURCE_STARTING', detail: 'source stuck is being started; try again' });
+    expect((await apply(source('free', 'free', 1))).status).toBe(200);
+    expect((await send('free')).status).toBe(200);
+    await trips.service.host.offline.query('SELECT 1 FROM millrace.events_free LIMIT 1');
+    await fetch(`${trips.service.url}/api/v1/resources/Source/stuck`, { method: 'DELETE' });
+    await until(
+      () => trips.get('/readyz').then(({ status: ready }) => ready),
+      (ready) => ready === 200,
+    );
   });
 
   test('expectations that no value could meet are refused when they are applied', async () => {

@@ -27,13 +27,14 @@ export function featuresView(plan: ViewPlan): string | undefined {
   const reach = plan.source.movesEvents ? '' : `, floor(__t / ${plan.spanMs})`;
   const standing = id === undefined ? '' : `ORDER BY _partition DESC, _offset DESC LIMIT 1 BY ${keys}, ${quoteIdentifier(id)}${reach}`;
   const values = told.map((feature, index) => `${valueSql(plan, feature, keys)} AS __f${index}`);
-  const select = `SELECT ${keys}, event_time, ${told.map((feature, index) => `__f${index} AS ${quoteIdentifier(feature.name)}`).join(', ')}
-    FROM (SELECT ${keys}, _event_time AS event_time, _partition, _offset, ${values.join(', ')}
+  const time = timeName(plan);
+  const select = `SELECT ${keys}, __at AS ${time}, ${told.map((feature, index) => `__f${index} AS ${quoteIdentifier(feature.name)}`).join(', ')}
+    FROM (SELECT ${keys}, _event_time AS __at, _partition, _offset, ${values.join(', ')}
       FROM (SELECT *, toUnixTimestamp64Milli(_event_time) AS __t FROM ${quoteTable(sourceTable(plan.source.name))} FINAL ${standing}))
-    ORDER BY _partition DESC, _offset DESC LIMIT 1 BY ${keys}, event_time`;
+    ORDER BY _partition DESC, _offset DESC LIMIT 1 BY ${keys}, __at`;
   const columns: ViewColumn[] = [
     ...plan.joinKeys.map(({ name, type }) => ({ name, type: columnType(type.name, false), comment: `Join key of entity ${plan.entity}.` })),
-    { name: 'event_time', type: "DateTime64(3, 'UTC')", comment: 'Time of an event of the entity; the values are as of then.' },
+    { name: time, type: "DateTime64(3, 'UTC')", comment: 'Time of an event of the entity; the values are as of then.' },
     ...told.map((feature) => ({ name: feature.name, type: columnType(feature.type, true), comment: aboutFeature(plan, feature) })),
   ];
   const left = plan.features.filter((feature) => !isInSql(feature)).map(({ name }) => name);
@@ -44,6 +45,11 @@ export function featuresView(plan: ViewPlan): string | undefined {
     select,
     `Values of feature view ${plan.name} at the times of events.${about}`,
   );
+}
+
+/** The column of the times. Where the definitions use the name themselves it is called as that of the events is, which they cannot. */
+function timeName({ joinKeys, features }: ViewPlan): string {
+  return [...joinKeys, ...features].some(({ name }) => name === 'event_time') ? '_event_time' : 'event_time';
 }
 
 function valueSql(plan: ViewPlan, { windowMs, kind, includeCurrent, aggregate, column, type }: PlanFeature, keys: string): string {

@@ -7,8 +7,8 @@ import { fingerprintOf, retireOldState, RunningSource, type SourceHost } from '.
 export interface SourcesHost extends SourceHost {
   readonly definitions: FeatureDefinitions;
   readonly now: () => number;
-  /** Called when what is applied runs: what rests on the sources' tables is brought in line. */
-  readonly arranged: () => Promise<void>;
+  /** Called with the sources that run, once what is applied was tried: what rests on their tables is brought in line. Does not throw. */
+  readonly arranged: (running: ReadonlySet<string>) => Promise<void>;
   /** Told of what could not be brought about; it is tried again. */
   readonly failed: (what: string, error: unknown) => void;
 }
@@ -30,6 +30,8 @@ export class Sources {
   #isStarted = false;
   #isStopped = false;
   #isSettled = false;
+  /** Ends the pause between two attempts. */
+  #wake: (() => void) | undefined;
 
   constructor(host: SourcesHost) {
     this.#applied = new AppliedPositions(host.scheduler);
@@ -73,6 +75,7 @@ export class Sources {
   reconcile(): void {
     this.#isSettled = false;
     this.#work = this.#work.then(() => this.#reconcile());
+    this.#wake?.();
   }
 
   /** Whether what runs is what is applied. */
@@ -80,9 +83,14 @@ export class Sources {
     return this.#isSettled;
   }
 
-  /** Resolves when the changes applied so far have been brought about. */
-  async settled(): Promise<void> {
-    await this.#work;
+  /** Resolves when this is so, when the changes applied so far have been brought about, or after so long: a source that cannot start is tried for ever. */
+  async settled(isSo: () => boolean, deadlineMs: number): Promise<void> {
+    const deadline = this.#host.now() + deadlineMs;
+    let isOver = false;
+    const over = this.#work.then(() => {
+      isOver = true;
+    });
+    while (!isSo() && !isOver && this.#host.now() < deadline) await this.#pause(POLL_OWN_MS, over);
   }
 
   /** What is missing before every online view has been brought to where its source is read. */
@@ -139,6 +147,7 @@ export class Sources {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#wake?.();
     await this.#work;
     for (const source of this.#running.values()) await source.stop();
     this.#running.clear();
@@ -150,7 +159,8 @@ export class Sources {
         this.#isSettled = true;
         return;
       }
-      await this.#pause(pause);
+      await this.#pause(pause, new Promise((resolve) => (this.#wake = resolve)));
+      this.#wake = undefined;
     }
   }
 
@@ -180,7 +190,7 @@ export class Sources {
       });
     }
     await attempt('remove the state of changed views', () => this.#retire());
-    if (isDone) await attempt('bring the views of analysts in line', () => this.#host.arranged());
+    await this.#host.arranged(new Set(this.#running.keys()));
     return isDone;
   }
 
@@ -202,7 +212,11 @@ export class Sources {
     }
   }
 
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => void this.#host.scheduler.after(milliseconds, resolve));
+  /** Resolves after so long, or when `over` does. */
+  async #pause(milliseconds: number, over: Promise<void>): Promise<void> {
+    let cancel: (() => void) | undefined;
+    const passed = new Promise<void>((resolve) => (cancel = this.#host.scheduler.after(milliseconds, resolve)));
+    await Promise.race([passed, over]);
+    cancel?.();
   }
 }
