@@ -1,4 +1,4 @@
-import type { Value } from './column-type.js';
+import type { ColumnType, Value } from './column-type.js';
 import { readFlatJson } from './flat-json.js';
 import { hash64, hash64Halves } from './hash64.js';
 import type { SourcePlan } from './source-plan.js';
@@ -52,7 +52,7 @@ function eventOf(source: SourcePlan, fields: unknown[], partition: number, offse
       continue;
     }
     const value = type.parse(field);
-    if (value === undefined) return { ok: false, reason: `field ${name} is ${show(field)}; it must be ${type.name}` };
+    if (value === undefined) return { ok: false, reason: `field ${name} is ${show(field, type)}; it must be ${type.name}` };
     values[index] = value;
   }
   const time = values[source.eventTime] as number;
@@ -67,7 +67,10 @@ function eventOf(source: SourcePlan, fields: unknown[], partition: number, offse
   return { ok: true, value: { partition, offset, time, idHigh, idLow, values } };
 }
 
-function show(field: unknown): string {
-  const text = JSON.stringify(field);
+function show(field: unknown, { kind }: ColumnType): string {
+  const text = typeof field === 'bigint' ? field.toString() : JSON.stringify(field);
+  // Digits are missing already, so that showing what is left would mislead.
+  if (kind === 'bigint' && typeof field === 'number' && Number.isInteger(field))
+    return 'a number beyond 2^53, of which not all digits may be left, so write it as text';
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -40,7 +40,7 @@ test('reasons that are given are of a kind that names the column and no value', 
     yield Buffer.from(`{"a"\n${'x'.repeat(50)}\n`);
   }
   const kinds: string[] = [];
-  for await (const event of ndjsonEvents(body(), 20)) kinds.push('reason' in event ? rejectionKind(event.reason) : '');
+  for await (const event of ndjsonEvents(plan, body(), 20)) kinds.push('reason' in event ? rejectionKind(event.reason) : '');
   expect(kinds).toEqual(['no JSON', 'too long']);
   expect(rejectionKind('who knows')).toBe('other');
 });

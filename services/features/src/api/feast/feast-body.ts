@@ -1,3 +1,5 @@
+import { parseExactJson } from '@millrace/feature-engine';
+
 /** One entry of FastAPI's 422 body. */
 export interface ValidationDetail {
   readonly type: string;
@@ -9,13 +11,9 @@ export interface ValidationDetail {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Not after a point: the digits of a fraction are many and mean nothing of the kind. */
-const LONG_DIGITS = /(?<![.\d])\d{16}/;
-const INTEGER = /^-?\d{16,}$/;
-
 /**
  * A request's body, which every endpoint of Feast's wants to be an object. Whole numbers that a double does not hold are read as
- * bigints: a client writes 64-bit ids as plain JSON numbers, and a digit lost would name somebody else.
+ * bigints.
  */
 export function parseBody(body: unknown): { readonly fields: Fields } | { readonly detail: readonly ValidationDetail[] } {
   if (!Buffer.isBuffer(body) || body.length === 0) {
@@ -24,7 +22,7 @@ export function parseBody(body: unknown): { readonly fields: Fields } | { readon
   const text = body.toString('utf8');
   let json: unknown;
   try {
-    json = LONG_DIGITS.test(text) ? (JSON.parse(text, exactInteger) as unknown) : (JSON.parse(text) as unknown);
+    json = parseExactJson(text);
   } catch (error) {
     const ctx = { error: error instanceof Error ? error.message : String(error) };
     const position = Number(/at position (\d+)/.exec(ctx.error)?.[1] ?? text.length);
@@ -33,11 +31,6 @@ export function parseBody(body: unknown): { readonly fields: Fields } | { readon
   if (isObject(json)) return { fields: json };
   const msg = 'Input should be a valid dictionary or object to extract fields from';
   return { detail: [{ type: 'model_attributes_type', loc: ['body'], msg, input: json }] };
-}
-
-function exactInteger(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || context?.source === undefined) return value;
-  return INTEGER.test(context.source) ? BigInt(context.source) : value;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,11 +1,11 @@
 import type { GivenEvent } from '../../sources/event-intake.js';
-import { cloudEventFields } from '@millrace/feature-engine';
+import { cloudEventFields, exactJsonText, parseExactJson, type SourcePlan } from '@millrace/feature-engine';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /** Events of NDJSON as they arrive: one JSON object a line, empty lines passed over. Only one line is held at a time. */
-export async function* ndjsonEvents(body: AsyncIterable<Buffer>, maxEventBytes: number): AsyncGenerator<GivenEvent> {
+export async function* ndjsonEvents(plan: SourcePlan, body: AsyncIterable<Buffer>, maxEventBytes: number): AsyncGenerator<GivenEvent> {
   let line = 0;
   let rest: Buffer[] = [];
   let restBytes = 0;
@@ -16,7 +16,9 @@ export async function* ndjsonEvents(body: AsyncIterable<Buffer>, maxEventBytes: 
       const tail = chunk.subarray(from, end);
       from = end + 1;
       const event =
-        restBytes === 0 ? lineEvent(line, tail, tail.length, maxEventBytes) : joined(line, rest, tail, restBytes, maxEventBytes);
+        restBytes === 0
+          ? lineEvent(plan, line, tail, tail.length, maxEventBytes)
+          : joined(plan, line, rest, tail, restBytes, maxEventBytes);
       rest = [];
       restBytes = 0;
       if (event) yield event;
@@ -26,36 +28,68 @@ export async function* ndjsonEvents(body: AsyncIterable<Buffer>, maxEventBytes: 
     if (restBytes + tail.length <= maxEventBytes) rest.push(tail);
     restBytes += tail.length;
   }
-  const event = restBytes === 0 ? undefined : joined(line + 1, rest, Buffer.alloc(0), restBytes, maxEventBytes);
+  const event = restBytes === 0 ? undefined : joined(plan, line + 1, rest, Buffer.alloc(0), restBytes, maxEventBytes);
   if (event) yield event;
 }
 
-function joined(line: number, parts: readonly Buffer[], tail: Buffer, before: number, maxEventBytes: number): GivenEvent | undefined {
+function joined(
+  plan: SourcePlan,
+  line: number,
+  parts: readonly Buffer[],
+  tail: Buffer,
+  before: number,
+  maxEventBytes: number,
+): GivenEvent | undefined {
   const length = before + tail.length;
-  return lineEvent(line, length > maxEventBytes ? tail : Buffer.concat([...parts, tail]), length, maxEventBytes);
+  return lineEvent(plan, line, length > maxEventBytes ? tail : Buffer.concat([...parts, tail]), length, maxEventBytes);
 }
 
-function lineEvent(line: number, bytes: Buffer, length: number, maxEventBytes: number): GivenEvent | undefined {
+function lineEvent(plan: SourcePlan, line: number, bytes: Buffer, length: number, maxEventBytes: number): GivenEvent | undefined {
   if (length > maxEventBytes) return { line, reason: `the event is ${length} bytes long; at most ${maxEventBytes} are taken` };
   const value = bytes[bytes.length - 1] === RETURN ? bytes.subarray(0, -1) : bytes;
   if (value.length === 0) return undefined;
   try {
-    return { line, fields: JSON.parse(value.toString('utf8')) as unknown, value };
+    const given = parseExactJson(value.toString('utf8'));
+    const fields = withLongs(plan, given);
+    return { line, fields, value: fields === given ? value : bytesOf(fields) };
   } catch (error) {
     return { line, reason: `the line is not JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 
+/**
+ * 64-bit integers that came as numbers beyond 2^53 as the log has them: as text, which every reader of JSON keeps whole. What a column of doubles gets is the
+ * double. The same object when it has none.
+ */
+function withLongs(plan: SourcePlan, given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || !Object.values(given).some((value) => typeof value === 'bigint')) return given;
+  const fields: Record<string, unknown> = { ...given };
+  for (const { name, type } of plan.columns) {
+    const value = fields[name];
+    if (typeof value !== 'bigint') continue;
+    if (type.kind === 'bigint') fields[name] = value.toString();
+    // What no column of this type holds is refused with all its digits.
+    else if (type.kind === 'number' && !type.isInteger) fields[name] = Number(value);
+  }
+  return fields;
+}
+
+function bytesOf(value: unknown): Buffer {
+  return Buffer.from(exactJsonText(value));
+}
+
 /** Events of a JSON array, numbered from 1. */
-export function* arrayEvents(values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
-  for (const [index, fields] of values.entries())
-    yield sized({ line: index + 1, fields, value: Buffer.from(JSON.stringify(fields)) }, maxEventBytes);
+export function* arrayEvents(plan: SourcePlan, values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
+  for (const [index, given] of values.entries()) {
+    const fields = withLongs(plan, given);
+    yield sized({ line: index + 1, fields, value: bytesOf(fields) }, maxEventBytes);
+  }
 }
 
 const CLOUD_EVENT_NAME = /^[a-z0-9]{1,40}$/;
 
 /** Events of a CloudEvents batch: the data becomes the record's value, the attributes its `ce_` headers, as in the Kafka binding's binary mode. */
-export function* cloudEvents(values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
+export function* cloudEvents(plan: SourcePlan, values: readonly unknown[], maxEventBytes: number): Generator<GivenEvent> {
   for (const [index, event] of values.entries()) {
     const line = index + 1;
     const reason = cloudEventProblem(event);
@@ -63,13 +97,14 @@ export function* cloudEvents(values: readonly unknown[], maxEventBytes: number):
       yield { line, reason };
       continue;
     }
-    const { data, ...attributes } = event as Record<string, unknown>;
+    const { data: given, ...attributes } = event as Record<string, unknown>;
+    const data = withLongs(plan, given);
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     for (const [name, value] of Object.entries(attributes)) {
       if (CLOUD_EVENT_NAME.test(name) && name !== 'datacontenttype') headers[`ce_${name}`] = String(value);
     }
-    const fields = cloudEventFields(event as Record<string, unknown>);
-    yield sized({ line, fields, value: Buffer.from(JSON.stringify(data)), headers }, maxEventBytes);
+    const fields = cloudEventFields({ ...attributes, data });
+    yield sized({ line, fields, value: bytesOf(data), headers }, maxEventBytes);
   }
 }
 

@@ -1,3 +1,4 @@
+import { parseExactJson, type SourcePlan } from '@millrace/feature-engine';
 import { formatPosition } from '@millrace/kernel';
 import { ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -32,7 +33,7 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
     const reader = await options.reader(name);
     if (!reader) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
     const atomic = request.query.atomic === 'true' || request.query.atomic === '1';
-    const events = await eventsOf(request, options, atomic);
+    const events = await eventsOf(request, reader.plan, options, atomic);
     const { intake } = options;
     const result = atomic
       ? await intake.takeAll(reader, events, request.traceparent)
@@ -49,7 +50,7 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
   });
 }
 
-async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic: boolean): Promise<GivenEvents> {
+async function eventsOf(request: FastifyRequest, plan: SourcePlan, options: IngestOptions, atomic: boolean): Promise<GivenEvents> {
   const type = (request.headers['content-type'] ?? 'application/x-ndjson').split(';')[0]?.trim().toLowerCase();
   // A request without a body carries no events, which is no mistake.
   const body = (request.body as Readable | undefined) ?? Readable.from([]);
@@ -59,13 +60,13 @@ async function eventsOf(request: FastifyRequest, options: IngestOptions, atomic:
     case 'application/jsonl':
     case 'application/ndjson':
     case 'text/plain':
-      return ndjsonEvents(limited(body, atomic ? maxAtomicBytes : maxBytes), maxEventBytes);
+      return ndjsonEvents(plan, limited(body, atomic ? maxAtomicBytes : maxBytes), maxEventBytes);
     case 'application/json':
-      return arrayEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes);
+      return arrayEvents(plan, await jsonArray(body, maxAtomicBytes), maxEventBytes);
     case 'application/cloudevents-batch+json':
-      return cloudEvents(await jsonArray(body, maxAtomicBytes), maxEventBytes);
+      return cloudEvents(plan, await jsonArray(body, maxAtomicBytes), maxEventBytes);
     case 'application/cloudevents+json':
-      return cloudEvents([await json(body, maxAtomicBytes)], maxEventBytes);
+      return cloudEvents(plan, [await json(body, maxAtomicBytes)], maxEventBytes);
     default:
       throw new ProblemError(
         415,
@@ -90,7 +91,7 @@ async function json(body: Readable, maxBytes: number): Promise<unknown> {
   const parts: Buffer[] = [];
   for await (const chunk of limited(body, maxBytes)) parts.push(chunk);
   try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
+    return parseExactJson(Buffer.concat(parts).toString('utf8'));
   } catch (error) {
     throw new ProblemError(
       400,
