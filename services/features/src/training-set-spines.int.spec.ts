@@ -156,10 +156,104 @@ describe('the rows of a training set come from', () => {
     ['an unknown output', { spine: { rows: [{}] }, output: 'xlsx' }, 400, /output must be one of parquet, arrow, table/],
     ['CSV without a name', { spine: { csv: 'city,,asked\n1,2,3' } }, 422, /a column without a name/],
     ['CSV with a name twice', { spine: { csv: 'city,city,asked\n1,2,3' } }, 422, /two columns city/],
-    ['CSV with a short line', { spine: { csv: 'city,line,asked\n1' } }, 200, /CSV file cannot be read/],
+    ['CSV with a short line', { spine: { csv: 'city,line,asked\n1' } }, 200, /line 2 of the CSV file has 1 cell, and its header has 3/],
+    [
+      'CSV with a long line',
+      { spine: { csv: 'city,line,asked\n"a\n,",b,0\na,b,0,1\n' } },
+      200,
+      /line 4 of the CSV file has 4 cells, and its header has 3/,
+    ],
+    ['CSV of a header', { spine: { csv: 'city,line,asked\r\n' } }, 422, /the spine has no rows/],
+    [
+      'a time in rows',
+      { spine: { rows: [{ city: '1', line: '23', asked: 1.5 }] } },
+      422,
+      /column asked has 1.5 in row 0, which is no whole/,
+    ],
+    [
+      'bytes',
+      { spine: { sql: `SELECT '1' AS city, '23' AS line, toDateTime64(0, 3, 'UTC') AS asked, unhex('00FF') AS photo` } },
+      422,
+      /column photo has bytes in row 0 that are no text in UTF-8/,
+    ],
   ] as const)('says what is wrong with %s', async (_what, body, status, reason) => {
     const reply = await rides.ask(body);
     expect([reply.status, reply.body.detail ?? reply.body.error]).toEqual([status, expect.stringMatching(reason)]);
+  });
+
+  test('64-bit integers keep their digits and find their entity, and a key that is none is refused with its column and row', async () => {
+    const { trips } = rides;
+    const applied = await trips.post(
+      '/api/v1/apply',
+      `
+apiVersion: millrace.dev/v1
+kind: Source
+metadata: {name: sales}
+spec: {topic: sales, eventTime: at, schema: {at: DateTime64(3), shop: Int64, amount: Float64}}
+---
+apiVersion: millrace.dev/v1
+kind: Entity
+metadata: {name: shop}
+spec: {joinKeys: {shop: Int64}}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureView
+metadata: {name: last_sale}
+spec: {entity: shop, source: sales, features: [{name: latest, aggregate: last, column: amount}]}
+---
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: sales}
+spec: {features: [last_sale]}
+`,
+      'application/yaml',
+    );
+    expect(applied.status).toBe(200);
+    const at = new Date(START).toISOString();
+    const events = [1, 2].map((amount) => `{"at":"${at}","shop":${9007199254740991n + BigInt(amount)},"amount":${amount}}`).join('\n');
+    expect((await trips.post('/api/v1/sources/sales/events', events, 'application/x-ndjson')).status).toBe(200);
+    const ask = async (spine: string): Promise<{ status: number; body: TrainingSet }> => {
+      const body = `{"featureService":"sales","timestampColumn":"asked","spine":${spine}}`;
+      const response = await trips.post('/api/v1/training-sets?wait=60s', body);
+      return { status: response.status, body: (await response.json()) as TrainingSet };
+    };
+    const rows = (...shops: string[]): string =>
+      `{"rows":[${shops.map((shop) => `{"shop":${shop},"asked":${START + 1},"tweet":1234567890123456789,"wide":18446744073709551615}`).join()}]}`;
+    const csv = (...shops: string[]): string =>
+      JSON.stringify({
+        csv: `shop,asked,tweet,wide,huge\n${shops.map((shop) => `${shop},${START + 1},1234567890123456789,18446744073709551615,123456789012345678901`).join('\n')}`,
+      });
+    for (const spine of [rows, csv]) {
+      const { body } = await ask(spine('9007199254740993', '"9007199254740992"', spine === csv ? '' : 'null'));
+      expect(body).toMatchObject({ status: 'built', rows: 3 });
+      const [first, second, third] = await rides.rowsOf(body);
+      const columns = { tweet: 1234567890123456789n, wide: 18446744073709551615n };
+      expect([first, second]).toMatchObject([
+        { ...columns, latest: 2 },
+        { ...columns, latest: 1 },
+      ]);
+      expect([String(first?.['shop']), String(second?.['shop'])]).toEqual(['9007199254740993', '9007199254740992']);
+      expect(rides.plain(third?.['latest'])).toBeNull();
+      if (spine === csv) expect(first).toMatchObject({ huge: '123456789012345678901' });
+    }
+    expect(await ask(rows('1', '"x"'))).toMatchObject({
+      status: 422,
+      body: { detail: `the spine's column shop has "x" in row 1, which is no Int64` },
+    });
+    expect(await ask(rows('1.5'))).toMatchObject({
+      status: 422,
+      body: { detail: `the spine's column shop has 1.5 in row 0, which is no Int64` },
+    });
+    for (const shop of ['x', '1.0'])
+      expect((await ask(csv('1', shop))).body).toMatchObject({
+        status: 'failed',
+        error: `the spine's column shop has ${JSON.stringify(shop)} in row 1, which is no Int64`,
+      });
+    const sql = JSON.stringify({ sql: `SELECT 1.5 AS shop, toDateTime64(0, 3, 'UTC') AS asked` });
+    expect(await ask(sql)).toMatchObject({ status: 422, body: { detail: `the spine's column shop has 1.5 in row 0, which is no Int64` } });
+    expect((await ask(JSON.stringify({ sql: `SELECT nan AS shop, toDateTime64(0, 3, 'UTC') AS asked` }))).body).toMatchObject({
+      status: 'built',
+    });
   });
 
   test('says what is wrong with a file that is no Parquet, and with an odd wait', async () => {

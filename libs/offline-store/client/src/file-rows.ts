@@ -81,12 +81,12 @@ function typeOf(element: SchemaElement, refuse: RefuseFile): string {
   return found;
 }
 
-const WHOLE = '^(0|-?[1-9][0-9]{0,17})$';
+const WHOLE = '^(0|-?[1-9][0-9]*)$';
 const NUMBER = '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$';
 
 /**
  * Text with a header. Columns of `asText` are kept as they are written; another column is a number when all its values are written as one, `007`
- * is not.
+ * is not, and neither are whole numbers beyond 64 bits.
  */
 export function csvRows(
   bytes: Buffer,
@@ -109,6 +109,8 @@ export function csvRows(
       const all = (pattern: string): string => `countIf(${column} IS NOT NULL AND NOT match(${column}, '${pattern}')) = 0`;
       return [
         `${all(WHOLE)} AS whole_${index}`,
+        `countIf(${column} IS NOT NULL AND ifNull(toString(toInt64OrNull(${column})), '') != ${column}) = 0 AS signed_${index}`,
+        `countIf(${column} IS NOT NULL AND ifNull(toString(toUInt64OrNull(${column})), '') != ${column}) = 0 AS unsigned_${index}`,
         `${all(NUMBER)} AS number_${index}`,
         `${all('^(?i)(true|false)$')} AS truth_${index}`,
         `countIf(${column} IS NOT NULL) = 0 AS empty_${index}`,
@@ -119,7 +121,10 @@ export function csvRows(
     const typed = names.map((name) => {
       const column = quoteIdentifier(name);
       if (asText.has(name) || is('empty', name)) return column;
-      if (is('whole', name)) return `toInt64(${column}) AS ${column}`;
+      if (is('signed', name)) return `toInt64(${column}) AS ${column}`;
+      if (is('unsigned', name)) return `toUInt64(${column}) AS ${column}`;
+      // Whole numbers that no 64 bits hold are names of something: as doubles they would lose digits.
+      if (is('whole', name)) return column;
       if (is('number', name)) return `toFloat64(${column}) AS ${column}`;
       return is('truth', name) ? `CAST(lower(${column}) AS Nullable(Bool)) AS ${column}` : column;
     });

@@ -1,4 +1,5 @@
 import { csvRows, parquetRows, type FileRows } from '@millrace/offline-store';
+import { isBlank } from './csv-cells.js';
 import { spineFault } from './spine-fault.js';
 import type { SpineKey } from './spine-table.js';
 
@@ -15,5 +16,7 @@ export function csvSpine(
   bytes: Buffer,
 ): FileRows {
   const asText = new Set([...keys, ...fields.filter(({ type }) => type.kind !== 'number')].map(({ name }) => name));
-  return csvRows(bytes, { asText, refuse: spineFault });
+  const rows = csvRows(bytes, { asText, refuse: spineFault });
+  if (isBlank(rows.bytes)) throw spineFault('the spine has no rows: the CSV file ends with its header');
+  return rows;
 }

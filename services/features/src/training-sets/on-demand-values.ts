@@ -1,6 +1,6 @@
 import { heldTypeOf, parseRequestValue, type ColumnType, type Value } from '@millrace/feature-engine';
 import { quoteIdentifier } from '@millrace/offline-store';
-import { spineFault } from './spine-fault.js';
+import { noValueOf } from './spine-fault.js';
 import { milliseconds, type StagedSpine } from './spine-table.js';
 import type { OnDemandColumns, ViewColumns } from './view-columns.js';
 import { ValueWriter, type ViewValuesOptions } from './view-values.js';
@@ -65,8 +65,7 @@ export async function computeOnDemand({ store, progress, staged, views, tables, 
         const given = row[`q${index}`] ?? null;
         // 64-bit integers come as text, which a field of fewer bits does not take.
         const value = parseRequestValue(type, isNumber && type.kind === 'number' && typeof given === 'string' ? Number(given) : given);
-        if (value === undefined)
-          throw spineFault(`the spine's column ${name} has ${JSON.stringify(given)} in row ${place}, which is no ${type.name}`);
+        if (value === undefined) throw noValueOf(name, JSON.stringify(given), place, type.name);
         request[index] = value;
       }
       const at = Number(row['__at']);

@@ -3,11 +3,14 @@ import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { ArtifactStore } from '@millrace/artifact-store';
+import { parseExactJson } from '@millrace/feature-engine';
 import { canonical } from '@millrace/kernel';
 import { quoteIdentifier, quoteTable, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
 import type { KeptRows, Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { sourceTable } from '../sources/source-table.js';
+import { raggedRecord } from './csv-cells.js';
 import { csvSpine, parquetSpine } from './file-spine.js';
+import { inferColumns, insertable, type GivenRow } from './given-rows.js';
 import { spineFault } from './spine-fault.js';
 import type { SpineOptions, StagedSpine } from './spine-table.js';
 
@@ -51,7 +54,7 @@ export async function withRows<T>(options: SpineOptions, use: (rows: Rows) => Pr
       const file = spine.format === 'csv' ? csvSpine(options, bytes) : parquetSpine(bytes);
       const areFew = bytes.length <= SMALL_FILE_BYTES;
       return options.scratch.with(`(${columnsOf(file.columns)}) ENGINE = ${areFew ? 'Memory' : 'StripeLog'}`, async (table, bare) => {
-        await loading(spine.format, options.store.load(bare, file.format, file.bytes));
+        await loading(spine.format, bytes, options.store.load(bare, file.format, file.bytes));
         return use({ sql: await file.select(options.store, table), parameters: {}, areFew });
       });
     }
@@ -90,9 +93,9 @@ async function keptRows<T>({ store, artifacts, scratch }: SpineOptions, kept: Ke
 async function givenRows<T>(options: SpineOptions, path: string, use: (rows: Rows) => Promise<T>): Promise<T> {
   const { store, artifacts, scratch } = options;
   const lines = await readAll(artifacts, path);
-  const columns = inferColumns(options, lines);
+  const columns = inferColumns(lines, options);
   return scratch.with(`(__line UInt64, ${columnsOf(columns)}) ENGINE = MergeTree ORDER BY __line`, async (table, bare) => {
-    const numbered = lines.map((line, index) => ({ __line: index, ...line }));
+    const numbered = lines.map((line, index) => ({ __line: index, ...insertable(line) }));
     for (let from = 0; from < numbered.length; from += ROWS_PER_INSERT) {
       await store.insert(bare, numbered.slice(from, from + ROWS_PER_INSERT), `${bare}:${from}`);
     }
@@ -106,12 +109,17 @@ function columnsOf(columns: readonly TrainingSetColumn[]): string {
 }
 
 /** A file that ClickHouse refuses is the requester's to mend. */
-async function loading(format: string, work: Promise<void>): Promise<void> {
+async function loading(format: string, bytes: Buffer, work: Promise<void>): Promise<void> {
   try {
     await work;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code !== 'MR_OFFLINE_STORE_REFUSED') throw error;
+    const ragged = format === 'csv' ? raggedRecord(bytes) : undefined;
+    if (ragged) {
+      const { line, cells, wanted } = ragged;
+      throw spineFault(`line ${line} of the CSV file has ${cells} ${cells === 1 ? 'cell' : 'cells'}, and its header has ${wanted}`);
+    }
     throw spineFault(`the ${format === 'csv' ? 'CSV' : 'Parquet'} file cannot be read: ${message.slice(0, 1_000)}`);
   }
 }
@@ -137,26 +145,7 @@ function sourceRows({ source, timestampColumn }: SpineOptions, spine: Extract<Sp
   return { sql, parameters: { next: [...next], from: spine.from, to: spine.to } };
 }
 
-async function readAll(artifacts: ArtifactStore, path: string): Promise<Record<string, unknown>[]> {
+async function readAll(artifacts: ArtifactStore, path: string): Promise<GivenRow[]> {
   const lines = (await buffer(await artifacts.get(path))).toString('utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-/** Columns of given rows: join keys in their types, the rest by what the values are. */
-function inferColumns({ keys, timestampColumn }: SpineOptions, lines: readonly Record<string, unknown>[]): TrainingSetColumn[] {
-  const types = new Map<string, string>();
-  for (const line of lines) {
-    for (const [name, value] of Object.entries(line)) {
-      const known = types.get(name);
-      const type = typeof value === 'number' ? 'Float64' : typeof value === 'boolean' ? 'Bool' : 'String';
-      if (value === null ? known === undefined : known === undefined || known === 'Nothing')
-        types.set(name, value === null ? 'Nothing' : type);
-      else if (value !== null && known !== type) types.set(name, 'String');
-    }
-  }
-  const keyTypes = new Map(keys.map((key) => [key.name, key.type.name]));
-  return [...types].map(([name, type]) => {
-    const own = keyTypes.get(name) ?? (name === timestampColumn && type === 'Float64' ? 'Int64' : type === 'Nothing' ? 'String' : type);
-    return { name, type: `Nullable(${own})` };
-  });
+  return lines.filter((line) => line !== '').map((line) => parseExactJson(line) as GivenRow);
 }

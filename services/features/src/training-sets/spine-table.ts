@@ -3,7 +3,7 @@ import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
 import { quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
-import { spineFault } from './spine-fault.js';
+import { noValueOf, spineFault } from './spine-fault.js';
 import { inline, KNOWN_COLUMN, withRows, type Rows } from './spine-rows.js';
 
 /** A join key of a spine: the column's name, and the type the features' entity gives it. */
@@ -83,8 +83,10 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     SETTINGS max_threads = 1, max_insert_threads = 1`;
   return scratch.with(definition, async (table) => {
     const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest' : '';
-    const [found] = await store.query<{ n: string; digest?: string; blank: string }>(
-      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told} FROM ${table}`,
+    const doubts = doubtsOf(columns, keys);
+    const first = doubts.map(({ sql }, index) => `, minIf(__row, ${sql}) AS first_${index}, countIf(${sql}) AS doubt_${index}`).join('');
+    const [found] = await store.query<{ n: string; digest?: string; blank: string } & Record<string, unknown>>(
+      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${first} FROM ${table}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );
@@ -92,8 +94,33 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     if (count === 0) throw spineFault('the spine has no rows');
     if (count > maxRows) throw spineFault(`the spine has ${count} rows; at most ${maxRows} are taken`);
     if (Number(found?.blank) > 0) throw spineFault(`${found?.blank} rows of the spine have no time in ${timestampColumn}`);
+    for (const [index, { name, type }] of doubts.entries())
+      if (Number(found?.[`doubt_${index}`]) > 0) throw await refused(store, table, name, Number(found?.[`first_${index}`]), type);
     return use({ table, columns, rows: count, digest: found?.digest ?? '', known: columns.length < described.length });
   });
+}
+
+/** Conditions on a row with which its set would be wrong or unreadable: keys that are none, which would find no entity, and text that is no text. */
+function doubtsOf(columns: readonly TrainingSetColumn[], keys: readonly SpineKey[]): { name: string; sql: string; type: string }[] {
+  const typeOf = new Map(columns.map((column) => [column.name, column.type]));
+  const ofKeys = keys.map(({ name, type }, index) => {
+    const column = quoteIdentifier(name);
+    // Frames write a missing number so.
+    const isMissing = /^(Nullable\()?Float/.test(typeOf.get(name) ?? '') ? ` AND NOT isNaN(${column})` : '';
+    return { name, sql: `${column} IS NOT NULL AND __key_${index} IS NULL${isMissing}`, type: type.name };
+  });
+  const texts = columns.filter(({ type }) => /^(Nullable\()?String\)?$/.test(type));
+  return [...ofKeys, ...texts.map(({ name }) => ({ name, sql: `NOT isValidUTF8(${quoteIdentifier(name)})`, type: UTF8 }))];
+}
+
+const UTF8 = 'UTF-8';
+
+async function refused(store: OfflineStore, table: string, name: string, row: number, type: string): Promise<Error> {
+  if (type === UTF8)
+    return spineFault(`the spine's column ${name} has bytes in row ${row} that are no text in UTF-8; leave it out, or write it as text`);
+  const column = quoteIdentifier(name);
+  const [found] = await store.query<{ value: unknown }>(`SELECT ${column} AS value FROM ${table} WHERE __row = {row:UInt64}`, { row });
+  return noValueOf(name, JSON.stringify(found?.value), row, type);
 }
 
 async function describe(store: OfflineStore, rows: Rows): Promise<TrainingSetColumn[]> {

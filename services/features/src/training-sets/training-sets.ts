@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
 import { canonical, Fault, type CommandMetadata, type Ids, type Position } from '@millrace/kernel';
-import type { ServicePlan, SourcePlan } from '@millrace/feature-engine';
+import { exactJsonText, type ServicePlan, type SourcePlan } from '@millrace/feature-engine';
 import { checkSelect, tableExists, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { DomainLog } from '@millrace/service';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
@@ -23,6 +23,7 @@ import type {
 import type { Sources } from '../sources/sources.js';
 import { buildTrainingSet, failureOf, trainingSetPath, trainingSetTable } from './build-training-set.js';
 import { csvSpine, parquetSpine } from './file-spine.js';
+import { checkGivenRows } from './given-rows.js';
 import { knownPositions } from './known-positions.js';
 import { SeenEvents } from './latest-events.js';
 import { predictionsSql } from './predictions-spine.js';
@@ -219,10 +220,8 @@ export class TrainingSets {
       case 'source':
         return spine;
       case 'rows':
-        return {
-          kind: spine.kind,
-          ...(await this.#keepBytes(Buffer.from(spine.rows.map((row) => JSON.stringify(row)).join('\n')), 'jsonl')),
-        };
+        checkGivenRows(spine.rows, { keys: service.joinKeys, timestampColumn: input.timestampColumn });
+        return { kind: spine.kind, ...(await this.#keepBytes(Buffer.from(spine.rows.map(exactJsonText).join('\n')), 'jsonl')) };
       case 'file': {
         const { kind, format, bytes } = spine;
         // What its head says can be told at once.

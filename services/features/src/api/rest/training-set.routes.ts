@@ -1,3 +1,4 @@
+import { parseExactJson } from '@millrace/feature-engine';
 import type { CommandMetadata } from '@millrace/kernel';
 import { limitOf, ProblemError, sendPosition, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -98,7 +99,7 @@ function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<ty
     return parseUploadedSpine(query, { kind: 'file', format, bytes });
   }
   try {
-    return parseTrainingSetRequest(JSON.parse(bytes.toString('utf8')));
+    return parseTrainingSetRequest(parseExactJson(bytes.toString('utf8')));
   } catch (error) {
     const files = Object.keys(SPINE_TYPES).join(', ');
     return { reason: `the body is not JSON (${error instanceof Error ? error.message : String(error)}); a file of rows says so: ${files}` };
