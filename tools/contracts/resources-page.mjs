@@ -24,7 +24,7 @@ const OUTER = [
 ];
 
 const REST = `One request may hold several documents, in any order. One may name what another defines. All are checked before the first is applied:
-their fields, the names that must exist, the columns that must fit. When anything is wrong, nothing is applied, and the answer lists
+their fields, the names that must exist, the columns that must fit, also for the views that rest on them already. When anything is wrong, nothing is applied, and the answer lists
 every mistake with the field it is in.
 
 In the tables, a _list_ is an array and a _map_ is an object whose keys are not fixed. \`features[].name\` is the field \`name\` of each entry of the list

@@ -1,4 +1,5 @@
 import { canonical, formatPosition, type CommandMetadata, type CommandOutcome } from '@millrace/kernel';
+import { checkChanges } from './check-changes.js';
 import { checkDocument, type Lookup } from './check-documents.js';
 import { resource, resourceSubject, type ResourceCommand } from './domain/resource/resource.decider.js';
 import type { ResourceApplied } from './domain/resource/resource.events.js';
@@ -121,35 +122,9 @@ function checkDocuments(
   for (const document of wellFormed) {
     const own = checkDocument(document, lookup, pinned);
     all.push(...own);
-    if (own.length === 0 && document.kind === 'FeatureView') all.push(...checkReaders(document, wellFormed, context, lookup, pinned));
+    if (own.length === 0) all.push(...checkChanges(document, { catalog: context.catalog, documents: wellFormed, lookup, pinned }));
   }
   return { documents, problems: all.sort((a, b) => a.document - b.document) };
-}
-
-/** A view that others are computed from must still have what they read; those that are in the request themselves are checked there. */
-function checkReaders(
-  view: ResourceDocument,
-  documents: readonly ResourceDocument[],
-  { catalog }: ApplyContext,
-  lookup: Lookup,
-  pinned: Parameters<typeof checkDocument>[2],
-): DocumentProblem[] {
-  const isGiven = (name: string): boolean => documents.some((other) => other.kind === 'FeatureView' && other.name === name);
-  const present: Lookup = (kind, name, version) => catalog.get(kind, name, version)?.spec as never;
-  const readers = presentDocuments(catalog, 'FeatureView').filter(
-    (other) => isOnDemandView(other) && !isGiven(other.name) && restsOn(other).some((used) => used.name === view.name),
-  );
-  return readers.flatMap((reader) => {
-    const problems = checkDocument(reader, lookup, pinned);
-    // What could not be computed before is not this request's doing.
-    if (problems.length === 0 || checkDocument(reader, present, pinned).length > 0) return [];
-    return problems.map(({ field, message }) => ({
-      document: view.index,
-      resource: `FeatureView/${view.name}`,
-      field: 'spec',
-      message: `FeatureView ${reader.name} is computed from it and could not be any more: ${field} ${message}; apply both in one request`,
-    }));
-  });
 }
 
 async function applyOne(

@@ -100,6 +100,17 @@ describe('checks of a source', () => {
     expect((await send([{ at, site: 'z', watts: 2001 }])).rejected).toEqual(['1: field watts is 2001; at most 2000 is expected']);
   });
 
+  test('a column that may be null from now on is so in the table too', async () => {
+    expect((await apply(METERS('').replace('site: String', 'site: Nullable(String)'))).status).toBe(200);
+    await until(
+      () => send([{ at, site: null, watts: 7 }]),
+      ({ accepted }) => accepted === 1,
+    );
+    const nulls = async (): Promise<object[]> =>
+      trips.service.host.offline.query('SELECT site, watts FROM millrace.source_meters WHERE site IS NULL');
+    expect(await until(nulls, (rows) => rows.length > 0)).toEqual([{ site: null, watts: 7 }]);
+  });
+
   test('a source that cannot be started keeps no other from being started, and who sends to it is told in time', async () => {
     const source = (name: string, topic: string, partitions: number) =>
       METERS('')

@@ -14,7 +14,7 @@ const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 
 
 /**
  * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column whose type has changed
- * is refused by ClickHouse when it cannot hold the new one.
+ * gets the new one, which ClickHouse refuses when the values are none of it.
  */
 export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
   await dropOfOtherTopic(store, plan);
@@ -28,16 +28,22 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
      SETTINGS non_replicated_deduplication_window = 1000`,
   );
   const [database, name] = sourceTable(plan.name).split('.') as [string, string];
-  const found = await store.query<{ name: string }>(
-    'SELECT name FROM system.columns WHERE database = {database:String} AND table = {name:String}',
+  const found = await store.query<{ name: string; type: string }>(
+    'SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {name:String}',
     { database, name },
   );
-  const known = new Set(found.map((column) => column.name));
+  const known = new Map(found.map((column) => [column.name, column.type]));
   const missing = known.has('_appended') ? [] : [APPENDED];
   missing.push(...columns.filter((_, index) => !known.has((plan.columns[index] as SourcePlan['columns'][number]).name)));
   if (missing.length > 0) {
     await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
   }
+  // Left as it was, it would hold zeros for the nulls that a column may have since.
+  const changed = plan.columns.flatMap(({ name, type }, index) => {
+    const before = known.get(name);
+    return before === undefined || before === columnType(type.name, type.nullable) ? [] : [`MODIFY COLUMN ${columns[index]}`];
+  });
+  if (changed.length > 0) await store.command(`ALTER TABLE ${table} ${changed.join(', ')}`);
   const [index] = await store.query<object>(
     "SELECT name FROM system.data_skipping_indices WHERE database = {database:String} AND table = {name:String} AND name = '_position'",
     { database, name },
