@@ -59,7 +59,15 @@ export function compileExpression(
   const compiler = new Compiler(text, columns, word);
   const { type, run } = compiler.compile(parseExpression(text));
   const used = [...compiler.used].sort((a, b) => a - b);
-  return { text, type, columnType: type === 'null' ? undefined : COLUMN_TYPE_OF[type], columns: used, evaluate: run };
+  // A UInt64 that nothing was done with may be beyond its type, Int64.
+  const evaluate: Run =
+    type !== 'int64'
+      ? run
+      : (row) => {
+          const value = run(row);
+          return value === null ? null : whole(value as bigint);
+        };
+  return { text, type, columnType: type === 'null' ? undefined : COLUMN_TYPE_OF[type], columns: used, evaluate };
 }
 
 class Compiler {

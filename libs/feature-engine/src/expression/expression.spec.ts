@@ -11,6 +11,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   paid: 'Nullable(Bool)',
   at: 'DateTime64(3)',
   in: 'Int32',
+  wide: 'Nullable(UInt64)',
 };
 const columns = Object.entries(COLUMNS).map(([name, text]) => ({ name, type: parseColumnType(text) as ColumnType }));
 
@@ -22,12 +23,21 @@ const ROW = {
   paid: 1,
   at: Date.UTC(2001, 2, 25, 1, 30, 15, 250),
   in: 7,
+  wide: 5n,
 };
 
 function evaluate(text: string, row: Readonly<Record<string, Value>> = {}): unknown {
   const values: Readonly<Record<string, Value>> = { ...ROW, ...row };
   return compileExpression(text, columns).evaluate({ value: (column) => values[columns[column]?.name ?? ''] ?? null });
 }
+
+test('a UInt64 that Int64 does not hold is compared as what it is, and is null as a value', () => {
+  const wide = 2n ** 64n - 1n;
+  for (const text of ['wide', 'coalesce(wide, 0)', 'if(paid, wide, 0)', 'wide - 1', 'greatest(wide, micros)', 'abs(wide)'])
+    expect([text, evaluate(text, { wide })]).toEqual([text, null]);
+  expect(evaluate('wide > micros', { wide })).toBe(true);
+  expect(evaluate('wide', { wide: 2n ** 63n - 1n })).toBe(2n ** 63n - 1n);
+});
 
 function refusal(text: string): string {
   try {
