@@ -13,8 +13,8 @@ const APPENDED = `_appended DateTime64(3, 'UTC') CODEC(DoubleDelta, LZ4)`;
 const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 1';
 
 /**
- * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column whose type has changed
- * gets the new one, which ClickHouse refuses when the values are none of it.
+ * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column that may be null
+ * since is altered; one whose type has changed otherwise keeps the old one, and ClickHouse refuses what it cannot hold.
  */
 export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
   await dropOfOtherTopic(store, plan);
@@ -38,12 +38,12 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   if (missing.length > 0) {
     await store.command(`ALTER TABLE ${table} ${missing.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`);
   }
-  // Left as it was, it would hold zeros for the nulls that a column may have since.
-  const changed = plan.columns.flatMap(({ name, type }, index) => {
+  // As it was, it would hold zeros for nulls.
+  const nullable = plan.columns.flatMap(({ name, type }, index) => {
     const before = known.get(name);
-    return before === undefined || before === columnType(type.name, type.nullable) ? [] : [`MODIFY COLUMN ${columns[index]}`];
+    return type.nullable && before === columnType(type.name, false) ? [`MODIFY COLUMN ${columns[index]}`] : [];
   });
-  if (changed.length > 0) await store.command(`ALTER TABLE ${table} ${changed.join(', ')}`);
+  if (nullable.length > 0) await store.command(`ALTER TABLE ${table} ${nullable.join(', ')}`);
   const [index] = await store.query<object>(
     "SELECT name FROM system.data_skipping_indices WHERE database = {database:String} AND table = {name:String} AND name = '_position'",
     { database, name },
