@@ -61,7 +61,24 @@ describe('versions of views and services', () => {
     expect(values(now)).toEqual([2, 3]);
     // Nobody serves version 1, so it is not kept, and says so.
     const refused = await trips.post('/get-online-features', { feature_service: 'model@1', entities: { city: ['Bern'] } });
-    expect(refused.status).toBe(404);
+    expect([refused.status, JSON.parse((await refused.json()) as string)]).toEqual([
+      404,
+      expect.objectContaining({
+        class: 'FeatureServiceNotFoundException',
+        message: 'Feature service model@1 is not kept online, as nothing that is applied names this version: name it in a deployment',
+      }),
+    ]);
+    const view = await trips.post('/get-online-features', { features: ['rides@v1:rides'], entities: { city: ['Bern'] } });
+    expect([view.status, JSON.parse((await view.json()) as string)]).toEqual([
+      404,
+      expect.objectContaining({
+        class: 'FeatureViewNotFoundException',
+        message:
+          'Feature view rides@1 is not kept online, as nothing that is applied names this version: name rides@1 in a feature service',
+      }),
+    ]);
+    const none = await trips.post('/get-online-features', { features: ['rides@9:rides'], entities: { city: ['Bern'] } });
+    expect(await none.json()).toContain('Feature view rides@9 does not exist');
     await apply(`${SERVICE.replace('name: model', 'name: pinned').replace('[rides]', '["rides@1:rides", "rides@2:fare"]')}`);
     const old = await until(
       () => read({ feature_service: 'pinned' }).catch(() => undefined),

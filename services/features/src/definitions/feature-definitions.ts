@@ -152,6 +152,9 @@ export class FeatureDefinitions {
       const plan = this.service(reference);
       return plan?.views.every((view) => this.#isKept(view)) ? plan : undefined;
     },
+    hasVersion: (of: 'feature view' | 'feature service', reference: string): boolean =>
+      parseVersionedName(reference).version !== undefined &&
+      (of === 'feature view' ? this.servedView(reference) : this.service(reference)) !== undefined,
   };
 
   /** A view as it is applied, or a version of it: `origin_delays@2`. */

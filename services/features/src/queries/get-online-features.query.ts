@@ -26,6 +26,8 @@ export interface OnlineFeatures {
 export type OnlineFeaturesProblem =
   | { readonly kind: 'no-feature-service'; readonly name: string }
   | { readonly kind: 'no-feature-view'; readonly name: string }
+  /** It is there, and is not kept online, as nothing that is applied names it. */
+  | { readonly kind: 'version-not-kept'; readonly of: 'feature view' | 'feature service'; readonly name: string }
   | { readonly kind: 'no-feature'; readonly view: string; readonly name: string }
   | { readonly kind: 'no-features' }
   | { readonly kind: 'no-reference'; readonly reference: string }
@@ -53,6 +55,8 @@ export type OnlineFeaturesProblem =
 export interface OnlineCatalog {
   view(name: string): ServedView | undefined;
   service(name: string): ServicePlan | undefined;
+  /** Whether there is such a version, though it may not be kept. */
+  hasVersion(of: 'feature view' | 'feature service', name: string): boolean;
 }
 
 /** Feast writes a version as `@v2`. */
@@ -64,14 +68,14 @@ export function resolveFeatures(
   request: { readonly features?: readonly string[] | undefined; readonly featureService?: string | undefined },
 ): ServicePlan | OnlineFeaturesProblem {
   if (request.featureService !== undefined) {
-    return catalog.service(request.featureService) ?? { kind: 'no-feature-service', name: request.featureService };
+    return catalog.service(request.featureService) ?? missing(catalog, 'feature service', request.featureService);
   }
   const features: ServiceFeature[] = [];
   for (const reference of request.features ?? []) {
     const { view: named, feature } = parseFeatureReference(reference);
     const name = named.replace(FEAST_VERSION, '@$1');
     const view = catalog.view(name);
-    if (!view) return { kind: 'no-feature-view', name };
+    if (!view) return missing(catalog, 'feature view', name);
     if (feature === undefined) {
       features.push(...view.features.map((item, index) => ({ view, feature: index, name: item.name })));
       continue;
@@ -87,6 +91,11 @@ export function resolveFeatures(
     if (!isFault(error)) throw error;
     return { kind: 'request-conflict', message: error.message };
   }
+}
+
+function missing(catalog: OnlineCatalog, of: 'feature view' | 'feature service', name: string): OnlineFeaturesProblem {
+  if (catalog.hasVersion(of, name)) return { kind: 'version-not-kept', of, name };
+  return { kind: of === 'feature view' ? 'no-feature-view' : 'no-feature-service', name };
 }
 
 /** Values of features from the online store, at one time (milliseconds since the epoch), for entity rows given by column. */

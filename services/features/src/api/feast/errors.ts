@@ -39,6 +39,15 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
       return { status: 404, className: 'FeatureServiceNotFoundException', message: `Feature service ${problem.name} does not exist` };
     case 'no-feature-view':
       return viewNotFound(problem.name);
+    case 'version-not-kept': {
+      const { of, name } = problem;
+      const mend = of === 'feature view' ? `name ${name} in a feature service` : 'name it in a deployment';
+      return {
+        status: 404,
+        className: of === 'feature view' ? 'FeatureViewNotFoundException' : 'FeatureServiceNotFoundException',
+        message: `${of === 'feature view' ? 'Feature view' : 'Feature service'} ${name} is not kept online, as nothing that is applied names this version: ${mend}`,
+      };
+    }
     case 'no-feature':
       return {
         status: 404,
