@@ -166,7 +166,7 @@ export class FeaturesModule implements OnModuleInit {
       const { statistics } = features;
       statisticsRoutes(scope, {
         source: async (name) => (await features.readerOf(name))?.plan,
-        view: (reference) => definitions.view(reference),
+        view: (reference) => definitions.servedView(reference),
         ofSource: (name, columns, selection) => statistics.ofSource(name, columns, selection),
         ofEvents: (view, names, selection) => statistics.ofEvents(view, names, selection),
         ofServed: (view, names, selection) => statistics.ofServed(view, names, selection),

@@ -350,6 +350,18 @@ spec: {features: ["crowd@1"]}
       examples: [expect.objectContaining({ predictionId: 'tampered', view: 'ride_checks', feature: 'waited', served: 1 })],
     });
     expect(rows.length).toBeGreaterThan(20);
+    const statistics = async (
+      of: string,
+    ): Promise<{ status: number; detail?: string; features: { series: { population: number }[] }[] }> => {
+      const reply = await rides.trips.get(`/api/v1/features/statistics?view=ride_checks&feature=waited&of=${of}`);
+      return { ...((await reply.json()) as { features: [] }), status: reply.status };
+    };
+    const served = (await statistics('served')).features[0]?.series ?? [];
+    expect(served.reduce((sum, { population }) => sum + population, 0)).toBeGreaterThanOrEqual(rows.length);
+    expect(await statistics('events')).toMatchObject({
+      status: 400,
+      detail: 'of: view ride_checks is computed on demand and has no values at the times of events; ask for of=served',
+    });
   }, 60_000);
 
   /** As the gateway knows them, which a training set names too. */

@@ -1,4 +1,4 @@
-import type { SourcePlan, ViewPlan } from '@millrace/feature-engine';
+import type { ServedView, SourcePlan, ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Scheduler } from '@millrace/kernel';
 import { tableExists, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
@@ -87,7 +87,7 @@ export class Statistics {
   }
 
   /** Of a view's features as the gateway answered from them, in whatever feature service. */
-  async ofServed(plan: ViewPlan, features: readonly string[], selection: StatisticsSelection): Promise<StatisticsAnswer> {
+  async ofServed(plan: ServedView, features: readonly string[], selection: StatisticsSelection): Promise<StatisticsAnswer> {
     const { store, definitions, waitForPredictions, queryDeadlineMs } = this.#options;
     if (!(await reached(waitForPredictions(queryDeadlineMs), true))) {
       return { columns: features.map((name) => ({ name, series: [] })), behind: { records: 0, hours: 0 } };

@@ -1,4 +1,4 @@
-import { parseFeatureReference, type SourcePlan, type ViewPlan } from '@millrace/feature-engine';
+import { isOnDemand, parseFeatureReference, type ServedView, type SourcePlan, type ViewPlan } from '@millrace/feature-engine';
 import { ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { StatisticsSelection } from '../../statistics/read-statistics.js';
@@ -8,10 +8,10 @@ import { invalid, listOf, one, selectionOf, type StatisticsQuery } from './stati
 export interface StatisticsRoutesOptions {
   /** `undefined` for what is not applied. */
   readonly source: (name: string) => Promise<SourcePlan | undefined>;
-  readonly view: (reference: string) => ViewPlan | undefined;
+  readonly view: (reference: string) => ServedView | undefined;
   readonly ofSource: (name: string, columns: readonly string[], selection: StatisticsSelection) => Promise<StatisticsAnswer>;
   readonly ofEvents: (view: ViewPlan, features: readonly string[], selection: StatisticsSelection) => Promise<StatisticsAnswer>;
-  readonly ofServed: (view: ViewPlan, features: readonly string[], selection: StatisticsSelection) => Promise<StatisticsAnswer>;
+  readonly ofServed: (view: ServedView, features: readonly string[], selection: StatisticsSelection) => Promise<StatisticsAnswer>;
 }
 
 /**
@@ -50,7 +50,11 @@ export function statisticsRoutes(scope: FastifyInstance, options: StatisticsRout
     const of = one(query, 'of') ?? 'events';
     if (of !== 'events' && of !== 'served') throw invalid(`of must be events or served, not ${JSON.stringify(of)}`);
     const features = wanted.length === 0 ? all : [...new Set(wanted)];
-    const { columns: found, behind } = await (of === 'events' ? options.ofEvents : options.ofServed)(view, features, selection);
+    if (of === 'events' && isOnDemand(view))
+      throw invalid(`of: view ${view.name} is computed on demand and has no values at the times of events; ask for of=served`);
+    const told =
+      of === 'events' && !isOnDemand(view) ? options.ofEvents(view, features, selection) : options.ofServed(view, features, selection);
+    const { columns: found, behind } = await told;
     return { view: view.name, version: view.version, of, behind, features: found };
   });
 }
