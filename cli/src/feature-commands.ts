@@ -11,7 +11,9 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
   const features = program.command('features').description('bring features up to date, and look at them');
   features
     .command('verify')
-    .description('recompute what the gateway served from the offline store and compare, bit for bit; exit code 1 when a value differs')
+    .description(
+      'recompute what the gateway served from the offline store and compare, bit for bit; exit code 1 when a value differs; reads over /get-online-features are not logged and not compared',
+    )
     .option('--deployment <name>', 'only the answers of this deployment')
     .option('--feature-service <name>', 'only vectors of this feature service')
     .option('--since <time>', 'answers from that time on, as RFC 3339 (default: all)')

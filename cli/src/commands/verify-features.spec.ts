@@ -27,6 +27,9 @@ test('tells each difference, what could not be compared, and the sum in the last
     '3 not compared: source rides has another topic now, and its table with it',
     '1 mismatches in 7 vectors',
   ]);
+  expect(verificationText({ of: 'answers', compared: 0, mismatches: 0, features: [], unverifiable: {}, examples: [] })).toBe(
+    'of answers\n0 mismatches in 0 vectors\n',
+  );
   expect(verificationText({ compared: 0, mismatches: 0, features: [], unverifiable: {}, examples: [] })).toBe(
     '0 mismatches in 0 vectors\n',
   );

@@ -12,6 +12,8 @@ export interface VerifyFeaturesOptions {
 }
 
 export interface Verification {
+  /** Which vectors are meant. Servers before it was there do not say. */
+  readonly of?: string;
   readonly compared: number;
   readonly mismatches: number;
   readonly features: readonly { readonly view: string; readonly feature: string; readonly compared: number; readonly mismatches: number }[];
@@ -45,7 +47,7 @@ export async function verifyFeatures(client: MillraceClient, io: Io, options: Ve
 }
 
 /** The counts by feature, the first differences, and a last line that says it all. */
-export function verificationText({ compared, mismatches, features, unverifiable, examples }: Verification): string {
+export function verificationText({ of, compared, mismatches, features, unverifiable, examples }: Verification): string {
   const rows = features.map((one) => [one.view, one.feature, String(one.compared), String(one.mismatches)]);
   const counts = rows.length === 0 ? '' : `${table(['VIEW', 'FEATURE', 'COMPARED', 'MISMATCHES'], rows)}\n`;
   const differences = examples.map(({ predictionId, view, feature, entity, at, served, recomputed }) => {
@@ -53,5 +55,6 @@ export function verificationText({ compared, mismatches, features, unverifiable,
     return `prediction ${predictionId}: ${value} was served as ${JSON.stringify(served)} and is ${JSON.stringify(recomputed)}\n`;
   });
   const left = Object.entries(unverifiable).map(([reason, count]) => `${count} not compared: ${reason}\n`);
-  return `${[counts, ...differences, ...left].join('')}${mismatches} mismatches in ${compared} vectors\n`;
+  const meant = of === undefined ? '' : `of ${of}\n`;
+  return `${[counts, ...differences, ...left, meant].join('')}${mismatches} mismatches in ${compared} vectors\n`;
 }

@@ -10,14 +10,17 @@ export interface VerificationRoutesOptions {
   readonly last: () => VerificationReport | undefined;
 }
 
+/** Which vectors a verification is of: a check of none is no proof of others. */
+const VERIFIED = 'features in answers of the gateway; reads over /get-online-features are not on the log and not verified';
+
 /**
  * `POST /api/v1/features/verify` `{deployment?, featureService?, from?, to?}`: recomputes served vectors from the offline store and counts those
- * that differ. Without a field, all vectors are meant. Times are of the answers, RFC 3339 or milliseconds.
+ * that differ. Without a field, all vectors are meant; `of` says which they are. Times are of the answers, RFC 3339 or milliseconds.
  *
  * `GET /api/v1/features/verification`: what this process's last scheduled check found, `null` before the first.
  */
 export function verificationRoutes(scope: FastifyInstance, { verify, last }: VerificationRoutesOptions): void {
-  scope.post('/api/v1/features/verify', async (request) => verify(selectionOf(request.body ?? {})));
+  scope.post('/api/v1/features/verify', async (request) => ({ ...(await verify(selectionOf(request.body ?? {}))), of: VERIFIED }));
   scope.get('/api/v1/features/verification', () => ({ last: last() ?? null }));
 }
 
