@@ -60,13 +60,7 @@ export function compileExpression(
   const { type, run } = compiler.compile(parseExpression(text));
   const used = [...compiler.used].sort((a, b) => a - b);
   // A UInt64 that nothing was done with may be beyond its type, Int64.
-  const evaluate: Run =
-    type !== 'int64'
-      ? run
-      : (row) => {
-          const value = run(row);
-          return value === null ? null : whole(value as bigint);
-        };
+  const evaluate = type === 'int64' ? ofOne(run, (value) => whole(value as bigint)) : run;
   return { text, type, columnType: type === 'null' ? undefined : COLUMN_TYPE_OF[type], columns: used, evaluate };
 }
 
