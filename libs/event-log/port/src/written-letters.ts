@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { afterUnreadable } from './after-unreadable.js';
 import { deadLetterTopicOf } from './dead-letters.js';
 import type { EventLog, LogRecord } from './event-log.js';
@@ -17,12 +18,13 @@ export interface WrittenLettersOptions {
 
 /**
  * The letters a consumer wrote of records that come to it again, since its checkpoint is before them: they are not written again. Looked up for a
- * partition when the first letter of it is to be written.
+ * partition when the first letter of it is to be written. A topic that was deleted and made anew has other records at the same places, so bytes are compared too.
  */
 export class WrittenLetters {
   readonly #options: WrittenLettersOptions;
   readonly #from = new Map<number, number>();
-  readonly #found = new Map<number, Promise<ReadonlySet<number>>>();
+  /** Partition -> offset -> checksums of the values. */
+  readonly #found = new Map<number, Promise<ReadonlyMap<number, readonly number[]>>>();
 
   constructor(options: WrittenLettersOptions) {
     this.#options = options;
@@ -39,7 +41,7 @@ export class WrittenLetters {
     this.#found.delete(partition);
   }
 
-  async has({ partition, offset }: Pick<LogRecord, 'partition' | 'offset'>): Promise<boolean> {
+  async has({ partition, offset, value }: Pick<LogRecord, 'partition' | 'offset' | 'value'>): Promise<boolean> {
     let found = this.#found.get(partition);
     if (!found) {
       found = this.#lookUp(partition, this.#from.get(partition) ?? 0);
@@ -47,14 +49,14 @@ export class WrittenLetters {
       // What failed is tried again with the next.
       found.catch(() => this.#found.delete(partition));
     }
-    return (await found).has(offset);
+    return (await found).get(offset)?.includes(crc32(value)) === true;
   }
 
-  async #lookUp(partition: number, from: number): Promise<ReadonlySet<number>> {
+  async #lookUp(partition: number, from: number): Promise<ReadonlyMap<number, readonly number[]>> {
     const { log, topic, consumer, since = 0 } = this.#options;
     const letters = deadLetterTopicOf(topic);
-    const offsets = new Set<number>();
-    if ((await log.partitions(letters)) === undefined) return offsets;
+    const found = new Map<number, number[]>();
+    if ((await log.partitions(letters)) === undefined) return found;
     const [begins, ends] = await Promise.all([log.begin(letters), log.end(letters)]);
     const end = ends[0] ?? 0;
     const begin = Math.max(begins[0] ?? 0, end - MOST_LOOKED_AT);
@@ -62,7 +64,7 @@ export class WrittenLetters {
     for (let to = end, size = FIRST_BLOCK; to > begin; size *= 4) {
       const blockBegin = Math.max(begin, to - size);
       let isBehind = false;
-      for await (const { headers, timestamp } of readable(log, letters, blockBegin, to)) {
+      for await (const { headers, timestamp, value } of readable(log, letters, blockBegin, to)) {
         const id = headers['millrace-dead-letter-id'];
         if (headers['millrace-dead-letter-consumer'] !== consumer || !id?.startsWith(start)) continue;
         if (timestamp < since) {
@@ -70,14 +72,19 @@ export class WrittenLetters {
           continue;
         }
         const offset = Number(id.slice(start.length));
-        if (offset >= from) offsets.add(offset);
-        else isBehind = true;
+        if (offset < from) {
+          isBehind = true;
+          continue;
+        }
+        const sums = found.get(offset);
+        if (sums) sums.push(crc32(value));
+        else found.set(offset, [crc32(value)]);
       }
       // A letter of before the checkpoint or the beginning: further back there are only such.
       if (isBehind) break;
       to = blockBegin;
     }
-    return offsets;
+    return found;
   }
 }
 

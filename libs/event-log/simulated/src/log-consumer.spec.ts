@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
+  deadLetterOf,
+  deadLetterTopic,
   LogConsumer,
   oneByOne,
   parseJson,
@@ -94,6 +96,19 @@ describe('LogConsumer', () => {
         .slice(3)
         .map(({ id, consumer: by }) => [id, by]),
     ).toEqual([0, 2, 3].map((n) => [`orders/0@${n}`, 'orders.others']));
+  });
+
+  test('writes a letter of a record where another one was before its topic was made anew', async () => {
+    broker.makeTopic(deadLetterTopic(TOPIC));
+    const before = { topic: TOPIC, partition: 0, offset: 0, key: 'k', value: Buffer.from('{before'), headers: {}, timestamp: 0 };
+    broker.arrive(LETTERS, 0, [deadLetterOf(before, 'orders.totals', { code: 'UNDECODABLE', message: 'no JSON' }, 0)]);
+    put('{broken');
+    await started(consumer({}));
+    await until(() => letters().length === 2, 'its letter');
+    expect(letters().map(({ id, record }) => [id, valueOf(record)])).toEqual([
+      ['orders/0@0', '{before'],
+      ['orders/0@0', '{broken'],
+    ]);
   });
 
   test('puts aside what it cannot decode, with bytes and reason, skips what is not its own, and hands over the rest in order', async () => {
