@@ -176,6 +176,8 @@ describe('a failed check that was mended', () => {
       const { status, unmet } = await request(name);
       expect([status, unmet?.[0]?.message]).toEqual(['open', expect.stringContaining(`"millrace models check ${name} 1 --evaluate"`)]);
     }
+    // Every open request has been looked at since.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
     await tag('mended-version', 'licence', 'MIT');
     const ofModel = { name: 'mended-model', key: 'licence', value: 'MIT' };
     await send('ana', 'POST', `${MLFLOW}/registered-models/set-tag`, ofModel);

@@ -173,7 +173,7 @@ export class GovernanceCommands {
     return last;
   }
 
-  /** Makes those of the registry's own checks again that a request fails. */
+  /** Makes those of the registry's own checks again that a request fails. What has no result yet may still be looked at by who asked. */
   async #lookAtFailed(
     modelId: string,
     name: string,
@@ -185,7 +185,7 @@ export class GovernanceCommands {
     const governing = rulesOf(this.policies.rulesNow(name), promotion.target);
     const own = new Set(governing.flatMap(({ checks }) => checks.filter(({ recorders }) => recorders === null).map((check) => check.name)));
     const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
-    const failed = new Set(unmet.flatMap(({ check }) => (check !== undefined && own.has(check) ? check : [])));
+    const failed = new Set(unmet.flatMap(({ check, isOpen }) => (check !== undefined && isOpen !== true && own.has(check) ? check : [])));
     if (failed.size === 0) return undefined;
     const looking = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
     return this.#refreshChecks(modelId, name, request, looking, failed);

@@ -49,7 +49,9 @@ export class PromotionsReactor {
   /** What people change to mend a failed check, as far as it is cheap to see: descriptions and tags, and the policies themselves. */
   #factsOf({ registered, model }: ModelView, version: number): string {
     const policies = this.options.rules(registered.name).map(({ policy, policyVersion }) => `${policy}@${policyVersion}`);
-    return [registered.updatedAt, model.versions.get(version)?.updatedAt, ...policies].join();
+    const { updatedAt, tags } = model.versions.get(version) ?? {};
+    // A tag of a version does not count as its change, to clients.
+    return JSON.stringify([registered.updatedAt, updatedAt, ...(tags ?? []), ...policies]);
   }
 
   async #look(): Promise<void> {
