@@ -1,12 +1,18 @@
 import { invalid } from '@millrace/mlflow-protocol';
+import { pageOf } from '@millrace/service';
 import type { KeyCursor } from '../../queries/sort-keys.js';
 
 /**
- * Where a page ended: the sort keys of its last entry, so that what is added or taken away meanwhile neither repeats nor hides another.
- * Clients hand it back as it is.
+ * The page of what was found, one more than `limit` where there are more, and the token of the next, as the reply has it: the sort keys of the page's last
+ * entry, so that what is added or taken away meanwhile neither repeats nor hides another. Clients hand it back as it is.
  */
-export function keyPageToken(cursor: KeyCursor): string {
-  return Buffer.from(JSON.stringify({ after: cursor })).toString('base64');
+export function keyPage<T>(
+  found: readonly T[],
+  limit: number,
+  cursorOf: (entry: T) => KeyCursor,
+): { readonly page: readonly T[]; readonly next: { readonly next_page_token?: string } } {
+  const { page, next } = pageOf(found, limit, (last) => Buffer.from(JSON.stringify({ after: cursorOf(last) })).toString('base64'));
+  return { page, next: next.nextPageToken === undefined ? {} : { next_page_token: next.nextPageToken } };
 }
 
 /** The cursor a page token stands for. A token of another search is refused: its keys would be compared with the wrong columns. */

@@ -4,7 +4,7 @@ import { historyCursor, isHistoryCursor } from '../../queries/metric-history.que
 import type { TrackingApi } from './context.js';
 import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, longValuesFor, maxResultsOf, metricOf, paramOf, runIdOf, tagOf, type LongValues } from './fields.js';
-import { keyCursorOf, keyPageToken } from './key-page-token.js';
+import { keyCursorOf, keyPage } from './key-page-token.js';
 import { LIMITS } from './limits.js';
 import { modelPointsOf } from './models/model-points.js';
 import { metricJson } from './wire.js';
@@ -28,9 +28,8 @@ export function loggingRoutes(api: TrackingApi): MlflowRoute[] {
         const run = api.view.run(runId);
         if (!run) throw runNotFound(runId);
         const points = await api.metricHistory({ experimentId: run.experimentId, runId, key, limit, after });
-        const page = points.slice(0, limit);
-        const last = points.length > limit ? page.at(-1) : undefined;
-        return { metrics: page.map(metricJson), ...(last ? { next_page_token: keyPageToken(historyCursor(last)) } : {}) };
+        const { page, next } = keyPage(points, limit, historyCursor);
+        return { metrics: page.map(metricJson), ...next };
       },
     },
   ];

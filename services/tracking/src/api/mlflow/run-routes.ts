@@ -7,7 +7,7 @@ import { runNotFound, valueOf } from './errors.js';
 import { checkBatchLimit, longValuesFor, maxResultsOf, runIdOf, statusOf, tagOf, viewTypeOf } from './fields.js';
 import { LIMITS } from './limits.js';
 import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
-import { keyCursorOf, keyPageToken } from './key-page-token.js';
+import { keyCursorOf, keyPage } from './key-page-token.js';
 import { isRunCursor } from '../../queries/search-runs.query.js';
 import { criteriaOf, ordersOf } from './run-search.js';
 import { runInfoJson, runJson } from './wire.js';
@@ -132,10 +132,9 @@ async function search(api: TrackingApi, fields: Fields): Promise<object> {
   }[viewType];
   if (scope.allIn.length + scope.activeIn.length + scope.deletedIn.length === 0) return {};
   const found = await api.searchRuns({ ...scope, criteria, orders, limit, after });
-  const page = found.slice(0, limit);
+  const { page, next } = keyPage(found, limit, ({ cursor }) => cursor);
   const runs = page.map(({ id }) => view.show(id)).filter((shown) => shown !== undefined);
-  const last = found.length > limit ? page.at(-1) : undefined;
-  return { runs: runs.map(runJson), ...(last ? { next_page_token: keyPageToken(last.cursor) } : {}) };
+  return { runs: runs.map(runJson), ...next };
 }
 
 export function datasetInputOf(fields: Fields): DatasetInput {

@@ -4,7 +4,7 @@ import { LINKED_PROMPTS, type Trace } from '../../../domain/trace/trace.js';
 import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
 import { isTraceCursor, type FoundTrace } from '../../../queries/traces.query.js';
 import { maxResultsOf } from '../fields.js';
-import { keyCursorOf, keyPageToken } from '../key-page-token.js';
+import { keyCursorOf, keyPage } from '../key-page-token.js';
 import type { TracesApi } from './context.js';
 import { traceCriteriaOf, traceOrdersOf } from './trace-search.js';
 import { traceFileJson } from './span-wire.js';
@@ -33,10 +33,8 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
     const [criteria, orders] = [traceCriteriaOf(fields.string('filter') ?? ''), traceOrdersOf(fields.strings('order_by'))];
     const after = keyCursorOf(fields.string('page_token'), (cursor) => isTraceCursor(orders, cursor));
     const found = await api.search({ experimentIds, criteria, orders, limit, after });
-    const page = found.slice(0, limit);
-    const last = found.length > limit ? page.at(-1) : undefined;
-    const traces = await api.traces(idsOf(page), false);
-    return { traces, ...(last ? { next_page_token: keyPageToken(last.cursor) } : {}) };
+    const { page, next } = keyPage(found, limit, ({ cursor }) => cursor);
+    return { traces: await api.traces(idsOf(page), false), ...next };
   };
   const tag = async (request: FastifyRequest, key: string, value: string | null) => {
     checkLength('Trace tag key', LIMITS.key, key);
