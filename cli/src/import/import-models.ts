@@ -38,7 +38,7 @@ export async function importModel(context: ImportContext, found: Model): Promise
     versions: versions.map(({ version }) => String(version)),
   });
   report.count('aliases', aliases.length, rest.aliases);
-  for (const { what, message } of rest.refused) report.problem(where, `${what.replace(':', ' ')}: ${message}`);
+  tellRefused(report, where, [...made.refused, ...rest.refused]);
   const { registered_model: here } = await to.get<{ registered_model: Model }>('registered-models/get', { name });
   compareDescribed(report, where, model, here, made);
   compareRest(context, where, aliases, here, rest.left);
@@ -74,7 +74,7 @@ async function importVersion(context: ImportContext, version: Version): Promise<
       ...{ creation_timestamp: there.creation_timestamp, last_updated_timestamp: there.last_updated_timestamp },
     });
     report.count('versions', 1, made.created ? 1 : 0);
-    for (const { what, message } of made.refused) report.problem(where, `${what.replace(':', ' ')}: ${message}`);
+    tellRefused(report, where, made.refused);
     const { model_version: here } = await to.get<{ model_version: Version }>('model-versions/get', query);
     compareDescribed(report, where, there, here, made);
     if (!isRefused(made, 'stage')) {
@@ -104,6 +104,10 @@ function compareDescribed(report: ImportReport, where: string, there: Model | Ve
     if (isRefused(made, `tag:${key}`) || (!tagsThere.has(key) && isLeft(`tag:${key}`))) continue;
     compareField(report, where, `tag ${key}`, [tagsThere.get(key), tagsHere.get(key)], isLeft(`tag:${key}`));
   }
+}
+
+function tellRefused(report: ImportReport, where: string, refused: Made['refused']): void {
+  for (const { what, message } of refused) report.problem(where, `${what.replace(':', ' ')}: ${message}`);
 }
 
 function isRefused({ refused }: Made, what: string): boolean {
