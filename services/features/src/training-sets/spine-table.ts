@@ -84,9 +84,9 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   return scratch.with(definition, async (table) => {
     const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest' : '';
     const doubts = doubtsOf(columns, keys);
-    const first = doubts.map(({ sql }, index) => `, minIf(__row, ${sql}) AS first_${index}, countIf(${sql}) AS doubt_${index}`).join('');
+    const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS first_${index}`).join('');
     const [found] = await store.query<{ n: string; digest?: string; blank: string } & Record<string, unknown>>(
-      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${first} FROM ${table}`,
+      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${firsts} FROM ${table}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );
@@ -94,8 +94,10 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     if (count === 0) throw spineFault('the spine has no rows');
     if (count > maxRows) throw spineFault(`the spine has ${count} rows; at most ${maxRows} are taken`);
     if (Number(found?.blank) > 0) throw spineFault(`${found?.blank} rows of the spine have no time in ${timestampColumn}`);
-    for (const [index, { name, type }] of doubts.entries())
-      if (Number(found?.[`doubt_${index}`]) > 0) throw await refused(store, table, name, Number(found?.[`first_${index}`]), type);
+    for (const [index, { name, type }] of doubts.entries()) {
+      const first = found?.[`first_${index}`] ?? null;
+      if (first !== null) throw await refused(store, table, name, Number(first), type);
+    }
     return use({ table, columns, rows: count, digest: found?.digest ?? '', known: columns.length < described.length });
   });
 }
