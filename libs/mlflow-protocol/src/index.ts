@@ -16,7 +16,7 @@ export {
 export { invalid, isMlflowError, MlflowError, MLFLOW_STATUS, type MlflowErrorCode } from './mlflow-error.js';
 export { checkEntityName, checkLength, cutTo } from './names.js';
 export { parseOrderBy, type OrderClause } from './order-by.js';
-export { cursorOf, cursorToken, offsetOf, pageAfter, pageOf, pageToken, type Cursor, type Page } from './page-token.js';
+export { cursorOf, cursorToken, offsetOf, pageAfter, pageToken, type Cursor, type Page } from './page-token.js';
 export { pythonJson } from './python-json.js';
 export {
   registerMlflowRoutes,

@@ -55,9 +55,3 @@ export function pageAfter<T>(all: readonly T[], { after, offset }: Cursor, size:
   const last = items.at(-1);
   return { items, nextPageToken: last !== undefined && start + size < all.length ? cursorToken(idOf(last), start + size) : undefined };
 }
-
-/** Cuts one page out of all items. */
-export function pageOf<T>(all: readonly T[], offset: number, size: number): Page<T> {
-  const end = offset + size;
-  return { items: all.slice(offset, end), nextPageToken: end < all.length ? pageToken(end) : undefined };
-}

@@ -3,7 +3,7 @@ import { proxiedArtifactPath } from './artifact-uri.js';
 import { Fields, jsonDouble, QueryFields } from './fields.js';
 import { checkEntityName, checkLength, cutTo } from './names.js';
 import { parseOrderBy } from './order-by.js';
-import { offsetOf, pageOf, pageToken, type Page } from './page-token.js';
+import { cursorOf, offsetOf, pageAfter, pageToken, type Page } from './page-token.js';
 
 const refusal = (message: string | RegExp) =>
   expect.objectContaining({ code: 'INVALID_PARAMETER_VALUE', message: expect.stringMatching(message) });
@@ -70,7 +70,7 @@ describe('page tokens', () => {
     const all = Array.from({ length: 25 }, (_, index) => index);
     const seen: number[] = [];
     for (let token: string | undefined = ''; token !== undefined;) {
-      const page: Page<number> = pageOf(all, offsetOf(token), 10);
+      const page: Page<number> = pageAfter(all, cursorOf(token), 10, String);
       seen.push(...page.items);
       token = page.nextPageToken;
     }
