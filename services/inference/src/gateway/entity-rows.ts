@@ -11,13 +11,8 @@ export interface EntityRows {
   readonly at: number;
 }
 
-/** Reads join keys and request features from the request's tensors: each `[N]` or `[N,1]`. `event_time` (ISO 8601 or milliseconds) sets the time. */
-export function readEntityRows(
-  shape: FeatureServiceShape,
-  tensors: readonly Tensor[],
-  parameters: Readonly<Record<string, string | number | boolean>>,
-  now: number,
-): EntityRows {
+/** Reads join keys and request features from the request's tensors: each `[N]` or `[N,1]`. `at`: as of when the features are wanted, milliseconds since the epoch. */
+export function readEntityRows(shape: FeatureServiceShape, tensors: readonly Tensor[], at: number): EntityRows {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   if (byName.size !== tensors.length) throw invalid('an input is given twice');
   const { joinKeys, requestFeatures } = shape;
@@ -41,7 +36,7 @@ export function readEntityRows(
   return {
     entities: rows.map((index) => rowAt(keys, index)),
     requests: rows.map((index) => rowAt(requests, index)),
-    at: eventTimeOf(parameters) ?? now,
+    at,
   };
 }
 
@@ -71,7 +66,7 @@ function valuesOf(tensor: Tensor): FeatureValue[] {
   });
 }
 
-/** The request's parameter `event_time`, milliseconds since the epoch; `null` where it has none. */
+/** The request's parameter `event_time` (ISO 8601 or milliseconds), in milliseconds since the epoch; `null` where it has none. */
 export function eventTimeOf({ event_time: value }: Readonly<Record<string, string | number | boolean>>): number | null {
   if (value === undefined) return null;
   const time =

@@ -139,7 +139,7 @@ export class Gateway {
     const isTensors = first?.inputs.every((input) => command.inputs.some((tensor) => tensor.name === input.name)) ?? false;
     if (deployment?.featureService !== undefined && !shape && !isTensors)
       throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(deployment.featureService)} is not known here yet`);
-    const entityRows = shape && !isTensors ? readEntityRows(shape, command.inputs, command.parameters, now) : undefined;
+    const entityRows = shape && !isTensors ? readEntityRows(shape, command.inputs, eventTime ?? now) : undefined;
     const count = entityRows?.entities.length ?? (command.inputs[0] ? rowsOf(command.inputs[0]) : 1);
     const experiment = deployment === undefined || command.version !== undefined ? undefined : directory.splitOf(deployment);
     const units = unitsOf(experiment, entityRows, command, count);
