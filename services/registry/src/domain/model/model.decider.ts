@@ -1,5 +1,6 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
 import type { ImportedVersion, ModelEvent, Stage, VersionRegistered, VersionSignature } from './model.events.js';
+import { followed, type Followed } from '../followed.js';
 
 export interface ModelVersion extends Omit<VersionRegistered, 'name' | 'tags' | 'description' | 'signature'> {
   signature?: VersionSignature;
@@ -24,11 +25,6 @@ export interface Model {
   importedAliases?: Map<string, string>;
   /** When a version last came, went or moved; 0 before the first. What is said about a version does not count. */
   updatedAt: number;
-}
-
-/** Of a change that an import brings from the server where the version was brought from. */
-interface Followed {
-  readonly importedFrom?: string;
 }
 
 export type ModelCommand =
@@ -173,10 +169,6 @@ function importVersion(command: Extract<ModelCommand, { type: 'ImportVersion' }>
   if (command.version > state.lastVersion) return accept('VersionRegistered', registered);
   const message = `Version ${command.version} of ${command.name} was given here already; the last number given is ${state.lastVersion}`;
   return reject('MR_REGISTRY_VERSION_EXISTS', message, { version: command.version });
-}
-
-function followed({ importedFrom }: Followed): Followed {
-  return importedFrom === undefined ? {} : { importedFrom };
 }
 
 /** A later import leaves alone what people have changed here. */

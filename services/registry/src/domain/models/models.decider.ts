@@ -1,5 +1,6 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
 import type { ImportedModel, ModelsEvent } from './models.events.js';
+import { followed, type Followed } from '../followed.js';
 
 export const MODELS = 'models/catalog';
 
@@ -19,11 +20,6 @@ export interface RegisteredModel {
 export interface Models {
   readonly byId: Map<string, RegisteredModel>;
   readonly idOfName: Map<string, string>;
-}
-
-/** Of a change that an import brings from the server where the model was brought from. */
-interface Followed {
-  readonly importedFrom?: string;
 }
 
 export type ModelsCommand =
@@ -116,10 +112,6 @@ export const models: Decider<Models, ModelsCommand, ModelsEvent, ModelsRejection
     }
   },
 };
-
-function followed({ importedFrom }: Followed): Followed {
-  return importedFrom === undefined ? {} : { importedFrom };
-}
 
 /** A later import leaves alone what people have changed here. */
 function noteChangeHere({ imported }: RegisteredModel, { type, data }: ModelsEvent): void {

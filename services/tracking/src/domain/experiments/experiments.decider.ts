@@ -1,5 +1,6 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
 import type { ExperimentsEvent, ImportedExperiment } from './experiments.events.js';
+import { followed, type Followed } from '../followed.js';
 
 export const EXPERIMENTS = 'experiments/catalog';
 export const DEFAULT_EXPERIMENT_ID = '0';
@@ -23,11 +24,6 @@ export interface Experiments {
   readonly byId: Map<string, Experiment>;
   readonly idOfName: Map<string, string>;
   nextId: number;
-}
-
-/** Of a change that an import brings from the server where the experiment was brought from. */
-interface Followed {
-  readonly importedFrom?: string;
 }
 
 export type ExperimentsCommand =
@@ -168,10 +164,6 @@ function decideOnOne(
       }
       return accept('ExperimentUntagged', { experimentId, key: command.key });
   }
-}
-
-function followed({ importedFrom }: Followed): Followed {
-  return importedFrom === undefined ? {} : { importedFrom };
 }
 
 /** A later import leaves alone what people have changed here. */

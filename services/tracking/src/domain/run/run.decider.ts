@@ -1,5 +1,6 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type EventContext, type Rejection } from '@millrace/kernel';
 import { FINAL_STATUSES, type DatasetInput, type FinalStatus, type ModelOutput, type RunEvent, type RunStatus } from './run.events.js';
+import { followed, type Followed } from '../followed.js';
 
 /** The tag MLflow clients show as the run's name; it and the name are one thing. */
 export const RUN_NAME_TAG = 'mlflow.runName';
@@ -35,11 +36,6 @@ export type RunState = Run | null;
 export interface KeyValue {
   readonly key: string;
   readonly value: string;
-}
-
-/** Of a change that an import brings from the server where the run was brought from. */
-interface Followed {
-  readonly importedFrom?: string;
 }
 
 export type RunCommand =
@@ -223,10 +219,6 @@ function annotate(command: Extract<RunCommand, { type: 'AnnotateRun' }>, state: 
   const newTags = Object.entries(recordOf(tags)).filter(([key, value]) => state.tags.get(key) !== value);
   if (newParams.length === 0 && newTags.length === 0) return unchanged;
   return accept('RunAnnotated', { params: recordOf(newParams), tags: Object.fromEntries(newTags), ...followed(command) });
-}
-
-function followed({ importedFrom }: Followed): Followed {
-  return importedFrom === undefined ? {} : { importedFrom };
 }
 
 /** A later import leaves alone what people have changed here. */
