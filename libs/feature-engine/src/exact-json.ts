@@ -2,12 +2,17 @@
 const LONG_DIGITS = /(?<![.\d])\d{16}/;
 const INTEGER = /^-?\d{16,}$/;
 
+/** Whether a text of JSON may have whole numbers that a double does not hold. */
+export function hasLongDigits(text: string): boolean {
+  return LONG_DIGITS.test(text);
+}
+
 /**
  * `JSON.parse`, with whole numbers that a double does not hold as bigints: 64-bit ids are written as plain JSON numbers, and a digit lost would name somebody
  * else. Throws a SyntaxError as it does.
  */
 export function parseExactJson(text: string): unknown {
-  return LONG_DIGITS.test(text) ? (JSON.parse(text, exactInteger) as unknown) : (JSON.parse(text) as unknown);
+  return hasLongDigits(text) ? (JSON.parse(text, exactInteger) as unknown) : (JSON.parse(text) as unknown);
 }
 
 function exactInteger(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
