@@ -47,6 +47,7 @@ export {
 export { readSourceEvent, type DecodedEvent, type SourceEvent } from './source-event.js';
 export { cloudEventFields, readSourceRecord, type SourceFormat } from './source-record.js';
 export { compileSource, invalidDefinition, type SourceColumn, type SourcePlan } from './source-plan.js';
+export { StandingStates } from './standing-states.js';
 export { Status, STATUS_NAMES } from './status.js';
-export { checkpointKey, decodeCheckpoint, statePrefix, viewKey } from './store-keys.js';
+export { checkpointKey, decodeCheckpoint, leavingKey, stateOfLeaving, statePrefix, viewKey } from './store-keys.js';
 export { compileView, type PlanColumn, type PlanFeature, type ViewPlan, type WindowGroup } from './view-plan.js';

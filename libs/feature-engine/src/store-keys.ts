@@ -5,7 +5,7 @@ import type { ViewPlan } from './view-plan.js';
  *   `p`, u16 partition                                  checkpoint: offset of the next record to apply, u64
  *   `h`, entity key, u16 partition                      head of an entity
  *   `c`, entity key, u16 partition, u48 chunk index     chunk of an entity
- * The entity key delimits itself, so no key is a prefix of another of its kind. `m`, view name: which state hash the name stands for.
+ * The entity key delimits itself, so no key is a prefix of another of its kind. `m`, view name: which state hash the name stands for. `l`, state hash: no name stands for it any more; it is to be removed.
  */
 const HEAD = 0x68;
 const CHUNK = 0x63;
@@ -48,9 +48,18 @@ export function chunkKey(plan: ViewPlan, entity: Buffer, partition: number, inde
   return key;
 }
 
-/** Says which state hash a view's name stands for, so that the state of a changed view can be removed. */
+/** Says which state hash a view's name stands for: what reads of the name are answered from, until its newest state is up and takes its place. */
 export function viewKey(name: string): Buffer {
   return Buffer.from(`m${name}`);
+}
+
+/** Says that a state is to be removed once nobody can be reading it any more; of no hash: what all such keys begin with. */
+export function leavingKey(stateHash: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('l'), stateHash]);
+}
+
+export function stateOfLeaving(key: Buffer): Buffer {
+  return Buffer.from(key.subarray(1));
 }
 
 export function encodeCheckpoint(nextOffset: number): Buffer {

@@ -53,4 +53,5 @@ export {
   type StreamingInferenceSpec,
   type VariantSpec,
 } from './resource.js';
+export { ServedFeatures } from './served-features.js';
 export { hasComputedId, isBatchSource, keyColumns, sourceDefinition, sourceTopic } from './source-definition.js';

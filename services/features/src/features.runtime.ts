@@ -1,7 +1,7 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
-import { OnlineReader, type ViewPlan } from '@millrace/feature-engine';
+import { OnlineReader, StandingStates, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, type Clock, type CommandMetadata, type Ids, type Position, type Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, ScratchTables, tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
@@ -95,7 +95,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     domain: DOMAIN,
     aggregates: { [TRAINING_SET]: trainingSet, [MATERIALIZATION]: materialization },
   });
-  const definitions = new FeatureDefinitions(resources.catalog);
+  const definitions = new FeatureDefinitions(resources.catalog, new StandingStates(online));
   const now = (): number => clock.now();
   const failed = (what: string, error: unknown): void => logger.error({ err: error, what }, 'could not be brought in line; trying again');
   const analystViews = new AnalystViews({ store: offline, scheduler, failed });

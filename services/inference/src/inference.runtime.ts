@@ -1,9 +1,11 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
+import { StandingStates } from '@millrace/feature-engine';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
+import { ServedFeatures } from '@millrace/resources';
 import {
   trustedKeysOf,
   type Config,
@@ -31,6 +33,7 @@ import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
 import { STREAM, stream } from './domain/stream/stream.decider.js';
 import { EdgeRecorder } from './gateway/edge-recorder.js';
 import { FactSink, type FactSinkOptions } from './gateway/fact-sink.js';
+import { followServedFeatures } from './gateway/follow-served-features.js';
 import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
@@ -240,7 +243,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     await checks.close();
     await opener.close();
   });
-  const features = new OnlineFeatureReader(resources.catalog, log, online);
+  const features = new OnlineFeatureReader(serveFeatures(host), log, online);
   const gatewayOptions: GatewayOptions = {
     directory,
     features,
@@ -276,6 +279,18 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     openGateway: (parts) => new Gateway({ ...gatewayOptions, ...parts }),
   });
   return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams };
+}
+
+/** The features as they are served: what views' names stand for is noted in the online store. */
+function serveFeatures({ resources: { catalog }, online, scheduler, health, lifecycle, logger }: InferenceHost): ServedFeatures {
+  const states = new StandingStates(online);
+  const served = new ServedFeatures(catalog, states);
+  const failed = (error: unknown): void =>
+    logger.warn({ err: error }, 'what serves of changed feature views is not known yet; asking again');
+  const following = followServedFeatures({ catalog, states, served, scheduler, failed });
+  health.catchUp('inference.features', () => (following.hasLooked() ? undefined : 'asking what serves of changed feature views'));
+  lifecycle.add('consumers', 'inference.features', () => following.stop());
+  return served;
 }
 
 /** Of the machine, or of the container where that has less. */

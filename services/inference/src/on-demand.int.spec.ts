@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { FeatureViewDefinition } from '@millrace/feature-engine';
+import { compileView, viewKey, type FeatureViewDefinition } from '@millrace/feature-engine';
 import { logisticRegression } from '@millrace/onnx';
 import { loadConfig, bootstrap, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
@@ -160,7 +160,43 @@ test('a view that is asked for in the past says which view to keep longer', asyn
   await departures(
     service.host,
     Array.from({ length: 60 }, (_, day) => ({ origin: 'ORD', departed: new Date(Date.UTC(2001, 1, 1 + day)).toISOString(), delay: 1 })),
+    [RECENT],
   );
   const reply = await post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: '2001-02-02T01:00:00Z' }, inputs }));
   expect([reply.status, reply.body.error]).toEqual([400, expect.stringMatching(/raise the history of feature view "origin_delays"$/)]);
+});
+
+test('a changed view answers from its old state until the store notes that the new one is up', async () => {
+  const [spec, source] = ['{entity: origin, source: flights, ttl: 10m, features: ', { topic: 'flights', eventTime: 'departed' }];
+  const planOf = (features: FeatureViewDefinition['features']): { stateHash: Buffer } =>
+    compileView(
+      { ...RECENT, features },
+      { name: 'origin', joinKeys: { origin: 'String' } },
+      { name: 'flights', ...source, key: ['origin'], schema: { departed: 'DateTime64(3)', delay: 'Int32', origin: 'String' } },
+    );
+  const changed = [...RECENT.features, { name: 'departures', aggregate: 'count' as const, window: '8h' }];
+  const note = (features: FeatureViewDefinition['features']): Promise<boolean> =>
+    service.host.online.writeMany([{ key: viewKey('recent'), value: planOf(features).stateHash }]);
+  const featuresAt = async (time: string): Promise<Record<string, unknown>> => {
+    const inputs = REQUEST.map(([name, datatype, data]) => ({ name, datatype, shape: [1], data: data.slice(0, 1) }));
+    const reply = await post('/v2/models/checked/infer', JSON.stringify({ parameters: { event_time: time }, inputs }));
+    expect([reply.status, reply.body.error]).toEqual([200, undefined]);
+    const query = `SELECT features FROM millrace.predictions WHERE prediction_id = '${reply.body.parameters['prediction_id']}'`;
+    const [row] = await waitFor(async () => {
+      const found = await service.host.offline.query<{ features: string }>(query);
+      return found.length > 0 && found;
+    });
+    return JSON.parse(row?.features ?? '') as Record<string, unknown>;
+  };
+  await note(RECENT.features);
+  const view = `apiVersion: millrace.dev/v1\nkind: FeatureView\nmetadata: {name: recent}\nspec: ${spec}${JSON.stringify(changed)}}\n`;
+  const applied = await post('/api/v1/apply', view, 'application/yaml');
+  expect([applied.status, (applied.body as unknown as { documents: { version: number }[] }).documents[0]?.version]).toEqual([200, 2]);
+  const last = new Date(Date.UTC(2001, 1, 60, 0, 5)).toISOString();
+  expect(await featuresAt(last)).toMatchObject({ recent_delay: 1 });
+  expect(await featuresAt(last)).not.toHaveProperty('departures');
+  await note(changed);
+  // Nobody has filled it here.
+  await waitFor(async () => 'departures' in (await featuresAt(last)), { what: 'the new version to serve' });
+  expect(await featuresAt(last)).toMatchObject({ recent_delay: null });
 });

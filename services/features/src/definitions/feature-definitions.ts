@@ -6,6 +6,7 @@ import {
   isOnDemand,
   parseDuration,
   parseFeatureReference,
+  StandingStates,
   type EntityDefinition,
   type FeatureViewDefinition,
   type OnDemandPlan,
@@ -22,12 +23,14 @@ import {
   onDemandResources,
   parseVersionedName,
   serviceResources,
+  ServedFeatures,
   sourceDefinition,
   viewResources,
   type Resource,
   type ResourceCatalog,
   type SourceSpec,
 } from '@millrace/resources';
+import { isFault } from '@millrace/kernel';
 import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
 /** Where the rows of a source are read that is materialized. */
@@ -82,9 +85,15 @@ export class FeatureDefinitions {
   #services = new Map<string, ServicePlan | undefined>();
   #problems = new Map<string, string>();
   #isDue = false;
+  readonly #served: ServedFeatures;
 
-  constructor(catalog: ResourceCatalog) {
+  constructor(
+    catalog: ResourceCatalog,
+    /** What the views' names stand for online. */
+    readonly states: StandingStates,
+  ) {
     this.#catalog = catalog;
+    this.#served = new ServedFeatures(catalog, states);
     for (const kind of KINDS) catalog.onChange(kind, () => this.#changed());
   }
 
@@ -112,9 +121,38 @@ export class FeatureDefinitions {
     });
   }
 
-  /** Views of a source that are kept online: those that are applied, and the versions of them that somebody serves. */
+  /** Views whose state is kept online: those that are applied, and the versions of them that somebody serves. */
+  keptViews(): ViewPlan[] {
+    return this.servedViews().filter((plan) => plan.online);
+  }
+
+  /** Those of a source. */
   onlineViews(source: string): ViewPlan[] {
-    return this.servedViews().filter((plan) => plan.online && plan.source.name === source);
+    return this.keptViews().filter((plan) => plan.source.name === source);
+  }
+
+  /**
+   * The views that a source fills as it is applied now, by the places its columns have now. A version from when its topic, its times, its ids or the type
+   * of a column it reads were others gets nothing more.
+   */
+  filledViews(source: string): ViewPlan[] {
+    const now = this.#catalog.get('Source', source);
+    if (!now) return [];
+    return this.onlineViews(source).flatMap((plan) => {
+      const found = this.definitionsOf(plan.name);
+      const filled = found && unlessFaulty(() => compileView(found.view, found.entity, sourceDefinition(source, now.spec)));
+      return filled?.stateHash.equals(plan.stateHash) ? [filled] : [];
+    });
+  }
+
+  /** What a changed view's name stands for until its new state is up. */
+  heldView(name: string): ViewPlan | undefined {
+    return this.#served.heldVersion(name) === undefined ? undefined : this.#served.view(name);
+  }
+
+  /** To be told when a view's name stands for another state than before. */
+  statesChanged(): void {
+    this.#changed();
   }
 
   views(): ViewPlan[] {
@@ -129,27 +167,31 @@ export class FeatureDefinitions {
     return [...this.#catalog.list('FeatureService').map(({ name }) => name), ...new Set(pinned)];
   }
 
-  /** The views that are applied, and beside them the versions that a feature service names or a deployment serves. */
+  /** The views that are applied, and beside them the versions that a feature service names, a deployment serves, or a changed view's name still stands for. */
   servedViews(): ViewPlan[] {
     const references = this.servedServices().flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
     const asked = references.map((reference) => parseFeatureReference(reference).view);
     // What is computed on demand keeps nothing itself; what it reads is kept.
     const onDemand = [...this.#catalog.list('FeatureView').map(({ name }) => name), ...asked];
     const read = [...new Set(onDemand)].flatMap((reference) => inputViews(this.onDemandDefinition(reference) ?? {}));
-    const versions = [...asked, ...read].filter((reference) => parseVersionedName(reference).version !== undefined);
+    const held = this.#catalog.list('FeatureView').flatMap(({ name }) => {
+      const version = this.#served.heldVersion(name);
+      return version === undefined ? [] : [`${name}@${version}`];
+    });
+    const versions = [...asked, ...read, ...held].filter((reference) => parseVersionedName(reference).version !== undefined);
     return [...this.views(), ...[...new Set(versions)].sort().flatMap((reference) => this.view(reference) ?? [])];
   }
 
   /** What an online read may ask for: a version that nobody serves is not kept, and an answer from nothing would be a wrong one. */
   readonly online = {
     view: (reference: string): ServedView | undefined => {
-      const plan = this.servedView(reference);
+      const plan = unlessFaulty(() => this.#served.servedView(reference));
       if (!plan) return undefined;
       const isKept = isOnDemand(plan) ? plan.inputs.every((input) => this.#isKept(input.view)) : this.#isKept(plan);
       return isKept ? plan : undefined;
     },
     service: (reference: string): ServicePlan | undefined => {
-      const plan = this.service(reference);
+      const plan = unlessFaulty(() => this.#served.service(reference));
       return plan?.views.every((view) => this.#isKept(view)) ? plan : undefined;
     },
     hasVersion: (of: 'feature view' | 'feature service', reference: string): boolean =>
@@ -239,12 +281,23 @@ export class FeatureDefinitions {
     this.#onDemand = new Map();
     this.#services = new Map();
     this.#problems = new Map();
+    this.#served.forget();
     if (this.#isDue) return;
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
       for (const listener of this.#listeners) listener();
     });
+  }
+}
+
+/** What cannot be compiled is told in the problems, and serves nobody. */
+function unlessFaulty<T>(compile: () => T): T | undefined {
+  try {
+    return compile();
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EventLog } from '@millrace/event-log';
-import { statePrefix, viewKey, type SourceEvent, type ViewPlan } from '@millrace/feature-engine';
+import type { SourceEvent, ViewPlan } from '@millrace/feature-engine';
 import type { Scheduler } from '@millrace/kernel';
 import type { OfflineStore, TableProjection } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
@@ -123,21 +123,4 @@ async function ensureTopic(log: EventLog, topic: string, wanted: number | undefi
   const partitions = wanted ?? DEFAULT_PARTITIONS;
   await log.ensureTopic({ name: topic, partitions, retention: 'forever' });
   return partitions;
-}
-
-/**
- * Removes the state a view's name stood for before, once the view has moved to another: what is left would be found by nobody. Safe to repeat; a process
- * still on the old definition would find its checkpoint gone and rebuild it until it learns the new one.
- */
-export async function retireOldState(
-  store: OnlineStore,
-  view: string,
-  plan: ViewPlan | undefined,
-  inUse: ReadonlySet<string>,
-): Promise<void> {
-  const key = viewKey(view);
-  const [before] = await store.getMany([key]);
-  if (plan && before?.equals(plan.stateHash)) return;
-  if (before && !inUse.has(before.toString('hex'))) await store.clear(statePrefix(before));
-  if (before || plan) await store.writeMany([{ key, value: plan?.stateHash ?? null }]);
 }

@@ -1,8 +1,9 @@
-import { checkpointKey, decodeCheckpoint, viewKey, type ViewPlan } from '@millrace/feature-engine';
+import { checkpointKey, decodeCheckpoint, type ViewPlan } from '@millrace/feature-engine';
 import { Fault, formatPosition, type Position } from '@millrace/kernel';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 import { AppliedPositions } from './applied-positions.js';
-import { fingerprintOf, retireOldState, RunningSource, type SourceHost } from './running-source.js';
+import { fingerprintOf, RunningSource, type SourceHost } from './running-source.js';
+import { ViewStates } from './view-states.js';
 
 export interface SourcesHost extends SourceHost {
   readonly definitions: FeatureDefinitions;
@@ -18,14 +19,18 @@ const LONGEST_PAUSE_MS = 10_000;
 /** How often the store is looked at while another process has the partition, and while this one has and will say so. */
 const POLL_MS = 5;
 const POLL_OWN_MS = 100;
+/** How often it is looked whether a changed view's new state has come as far as the one it stands for. */
+const LOOK_MS = 100;
 
 /** Runs the sources that are applied: starts, changes and stops them as the resources change, one change after the other. */
 export class Sources {
   readonly #host: SourcesHost;
   readonly #applied: AppliedPositions;
   readonly #running = new Map<string, RunningSource>();
-  /** View name -> what it stood for when its state was last seen to. */
-  readonly #retired = new Map<string, string>();
+  readonly #states: ViewStates;
+  /** Ends what is to be done later. */
+  readonly #cancels = new Set<() => void>();
+  #isLooking = false;
   #work: Promise<void> = Promise.resolve();
   #isStarted = false;
   #isStopped = false;
@@ -44,6 +49,14 @@ export class Sources {
       },
     };
     this.#host = { ...host, observer };
+    this.#states = new ViewStates({
+      online: host.online,
+      states: host.definitions.states,
+      kept: () => host.definitions.keptViews(),
+      heldView: (name) => host.definitions.heldView(name),
+      partitionsOf: (topic) => this.#partitionsOf(topic),
+      later: (milliseconds, run) => this.#later(milliseconds, run),
+    });
     host.definitions.onChange(() => this.#isStarted && this.reconcile());
   }
 
@@ -52,7 +65,7 @@ export class Sources {
    * state would look like something left over.
    */
   async start(): Promise<void> {
-    for await (const [key] of this.#host.online.scan(viewKey(''))) this.#retired.set(key.toString('utf8', 1), '');
+    await this.#states.start();
     this.#isStarted = true;
     this.reconcile();
   }
@@ -67,7 +80,8 @@ export class Sources {
 
   /** Partitions of a source's topic; throws a retryable fault while the source is not running here. */
   partitionsOf(topic: string): number {
-    for (const source of this.#running.values()) if (source.source.plan.topic === topic) return source.partitions;
+    const partitions = this.#partitionsOf(topic);
+    if (partitions !== undefined) return partitions;
     throw new Fault('MR_FEATURES_SOURCE_STARTING', `the source of topic ${topic} is being started; try again`, true);
   }
 
@@ -148,6 +162,7 @@ export class Sources {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();
+    for (const cancel of this.#cancels) cancel();
     await this.#work;
     for (const source of this.#running.values()) await source.stop();
     this.#running.clear();
@@ -186,30 +201,45 @@ export class Sources {
       if (this.#isStopped) return true;
       await attempt(`start source ${name}`, async () => {
         if (!this.#running.has(name)) this.#running.set(name, await RunningSource.start(this.#host, source));
-        await this.#running.get(name)?.serve(definitions.onlineViews(name));
+        await this.#running.get(name)?.serve(definitions.filledViews(name));
       });
     }
-    await attempt('remove the state of changed views', () => this.#retire());
+    await attempt('note what views stand for', () => this.#settleStates());
     await this.#host.arranged(new Set(this.#running.keys()));
     return isDone;
   }
 
-  async #retire(): Promise<void> {
-    const views = new Map(
-      this.#host.definitions
-        .servedViews()
-        .filter((plan) => plan.online)
-        .map((plan) => [plan.name, plan]),
-    );
-    const inUse = new Set([...views.values()].map((plan) => plan.stateHash.toString('hex')));
-    for (const name of new Set([...views.keys(), ...this.#retired.keys()])) {
-      const plan = views.get(name);
-      const now = plan?.stateHash.toString('hex') ?? '';
-      if (now !== '' && this.#retired.get(name) === now) continue;
-      await retireOldState(this.#host.online, name, plan, inUse);
-      if (plan) this.#retired.set(name, now);
-      else this.#retired.delete(name);
-    }
+  async #settleStates(): Promise<void> {
+    const { isOther, isBehind } = await this.#states.settle();
+    if (isOther) this.#host.definitions.statesChanged();
+    if (!isBehind || this.#isLooking) return;
+    this.#isLooking = true;
+    this.#later(LOOK_MS, async () => {
+      this.#isLooking = false;
+      await this.#settleStates();
+    });
+  }
+
+  #partitionsOf(topic: string): number | undefined {
+    return [...this.#running.values()].find(({ source }) => source.plan.topic === topic)?.partitions;
+  }
+
+  /** Runs something after so long, between two changes; what fails is done again. */
+  #later(milliseconds: number, run: () => Promise<void>): void {
+    if (this.#isStopped) return;
+    const cancel = this.#host.scheduler.after(milliseconds, () => {
+      this.#cancels.delete(cancel);
+      this.#work = this.#work.then(async () => {
+        if (this.#isStopped) return;
+        try {
+          await run();
+        } catch (error) {
+          this.#host.failed('states of changed views', error);
+          this.#later(LONGEST_PAUSE_MS, run);
+        }
+      });
+    });
+    this.#cancels.add(cancel);
   }
 
   /** Resolves after so long, or when `over` does. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { FeatureViewDefinition, ServicePlan } from '@millrace/feature-engine';
+import { StandingStates, type FeatureViewDefinition, type ServicePlan } from '@millrace/feature-engine';
+import { MemoryOnlineStore } from '@millrace/online-store';
 import { ResourceCatalog, type Kind } from '@millrace/resources';
 import { FeatureDefinitions } from '../definitions/feature-definitions.js';
 import { ServedDefinitions, type ServedDefinition } from './served-definitions.js';
@@ -22,7 +23,7 @@ function house() {
   apply('Entity', 'place', { joinKeys: { city: 'String' } });
   /** A vector of a service as it is applied at this moment. */
   const serve = (featureService: string, names: readonly string[]) => {
-    const plan = new FeatureDefinitions(catalog).service(featureService) as ServicePlan;
+    const plan = new FeatureDefinitions(catalog, new StandingStates(new MemoryOnlineStore())).service(featureService) as ServicePlan;
     const versions = Object.fromEntries([...plan.views, ...plan.onDemand].map((one) => [one.name, one.version]));
     return { featureService, versions, features: Object.fromEntries(names.map((name) => [name, 1])) };
   };

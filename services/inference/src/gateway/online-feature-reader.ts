@@ -1,23 +1,17 @@
 import type { EventLog } from '@millrace/event-log';
 import {
-  compileFeatureService,
-  compileOnDemandView,
-  compileView,
   OnlineReader,
-  parseFeatureReference,
   parseKeyValue,
   parseRequestValue,
   servedNames,
   Status,
   STATUS_NAMES,
   type FeatureColumn,
-  type ServedView,
   type ServicePlan,
   type Value,
-  type ViewPlan,
 } from '@millrace/feature-engine';
 import type { OnlineStore } from '@millrace/online-store';
-import { inputViews, onDemandResources, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
+import type { ServedFeatures } from '@millrace/resources';
 import type { MissingStatus } from '../domain/prediction/prediction.js';
 import { invalid, Refusal } from '../domain/refusal.js';
 import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
@@ -29,23 +23,22 @@ interface Compiled {
 }
 
 /**
- * Reads feature vectors from the online store with the plans of the resources as they are applied now. A feature is called by its name, or
+ * Reads feature vectors from the online store with the plans of the resources as they are served now. A feature is called by its name, or
  * `<view>__<name>` where two views of a service have one of the same name.
  */
 export class OnlineFeatureReader implements FeatureReader {
-  readonly #catalog: ResourceCatalog;
+  readonly #served: ServedFeatures;
   readonly #log: EventLog;
   readonly #reader: OnlineReader;
-  /** By feature service, for the present resources; emptied when any of them changes. */
-  readonly #compiled = new Map<string, Compiled>();
+  /** By plan, which is another one when a resource, or what serves of it, has changed. */
+  readonly #compiled = new WeakMap<ServicePlan, Compiled>();
   /** Partition counts are frozen, so one answer of the log is good for ever. */
   readonly #partitions = new Map<string, number>();
 
-  constructor(catalog: ResourceCatalog, log: EventLog, store: OnlineStore) {
-    this.#catalog = catalog;
+  constructor(served: ServedFeatures, log: EventLog, store: OnlineStore) {
+    this.#served = served;
     this.#log = log;
     this.#reader = new OnlineReader(store, (topic) => this.#partitions.get(topic) as number);
-    for (const kind of ['Source', 'Entity', 'FeatureView', 'FeatureService'] as const) catalog.onChange(kind, () => this.#compiled.clear());
   }
 
   shapeOf(featureService: string): FeatureServiceShape | undefined {
@@ -82,40 +75,14 @@ export class OnlineFeatureReader implements FeatureReader {
   }
 
   #compile(name: string): Compiled | undefined {
-    const known = this.#compiled.get(name);
-    if (known) return known;
-    const service = serviceResources(this.#catalog, name);
-    if (!service) return undefined;
-    // A view that is asked for and computed from is one, and read once.
-    const stored = new Map<string, ViewPlan>();
-    const views = new Map<string, ServedView>();
-    for (const reference of service.features) {
-      const { view } = parseFeatureReference(reference);
-      const plan = this.#compileView(view, stored) ?? this.#compileOnDemand(view, stored);
-      if (!plan) return undefined;
-      views.set(view, plan);
+    const plan = this.#served.service(name);
+    if (!plan) return undefined;
+    let compiled = this.#compiled.get(plan);
+    if (!compiled) {
+      const versions = Object.fromEntries([...plan.views, ...plan.onDemand].map((view) => [view.name, view.version]));
+      this.#compiled.set(plan, (compiled = { plan, shape: shapeOf(plan), versions }));
     }
-    const plan = compileFeatureService(service, views);
-    const versions = Object.fromEntries([...plan.views, ...plan.onDemand].map((view) => [view.name, view.version]));
-    const compiled = { plan, shape: shapeOf(plan), versions };
-    this.#compiled.set(name, compiled);
     return compiled;
-  }
-
-  #compileView(reference: string, stored: Map<string, ViewPlan>): ViewPlan | undefined {
-    const known = stored.get(reference);
-    if (known) return known;
-    const found = viewResources(this.#catalog, reference);
-    if (!found) return undefined;
-    const plan = compileView(found.view, found.entity, found.source);
-    stored.set(reference, plan);
-    return plan;
-  }
-
-  #compileOnDemand(reference: string, stored: Map<string, ViewPlan>): ServedView | undefined {
-    const definition = onDemandResources(this.#catalog, reference);
-    if (!definition || inputViews(definition).some((view) => !this.#compileView(view, stored))) return undefined;
-    return compileOnDemandView(definition, (view) => stored.get(view));
   }
 
   async #learnPartitions(topic: string): Promise<void> {

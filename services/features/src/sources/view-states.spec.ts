@@ -1,0 +1,98 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { checkpointKey, compileView, StandingStates, statePrefix, viewKey, type ViewPlan } from '@millrace/feature-engine';
+import { MemoryOnlineStore } from '@millrace/online-store';
+import { ViewStates } from './view-states.js';
+
+const SOURCE = { name: 'trips', topic: 'trips', eventTime: 'at', schema: { at: 'DateTime64(3)', city: 'String', fare: 'Float64' } };
+
+/** `rides`, kept in chunks of so long: another length is another state. */
+function rides(span: string): ViewPlan {
+  const features = [{ name: 'rides', aggregate: 'count' as const, window: '1h' }];
+  return compileView({ name: 'rides', span, features } as never, { name: 'place', joinKeys: { city: 'String' } }, SOURCE);
+}
+
+const OLD = rides('1h');
+const NEW = rides('2h');
+const AT = (next: number): Buffer => {
+  const value = Buffer.alloc(8);
+  value.writeBigUInt64BE(BigInt(next));
+  return value;
+};
+
+describe('what the names of views stand for', () => {
+  let store: MemoryOnlineStore;
+  let kept: ViewPlan[];
+  let held: ViewPlan | undefined;
+  let later: (() => Promise<void>)[];
+  const open = (): { view: ViewStates; states: StandingStates } => {
+    const states = new StandingStates(store);
+    const heldView = (): ViewPlan | undefined => held;
+    const host = { online: store, states, kept: () => kept, heldView, partitionsOf: () => 2 };
+    return { states, view: new ViewStates({ ...host, later: (_, run) => later.push(run) }) };
+  };
+  const checkpoints = (plan: ViewPlan, next: readonly number[]): Promise<boolean> =>
+    store.writeMany(next.map((offset, partition) => ({ key: checkpointKey(plan, partition), value: AT(offset) })));
+  const isStored = async (plan: ViewPlan): Promise<boolean> => {
+    for await (const _ of store.scan(statePrefix(plan.stateHash))) return true;
+    return false;
+  };
+
+  beforeEach(async () => {
+    store = new MemoryOnlineStore();
+    [kept, held, later] = [[OLD], undefined, []];
+    await open().view.settle();
+    await checkpoints(OLD, [5, 7]);
+  });
+
+  test('a new state takes the old one’s place when it has come as far in every partition', async () => {
+    const { view, states } = open();
+    await view.start();
+    [kept, held] = [[NEW, { ...OLD, name: 'rides@1' }], OLD];
+    await checkpoints(NEW, [5, 6]);
+    expect(await view.settle()).toEqual({ isOther: true, isBehind: true });
+    expect(states.of('rides')).toEqual(OLD.stateHash);
+    await checkpoints(NEW, [5, 7]);
+    expect(await view.settle()).toEqual({ isOther: true, isBehind: false });
+    expect(states.of('rides')).toEqual(NEW.stateHash);
+    expect(await store.getMany([viewKey('rides')])).toEqual([NEW.stateHash]);
+    expect(await view.settle()).toEqual({ isOther: false, isBehind: false });
+  });
+
+  test('a state that no name stands for is removed a while later, also by the next process', async () => {
+    const { view } = open();
+    await view.start();
+    kept = [NEW];
+    expect(await view.settle()).toEqual({ isOther: true, isBehind: false });
+    expect(await isStored(OLD)).toBe(true);
+    expect(later).toHaveLength(1);
+    await open().view.start();
+    expect(later).toHaveLength(2);
+    await later[1]?.();
+    expect(await isStored(OLD)).toBe(false);
+    await later[0]?.();
+    await open().view.start();
+    expect(later).toHaveLength(2);
+  });
+
+  test('a state that is taken up again before it is removed stays', async () => {
+    const { view } = open();
+    await view.start();
+    kept = [];
+    await view.settle();
+    kept = [OLD];
+    await view.settle();
+    await later[0]?.();
+    expect(await isStored(OLD)).toBe(true);
+  });
+
+  test('another process learns which state a name stands for', async () => {
+    const [one, other] = [open(), open()];
+    await other.view.start();
+    kept = [NEW];
+    await one.view.settle();
+    expect(other.states.of('rides')).toEqual(OLD.stateHash);
+    expect(await other.states.look(['rides'])).toBe(true);
+    expect(other.states.of('rides')).toEqual(NEW.stateHash);
+    expect(await other.states.look(['rides'])).toBe(false);
+  });
+});

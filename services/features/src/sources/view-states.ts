@@ -1,0 +1,101 @@
+import {
+  checkpointKey,
+  decodeCheckpoint,
+  leavingKey,
+  stateOfLeaving,
+  statePrefix,
+  viewKey,
+  type StandingStates,
+  type ViewPlan,
+} from '@millrace/feature-engine';
+import type { OnlineStore } from '@millrace/online-store';
+
+export interface ViewStatesHost {
+  readonly online: OnlineStore;
+  readonly states: StandingStates;
+  /** The views whose state is kept. */
+  readonly kept: () => readonly ViewPlan[];
+  /** What a changed view's name stands for until its new state is up; `undefined` when it stands for nothing that is still filled. */
+  readonly heldView: (name: string) => ViewPlan | undefined;
+  /** Partitions of a source's topic; `undefined` while it does not run. */
+  readonly partitionsOf: (topic: string) => number | undefined;
+  /** Runs something after so long, apart from every change. */
+  readonly later: (milliseconds: number, run: () => Promise<void>) => void;
+}
+
+/** For how long a state that no name stands for is kept: other processes learn of it by looking, and reads that have begun go on. */
+const GRACE_MS = 10_000;
+const MARK = Buffer.from([1]);
+
+/**
+ * Notes in the online store which state each view's name stands for, for every process that reads it. The name of a changed view moves to its new state
+ * once that has come as far as the old one in every partition: until then the old one serves. What no name stands for any more is removed
+ * a while later. Every step may be repeated, also by another process.
+ */
+export class ViewStates {
+  constructor(private readonly host: ViewStatesHost) {}
+
+  async start(): Promise<void> {
+    const { online, states } = this.host;
+    for await (const [key, state] of online.scan(viewKey(''))) states.note(key.toString('utf8', 1), Buffer.from(state));
+    for await (const [key] of online.scan(leavingKey(Buffer.alloc(0)))) this.#removeLater(stateOfLeaving(key));
+  }
+
+  /** Brings the names in line with the views that are kept; whether one stands for another state now, and whether a new state is still behind. */
+  async settle(): Promise<{ readonly isOther: boolean; readonly isBehind: boolean }> {
+    const { states, kept } = this.host;
+    const plans = new Map(kept().map((plan) => [plan.name, plan]));
+    const names = [...new Set([...plans.keys(), ...states.names()])];
+    let isOther = await states.look(names);
+    let isBehind = false;
+    for (const name of names) {
+      const plan = plans.get(name);
+      const before = states.of(name);
+      if (plan ? before?.equals(plan.stateHash) : !before) continue;
+      if (plan && before && !(await this.#hasComeAsFar(plan))) {
+        isBehind = true;
+        continue;
+      }
+      await this.#move(name, before, plan);
+      isOther = true;
+    }
+    return { isOther, isBehind };
+  }
+
+  async #hasComeAsFar(plan: ViewPlan): Promise<boolean> {
+    const { heldView, partitionsOf, online } = this.host;
+    const held = heldView(plan.name);
+    if (!held) return true;
+    const count = partitionsOf(plan.source.topic);
+    if (count === undefined) return false;
+    const partitions = Array.from({ length: count }, (_, partition) => partition);
+    // In one snapshot: both move on in one write once the new one has joined.
+    const found = await online.getMany([plan, held].flatMap((view) => partitions.map((partition) => checkpointKey(view, partition))));
+    const next = found.map((value) => decodeCheckpoint(value));
+    return partitions.every((partition) => (next[partition] ?? 0) >= (next[count + partition] ?? 0));
+  }
+
+  async #move(name: string, before: Buffer | undefined, plan: ViewPlan | undefined): Promise<void> {
+    const { online, states } = this.host;
+    const isLeft = before !== undefined && !this.#isInUse(before);
+    await online.writeMany([
+      { key: viewKey(name), value: plan?.stateHash ?? null },
+      ...(isLeft ? [{ key: leavingKey(before), value: MARK }] : []),
+    ]);
+    states.note(name, plan?.stateHash ?? null);
+    if (isLeft) this.#removeLater(before);
+  }
+
+  #removeLater(state: Buffer): void {
+    this.host.later(GRACE_MS, async () => {
+      const { online } = this.host;
+      // It may have been taken up again.
+      if (!this.#isInUse(state)) await online.clear(statePrefix(state));
+      await online.writeMany([{ key: leavingKey(state), value: null }]);
+    });
+  }
+
+  #isInUse(state: Buffer): boolean {
+    return this.host.kept().some((plan) => plan.stateHash.equals(state));
+  }
+}
