@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { OnlineReader, StandingStates, type ViewPlan } from '@millrace/feature-engine';
-import { Fault, type Clock, type CommandMetadata, type Ids, type Position, type Scheduler } from '@millrace/kernel';
+import type { Clock, CommandMetadata, Ids, Position, Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, ScratchTables, tableExists, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
@@ -191,7 +191,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
       await sources.settled(() => sources.get(name) !== undefined, host.config.queryDeadlineMs);
     }
     const running = sources.get(name);
-    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+    if (!running) throw sources.notRunning(name);
     return running.reader;
   };
   const intake = new EventIntake(log, now);
@@ -279,7 +279,7 @@ async function readerOfVersion(
   const isRunning = (): boolean => sources.get(name)?.fingerprint === fingerprintOf(source);
   if (!isRunning()) await sources.settled(isRunning, deadlineMs);
   const reader = await readerOf(name);
-  if (!reader || !isRunning()) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+  if (!reader || !isRunning()) throw sources.notRunning(name);
   return reader;
 }
 

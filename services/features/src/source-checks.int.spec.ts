@@ -123,15 +123,19 @@ describe('checks of a source', () => {
       trips.post(`/api/v1/sources/${name}/events`, JSON.stringify({ at, site: 'a', watts: 1 }), 'application/x-ndjson');
     const refused = await send('stuck');
     expect(refused.status).toBe(503);
-    expect(await refused.json()).toMatchObject({ code: 'MR_FEATURES_SOURCE_STARTING', detail: 'source stuck is being started; try again' });
+    expect(await refused.json()).toMatchObject({
+      code: 'MR_FEATURES_SOURCE_STARTING',
+      detail: 'source stuck cannot be started: topic meters has 1 partitions, wanted are 3; the count is frozen, make a new topic',
+    });
+    await trips.restart();
+    await until(
+      () => trips.get('/readyz').then(({ status }) => status),
+      (status) => status === 200,
+    );
     expect((await apply(source('free', 'free', 1))).status).toBe(200);
     expect((await send('free')).status).toBe(200);
     await trips.service.host.offline.query('SELECT 1 FROM millrace.events_free LIMIT 1');
     await fetch(`${trips.service.url}/api/v1/resources/Source/stuck`, { method: 'DELETE' });
-    await until(
-      () => trips.get('/readyz').then(({ status: ready }) => ready),
-      (ready) => ready === 200,
-    );
   });
 
   test('expectations that no value could meet are refused when they are applied', async () => {

@@ -63,9 +63,11 @@ export class OnlineProjection {
     await Promise.all([...this.#partitions.values()].map((partition) => partition.change(plans)));
   }
 
-  /** Views that are not yet where the log is being read, by partition of this process. */
-  behind(): string[] {
-    return [...this.#partitions].flatMap(([partition, state]) => state.behind().map((view) => `${view}/${partition}`));
+  /** Views, of those that count, that are not yet where the log is being read, by partition of this process. */
+  behind(counts: (view: string) => boolean): string[] {
+    return [...this.#partitions].flatMap(([partition, state]) =>
+      state.behind().flatMap((view) => (counts(view) ? [`${view}/${partition}`] : [])),
+    );
   }
 
   lag(): number {

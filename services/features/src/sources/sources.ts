@@ -1,6 +1,6 @@
 import { checkpointKey, decodeCheckpoint, type ViewPlan } from '@millrace/feature-engine';
-import { Fault, formatPosition, type Position } from '@millrace/kernel';
-import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
+import { Fault, formatPosition, isFault, type Position } from '@millrace/kernel';
+import type { FeatureDefinitions, Source } from '../definitions/feature-definitions.js';
 import { AppliedPositions } from './applied-positions.js';
 import { fingerprintOf, RunningSource, type SourceHost } from './running-source.js';
 import { ViewStates } from './view-states.js';
@@ -31,10 +31,15 @@ export class Sources {
   /** Ends what is to be done later. */
   readonly #cancels = new Set<() => void>();
   #isLooking = false;
+  #turn: Promise<unknown> = Promise.resolve();
   #work: Promise<void> = Promise.resolve();
   #isStarted = false;
   #isStopped = false;
-  #isSettled = false;
+  /** Every source was read as far as its log was when the process started: from then on lag is a figure. */
+  #hasCaughtUp = false;
+  /** Source -> why it could not be started when it was last tried, and whether that will be so until something is changed. */
+  readonly #failing = new Map<string, { readonly reason: string; readonly isLasting: boolean }>();
+  #hasTried = false;
   /** Ends the pause between two attempts. */
   #wake: (() => void) | undefined;
 
@@ -55,7 +60,7 @@ export class Sources {
       kept: () => host.definitions.keptViews(),
       heldView: (name) => host.definitions.heldView(name),
       partitionsOf: (topic) => this.#partitionsOf(topic),
-      later: (milliseconds, run) => this.#later(milliseconds, run),
+      later: (milliseconds, run) => this.#later(milliseconds, () => this.#inTurn(run)),
     });
     host.definitions.onChange(() => this.#isStarted && this.reconcile());
   }
@@ -87,14 +92,8 @@ export class Sources {
 
   /** Brings what runs in line with what is applied. */
   reconcile(): void {
-    this.#isSettled = false;
     this.#work = this.#work.then(() => this.#reconcile());
     this.#wake?.();
-  }
-
-  /** Whether what runs is what is applied. */
-  get isSettled(): boolean {
-    return this.#isSettled;
   }
 
   /** Resolves when this is so, when the changes applied so far have been brought about, or after so long: a source that cannot start is tried for ever. */
@@ -107,11 +106,24 @@ export class Sources {
     while (!isSo() && !isOver && this.#host.now() < deadline) await this.#pause(POLL_OWN_MS, over);
   }
 
-  /** What is missing before every online view has been brought to where its source is read. */
+  /**
+   * What is missing before the sources there were at the start have been read as far as their logs: once they were, nothing. Neither a source that cannot be started as it is
+   * defined, nor the new state of a changed view, whose old one serves, keeps the process from its work.
+   */
   missing(): string | undefined {
-    if (!this.#isSettled) return 'sources are being started';
-    const behind = this.list().flatMap((source) => source.online?.behind() ?? []);
-    return behind.length === 0 ? undefined : `bringing up ${behind.join(', ')}`;
+    if (this.#hasCaughtUp) return undefined;
+    if (!this.#hasTried || [...this.#failing.values()].some(({ isLasting }) => !isLasting)) return 'sources are being started';
+    const behind = this.list().flatMap(({ online }) => online?.behind((view) => this.#host.definitions.heldView(view) === undefined) ?? []);
+    if (behind.length > 0) return `bringing up ${behind.join(', ')}`;
+    this.#hasCaughtUp = true;
+    return undefined;
+  }
+
+  /** The fault of a source that does not run here: it is being started, or why it cannot be. */
+  notRunning(name: string): Fault {
+    const { reason, isLasting } = this.#failing.get(name) ?? { reason: '', isLasting: false };
+    const message = isLasting ? `cannot be started: ${reason}` : 'is being started; try again';
+    return new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} ${message}`, true);
   }
 
   /** Resolves when the online store has applied `position` to each of these views of its topic. */
@@ -164,16 +176,14 @@ export class Sources {
     this.#wake?.();
     for (const cancel of this.#cancels) cancel();
     await this.#work;
+    await this.#turn;
     for (const source of this.#running.values()) await source.stop();
     this.#running.clear();
   }
 
   async #reconcile(): Promise<void> {
     for (let pause = FIRST_PAUSE_MS; !this.#isStopped; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      if (await this.#attempt()) {
-        this.#isSettled = true;
-        return;
-      }
+      if (await this.#attempt()) return;
       await this.#pause(pause, new Promise((resolve) => (this.#wake = resolve)));
       this.#wake = undefined;
     }
@@ -197,20 +207,34 @@ export class Sources {
       this.#running.delete(name);
       await attempt(`stop source ${name}`, () => running.stop());
     }
+    for (const name of this.#failing.keys()) if (!wanted.has(name)) this.#failing.delete(name);
     for (const [name, source] of wanted) {
       if (this.#isStopped) return true;
-      await attempt(`start source ${name}`, async () => {
-        if (!this.#running.has(name)) this.#running.set(name, await RunningSource.start(this.#host, source));
-        await this.#running.get(name)?.serve(definitions.filledViews(name));
-      });
+      await attempt(`start source ${name}`, () => this.#serve(name, source));
     }
+    this.#hasTried = true;
     await attempt('note what views stand for', () => this.#settleStates());
     await this.#host.arranged(new Set(this.#running.keys()));
     return isDone;
   }
 
+  async #serve(name: string, source: Source): Promise<void> {
+    try {
+      if (!this.#running.has(name)) this.#running.set(name, await RunningSource.start(this.#host, source));
+      await this.#running.get(name)?.serve(this.#host.definitions.filledViews(name));
+      this.#failing.delete(name);
+    } catch (error) {
+      this.#failing.set(name, {
+        reason: error instanceof Error ? error.message : String(error),
+        isLasting: isFault(error) && !error.retryable,
+      });
+      throw error;
+    }
+  }
+
+  /** A source that cannot start is tried for ever; what views stand for does not wait for it. */
   async #settleStates(): Promise<void> {
-    const { isOther, isBehind } = await this.#states.settle();
+    const { isOther, isBehind } = await this.#inTurn(() => this.#states.settle());
     if (isOther) this.#host.definitions.statesChanged();
     if (!isBehind || this.#isLooking) return;
     this.#isLooking = true;
@@ -224,22 +248,24 @@ export class Sources {
     return [...this.#running.values()].find(({ source }) => source.plan.topic === topic)?.partitions;
   }
 
-  /** Runs something after so long, between two changes; what fails is done again. */
+  /** Runs something after so long; what fails is done again. */
   #later(milliseconds: number, run: () => Promise<void>): void {
     if (this.#isStopped) return;
     const cancel = this.#host.scheduler.after(milliseconds, () => {
       this.#cancels.delete(cancel);
-      this.#work = this.#work.then(async () => {
-        if (this.#isStopped) return;
-        try {
-          await run();
-        } catch (error) {
-          this.#host.failed('states of changed views', error);
-          this.#later(LONGEST_PAUSE_MS, run);
-        }
+      run().catch((error: unknown) => {
+        this.#host.failed('note what views stand for', error);
+        this.#later(LONGEST_PAUSE_MS, run);
       });
     });
     this.#cancels.add(cancel);
+  }
+
+  /** Steps in which names of views move to other states, and states are removed, are done one after the other. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(run);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Resolves after so long, or when `over` does. */

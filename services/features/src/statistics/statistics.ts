@@ -1,5 +1,5 @@
 import type { ServedView, SourcePlan, ViewPlan } from '@millrace/feature-engine';
-import { Fault, type Scheduler } from '@millrace/kernel';
+import type { Scheduler } from '@millrace/kernel';
 import { tableExists, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';
 import { Rounds } from '../rounds.js';
@@ -15,7 +15,7 @@ export interface StatisticsOptions {
   readonly store: OfflineStore;
   readonly scratch: ScratchTables;
   readonly definitions: FeatureDefinitions;
-  readonly sources: Pick<Sources, 'get' | 'list'>;
+  readonly sources: Pick<Sources, 'get' | 'list' | 'notRunning'>;
   readonly scheduler: Scheduler;
   readonly now: () => number;
   readonly everyMs: number;
@@ -105,7 +105,7 @@ export class Statistics {
   /** A source as it runs, once its table holds what the log does. */
   async #upToDate(name: string): Promise<SourcePlan> {
     const running = this.#options.sources.get(name);
-    if (!running) throw new Fault('MR_FEATURES_SOURCE_STARTING', `source ${name} is being started; try again`, true);
+    if (!running) throw this.#options.sources.notRunning(name);
     await reached(running.table.barrier(this.#options.queryDeadlineMs));
     return running.source.plan;
   }

@@ -78,23 +78,23 @@ export interface OnlineReply {
 /** The features service on embedded stores, with the trips' definitions applied. */
 export class TripsService {
   private constructor(
-    readonly service: RunningService,
+    public service: RunningService,
     private readonly temp: TempDir,
+    private readonly more: Readonly<Record<string, string>>,
   ) {}
 
   static async start(more: Readonly<Record<string, string>> = {}): Promise<TripsService> {
     const temp = await tempDir('features');
-    const environment = {
-      MILLRACE_DATA_DIR: temp.path,
-      MILLRACE_PORT: '0',
-      MILLRACE_CLICKHOUSE_PORT: '0',
-      MILLRACE_LOG_LEVEL: 'error',
-      ...more,
-    };
-    const trips = new TripsService(await bootstrap(FeaturesModule, loadConfig([featuresConfig], environment)), temp);
+    const trips = new TripsService(await open(temp, more), temp, more);
     const applied = await trips.post('/api/v1/apply', RESOURCES, 'application/yaml');
     if (applied.status !== 200) throw new Error(`${applied.status} ${await applied.text()}`);
     return trips;
+  }
+
+  /** Ends, and begins again on what is stored. */
+  async restart(): Promise<void> {
+    await this.service.close();
+    this.service = await open(this.temp, this.more);
   }
 
   async stop(): Promise<void> {
@@ -127,6 +127,17 @@ export class TripsService {
     if (response.status !== 200) throw new Error(`${response.status} ${text}`);
     return JSON.parse(text) as OnlineReply;
   }
+}
+
+function open(temp: TempDir, more: Readonly<Record<string, string>>): Promise<RunningService> {
+  const environment = {
+    MILLRACE_DATA_DIR: temp.path,
+    MILLRACE_PORT: '0',
+    MILLRACE_CLICKHOUSE_PORT: '0',
+    MILLRACE_LOG_LEVEL: 'error',
+    ...more,
+  };
+  return bootstrap(FeaturesModule, loadConfig([featuresConfig], environment));
 }
 
 /** Asks until the answer is as wished. */
