@@ -198,4 +198,15 @@ test('what rests on a resource is known by it', async () => {
   expect(usersOf(house.catalog, 'FeatureView', 'a_checks')).toEqual(['FeatureService/fares']);
   expect(usersOf(house.catalog, 'Source', 'trips')).toEqual(['FeatureView/city_fares']);
   expect(usersOf(house.catalog, 'FeatureService', 'fares')).toEqual([]);
+  const serving = (kind: string, name: string, spec: string): string =>
+    `---\napiVersion: millrace.dev/v1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+  await apply(
+    house,
+    serving('Deployment', 'now', '{model: models:/fares/1, featureService: fares}') +
+      serving('Deployment', 'then', '{model: models:/fares/1, featureService: fares@1}') +
+      serving('Rollout', 'next', '{deployment: now, candidate: models:/fares/2, strategy: shadow}'),
+  );
+  expect(usersOf(house.catalog, 'FeatureService', 'fares')).toEqual(['Deployment/now']);
+  expect(usersOf(house.catalog, 'Deployment', 'now')).toEqual(['Rollout/next']);
+  expect(usersOf(house.catalog, 'Deployment', 'then')).toEqual([]);
 });

@@ -4,11 +4,13 @@ import type { ResourceCatalog } from './resource-catalog.js';
 import {
   isOnDemandSpec,
   KINDS,
+  type DeploymentSpec,
   type FeatureServiceSpec,
   type FeatureViewSpec,
   type Kind,
   type Pins,
   type ResourceDocument,
+  type RolloutSpec,
   type SourceSpec,
 } from './resource.js';
 
@@ -45,12 +47,30 @@ function viewsNamed(references: readonly string[]): { kind: Kind; name: string }
   return [...new Set(names)].map((name) => ({ kind: 'FeatureView', name }));
 }
 
-/** Resources that rest on another as it is applied now, `<Kind>/<name>`: without it they could not be computed. */
+/** What a document names and cannot do its work without, be it computed from it or not. A name with a version is not meant: versions stay. A stream waits for its deployment. */
+function needs(document: Pick<ResourceDocument, 'kind' | 'spec'>): { kind: Kind; name: string }[] {
+  switch (document.kind) {
+    case 'Deployment': {
+      const { featureService, experiment } = document.spec as unknown as DeploymentSpec;
+      const service = featureService === undefined || parseReference(featureService).version !== undefined ? [] : [featureService];
+      return [
+        ...service.map((name) => ({ kind: 'FeatureService' as const, name })),
+        ...(experiment === undefined ? [] : [{ kind: 'Experiment' as const, name: experiment }]),
+      ];
+    }
+    case 'Rollout':
+      return [{ kind: 'Deployment', name: (document.spec as unknown as RolloutSpec).deployment }];
+    default:
+      return restsOn(document);
+  }
+}
+
+/** Resources that need another as it is applied now, `<Kind>/<name>`: without it they could not be computed, or not serve. */
 export function usersOf(catalog: Pick<ResourceCatalog, 'list'>, kind: Kind, name: string): string[] {
   return KINDS.flatMap((other) =>
     catalog.list(other).flatMap((resource) => {
       const document = { kind: other, spec: resource.spec as unknown as ResourceDocument['spec'] };
-      return restsOn(document).some((used) => used.kind === kind && used.name === name) ? [`${other}/${resource.name}`] : [];
+      return needs(document).some((used) => used.kind === kind && used.name === name) ? [`${other}/${resource.name}`] : [];
     }),
   );
 }
