@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readModel, writeModel } from '@millrace/onnx';
-import { classifier, perceptron } from '@millrace/onnx/testing';
+import { classifier, moveWeightsOut, perceptron } from '@millrace/onnx/testing';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- what the command talks to is a real platform; only this test starts one
 import { embeddedTopology, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -184,6 +184,24 @@ describe('millrace models optimize', () => {
     expect(checks).toMatchObject([{ check: 'optimization', evidence: { rows: 256 } }]);
     const newest = await millrace('optimize', 'towns', '--clean');
     expect(newest.err).toContain('clean already; version 4 is made of version 1 itself: say towns@1 for that one');
+  });
+
+  test('a version with its weights in a file of their own is served and optimized; its child has them inside', async () => {
+    const { graph, file } = moveWeightsOut(bytes, 'weights.data');
+    for (const [name, part] of Object.entries({ 'model.onnx': graph, 'weights.data': file, MLmodel: Buffer.from(ML_MODEL) }))
+      await put(`models/towns/apart/${name}`, part);
+    const source = 'mlflow-artifacts:/models/towns/apart';
+    const { model_version: made } = await mlflow<{ model_version: Version }>('model-versions/create', { name: 'towns', source });
+    const apart = Number(made.version);
+    expect((await infer(apart, 0, 64)).labels).toEqual((await infer(1, 0, 64)).labels);
+    const card = await ask<{ inputs: object[] }>('GET', `/api/v1/models/towns/versions/${apart}/card?format=json`);
+    expect(card.inputs).toEqual([{ name: 'x', type: `FP32[-1, ${COLUMNS}]` }]);
+    const rows = ['--rows', join(temp.path, 'rows.jsonl')];
+    const done = await millrace('optimize', `towns@${apart}`, '--weights', 'int8', ...rows, ...ANY_TIME);
+    expect(done).toMatchObject({ code: 0, err: '' });
+    expect(done.out).toContain(`towns version ${apart + 1} registered, derived from version ${apart}`);
+    const { files } = await ask<{ files: { path: string }[] }>('GET', `/api/v1/models/towns/versions/${apart + 1}/files`);
+    expect(files.map(({ path }) => path).sort()).toEqual(['MLmodel', 'model.onnx']);
   });
 
   test('wrong usage is told before anything is done', async () => {

@@ -1,4 +1,6 @@
+import { inlineExternalData } from '@millrace/onnx';
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { parseDocument } from 'yaml';
 import type { MillraceClient } from '../client.js';
@@ -13,7 +15,10 @@ export interface VersionFiles {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Which of them is the graph. */
   readonly graph: string;
+  /** The graph, with the weights that lie in other files. */
   readonly bytes: Uint8Array;
+  /** Files whose weights are in `bytes`. */
+  readonly weights: ReadonlySet<string>;
 }
 
 const SINGLE_FILE = '.';
@@ -51,7 +56,10 @@ export async function readVersion(client: MillraceClient, io: Io, { name, versio
     progress.end();
   }
   const graph = graphOf(files, `${name} version ${version}`);
-  return { files, graph, bytes: files.get(graph) as Uint8Array };
+  const folder = posix.dirname(graph);
+  const beside = (location: string): string => posix.join(folder, location);
+  const { bytes, taken } = inlineExternalData(files.get(graph) as Uint8Array, (location) => files.get(beside(location)));
+  return { files, graph, bytes, weights: new Set([...taken].map(beside)) };
 }
 
 /** As the gateway finds it: the only file, the one the MLmodel names, or the only one that ends in .onnx. */
@@ -67,9 +75,10 @@ function graphOf(files: ReadonlyMap<string, Uint8Array>, label: string): string 
   throw new CliError(`${label} ${what}`, EXIT.refused);
 }
 
-/** The files of a version with another graph: what is beside it stays, so that other clients load the new version as they did the old. */
-export function withGraph({ files, graph }: VersionFiles, bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+/** The files of a version with another graph: what is beside it stays, but for weights of the old one, so that other clients load the new version as they did the old. */
+export function withGraph({ files, graph, weights }: VersionFiles, bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
   const changed = new Map([...files, [graph, bytes]]);
+  for (const file of weights) changed.delete(file);
   const descriptor = files.get('MLmodel');
   if (!descriptor) return changed;
   const document = parseDocument(textOf(descriptor));

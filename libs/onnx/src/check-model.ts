@@ -122,7 +122,7 @@ function checkTensor(tensor: TensorProto, walk: Walk): void {
     const file = (tensor.externalData ?? []).find((entry) => entry.key === 'location')?.value ?? 'another file';
     walk.problems.push({
       code: 'EXTERNAL_DATA',
-      message: `${label} keeps its data in ${show(file)}; export the model with its weights inside`,
+      message: `${label} keeps its data in ${show(file)}, which is not among the model's files or is too short; log it whole, or with its weights inside (mlflow.onnx.log_model: save_as_external_data=False)`,
     });
     return;
   }

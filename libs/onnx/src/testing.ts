@@ -1,5 +1,5 @@
 import { AttributeType, DataType, type ModelProto, type NodeProto, type TensorProto } from './onnx-types.js';
-import { writeModel } from './model-codec.js';
+import { readModel, writeModel } from './model-codec.js';
 import type { Rows } from './optimize/model-rows.js';
 import { normals } from './optimize/random-rows.js';
 import { floatsOf, floatTensor } from './optimize/tensor-values.js';
@@ -68,6 +68,24 @@ export function perceptron({ sizes, seed = 1, as = 'gemm', head = 'none' }: Perc
 
 export function perceptronBytes(options: PerceptronOptions): Uint8Array {
   return writeModel(perceptron(options));
+}
+
+/** A graph with its weights in a file beside it, one after the other, as MLflow writes it. */
+export function moveWeightsOut(bytes: Uint8Array, location: string): { readonly graph: Uint8Array; readonly file: Uint8Array } {
+  const model = readModel(bytes);
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of model.graph?.initializer ?? []) {
+    const { rawData } = tensor;
+    if (!rawData || rawData.length === 0) continue;
+    const entries = { location, offset: String(offset), length: String(rawData.length) };
+    tensor.externalData = Object.entries(entries).map(([key, value]) => ({ key, value }));
+    tensor.dataLocation = 1;
+    delete tensor.rawData;
+    parts.push(rawData);
+    offset += rawData.length;
+  }
+  return { graph: writeModel(model), file: Buffer.concat(parts) };
 }
 
 /** Rows of a class its mean is taken of. */

@@ -55,7 +55,7 @@ describe('a graph for elsewhere', () => {
     const elsewhere = changed((model) => {
       model.graph!.initializer![0]!.externalData = [{ key: 'location', value: 'weights.bin' }];
     });
-    expect(reason(elsewhere)).toContain('keeps its data in "weights.bin"; export the model with its weights inside');
+    expect(reason(elsewhere)).toContain('keeps its data in "weights.bin", which is not among the model\'s files or is too short');
     const map = changed((model) => {
       model.graph!.input!.push({ name: 'm', type: { mapType: { keyType: DataType.STRING, valueType: { tensorType: { elemType: 1 } } } } });
     });

@@ -1,6 +1,9 @@
 import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
 import { directoryDigest, SINGLE_FILE, type SignedFile } from '@millrace/model-signing';
+import { inlineExternalData } from '@millrace/onnx';
+import { isFault } from '@millrace/kernel';
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import { parse } from 'yaml';
 import { Refusal } from '../domain/refusal.js';
 import { onnxMend, type Flavors } from './onnx-mend.js';
@@ -14,7 +17,8 @@ export interface ArtifactLimits {
 }
 
 /**
- * Reads a version's ONNX bytes: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file).
+ * Reads a version's ONNX bytes: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file), with the weights
+ * that lie in other files of the directory.
  * Every byte is checked against the signed manifest and the digest taken at registration, so what was approved is what is served.
  */
 export async function readModelArtifact(
@@ -43,8 +47,20 @@ export async function readModelArtifact(
   }
   await verifySignature(store, version, digests, signatures);
   verifyDigest(version, digests, label);
-  const model = info.isDirectory ? modelFileOf(path, contents, label) : path;
-  return contents.get(model) as Buffer;
+  if (!info.isDirectory) return contents.get(path) as Buffer;
+  return withWeights(modelFileOf(path, contents, label), contents, label);
+}
+
+/** Only what was listed and digested with the version is looked at, whatever path the graph names. */
+function withWeights(model: string, contents: ReadonlyMap<string, Buffer>, label: string): Buffer {
+  const folder = posix.dirname(model);
+  try {
+    const { bytes } = inlineExternalData(contents.get(model) as Buffer, (location) => contents.get(posix.join(folder, location)));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch (error) {
+    if (isFault(error)) throw unservable(`${label}: ${error.message}`);
+    throw error;
+  }
 }
 
 async function listFiles(store: ArtifactStore, root: string, limits: ArtifactLimits, label: string): Promise<ArtifactInfo[]> {

@@ -90,7 +90,8 @@ export class ModelInspector {
     } catch (error) {
       return unreadable(error instanceof Error ? error.message : String(error));
     }
-    const [problem] = checkModel(model);
+    // Weights in other files of the version say nothing of what it takes and gives; whether they are there is seen when it is loaded.
+    const problem = checkModel(model).find(({ code }) => code !== 'EXTERNAL_DATA');
     if (problem) return unreadable(problem.message);
     const { inputs, outputs } = signatureOf(model);
     const named = featuresOf(metadataOf(model));

@@ -1,0 +1,66 @@
+import { readModel, writeModel } from './model-codec.js';
+import { type GraphProto, type ModelProto, type NodeProto, type TensorProto } from './onnx-types.js';
+
+/** The bytes of a file beside the graph, by its path from the graph's folder; `undefined` where there is none. */
+export type FileBeside = (location: string) => Uint8Array | undefined;
+
+/** A Protocol Buffers message has two gibibytes at most; some room is left for what is not a weight. */
+const MOST_BYTES = 2_000_000_000;
+/** The key that every tensor outside the graph has, so that a graph without it needs no decoding. */
+const LOCATION = 'location';
+
+/**
+ * Takes weights that lie in files beside the graph into it: MLflow and PyTorch write those of a kilobyte and more there. Gives the bytes as
+ * they are when nothing is taken in, and the locations of the files that were. A tensor whose file is not there, or too short, stays as it is, for
+ * {@link checkModel} to tell. Throws the fault `MR_ONNX_UNREADABLE` as {@link readModel} does.
+ */
+export function inlineExternalData(
+  bytes: Uint8Array,
+  fileOf: FileBeside,
+): { readonly bytes: Uint8Array; readonly taken: ReadonlySet<string> } {
+  const taken = new Set<string>();
+  if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(LOCATION)) return { bytes, taken };
+  const model = readModel(bytes);
+  let size = bytes.length;
+  for (const tensor of tensorsOf(model)) {
+    if ((tensor.dataLocation ?? 0) === 0 || (tensor.externalData ?? []).length === 0) continue;
+    const { location, data } = dataOf(tensor, fileOf);
+    if (data === undefined || size + data.length > MOST_BYTES) continue;
+    size += data.length;
+    taken.add(location);
+    tensor.rawData = data;
+    delete tensor.dataLocation;
+    delete tensor.externalData;
+  }
+  return { bytes: taken.size > 0 ? writeModel(model) : bytes, taken };
+}
+
+function dataOf(tensor: TensorProto, fileOf: FileBeside): { location: string; data: Uint8Array | undefined } {
+  const entries = new Map((tensor.externalData ?? []).map(({ key, value }) => [key ?? '', value ?? '']));
+  const location = (entries.get(LOCATION) ?? '').replace(/^(\.\/)+/, '');
+  const file = fileOf(location);
+  const offset = Number(entries.get('offset') ?? 0);
+  const length = Number(entries.get('length') ?? (file ? file.length - offset : 0));
+  const isWithin = [offset, length].every((value) => Number.isSafeInteger(value) && value >= 0) && offset + length <= (file?.length ?? -1);
+  return { location, data: isWithin ? file?.subarray(offset, offset + length) : undefined };
+}
+
+/** Every tensor of a model, also those of branches, loops and functions. */
+function* tensorsOf(model: ModelProto): Generator<TensorProto> {
+  if (model.graph) yield* tensorsOfGraph(model.graph);
+  for (const { node } of model.functions ?? []) yield* tensorsOfNodes(node ?? []);
+}
+
+function* tensorsOfGraph(graph: GraphProto): Generator<TensorProto> {
+  yield* graph.initializer ?? [];
+  for (const { values, indices } of graph.sparseInitializer ?? []) yield* [values, indices].filter((tensor) => !!tensor);
+  yield* tensorsOfNodes(graph.node ?? []);
+}
+
+function* tensorsOfNodes(nodes: readonly NodeProto[]): Generator<TensorProto> {
+  for (const { attribute } of nodes)
+    for (const { t, g, graphs } of attribute ?? []) {
+      if (t) yield t;
+      for (const graph of [...(g ? [g] : []), ...(graphs ?? [])]) yield* tensorsOfGraph(graph);
+    }
+}
