@@ -6,6 +6,10 @@ const PRESENT: Readonly<Record<string, object>> = {
   'Deployment/delay': { model: 'models:/delay/1', featureService: 'delay_model' },
   'Deployment/plain': { model: 'models:/plain/1' },
   'Deployment/tried': { model: 'models:/plain/1', experiment: 'trial' },
+  'Deployment/split': { model: 'models:/delay/1', featureService: 'delay_model', experiment: 'trial' },
+  'Deployment/by_key': { model: 'models:/delay/1', featureService: 'delay_model', experiment: 'keyed' },
+  'Experiment/trial': { unit: 'flight', variants: [] },
+  'Experiment/keyed': { unit: 'origin', variants: [] },
   'Deployment/worn': { model: 'models:/plain/1', featureService: 'wear_model' },
   'Source/due': { topic: 'due', eventTime: 'at', schema: { at: 'DateTime64(3)', origin: 'String', miles: 'Float64' } },
   'Entity/origin': { joinKeys: { origin: 'String' } },
@@ -31,6 +35,8 @@ test('takes what has all that the deployment asks for', () => {
   expect(problemsOf({})).toEqual([]);
   expect(problemsOf({ deployment: 'plain', inputs: {} })).toEqual([]);
   expect(problemsOf({ deployment: 'tried', inputs: {}, unit: 'origin' })).toEqual([]);
+  expect(problemsOf({ deployment: 'split', unit: 'origin' })).toEqual([]);
+  expect(problemsOf({ deployment: 'by_key' })).toEqual([]);
 });
 
 test.each<[string, Partial<StreamingInferenceSpec>, RegExp]>([
@@ -44,6 +50,11 @@ test.each<[string, Partial<StreamingInferenceSpec>, RegExp]>([
   ['a request feature from nowhere', { inputs: {} }, /^spec.inputs request feature distance is not a column of Source due; say which/],
   ['a unit that is no column', { unit: 'who' }, /^spec.unit who is not a column/],
   ['an experiment without a unit', { deployment: 'tried', inputs: {} }, /^spec.unit is missing; Deployment tried runs Experiment trial/],
+  [
+    'an experiment that assigns what the feature service does not take',
+    { deployment: 'split' },
+    /^spec.unit is missing; Deployment split runs Experiment trial, which assigns flight: say which column of Source due that is, for example unit: at$/,
+  ],
   ['a passed column that is none', { output: { topic: 't', columns: ['x'] } }, /^spec.output.columns\[0\] x is not a column/],
   ["the source's own topic", { output: { topic: 'due' } }, /^spec.output.topic is the topic of Source due itself/],
   ['a topic of the platform', { output: { topic: 'millrace.mine' } }, /names beginning with millrace\. are the platform's own/],

@@ -22,12 +22,18 @@ export function checkStreamingInference(spec: StreamingInferenceSpec, say: Say, 
   for (const [input, column] of Object.entries(spec.inputs ?? {})) check(`spec.inputs.${input}`, column);
   (spec.output.columns ?? []).forEach((column, index) => check(`spec.output.columns[${index}]`, column));
   if (spec.unit !== undefined) check('spec.unit', spec.unit);
-  if (deployment?.featureService === undefined) {
-    if (deployment?.experiment !== undefined && spec.unit === undefined)
-      say('spec.unit', `is missing; Deployment ${spec.deployment} runs Experiment ${deployment.experiment}, which assigns by it`);
-    return;
+  const wanted = deployment?.featureService === undefined ? [] : wantedBy(deployment.featureService, lookup);
+  const experiment = deployment?.experiment === undefined ? undefined : lookup('Experiment', deployment.experiment);
+  // A unit is a join key or a request field, or the request says it.
+  if (deployment?.experiment !== undefined && spec.unit === undefined && !wanted.some(({ name }) => name === experiment?.unit)) {
+    const unit = experiment?.unit ?? 'its unit';
+    const example = source.schema[unit] === undefined ? (columns[0] ?? 'column') : unit;
+    say(
+      'spec.unit',
+      `is missing; Deployment ${spec.deployment} runs Experiment ${deployment.experiment}, which assigns ${unit}: say which column of Source ${spec.source} that is, for example unit: ${example}`,
+    );
   }
-  for (const { name, what } of wantedBy(deployment.featureService, lookup)) {
+  for (const { name, what } of wanted) {
     if (spec.inputs?.[name] === undefined && source.schema[name] === undefined)
       say(
         'spec.inputs',

@@ -1,6 +1,7 @@
 import { outputId, type OutputPlace } from '@millrace/contracts';
 import { jsonValue, type SourceEvent } from '@millrace/feature-engine';
 import type { Ids } from '@millrace/kernel';
+import type { ExperimentDefinition } from '../domain/deployment/definitions.js';
 import { isRefusal, Refusal, type RefusalCode } from '../domain/refusal.js';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
 import { describeRows } from '../gateway/describe-rows.js';
@@ -81,9 +82,22 @@ async function askingOf({ directory, features }: PredictingOptions, plan: Stream
   const model = modelOf(served.slotOf(served.reference), `model of Deployment ${deployment}`);
   const models = [model, ...variantsOf(directory, served)];
   for (const each of models) checkOutputs(plan, each);
-  if (featureService === undefined) return { asked: { layout: model }, models };
+  const experiment = served.deployment && directory.splitOf(served.deployment);
+  if (featureService === undefined) {
+    checkUnit(
+      plan,
+      experiment,
+      model.inputs.map(({ name }) => name),
+    );
+    return { asked: { layout: model }, models };
+  }
   const shape = features.shapeOf(featureService);
   if (!shape) throw new Refusal('MR_INFERENCE_FEATURES', `FeatureService ${featureService} is not known here yet`);
+  checkUnit(
+    plan,
+    experiment,
+    [...shape.joinKeys, ...shape.requestFeatures].map(({ name }) => name),
+  );
   return { asked: { shape, featureService }, models };
 }
 
@@ -92,6 +106,20 @@ function variantsOf(directory: Directory, { deployment, slotOf }: Served): Serve
   const experiment = deployment && directory.splitOf(deployment);
   if (!experiment || experiment.isRollout) return [];
   return experiment.variants.flatMap(({ model }) => (model === undefined ? [] : (slotOf(model)?.current ?? [])));
+}
+
+/** Where no request can say whom the experiment assigns, nothing is wrong with the events: they wait until the stream or the experiment is mended. */
+function checkUnit(
+  { unit, source, deployment }: StreamPlan,
+  experiment: ExperimentDefinition | undefined,
+  inputs: readonly string[],
+): void {
+  if (!experiment || experiment.isRollout || unit !== undefined) return;
+  if (experiment.unit === undefined ? inputs.length > 0 : inputs.includes(experiment.unit)) return;
+  throw new Refusal(
+    'MR_INFERENCE_UNSERVABLE',
+    `Deployment ${deployment} runs Experiment ${experiment.name}, which assigns ${experiment.unit ?? 'a unit'}; say in spec.unit of the stream which column of Source ${source.name} that is`,
+  );
 }
 
 function checkOutputs({ outputs = [] }: StreamPlan, { version: { name, version }, outputNames }: ServedModel): void {
