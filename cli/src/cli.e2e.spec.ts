@@ -103,6 +103,11 @@ describe('millrace', () => {
     expect(err).toContain(`${path}, document 2: Source/parcels spec.eventTime: left is not a column of the schema`);
   });
 
+  test('a document that is none is told without a name it does not have', async () => {
+    const { err } = await millrace(['apply', '-f', '-'], { stdin: 'hello' });
+    expect(err).toContain('  standard input: a document is an object with apiVersion, kind, metadata and spec\n');
+  });
+
   test('get shows a kind, one of it, or all, in three forms', async () => {
     const table = await millrace(['get', 'sources']);
     expect(table.out).toBe('KIND    NAME     VERSION  LABELS    DESCRIPTION\nSource  parcels  1        team=ops  what leaves the mill\n');
@@ -113,8 +118,8 @@ describe('millrace', () => {
     expect(await millrace(['get', 'deployments'])).toMatchObject({ code: 0, out: '', err: expect.stringContaining('millrace apply -f') });
   });
 
-  test('what get -o yaml writes can be applied', async () => {
-    const { out } = await millrace(['get', 'all', '-o', 'yaml']);
+  test.each(['yaml', 'json'])('what get -o %s writes can be applied', async (format) => {
+    const { out } = await millrace(['get', 'all', '-o', format]);
     expect((await millrace(['apply', '-f', '-'], { stdin: out })).out).toBe(
       'Source/parcels unchanged (version 1)\nEntity/town unchanged (version 1)\n',
     );
@@ -213,6 +218,14 @@ describe('millrace', () => {
     expect(await millrace(['apply', '-f', join(temp.path, 'none.yaml')])).toMatchObject({
       code: EXIT.usage,
       err: expect.stringContaining('does not exist'),
+    });
+    expect(await millrace(['get', 'entity', '--version', '1'])).toMatchObject({
+      code: EXIT.usage,
+      err: expect.stringContaining('say its name'),
+    });
+    expect(await millrace(['get', 'all', 'town'])).toMatchObject({
+      code: EXIT.usage,
+      err: expect.stringContaining('of which kind town is'),
     });
     for (const path of [
       [],

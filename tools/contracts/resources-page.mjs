@@ -21,6 +21,11 @@ const OUTER = [
   ['metadata.description', 'no', 'What it is, for people. A change makes no new version.'],
   ['metadata.labels', 'no', 'A map of strings. A change makes no new version.'],
   ['spec', 'yes', 'What the kind asks for, below. A field that the kind does not know is refused.'],
+  [
+    'status',
+    'no',
+    'What `millrace get -o json` shows beside: how the resource stands. It is passed over, so that what was read can be applied.',
+  ],
 ];
 
 const REST = `One request may hold several documents, in any order. One may name what another defines. All are checked before the first is applied:

@@ -67,7 +67,8 @@ function toldByFile(error: CliError & { problem: { details?: Readonly<Record<str
   if (!Array.isArray(problems) || problems.length === 0) return error;
   const lines = (problems as readonly DocumentProblem[]).map(({ document, resource, field, message }) => {
     const where = document === 0 ? '' : `${documents.origin(document)}: `;
-    return `  ${where}${[resource, field].filter((part) => part !== '').join(' ')}: ${message}`;
+    const what = [resource, field].filter((part) => part !== '').join(' ');
+    return `  ${where}${what === '' ? '' : `${what}: `}${message}`;
   });
   const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
   return new CliError(`${count}; nothing was applied\n${lines.join('\n')}`, EXIT.refused);

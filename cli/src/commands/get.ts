@@ -1,3 +1,4 @@
+import { CliError, EXIT } from '../cli-error.js';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
@@ -10,6 +11,9 @@ export interface GetOptions {
 
 /** Shows resources: all of a kind, all there are (`all`), or one. */
 export async function get(client: MillraceClient, io: Io, kind: string, name: string | undefined, options: GetOptions): Promise<void> {
+  if (name === undefined && options.version !== undefined)
+    throw new CliError('--version is of one resource; say its name: millrace get KIND NAME --version N', EXIT.usage);
+  if (name !== undefined && kind === 'all') throw new CliError(`say of which kind ${name} is; all shows every resource`, EXIT.usage);
   if (name !== undefined) {
     const resource = await client.json<ResourceView>('GET', resourcePath(kind, name, options.version));
     if (options.output === 'table') io.out(resourceTable([resource]));

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { applyDocuments } from './apply-documents.js';
 import { serviceResources, viewResources } from './feature-references.js';
 import { context, METADATA } from './testing/one-replica.js';
@@ -19,6 +20,8 @@ kind: Entity
 metadata: {name: origin}
 spec: {joinKeys: {origin: String}}
 `;
+
+const ORIGIN = FLIGHTS.split('---')[2] ?? '';
 
 test('documents are applied in the order in which they refer to one another, whatever order they come in', async () => {
   const result = await applyDocuments(FLIGHTS, METADATA, context());
@@ -62,6 +65,19 @@ test('every problem is named with its document, field and mend, and nothing is a
     [2, 'spec.eventTime'],
   ]);
   expect(house.catalog.list('Entity')).toEqual([]);
+});
+
+test('a field that metadata does not have is named; how a resource stood when it was read is no part of it', async () => {
+  const house = context();
+  const misspelt = ORIGIN.replace('{name: origin}', '{name: origin, lables: {team: a}, descripton: hi}');
+  const refused = await applyDocuments(misspelt, METADATA, house);
+  expect(!refused.ok && refused.problems.map(({ field, message }) => `${field} ${message}`)).toEqual([
+    'metadata.lables is not a field of metadata; fields are name, labels, description',
+    'metadata.descripton is not a field of metadata; fields are name, labels, description',
+  ]);
+  const read = { ...(parse(ORIGIN) as object), status: { version: 3, hash: 'x' } };
+  expect(await applyDocuments(JSON.stringify([read]), METADATA, house)).toMatchObject({ documents: [{ outcome: 'created', version: 1 }] });
+  expect(await applyDocuments(ORIGIN, METADATA, house)).toMatchObject({ documents: [{ outcome: 'unchanged', version: 1 }] });
 });
 
 test.each([

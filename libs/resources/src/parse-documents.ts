@@ -9,6 +9,9 @@ export interface ParsedDocuments {
 const MOST_DOCUMENTS = 1000;
 const NAME = /^[a-z][a-z0-9_-]{0,99}$/i;
 const OUTER_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec'];
+/** What a resource that was read has beside them: it says how it stands, and asks for nothing. */
+const STATUS = 'status';
+const METADATA_FIELDS = ['name', 'labels', 'description'];
 
 /**
  * Reads YAML or JSON, one or several documents, and checks the outer shape they share. Every problem is reported, not only the
@@ -78,8 +81,12 @@ function outerShape(index: number, value: unknown): ResourceDocument | { problem
   }
   if (description !== undefined && typeof description !== 'string') problem('metadata.description', 'must be a text');
   if (!isRecord(value['spec'])) problem('spec', 'must be an object');
+  for (const field of Object.keys(metadata))
+    if (!METADATA_FIELDS.includes(field))
+      problem(`metadata.${field}`, `is not a field of metadata; fields are ${METADATA_FIELDS.join(', ')}`);
   for (const field of Object.keys(value))
-    if (!OUTER_FIELDS.includes(field)) problem(field, `is not a field of a resource; fields are ${OUTER_FIELDS.join(', ')}`);
+    if (!OUTER_FIELDS.includes(field) && field !== STATUS)
+      problem(field, `is not a field of a resource; fields are ${OUTER_FIELDS.join(', ')}`);
   if (problems.length > 0) return { problems };
   return {
     index,

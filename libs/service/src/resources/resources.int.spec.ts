@@ -64,6 +64,17 @@ test('an Idempotency-Key gets the first reply, also when the text has changed si
   expect(second.position).toBe(first.position);
 });
 
+test('a dry run that is asked for in other words is refused, and nothing is applied', async () => {
+  const text = ENTITY.replace('airport', 'quay');
+  for (const query of ['dryRun=yes', 'dryRun=1', 'dryRun', 'dry_run=true', 'dryRun=true&dryRun=false']) {
+    const { status, body } = await call('POST', `/api/v1/apply?${query}`, text);
+    expect([status, body['code'], body['detail']]).toEqual([400, 'MR_RESOURCES_REQUEST_INVALID', expect.stringContaining('true or false')]);
+  }
+  expect((await call('GET', '/api/v1/resources/entity/quay')).status).toBe(404);
+  expect((await call('POST', '/api/v1/apply?dryRun=true', text)).body).toMatchObject({ dryRun: true, documents: [{ outcome: 'created' }] });
+  expect((await call('GET', '/api/v1/resources/entity/quay')).status).toBe(404);
+});
+
 test('every problem is told with its document and field, as a problem document', async () => {
   const wrong = await call(
     'POST',

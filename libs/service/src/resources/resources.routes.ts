@@ -51,7 +51,7 @@ export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesC
 /** 200 with one line per document; 422 with every problem, and nothing applied. `?dryRun=true` only tells. */
 async function apply(context: ResourceRoutesContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { resources, checkShape } = context;
-  const { dryRun } = request.query as { dryRun?: string };
+  const dryRun = isDryRun(request.query as Record<string, unknown>);
   const text = Buffer.isBuffer(request.body) ? request.body.toString('utf8') : '';
   // What this request refers to may have been applied through another replica a moment ago.
   await resources.log.barrier();
@@ -59,17 +59,27 @@ async function apply(context: ResourceRoutesContext, request: FastifyRequest, re
   const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex');
   const metadata = commandMetadata(request, context.clock, context.ids);
   const admit: ApplyContext['admit'] = ({ kind }) => requireRole(request, roleOf(kind));
-  const result = await applyDocuments(text, metadata, { catalog: resources.catalog, checkShape, sha256, handle, admit }, dryRun === 'true');
+  const result = await applyDocuments(text, metadata, { catalog: resources.catalog, checkShape, sha256, handle, admit }, dryRun);
   if (!result.ok) {
     const first = result.problems[0];
-    const summary = `${result.problems.length} problem${result.problems.length === 1 ? '' : 's'}, nothing was applied: ${first?.resource} ${first?.field} ${first?.message}`;
+    const summary = `${result.problems.length} problem${result.problems.length === 1 ? '' : 's'}, nothing was applied: ${[first?.resource, first?.field, first?.message].filter((part) => part !== '').join(' ')}`;
     throw new ProblemError(422, 'MR_RESOURCES_INVALID', summary, { problems: result.problems });
   }
   sendPosition(
     reply,
     result.documents.flatMap(({ position }) => (position ? [parsePosition(position) as Position] : [])),
   );
-  return { dryRun: dryRun === 'true', documents: result.documents };
+  return { dryRun, documents: result.documents };
+}
+
+/** Whoever asks for a dry run in other words must not get a real one. */
+function isDryRun({ dryRun = 'false', ...others }: Record<string, unknown>): boolean {
+  const [other] = Object.keys(others);
+  if (other !== undefined)
+    throw new ProblemError(400, 'MR_RESOURCES_REQUEST_INVALID', `${other} is not a parameter of apply; there is dryRun, true or false`);
+  if (dryRun !== 'true' && dryRun !== 'false')
+    throw new ProblemError(400, 'MR_RESOURCES_REQUEST_INVALID', `dryRun is ${JSON.stringify(dryRun)}; it is true or false`);
+  return dryRun === 'true';
 }
 
 function list(context: ResourceRoutesContext, query: Record<string, string | undefined>): unknown {
