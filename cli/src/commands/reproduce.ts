@@ -6,6 +6,7 @@ import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
 import { compareRuns, type RunDifference } from '../reproduce/compare-runs.js';
+import { checkPython } from '../reproduce/given-python.js';
 import { fileOfRun, filesOfRun, loggedRun, type LoggedRun } from '../reproduce/logged-run.js';
 import { isRecipeFile, recipeOf, type Recipe } from '../reproduce/recipe.js';
 import { rerun } from '../reproduce/rerun.js';
@@ -21,6 +22,7 @@ export interface ReproduceOptions {
 
 /** Tells what it takes to run a run again; with `run`, does it and compares. False when something needed is missing or the second run is another. */
 export async function reproduce(client: MillraceClient, io: Io, runId: string, options: ReproduceOptions): Promise<boolean> {
+  if (options.python !== undefined) await checkPython(resolve(options.python));
   const original = await loggedRun(client, runId);
   const files = await filesOfRun(client, runId);
   const texts = new Map<string, string>();

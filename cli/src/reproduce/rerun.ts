@@ -4,6 +4,7 @@ import { delimiter, dirname, join, sep } from 'node:path';
 import { CliError, EXIT } from '../cli-error.js';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
+import { givenPython } from './given-python.js';
 import { createRun, endRun, fileOfRun, loggedRun, type LoggedRun } from './logged-run.js';
 import type { Recipe } from './recipe.js';
 
@@ -24,7 +25,8 @@ export async function rerun(
 ): Promise<LoggedRun> {
   const code = join(options.folder, 'code');
   await fetchCode(client, io, original, files, recipe, code);
-  const bin = options.python === undefined ? await makeEnvironment(io, recipe, options.folder) : dirname(options.python);
+  const { python, folder } = options;
+  const bin = await (python === undefined ? makeEnvironment(io, recipe, folder) : givenPython(python, folder));
   const startTime = Date.now();
   const tags = { 'millrace.reproduces': original.runId, 'mlflow.source.name': recipe.command ?? '', 'mlflow.source.type': 'JOB' };
   const runId = await createRun(client, original, tags, startTime);
