@@ -140,6 +140,13 @@ describe('the features service on the embedded log and stores', () => {
     const mixed = [trip('x1', 31, 8, 'Basel', 1), { nothing: true }];
     const atomic = await post('/api/v1/sources/trips/events?atomic=true', mixed);
     expect([atomic.status, ((await atomic.json()) as { accepted: number }).accepted]).toEqual([422, 0]);
+    for (const query of ['atomic=yes', 'atomic=', 'atomc=true', 'atomic=true&atomic=false']) {
+      const other = await post(`/api/v1/sources/trips/events?${query}`, mixed);
+      expect([other.status, await other.json()]).toEqual([
+        400,
+        expect.objectContaining({ detail: expect.stringContaining('true or false') }),
+      ]);
+    }
     const whole = await post('/api/v1/sources/trips/events?atomic=true', [mixed[0] as object]);
     expect(whole.status).toBe(200);
     const reply = await online({

@@ -24,15 +24,15 @@ export interface IngestOptions {
  * some were, 422 when none was; `?atomic=true` takes all or none.
  */
 export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): void {
-  scope.post<{ Params: { name: string }; Querystring: { atomic?: string } }>('/api/v1/sources/:name/events', async (request, reply) => {
+  scope.post<{ Params: { name: string }; Querystring: Record<string, unknown> }>('/api/v1/sources/:name/events', async (request, reply) => {
     const { name } = request.params;
+    const atomic = isAtomic(request.query);
     if (options.isBatch(name)) {
       const message = `source ${name} is filled from its query, table or files; materialize it instead`;
       throw new ProblemError(409, 'MR_FEATURES_SOURCE_BATCH', message);
     }
     const reader = await options.reader(name);
     if (!reader) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
-    const atomic = request.query.atomic === 'true' || request.query.atomic === '1';
     const events = await eventsOf(request, reader.plan, options, atomic);
     const { intake } = options;
     const result = atomic
@@ -48,6 +48,16 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
       position: result.positions.map(formatPosition),
     });
   });
+}
+
+/** Whoever asks for all or none in other words must not get a part. */
+function isAtomic({ atomic = 'false', ...others }: Record<string, unknown>): boolean {
+  const [other] = Object.keys(others);
+  if (other !== undefined)
+    throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', `${other} is not a parameter of events; there is atomic, true or false`);
+  if (atomic === 'true' || atomic === '1') return true;
+  if (atomic === 'false' || atomic === '0') return false;
+  throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', `atomic is ${JSON.stringify(atomic)}; it is true or false`);
 }
 
 async function eventsOf(request: FastifyRequest, plan: SourcePlan, options: IngestOptions, atomic: boolean): Promise<GivenEvents> {
