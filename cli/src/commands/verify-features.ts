@@ -40,7 +40,10 @@ export async function verifyFeatures(client: MillraceClient, io: Io, options: Ve
     headers: { 'content-type': 'application/json' },
     extraTimeMs: EXTRA_MS,
   });
-  const found = await inOptionNames({ from: '--since', to: '--until' }, call);
+  const found = await inOptionNames(
+    { from: '--since', to: '--until', deployment: '--deployment', featureService: '--feature-service' },
+    call,
+  );
   if (output === 'json') io.out(`${JSON.stringify(found, null, 2)}\n`);
   else io.out(verificationText(found));
   return found.mismatches === 0;

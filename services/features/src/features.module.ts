@@ -188,7 +188,11 @@ export class FeaturesModule implements OnModuleInit {
         total: (id) => materializations.total(id),
         metadata,
       });
-      verificationRoutes(scope, { verify: features.verify, last: features.lastVerification });
+      verificationRoutes(scope, {
+        verify: features.verify,
+        last: features.lastVerification,
+        isApplied: (kind, name) => resources.catalog.get(kind, name) !== undefined,
+      });
     });
   }
 }

@@ -199,6 +199,19 @@ describe('served vectors of older definitions', () => {
     });
   });
 
+  test('are not said to be right where a misspelt name has none', async () => {
+    const asked = async (body: object): Promise<unknown[]> => {
+      const response = await trips.post('/api/v1/features/verify', body);
+      return [response.status, ((await response.json()) as { detail?: string }).detail];
+    };
+    expect(await asked({ deployment: 'rigt' })).toEqual([
+      404,
+      'deployment: no Deployment "rigt" is applied, and nothing was served by one in that time',
+    ]);
+    expect((await asked({ featureService: 'modl' }))[0]).toBe(404);
+    expect((await asked({ featureService: 'model', to: '2020-01-01T00:00:00Z' }))[0]).toBe(200);
+  });
+
   test('are computed again after their definitions were deleted, and for as long as the source’s table has what they rest on', async () => {
     await removeModel();
     const all = { compared: 27, mismatches: 0, unverifiable: {} };

@@ -8,6 +8,8 @@ import type { Verification } from '../../verification/verify-served.js';
 export interface VerificationRoutesOptions {
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
   readonly last: () => VerificationReport | undefined;
+  /** Whether a definition of that name is applied. */
+  readonly isApplied: (kind: 'Deployment' | 'FeatureService', name: string) => boolean;
 }
 
 /** Which vectors a verification is of: a check of none is no proof of others. */
@@ -19,9 +21,28 @@ const VERIFIED = 'features in answers of the gateway; reads over /get-online-fea
  *
  * `GET /api/v1/features/verification`: what this process's last scheduled check found, `null` before the first.
  */
-export function verificationRoutes(scope: FastifyInstance, { verify, last }: VerificationRoutesOptions): void {
-  scope.post('/api/v1/features/verify', async (request) => ({ ...(await verify(selectionOf(request.body ?? {}))), of: VERIFIED }));
+export function verificationRoutes(scope: FastifyInstance, { verify, last, isApplied }: VerificationRoutesOptions): void {
+  scope.post('/api/v1/features/verify', async (request) => {
+    const selection = selectionOf(request.body ?? {});
+    const found = await verify(selection);
+    if (found.compared === 0 && Object.keys(found.unverifiable).length === 0) checkNames(selection, isApplied);
+    return { ...found, of: VERIFIED };
+  });
   scope.get('/api/v1/features/verification', () => ({ last: last() ?? null }));
+}
+
+/** A misspelt name has no mismatches either. What is deleted may have answered, so only where nothing was found its name is looked at. */
+function checkNames({ deployment, featureService }: VectorSelection, isApplied: VerificationRoutesOptions['isApplied']): void {
+  for (const [field, kind, name] of [
+    ['deployment', 'Deployment', deployment],
+    ['featureService', 'FeatureService', featureService],
+  ] as const)
+    if (name !== undefined && !isApplied(kind, name))
+      throw new ProblemError(
+        404,
+        'MR_FEATURES_VERIFICATION_UNKNOWN',
+        `${field}: no ${kind} ${JSON.stringify(name)} is applied, and nothing was served by one in that time`,
+      );
 }
 
 function selectionOf(body: unknown): VectorSelection {
