@@ -108,5 +108,17 @@ describe('millrace batch', () => {
       err: expect.stringContaining('one of --query'),
     });
     expect((await millrace('get', 'none')).err).toContain('there is no batch job none');
+    const before = (await millrace('list')).out;
+    const unkept = await millrace(
+      'run',
+      '--model',
+      'models:/odds/1',
+      '--query',
+      'SELECT 5 AS a, 2 AS b',
+      '--to',
+      '/nowhere/at/all.parquet',
+    );
+    expect(unkept).toMatchObject({ code: EXIT.usage, err: expect.stringContaining('--to /nowhere/at/all.parquet cannot be written') });
+    expect((await millrace('list')).out).toBe(before);
   }, 120_000);
 });

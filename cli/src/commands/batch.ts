@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
@@ -67,6 +68,7 @@ const TYPES: Readonly<Record<string, string>> = { parquet: 'application/vnd.apac
 
 /** Has rows scored by a model. True unless the job failed, was cancelled, or could not score some rows. */
 export async function runBatch(client: MillraceClient, io: Io, options: BatchRunOptions): Promise<boolean> {
+  await checkTarget(options);
   const { query, file, trainingSet } = options;
   if ([query, file, trainingSet].filter((given) => given !== undefined).length !== 1)
     throw new CliError('say where the rows come from: one of --query, --file and --training-set', EXIT.usage);
@@ -84,6 +86,7 @@ export async function runBatch(client: MillraceClient, io: Io, options: BatchRun
 
 /** Shows a job. True unless it failed, was cancelled, or could not score some rows. */
 export async function getBatch(client: MillraceClient, io: Io, id: string, options: BatchGetOptions): Promise<boolean> {
+  await checkTarget(options);
   return follow(client, io, await client.json<BatchJob>('GET', pathOf(id)), options);
 }
 
@@ -158,6 +161,14 @@ async function follow(client: MillraceClient, io: Io, first: BatchJob, options: 
   if (options.to !== undefined && job.status === 'completed') await download(client, io, job, options.to);
   io.out(options.output === 'json' ? `${JSON.stringify(job, null, 2)}\n` : batchText(job, options.to));
   return ['running', 'completed'].includes(job.status) && job.progress.failedRows === 0;
+}
+
+/** Before anything is scored: what cannot be kept need not be computed. */
+async function checkTarget({ to }: BatchGetOptions): Promise<void> {
+  if (to === undefined) return;
+  await access(dirname(resolve(to)), constants.W_OK).catch((cause: unknown) => {
+    throw new CliError(`--to ${to} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, EXIT.usage, { cause });
+  });
 }
 
 async function download(client: MillraceClient, io: Io, { id, output }: BatchJob, to: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MillraceClient } from '../client.js';
+import { RefusedError, type MillraceClient } from '../client.js';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- only tests make folders
 import { tempDir } from '@millrace/testing';
 import type { Io } from '../io.js';
-import { check, type CheckOptions } from './models.js';
+import { audit, check, type CheckOptions } from './models.js';
 
 /** Checks version 4 of `delay` against a server that gives `answer` to everything. */
 async function checks(options: Partial<CheckOptions>, answer: object = {}): Promise<{ passed: boolean; out: string; asked: string[] }> {
@@ -52,4 +52,11 @@ test('golden rows that expect nothing are no check', async () => {
   } finally {
     await directory.remove();
   }
+});
+
+test('what the audit trail refuses is told by the option that asked for it', async () => {
+  const client = {
+    call: () => Promise.reject(new RefusedError({ status: 400, detail: 'from "x" is not a time; give RFC 3339' })),
+  } as unknown as MillraceClient;
+  await expect(audit(client, {} as Io, { since: 'x' })).rejects.toThrow('--since "x" is not a time; give RFC 3339');
 });

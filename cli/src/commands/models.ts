@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
+import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
 
 /** A promotion request as the server shows it. */
@@ -246,7 +247,8 @@ export async function audit(
   const { model, subject, actor, since: from, until: to } = options;
   const asked = Object.entries({ model, subject, actor, from, to }).filter((pair): pair is [string, string] => pair[1] !== undefined);
   const query = new URLSearchParams([['format', 'jsonl'], ...asked]);
-  const response = await client.call('GET', `/api/v1/audit?${query.toString()}`, { extraTimeMs: 600_000 });
+  const call = client.call('GET', `/api/v1/audit?${query.toString()}`, { extraTimeMs: 600_000 });
+  const response = await inOptionNames({ from: '--since', to: '--until', subject: '--subject', actor: '--actor' }, call);
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) io.out(decoder.decode(chunk as Uint8Array, { stream: true }));
 }
