@@ -25,3 +25,21 @@ test('a column that has the name of the matrix is one of its columns; a column o
   ]);
   expect(tensors({ inputs: { x: [[1, 2, 3]], y: [0], z: [0] } })).toMatchObject([{ name: 'x', shape: [1, 3] }]);
 });
+
+test('a frame with some of the names that the model gives its columns is refused for the others', () => {
+  const features = ['a', 'b', 'c'];
+  const tensors = (columns: string[], more: Partial<ModelDescription> = {}) =>
+    invocationTensors(
+      'm',
+      { ...matrix, features, ...more },
+      parseInvocation(Buffer.from(JSON.stringify({ dataframe_split: { columns, data: [[1, 2, 3]] } }))),
+    );
+  expect(tensors(['c', 'b', 'a'])).toMatchObject([{ data: Float32Array.of(3, 2, 1) }]);
+  expect(() => tensors(['c', 'b', 'A'])).toThrow('column "a" is missing; the model\'s columns are "a", "b", "c"');
+  // Names that are all others name nothing: the columns are taken as they come.
+  expect(tensors(['0', '1', '2'])).toMatchObject([{ data: Float32Array.of(1, 2, 3) }]);
+  // Where a feature service gives the columns, the frame has its keys and request features.
+  expect(tensors(['a', 'key', 'other'], { featureService: 'fs' })).toMatchObject([{ name: 'a' }, { name: 'key' }, { name: 'other' }]);
+  const whole = parseInvocation(Buffer.from('{"inputs": {"x": [[1, 2, 3]]}}'));
+  expect(invocationTensors('m', { ...matrix, features: ['x', 'y', 'z'] }, whole)).toMatchObject([{ name: 'x', shape: [1, 3] }]);
+});

@@ -21,6 +21,7 @@ export function invocationTensors(model: string, description: ModelDescription, 
   // What the model takes as text is not what its digits look like.
   const tableFor = ({ datatype }: TensorSpec): Columns => (datatype === 'BYTES' ? (texts ?? table) : table);
   if (single && features?.every((name) => table.has(name))) return [matrixOf(single, features, tableFor(single))];
+  if (single && features && featureService === undefined) refusePart(features, single, table);
   if (single && isMatrixOf(single, table)) return [matrixOf(single, [...table.keys()], tableFor(single))];
   if (inputs.every((input) => table.has(input.name)))
     return inputs.map((input) => tensorOf(input, tableFor(input).get(input.name) as unknown[]));
@@ -34,6 +35,15 @@ export function invocationTensors(model: string, description: ModelDescription, 
   if (single) return [matrixOf(single, [...table.keys()], tableFor(single))];
   const missing = inputs.find((input) => !table.has(input.name)) as TensorSpec;
   throw invalid(`column ${JSON.stringify(missing.name)} is missing; the model's inputs are ${named(inputs)}`);
+}
+
+/** A frame that has some of the names the model gives its columns means them by name: taken in the order they came, each would be another. */
+function refusePart(features: readonly string[], { name }: TensorSpec, table: Columns): void {
+  if (Array.isArray(table.get(name)?.[0])) return;
+  const missing = features.find((feature) => !table.has(feature));
+  if (missing === undefined || !features.some((feature) => table.has(feature))) return;
+  const all = features.map((feature) => JSON.stringify(feature)).join(', ');
+  throw invalid(`column ${JSON.stringify(missing)} is missing; the model's columns are ${all}`);
 }
 
 /** One of the matrix's columns has its name: it is no column of lists, which would be the matrix whole. */
