@@ -76,7 +76,7 @@ export class MillraceClient {
     const timeout = AbortSignal.timeout(timeoutMs + extraTimeMs);
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.#base), {
+      response = await fetch(this.#address(path), {
         method,
         headers: { accept: 'application/json', ...this.#whoAsks(), ...headers },
         signal: AbortSignal.any([timeout, interrupted, ...(signal ? [signal] : [])]),
@@ -102,7 +102,7 @@ export class MillraceClient {
     const sent = body === undefined ? {} : { body: Readable.toWeb(body.on('data', heard)), duplex: 'half' };
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.#base), { method, headers: this.#whoAsks(), signal, ...sent } as RequestInit);
+      response = await fetch(this.#address(path), { method, headers: this.#whoAsks(), signal, ...sent } as RequestInit);
     } catch (cause) {
       throw this.#failure(cause, silence.signal, method);
     } finally {
@@ -110,6 +110,11 @@ export class MillraceClient {
     }
     if (response.ok) return response;
     throw new RefusedError(problemOf(response.status, await this.#text(response)));
+  }
+
+  /** Below the path of the server's own address, by which a proxy may tell it from its neighbours. */
+  #address(path: string): URL {
+    return new URL(`${this.#base.pathname.replace(/\/+$/, '')}${path}`, this.#base);
   }
 
   #whoAsks(): Record<string, string> {
