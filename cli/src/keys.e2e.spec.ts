@@ -62,4 +62,9 @@ test('without a key the command says where to put one; a wrong role is a wrong u
   expect([refused.code, refused.err]).toEqual([EXIT.refused, expect.stringContaining('MILLRACE_API_KEY')]);
   expect((await millrace(ADMIN_KEY, 'keys', 'create', 'x', '--role', 'owner')).code).toBe(EXIT.usage);
   expect((await millrace(ADMIN_KEY, 'import', 'mlflow', '--from', 'sqlite:///x.db')).err).toContain('mlflow server');
+  for (const from of [service.url, service.url.replace('127.0.0.1', 'localhost')])
+    expect(await millrace(ADMIN_KEY, 'import', 'mlflow', '--from', from)).toMatchObject({
+      code: EXIT.usage,
+      err: expect.stringContaining('is the server that is imported into'),
+    });
 });

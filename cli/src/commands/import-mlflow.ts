@@ -27,6 +27,8 @@ const LONGEST_CALL_MS = 15 * 60_000;
  */
 export async function importMlflow(target: ClientOptions, io: Io, options: ImportMlflowOptions): Promise<boolean> {
   const source = sourceOf(options.from, io);
+  if (addressOf(source.url) === addressOf(target.server))
+    throw new CliError(`--from ${options.from} is the server that is imported into (--server); name the one to import from`, EXIT.usage);
   const interrupted = io.interrupted;
   const from = new MlflowServer({ what: 'the MLflow server', ...source, timeoutMs: LONGEST_CALL_MS, interrupted });
   const headers = {
@@ -64,6 +66,13 @@ async function experimentsOf(from: MlflowServer): Promise<Experiment[]> {
   const experiments: Experiment[] = [];
   for await (const experiment of from.experiments()) experiments.push(experiment);
   return experiments.sort((a, b) => Number(a.experiment_id) - Number(b.experiment_id));
+}
+
+/** Names of this machine are one. What cannot be read as an address is refused where it is used. */
+function addressOf(text: string): string {
+  const url = URL.parse(text);
+  const host = url?.hostname.replace(/^(127\.0\.0\.1|\[::1\])$/, 'localhost');
+  return url ? `${url.protocol}//${host}:${url.port}${url.pathname.replace(/\/+$/, '')}` : text;
 }
 
 /** The address without credentials, and the credentials: of the address itself, or of MLflow's own variables. */
