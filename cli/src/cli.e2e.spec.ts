@@ -239,7 +239,13 @@ describe('millrace', () => {
       ['events', 'tail'],
       ['events', 'dead-letters'],
     ]) {
-      expect(await millrace([...path, '--help'])).toMatchObject({ code: 0, out: expect.stringContaining('Usage: millrace') });
+      const shown = await millrace([...path, '--help']);
+      expect(shown).toMatchObject({ code: 0, out: expect.stringContaining(['Usage: millrace', ...path].join(' ')) });
+      expect(await millrace(['help', ...path])).toEqual(shown);
     }
+    expect(await millrace(['help', 'events', 'tale'])).toMatchObject({
+      code: EXIT.usage,
+      err: expect.stringContaining("unknown command 'events tale'"),
+    });
   });
 });

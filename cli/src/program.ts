@@ -37,7 +37,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
     .option('--timeout <seconds>', 'how long an answer may take', seconds, 30)
     .option('--as <actor>', 'who acts, as the log will name it, where the server asks for no key (default: who runs the command)')
     .showHelpAfterError('(see millrace --help)')
-    .helpCommand('help [command]', 'show help for a command')
+    .helpCommand(false)
     .addHelpText(
       'after',
       `\nExit codes: 0 done, 1 diff found a difference, status a process that is not ready,\na check or a verification failed, a stream does not get on, an optimized model was refused, an import found something amiss, 2 wrong usage,\n3 the server cannot be reached, 4 the server refused.
@@ -69,7 +69,25 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
     .action(async (options: { output: string }) => {
       if (!(await status(client(), io, options.output))) finish(EXIT.found);
     });
+  addHelp(program);
   return program;
+}
+
+/** Commander's own help command shows the first of several words: `help models request` would show what `help models` does. */
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .argument('[command...]', 'its name, such as models request')
+    .description('show help for a command')
+    .action((path: readonly string[]) => {
+      let shown = program;
+      for (const name of path) {
+        const next = shown.commands.find((one) => one.name() === name);
+        if (!next) program.error(`error: unknown command '${path.join(' ')}'`);
+        shown = next;
+      }
+      shown.outputHelp();
+    });
 }
 
 function addGc(program: Command, io: Io, client: () => MillraceClient): void {
