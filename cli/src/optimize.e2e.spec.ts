@@ -147,6 +147,10 @@ describe('millrace models optimize', () => {
     const done = await millrace('optimize', 'towns@1', ...args, '--max-size-ratio', '1.1', ...ANY_TIME);
     expect(done).toMatchObject({ code: 0, err: '' });
     expect((await versions())[2]).toMatchObject({ version: '3', run_id: made.info.run_id });
+    const apart = moveWeightsOut(writeModel(model), 'elsewhere.data');
+    await writeFile(file, apart.graph);
+    await writeFile(join(temp.path, 'elsewhere.data'), apart.file);
+    expect((await millrace('optimize', 'towns@1', ...args, '--max-size-ratio', '1.1', ...ANY_TIME)).out).toContain('is the same already');
     const nowhere = await millrace('optimize', 'towns@1', ...args.with(5, 'nosuchrun'), ...ANY_TIME);
     expect([nowhere.code, nowhere.err]).toEqual([EXIT.refused, expect.stringMatching(/--run "nosuchrun" is no run of http/)]);
     const other = perceptron({ sizes: [COLUMNS, 3] });

@@ -3,12 +3,14 @@ import {
   countRows,
   gate,
   GATE_DEFAULTS,
+  inlineExternalData,
   measureModels,
   metadataOf,
   optimizeModel,
   randomRows,
   readModel,
   signatureOf,
+  type FileBeside,
   type GateFailure,
   type GateThresholds,
   type Measurement,
@@ -17,7 +19,9 @@ import {
   type Rows,
   type Truth,
 } from '@millrace/onnx';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
 import { isRefused, type MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
@@ -163,12 +167,24 @@ async function made(client: MillraceClient, from: VersionReference, bytes: Uint8
 
 async function taken(path: string, { method = 'candidate' }: OptimizeModelOptions): Promise<Made> {
   try {
-    return { bytes: new Uint8Array(await readFile(path)), changes: [`${method}: made elsewhere`], method };
+    const { bytes } = inlineExternalData(new Uint8Array(await readFile(path)), filesIn(dirname(resolve(path))));
+    return { bytes, changes: [`${method}: made elsewhere`], method };
   } catch (cause) {
     throw new CliError(`--candidate ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, EXIT.usage, {
       cause,
     });
   }
+}
+
+/** Files of a folder and those below it, each read once. */
+function filesIn(folder: string): FileBeside {
+  const files = new Map<string, Uint8Array | undefined>();
+  return (location) => {
+    const file = resolve(folder, location);
+    if (!file.startsWith(`${folder}${sep}`)) return undefined;
+    if (!files.has(file)) files.set(file, existsSync(file) ? readFileSync(file) : undefined);
+    return files.get(file);
+  };
 }
 
 /** Who asks the one has to be able to ask the other. */

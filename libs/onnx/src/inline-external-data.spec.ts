@@ -68,8 +68,10 @@ describe('weights beside the graph', () => {
     expect(inner.externalData ?? []).toEqual([]);
   });
 
-  test('cost a graph that has none nothing: its bytes are given back', () => {
+  test('cost a graph that has none nothing: its bytes are given back, and so is what is no graph', () => {
     const whole = writeModel(perceptron({ sizes: [3, 8, 2] }));
     expect(inlineExternalData(whole, none).bytes).toBe(whole);
+    const other = Buffer.from('no model, whatever its location');
+    expect(inlineExternalData(other, none).bytes).toBe(other);
   });
 });

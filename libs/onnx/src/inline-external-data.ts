@@ -1,3 +1,4 @@
+import { isFault } from '@millrace/kernel';
 import { readModel, writeModel } from './model-codec.js';
 import { type GraphProto, type ModelProto, type NodeProto, type TensorProto } from './onnx-types.js';
 
@@ -12,7 +13,7 @@ const LOCATION = 'location';
 /**
  * Takes weights that lie in files beside the graph into it: MLflow and PyTorch write those of a kilobyte and more there. Gives the bytes as
  * they are when nothing is taken in, and the locations of the files that were. A tensor whose file is not there, or too short, stays as it is, for
- * {@link checkModel} to tell. Throws the fault `MR_ONNX_UNREADABLE` as {@link readModel} does.
+ * {@link checkModel} to tell, and so do bytes that are no model, for {@link readModel}.
  */
 export function inlineExternalData(
   bytes: Uint8Array,
@@ -20,7 +21,8 @@ export function inlineExternalData(
 ): { readonly bytes: Uint8Array; readonly taken: ReadonlySet<string> } {
   const taken = new Set<string>();
   if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(LOCATION)) return { bytes, taken };
-  const model = readModel(bytes);
+  const model = readable(bytes);
+  if (!model) return { bytes, taken };
   let size = bytes.length;
   for (const tensor of tensorsOf(model)) {
     if ((tensor.dataLocation ?? 0) === 0 || (tensor.externalData ?? []).length === 0) continue;
@@ -33,6 +35,15 @@ export function inlineExternalData(
     delete tensor.externalData;
   }
   return { bytes: taken.size > 0 ? writeModel(model) : bytes, taken };
+}
+
+function readable(bytes: Uint8Array): ModelProto | undefined {
+  try {
+    return readModel(bytes);
+  } catch (error) {
+    if (isFault(error)) return undefined;
+    throw error;
+  }
 }
 
 function dataOf(tensor: TensorProto, fileOf: FileBeside): { location: string; data: Uint8Array | undefined } {

@@ -1,7 +1,6 @@
 import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
 import { directoryDigest, SINGLE_FILE, type SignedFile } from '@millrace/model-signing';
 import { inlineExternalData } from '@millrace/onnx';
-import { isFault } from '@millrace/kernel';
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { parse } from 'yaml';
@@ -48,19 +47,11 @@ export async function readModelArtifact(
   await verifySignature(store, version, digests, signatures);
   verifyDigest(version, digests, label);
   if (!info.isDirectory) return contents.get(path) as Buffer;
-  return withWeights(modelFileOf(path, contents, label), contents, label);
-}
-
-/** Only what was listed and digested with the version is looked at, whatever path the graph names. */
-function withWeights(model: string, contents: ReadonlyMap<string, Buffer>, label: string): Buffer {
-  const folder = posix.dirname(model);
-  try {
-    const { bytes } = inlineExternalData(contents.get(model) as Buffer, (location) => contents.get(posix.join(folder, location)));
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  } catch (error) {
-    if (isFault(error)) throw unservable(`${label}: ${error.message}`);
-    throw error;
-  }
+  const model = modelFileOf(path, contents, label);
+  // Only what was listed and digested with the version is looked at, whatever path the graph names.
+  const beside = (location: string): Buffer | undefined => contents.get(posix.join(posix.dirname(model), location));
+  const { bytes } = inlineExternalData(contents.get(model) as Buffer, beside);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 async function listFiles(store: ArtifactStore, root: string, limits: ArtifactLimits, label: string): Promise<ArtifactInfo[]> {
