@@ -53,5 +53,5 @@ test('a server below a path of its own is asked there', async () => {
     ['/api/v1/audit?limit=1', '/file'],
     ['/mill/api/v1/audit?limit=1', '/mill/file'],
   ];
-  expect(asked).toEqual([...bare!, ...bare!, ...below!, ...below!]);
+  expect(asked).toEqual([...bare, ...bare, ...below, ...below]);
 });
