@@ -38,7 +38,7 @@ import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
 import { InferenceMetrics } from './metrics.js';
-import { followDefinitions } from './models/follow-definitions.js';
+import { followDefinitions, predictionLogOf } from './models/follow-definitions.js';
 import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
@@ -266,12 +266,21 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
-  const edge = new EdgeRecorder((predictions, traceparent) =>
-    facts.append(
-      TOPICS.predictions.name,
-      predictions.map((one) => newFact(one, DOMAIN, 'PredictionMade', `prediction/${one.key}`)),
-      traceparent,
-    ),
+  const edge = new EdgeRecorder(
+    (predictions, traceparent) =>
+      facts.append(
+        TOPICS.predictions.name,
+        predictions.map((one) => newFact(one, DOMAIN, 'PredictionMade', `prediction/${one.key}`)),
+        traceparent,
+      ),
+    {
+      of: async (deployment) => (await resources.log.barrier(), predictionLogOf(resources.catalog, deployment)),
+      unitName: (deployment) => {
+        const service = resources.catalog.get('Deployment', deployment)?.spec.featureService;
+        return service === undefined ? undefined : features.shapeOf(service)?.joinKeys[0]?.name;
+      },
+      columns: async (model, version) => (await status.model(model, String(version))).features,
+    },
   );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });
   const streams = openStreams(host, {

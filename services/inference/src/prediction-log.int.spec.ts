@@ -98,6 +98,30 @@ describe('what the prediction log keeps', () => {
     expect(row?.['features']).toContain('departures_1h');
   });
 
+  test('without it also where a batch job or an exported model has answered', async () => {
+    const send = async (path: string, body: object): Promise<void> => {
+      const response = await fetch(`${service.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(await response.text());
+    };
+    const before = (await rows('blank')).length;
+    await send('/api/v1/batch-jobs?wait=30s', { deployment: 'blank', input: { query: 'SELECT toFloat32(41) AS x' }, log: 'all' });
+    const predictions = [
+      { id: 'edge-0001', time: 1, inputs: { x: 42 }, outputs: { y: 43 }, latencyMicros: 1, unit: 'somebody' },
+      { id: 'edge-0002', time: 2, features: { x: 42 }, error: { code: 'FAILED', message: 'x is 42' }, latencyMicros: 1 },
+    ];
+    const upload = { device: 'device-0001', session: 'session-0001', runner: 'node', sentAt: 3, deployment: 'blank', predictions };
+    await send('/api/v1/serving/models/adds/versions/1/predictions', upload);
+    await recorded('blank', before + 3);
+    const found = (await rows<Record<string, string>>('blank')).filter((row) => row['source'] === 'edge' || row['outputs'] === '{"y":42}');
+    expect(found).toHaveLength(3);
+    for (const row of found) expect(row).toMatchObject({ unit: null, inputs: '{}', request: '{}' });
+    expect(found.map((row) => row['error_message']).filter(Boolean)).toEqual(['not recorded: it may quote what was sent']);
+  });
+
   test('of a request whose record has no room nothing is answered, where that is wanted; nothing is lost', async () => {
     isAway = true;
     const statuses: number[] = [];

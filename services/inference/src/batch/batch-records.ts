@@ -1,11 +1,13 @@
 import { bucketOf, BUCKETS } from '@millrace/assignment';
 import type { Ids } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
+import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { BatchJobRequested } from '../domain/batch-job/batch-job.events.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
 import { elementsOf, pickRows, sliceRows, type Tensor } from '../domain/tensor/tensor.js';
 import { describeRows } from '../gateway/describe-rows.js';
 import type { OutgoingFact } from '../gateway/fact-sink.js';
+import { redactRecord } from '../gateway/redact-rows.js';
 import type { BatchRun } from './score-rows.js';
 
 export interface RecordsOptions {
@@ -14,6 +16,10 @@ export interface RecordsOptions {
   readonly ids: Ids;
   readonly now: () => number;
   readonly maxLoggedElements: number;
+  /** What the job's deployment wants kept. */
+  readonly rules: PredictionLogRules | undefined;
+  /** Columns of the model's one input, in order. */
+  readonly columns: readonly string[] | undefined;
 }
 
 /** Whether a row is recorded: a matter of the job and the row's place alone, so that another try records the same ones. */
@@ -56,7 +62,7 @@ export async function untold(
 }
 
 function predictionOf(
-  { request, maxLoggedElements }: RecordsOptions,
+  { request, maxLoggedElements, rules, columns }: RecordsOptions,
   run: BatchRun,
   indexes: readonly number[],
   predictionId: string,
@@ -74,7 +80,7 @@ function predictionOf(
     outputs: kept(run.outputs?.map((tensor) => pickRows(tensor, indexes))),
     maxElements: Infinity,
   });
-  return {
+  const record: PredictionMade = {
     predictionId,
     requestId: request.batchJobId,
     ...{ deployment: request.deployment, model: request.model, version: request.version, digest: request.digest },
@@ -89,6 +95,7 @@ function predictionOf(
     error: failure ? { code: failure.code, message: failure.message } : null,
     traceparent: null,
   };
+  return redactRecord(record, rules, { columns, unitName: Object.keys(entityRows?.entities[0] ?? {})[0] });
 }
 
 /** So many that the tensors of all of them are kept. */

@@ -6,6 +6,7 @@ import type { InferenceConfig } from '../config.js';
 import { trainingSetReaders, trainingSetSubject, type BuiltTrainingSet } from '../domain/features/built-training-set.js';
 import type { InferenceHost } from '../inference.runtime.js';
 import type { FeatureReader } from '../gateway/feature-vectors.js';
+import { predictionLogOf } from '../models/follow-definitions.js';
 import type { ServingDirectory } from '../models/serving-directory.js';
 import { batchFault } from './batch-fault.js';
 import { BatchJobs } from './batch-jobs.js';
@@ -37,6 +38,7 @@ export async function openBatchJobs(
     trainingSet: (id) => builtTrainingSet(trainingSets, id),
     timeoutMs: config.timeoutMs,
     maxLoggedElements: config.maxLoggedElements,
+    predictionLogOf: (name) => predictionLogOf(host.resources.catalog, name),
     appendPredictions: (records) =>
       facts.append(
         TOPICS.predictions.name,

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { Fault, type Ids } from '@millrace/kernel';
 import type { OfflineStore, ScratchTables } from '@millrace/offline-store';
 import { chunksOf, type BatchJob } from '../domain/batch-job/batch-job.decider.js';
+import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { BatchChunkScored, BatchJobCompleted, BatchJobRequested } from '../domain/batch-job/batch-job.events.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
 import { Refusal } from '../domain/refusal.js';
@@ -31,6 +32,8 @@ export interface RunHost extends InputHost {
   readonly elapsed: () => number;
   readonly timeoutMs: number;
   readonly maxLoggedElements: number;
+  /** What a deployment wants kept of its predictions. */
+  readonly predictionLogOf: (deployment: string) => PredictionLogRules | undefined;
   readonly appendPredictions: (records: readonly OutgoingFact<PredictionMade>[]) => Promise<unknown>;
   /** Resolves when the table of predictions holds what is on the log. */
   readonly waitForPredictions: () => Promise<unknown>;
@@ -121,6 +124,7 @@ async function scoreChunk(host: RunHost, steps: RunSteps, work: ChunkWork): Prom
   const { request, attempt, model, layout, columns, input, chunk, mayBeTold } = work;
   const { features, elapsed, timeoutMs, artifacts, store } = host;
   const records: OutgoingFact<PredictionMade>[] = [];
+  const rules = request.deployment === null ? undefined : host.predictionLogOf(request.deployment);
   const shape = request.featureService === null ? undefined : features.shapeOf(request.featureService);
   if (request.featureService !== null && !shape)
     throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(request.featureService)} is not known here yet`);
@@ -128,7 +132,7 @@ async function scoreChunk(host: RunHost, steps: RunSteps, work: ChunkWork): Prom
     ...{ request, model, layout, columns, features, shape, elapsed, timeoutMs },
     ran: (run) => {
       steps.check();
-      records.push(...recordsOf({ ...host, request, attempt }, run));
+      records.push(...recordsOf({ ...host, request, attempt, rules, columns: layout.features }, run));
     },
   };
   const from = chunk * request.chunkRows;

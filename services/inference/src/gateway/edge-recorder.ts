@@ -1,5 +1,7 @@
 import type { Position } from '@millrace/kernel';
+import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { redactRecord } from './redact-rows.js';
 
 /** Appends facts of one topic; the service kit's, narrowed. */
 export type AppendPredictions = (
@@ -7,17 +9,53 @@ export type AppendPredictions = (
   traceparent: string | undefined,
 ) => Promise<readonly Position[]>;
 
+/** What an upload's deployment has to say about its records. */
+export interface EdgeRules {
+  /** What the deployment wants kept, as of all that is on the log. */
+  readonly of: (deployment: string) => Promise<PredictionLogRules | undefined>;
+  /** The join key that the deployment's units are taken from. */
+  readonly unitName: (deployment: string) => string | undefined;
+  /** Columns of a version's one input tensor, when it says them; throws where that cannot be known. */
+  readonly columns: (model: string, version: number) => Promise<readonly string[] | undefined>;
+}
+
 /**
  * Puts answers of exported models on the log. Unlike the gateway's own they are not behind an answer: who sent them keeps them until this resolves, so
  * nothing is shed. The prediction's id is the record's, and a repeat is in the same partition as the first.
  */
 export class EdgeRecorder {
-  constructor(private readonly append: AppendPredictions) {}
+  constructor(
+    private readonly append: AppendPredictions,
+    private readonly rules: EdgeRules,
+  ) {}
 
-  record(predictions: readonly PredictionMade[], traceparent: string | undefined): Promise<readonly Position[]> {
+  /** Records one upload: the predictions are of one version and one deployment. */
+  async record(predictions: readonly PredictionMade[], traceparent: string | undefined): Promise<readonly Position[]> {
+    const kept = await this.#redacted(predictions);
     return this.append(
-      predictions.map((data) => ({ key: data.predictionId, id: data.predictionId, data })),
+      kept.map((data) => ({ key: data.predictionId, id: data.predictionId, data })),
       traceparent,
     );
+  }
+
+  async #redacted(predictions: readonly PredictionMade[]): Promise<readonly PredictionMade[]> {
+    const [first] = predictions;
+    const deployment = first?.deployment ?? null;
+    if (!first || deployment === null) return predictions;
+    const rules = await this.rules.of(deployment);
+    if (rules === undefined || rules.redact.size === 0) return predictions;
+    const unitName = rules.redact.has('unit') ? 'unit' : this.rules.unitName(deployment);
+    // Where nobody can say which column is which, no tensor is kept.
+    const columns = await this.rules.columns(first.model, first.version).catch(() => null);
+    return predictions.map((prediction) => {
+      const rows = prediction.rows.map((row) => ({
+        ...row,
+        inputs: columns === null ? null : row.inputs,
+        request: null,
+        features: row.request,
+      }));
+      const redacted = redactRecord({ ...prediction, rows }, rules, { columns: columns ?? undefined, unitName });
+      return { ...redacted, rows: redacted.rows.map((row) => ({ ...row, request: row.features, features: null })) };
+    });
   }
 }

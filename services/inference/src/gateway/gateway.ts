@@ -16,6 +16,7 @@ import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
 import type { Mirror } from './mirror.js';
 import { isRecorded, predictionRecord, type Answered } from './prediction-record.js';
 import { readFeatures, withRequests } from './read-features.js';
+import { hidesUnit } from './redact-rows.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
 import { unitNameOf, unitsOf } from './units.js';
@@ -268,8 +269,10 @@ export class Gateway {
     const { mirror } = this.#options;
     const { group, model, units, vectors, entityRows } = work;
     if (!served.deployment || !mirror?.wants(served.deployment.name, predictionId)) return;
+    const { name, predictionLog } = served.deployment;
+    const isHidden = predictionLog !== undefined && hidesUnit(predictionLog.redact, unitNameOf(work.experiment, entityRows, command));
     mirror.offer({
-      ...{ deployment: served.deployment.name, predictionId, units, primary: model, outputs, computeMs },
+      ...{ deployment: name, predictionId, units: isHidden ? units.map(() => null) : units, primary: model, outputs, computeMs },
       featureTime: entityRows?.at ?? eventTime,
       inputsFor: (target) =>
         vectors && entityRows

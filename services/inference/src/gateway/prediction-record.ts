@@ -7,7 +7,7 @@ import type { RunResult } from '../runner/batching-queue.js';
 import { describeRows } from './describe-rows.js';
 import type { EntityRows } from './entity-rows.js';
 import type { FeatureVectors } from './feature-vectors.js';
-import { redactRows } from './redact-rows.js';
+import { redactRecord } from './redact-rows.js';
 
 /** Everything that is known of a request, or of its part that went to one model, when it is over. */
 export interface Answered {
@@ -46,9 +46,7 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     ...{ units: answered.units, entityRows, vectors, outputs: result?.outputs, maxElements },
     tensors: entityRows ? undefined : answered.tensors,
   });
-  const rules = deployment?.predictionLog;
-  const isRedacted = rules !== undefined && rules.redact.size > 0;
-  return {
+  const record: PredictionMade = {
     predictionId: answered.predictionId,
     requestId: answered.requestId ?? null,
     deployment: deployment?.name ?? null,
@@ -58,22 +56,21 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
     variant,
     ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
-    rows: isRedacted ? redactRows(rows, { ...rules, columns: model.features, unitName: answered.unitName }) : rows,
+    rows,
     featureService: vectors ? (deployment?.featureService ?? null) : null,
     featureTime: entityRows ? (vectors ? entityRows.at : null) : answered.eventTime,
     featurePositions: vectors?.positions ?? null,
     featureVersions: vectors?.versions ?? null,
     batchRows: result?.batchRows ?? null,
     latencyMicros: Math.round(answered.latencyMs * 1000),
-    error: failure === undefined ? null : errorOf(failure, isRedacted),
+    error: failure === undefined ? null : errorOf(failure),
     traceparent: answered.traceparent ?? null,
   };
+  return redactRecord(record, deployment?.predictionLog, { columns: model.features, unitName: answered.unitName });
 }
 
-/** Messages of refusals about the request may quote its values. */
-function errorOf(failure: unknown, isRedacted: boolean): { code: string; message: string } {
+function errorOf(failure: unknown): { code: string; message: string } {
   const code = isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED';
-  if (isRedacted && code === 'MR_INFERENCE_INVALID') return { code, message: 'not recorded: it may quote what was sent' };
   return { code, message: failure instanceof Error ? failure.message : String(failure) };
 }
 

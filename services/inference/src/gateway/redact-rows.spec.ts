@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import type { PredictedRow } from '../domain/prediction/prediction.js';
-import { featureNames, redactRows } from './redact-rows.js';
+import type { PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
+import { featureNames, redactRecord, redactRows } from './redact-rows.js';
 
 const byEntity: PredictedRow = {
   row: 0,
@@ -57,4 +57,20 @@ test('a column of the tensor is null in its place, in every row of it', () => {
 test('everything is every input and feature; the answer stays', () => {
   expect(redactRows([byEntity], rules(['*']))).toEqual([{ ...byEntity, unit: null, entity: {}, request: {}, features: {}, statuses: {} }]);
   expect(redactRows([byTensor], rules(['*']))[0]?.inputs).toEqual({});
+});
+
+test.each([
+  ['MR_INFERENCE_INVALID', 'feature "iban" is "CH93"'],
+  ['MR_INFERENCE_FAILED', 'indices element out of data bounds, idx=4242'],
+  ['MR_INFERENCE_UNSERVABLE', 'the candidate does not take what the primary does: "CH93" is not a value of FP32'],
+])('the text of %s is left out: it may quote what was sent', (code, message) => {
+  const record = { rows: [byEntity], error: { code, message } } as unknown as PredictionMade;
+  const of = { columns: undefined, unitName: 'user' };
+  expect(redactRecord(record, { sample: 1, ...rules(['iban']) }, of)).toMatchObject({
+    rows: [{ request: { amount: 12.5 } }],
+    error: { code, message: 'not recorded: it may quote what was sent' },
+  });
+  expect(redactRecord(record, { sample: 1, ...rules([]) }, of)).toBe(record);
+  const late = { ...record, error: { code: 'MR_INFERENCE_DEADLINE', message: 'the deadline passed' } };
+  expect(redactRecord(late, { sample: 1, ...rules(['iban']) }, of).error?.message).toBe('the deadline passed');
 });

@@ -1,4 +1,5 @@
-import type { PredictedRow } from '../domain/prediction/prediction.js';
+import type { PredictionLogRules } from '../domain/deployment/definitions.js';
+import type { PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
 import { unqualified } from './assemble-tensors.js';
 
 /** Stands for every input and feature. */
@@ -15,15 +16,45 @@ export interface Redaction {
   readonly unitName: string | undefined;
 }
 
+/** Errors whose messages are our own words about queue and time. Those of models, features and wrong requests may quote values. */
+const UNQUOTING: ReadonlySet<string> = new Set([
+  'MR_INFERENCE_LOADING',
+  'MR_INFERENCE_BUSY',
+  'MR_INFERENCE_DEADLINE',
+  'MR_INFERENCE_CANCELLED',
+  'MR_INFERENCE_CRASHED',
+]);
+
+/** The record without what its deployment does not want kept, wherever the prediction was made: at the gateway, in a batch job, at the edge. */
+export function redactRecord(
+  record: PredictionMade,
+  rules: PredictionLogRules | undefined,
+  of: Pick<Redaction, 'columns' | 'unitName'>,
+): PredictionMade {
+  if (rules === undefined || rules.redact.size === 0) return record;
+  const { error } = record;
+  const isQuoting = error !== null && !UNQUOTING.has(error.code);
+  return {
+    ...record,
+    rows: redactRows(record.rows, { ...rules, ...of }),
+    error: isQuoting ? { code: error.code, message: 'not recorded: it may quote what was sent' } : error,
+  };
+}
+
 /** Names with and without their view: a record has a feature's own name, and the view before it only where two views have one of that name. */
 export function featureNames(names: readonly string[]): Set<string> {
   return new Set(names.flatMap((name) => [name, unqualified(name), name.replace(':', '__')]));
 }
 
+/** Whether the units are not to be kept: they go with the key or input they are taken from. */
+export function hidesUnit(redact: ReadonlySet<string>, unitName: string | undefined): boolean {
+  return redact.has(EVERYTHING) || (unitName !== undefined && redact.has(unitName));
+}
+
 /** The rows without what is not to be kept. Columns of a tensor are null in their place, so that the others keep theirs. */
 export function redactRows(rows: readonly PredictedRow[], { redact, redactFeatures, columns, unitName }: Redaction): PredictedRow[] {
   const isEverything = redact.has(EVERYTHING);
-  const isUnitHidden = isEverything || (unitName !== undefined && redact.has(unitName));
+  const isUnitHidden = hidesUnit(redact, unitName);
   const hidden = new Set(
     (columns ?? []).flatMap((name, index) => (redactFeatures.has(name) || redactFeatures.has(unqualified(name)) ? [index] : [])),
   );

@@ -1,7 +1,7 @@
 import type { EventLog } from '@millrace/event-log';
 import type { LoggedDecision } from '@millrace/kernel';
 import type { DeploymentSpec, ExperimentSpec, ResourceCatalog } from '@millrace/resources';
-import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
+import type { DeploymentDefinition, ExperimentDefinition, PredictionLogRules } from '../domain/deployment/definitions.js';
 import { featureNames } from '../gateway/redact-rows.js';
 import type { ServingDirectory } from './serving-directory.js';
 
@@ -52,6 +52,12 @@ export function deploymentOf(name: string, { model, featureService, experiment, 
     ...{ sample: predictionLog.sample ?? 1, redact: new Set(redact), redactFeatures: featureNames(redact) },
   };
   return { name, model, featureService, experiment, predictionLog: rules };
+}
+
+/** What a deployment wants kept of its predictions; of one that is deleted, what it wanted last. */
+export function predictionLogOf(catalog: Pick<ResourceCatalog, 'versions'>, name: string): PredictionLogRules | undefined {
+  const [resource] = catalog.versions('Deployment', name);
+  return resource && deploymentOf(name, resource.spec).predictionLog;
 }
 
 export function experimentOf(name: string, { salt = name, traffic = 1, unit, variants }: ExperimentSpec): ExperimentDefinition {
