@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { Datatype } from '../domain/tensor/tensor.js';
 import { assembleTensors } from './assemble-tensors.js';
 
 const layout = { inputs: [{ name: 'n', datatype: 'INT64' as const, shape: [-1, 2] }], features: ['a', 'b'] };
@@ -15,4 +16,29 @@ test('a missing value that the input has no word for is refused by its row and k
 test('in a floating point input it is NaN', () => {
   const floats = { ...layout, inputs: [{ name: 'n', datatype: 'FP32' as const, shape: [-1, 2] }] };
   expect(assembleTensors(floats, [row(1, null)])).toEqual([{ name: 'n', datatype: 'FP32', shape: [1, 2], data: Float32Array.of(1, NaN) }]);
+});
+
+test.each<[Datatype, number | bigint | string | boolean]>([
+  ['INT32', 3_000_000_000],
+  ['INT32', -3_000_000_000n],
+  ['UINT8', -1],
+  ['UINT8', 256],
+  ['INT64', 2n ** 63n],
+  ['UINT64', -1n],
+  ['BOOL', 2],
+  ['INT8', 1.5],
+  ['BYTES', 'a\0b'],
+])('a %s input refuses %s, which it would take for something else', (datatype, value) => {
+  const one = { inputs: [{ name: 'n', datatype, shape: [-1, 1] }], features: ['a'] };
+  expect(() => assembleTensors(one, [new Map([['a', value]])])).toThrow(/^feature "a" is /);
+});
+
+test.each<[Datatype, number | bigint | boolean, number | bigint]>([
+  ['INT32', -2_147_483_648n, -2_147_483_648],
+  ['UINT64', 2n ** 64n - 1n, 2n ** 64n - 1n],
+  ['BOOL', true, 1],
+  ['FP32', 3n, 3],
+])('a %s input takes %s', (datatype, value, taken) => {
+  const one = { inputs: [{ name: 'n', datatype, shape: [-1, 1] }], features: ['a'] };
+  expect(assembleTensors(one, [new Map([['a', value]])])[0]?.data[0]).toBe(taken);
 });

@@ -1,4 +1,5 @@
 import { invalid, Refusal } from '../domain/refusal.js';
+import { holdsInteger, isWholeString } from '../domain/tensor/ranges.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
 import type { EntityValue, FeatureValue } from './feature-vectors.js';
 
@@ -101,13 +102,19 @@ export function nameIn(column: string, isGiven: (name: string) => boolean): stri
 function convert(name: string, datatype: Datatype, value: FeatureValue): number | bigint | string {
   const isFloat = isFloating(datatype);
   if (value === null) return NaN;
-  if (datatype === 'BYTES') return String(value);
+  if (datatype === 'BYTES') {
+    const text = String(value);
+    if (isWholeString(text)) return text;
+    throw invalid(`feature ${JSON.stringify(name)} is ${JSON.stringify(value)}; the runtime takes no text with a NUL in it`);
+  }
   const isWide = datatype === 'INT64' || datatype === 'UINT64';
-  if (typeof value === 'bigint') return isWide ? value : Number(value);
   const number = typeof value === 'boolean' ? Number(value) : value;
-  if (typeof number !== 'number' || (!isFloat && !Number.isInteger(number)))
-    throw invalid(`feature ${JSON.stringify(name)} is ${JSON.stringify(value)}; the model expects ${datatype}`);
-  return isWide ? BigInt(number) : number;
+  const isNumber = typeof number === 'bigint' || (typeof number === 'number' && (isFloat || Number.isInteger(number)));
+  if (!isNumber || !(isFloat || holdsInteger(datatype, number)))
+    throw invalid(
+      `feature ${JSON.stringify(name)} is ${typeof value === 'bigint' ? value : JSON.stringify(value)}; the model expects ${datatype}`,
+    );
+  return isWide ? BigInt(number) : Number(number);
 }
 
 /** A training set may qualify its columns by the view (`view__feature`, `view:feature`); a vector does so only where it must. */

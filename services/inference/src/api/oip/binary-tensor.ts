@@ -13,6 +13,7 @@ export function tensorFromBinary(name: string, datatype: Datatype, shape: readon
     throw invalid(
       `input ${JSON.stringify(name)} of shape [${shape.join(',')}] and ${datatype} needs ${count * size} bytes of binary data and has ${bytes.length}`,
     );
+  if (datatype === 'BOOL') mustBeBooleans(name, bytes);
   return { name, datatype, shape, data: isHalf(datatype) ? halfFromBytes(datatype, bytes) : dataFromBytes(datatype, bytes) };
 }
 
@@ -30,6 +31,12 @@ export function binaryOf(tensor: Tensor): Buffer {
   }
   if (isHalf(tensor.datatype)) return halfToBytes(tensor.datatype, tensor.data as Float32Array);
   return Buffer.from(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+}
+
+/** A model may compute with the byte, so another than 0 and 1 would be a boolean that is neither. */
+function mustBeBooleans(name: string, bytes: Buffer): void {
+  const odd = bytes.findIndex((byte) => byte > 1);
+  if (odd >= 0) throw invalid(`input ${JSON.stringify(name)}: element ${odd} is the byte ${bytes[odd]}; BOOL is 0 or 1`);
 }
 
 function readStrings(name: string, count: number, bytes: Buffer): string[] {

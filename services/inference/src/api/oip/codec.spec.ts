@@ -76,6 +76,7 @@ describe('tensors', () => {
     ['FP16', 65520],
     ['FP64', Infinity],
     ['FP32', true],
+    ['BYTES', 'half of a pair: \ud800'],
   ])('%s refuses %j', (datatype, value) => {
     expect(() => tensorFromJson('x', datatype, [1], [value])).toThrow(/input "x": .* is not a value of/);
   });
@@ -113,6 +114,16 @@ describe('requests', () => {
 
   test.each<[string, () => unknown, RegExp]>([
     ['no JSON', () => parseInferRequest(Buffer.from('hello'), undefined), /not JSON/],
+    [
+      'JSON that is not UTF-8',
+      () => parseInferRequest(Buffer.from([...Buffer.from('{"id":"'), 0xff, ...Buffer.from('"}')]), undefined),
+      /not UTF-8/,
+    ],
+    [
+      'a boolean that is neither',
+      () => parse({ inputs: [{ name: 'x', datatype: 'BOOL', shape: [2], parameters: { binary_data_size: 2 } }] }, Buffer.from([1, 2])),
+      /element 1 is the byte 2; BOOL is 0 or 1/,
+    ],
     ['no inputs', () => parse({}), /at least one tensor/],
     ['too few elements', () => parse({ inputs: [input({ data: [1] })] }), /needs 2 elements and has 1/],
     ['too many elements', () => parse({ inputs: [input({ data: [1, 2, 3] })] }), /has more/],

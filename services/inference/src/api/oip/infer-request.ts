@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { invalid } from '../../domain/refusal.js';
 import { elementsOf, type Tensor } from '../../domain/tensor/tensor.js';
 import { tensorFromBinary } from './binary-tensor.js';
@@ -52,6 +53,7 @@ function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
   if (isDeeperThan(bytes, MAX_DEPTH)) throw invalid(`the request's JSON is nested deeper than ${MAX_DEPTH} levels`);
   let value: unknown;
   const text = bytes.toString('utf8');
+  if (text.includes('\ufffd') && !isUtf8(bytes)) throw invalid('the request is not UTF-8, which JSON is written in');
   try {
     value = parseJsonExactly(text);
   } catch (error) {

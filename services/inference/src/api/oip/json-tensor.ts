@@ -1,15 +1,6 @@
 import { invalid } from '../../domain/refusal.js';
+import { holdsInteger } from '../../domain/tensor/ranges.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
-
-type Range = readonly [min: number, max: number];
-const INTEGER_RANGES: Partial<Record<Datatype, Range>> = {
-  UINT8: [0, 0xff],
-  UINT16: [0, 0xffff],
-  UINT32: [0, 0xffff_ffff],
-  INT8: [-0x80, 0x7f],
-  INT16: [-0x8000, 0x7fff],
-  INT32: [-0x8000_0000, 0x7fff_ffff],
-};
 
 /** A tensor of JSON data, flat or nested, row-major. `null` in a floating point tensor is NaN: JSON has no other word for it. */
 export function tensorFromJson(name: string, datatype: Datatype, shape: readonly number[], data: unknown): Tensor {
@@ -78,21 +69,18 @@ function converter(name: string, datatype: Datatype): (value: unknown) => number
       };
     }
     case 'BYTES':
-      return (value) => (typeof value === 'string' ? value : refuse(value));
+      // Half of a surrogate pair has no bytes: it would silently become U+FFFD.
+      return (value) => (typeof value === 'string' && value.isWellFormed() ? value : refuse(value));
     case 'BOOL':
       return (value) => (value === true || value === 1 ? 1 : value === false || value === 0 ? 0 : refuse(value));
     case 'INT64':
     case 'UINT64':
       return (value) => {
         const integer = typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
-        const fits = integer !== undefined && (datatype === 'INT64' ? BigInt.asIntN(64, integer) : BigInt.asUintN(64, integer)) === integer;
-        return fits ? integer : refuse(value);
+        return integer !== undefined && holdsInteger(datatype, integer) ? integer : refuse(value);
       };
-    default: {
-      const [min, max] = INTEGER_RANGES[datatype] as Range;
-      return (value) =>
-        Number.isInteger(value) && (value as number) >= min && (value as number) <= max ? (value as number) : refuse(value);
-    }
+    default:
+      return (value) => (Number.isInteger(value) && holdsInteger(datatype, value as number) ? (value as number) : refuse(value));
   }
 }
 

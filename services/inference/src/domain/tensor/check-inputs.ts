@@ -1,4 +1,5 @@
 import { invalid } from '../refusal.js';
+import { isWholeString } from './ranges.js';
 import { elementsOf, type Tensor, type TensorSpec } from './tensor.js';
 
 /**
@@ -34,6 +35,9 @@ function checkInput(spec: TensorSpec, tensor: Tensor): void {
     throw invalid(
       `input ${quote(spec.name)} of shape [${tensor.shape.join(',')}] needs ${elementsOf(tensor.shape)} elements and has ${tensor.data.length}`,
     );
+  if (spec.datatype !== 'BYTES') return;
+  const cut = (tensor.data as readonly string[]).findIndex((text) => !isWholeString(text));
+  if (cut >= 0) throw invalid(`input ${quote(spec.name)}: element ${cut} has a NUL in it, and the runtime takes no such text`);
 }
 
 /** `FP32 [-1,12]`, for messages. */
