@@ -38,8 +38,9 @@ export function differenceInProportions(control: Proportion, treatment: Proporti
     statistic,
     pValue: 2 * normalCdf(-Math.abs(statistic), 0, 1),
     interval: {
-      lower: difference - Math.hypot(p2 - two.lower, one.upper - p1),
-      upper: difference + Math.hypot(two.upper - p2, p1 - one.lower),
+      // In exact numbers it never leaves -1..1.
+      lower: Math.max(-1, difference - Math.hypot(p2 - two.lower, one.upper - p1)),
+      upper: Math.min(1, difference + Math.hypot(two.upper - p2, p1 - one.lower)),
       level,
     },
   };

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { assigner } from '@millrace/assignment';
 import { TOPICS } from '@millrace/contracts';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
-import { differenceInMeans, momentsOf } from '@millrace/statistics';
+import { differenceInMeans, differenceInProportions, momentsOf } from '@millrace/statistics';
 import { tempDir, type TempDir } from '@millrace/testing';
 import type { ExperimentResults } from './queries/experiment-results.query.js';
 import { ExperimentationModule, experimentationConfig } from './index.js';
@@ -37,6 +37,16 @@ metadata: {name: lopsided}
 spec:
   unit: user
   variants: [{name: a, weight: 9}, {name: b, weight: 1}]
+---
+apiVersion: millrace.dev/v1
+kind: Experiment
+metadata: {name: few}
+spec:
+  unit: user
+  variants: [{name: a, weight: 1}, {name: b, weight: 1}]
+  metrics:
+    - {name: all, source: outcome, type: proportion}
+    - {name: none, source: outcome, type: proportion}
 ---
 apiVersion: millrace.dev/v1
 kind: Experiment
@@ -138,6 +148,23 @@ spec: {deployment: delay, candidate: models:/delay/2, strategy: canary, steps: [
     expect(proportion?.variants.map((variant) => variant.n)).toEqual(counts);
     for (const { variant, mean: share } of proportion!.variants)
       expect(share).toBeCloseTo(values(variant, (_, index) => (index % 5 === 0 ? 1 : 0)).mean, 12);
+  });
+
+  test('few units that all did, or none of which did, leave most shares possible', async () => {
+    const units = ['a', 'b'].flatMap((variant) =>
+      Array.from({ length: 5 }, (_, index) => ({ unit: `${variant}${index}`, variant, time: START })),
+    );
+    await post('/api/v1/experiments/few/exposures', units);
+    const did = units.filter(({ variant }) => variant === 'b').map(({ unit }) => ({ unit, metric: 'all', value: 1, time: START + HOUR }));
+    await post('/api/v1/experiments/few/outcomes', did);
+    const [all, none] = (await results('few')).metrics;
+    expect(all?.comparisons).toEqual([{ variant: 'b', ...differenceInProportions({ successes: 0, n: 5 }, { successes: 5, n: 5 }) }]);
+    expect(all?.comparisons[0]).toMatchObject({ difference: 1, interval: { upper: 1 } });
+    expect(all?.comparisons[0]?.pValue).toBeGreaterThan(0.001);
+    expect(all?.comparisons[0]?.interval.lower).toBeLessThan(0.5);
+    expect(none?.comparisons[0]).toMatchObject({ difference: 0, pValue: 1 });
+    expect(none?.comparisons[0]?.interval.lower).toBeLessThan(-0.4);
+    expect(none?.comparisons[0]?.interval.upper).toBeGreaterThan(0.4);
   });
 
   test('the level of the interval is the caller’s', async () => {

@@ -1,10 +1,11 @@
 import type { OfflineStore } from '@millrace/offline-store';
 import {
   differenceInMeans,
+  differenceInProportions,
   momentsFrom,
   sampleRatioTest,
   varianceOf,
-  type MeanDifference,
+  type Interval,
   type Moments,
   type SampleRatioTest,
 } from '@millrace/statistics';
@@ -25,8 +26,17 @@ export interface VariantEstimate {
   readonly variance: number | null;
 }
 
-export interface Comparison extends MeanDifference {
+export interface Comparison {
   readonly variant: string;
+  /** Variant minus control. */
+  readonly difference: number;
+  readonly statistic: number;
+  /** Two-sided. */
+  readonly pValue: number;
+  readonly interval: Interval;
+  /** Of Welch's test; a metric of type `proportion` is compared by shares and has neither. */
+  readonly standardError?: number;
+  readonly degreesOfFreedom?: number;
 }
 
 export interface MetricResult extends Metric {
@@ -84,10 +94,20 @@ async function metricResult(store: OfflineStore, experiment: Experiment, metric:
     ...metric,
     variants: moments.map(({ variant, moments: own }) => estimate(variant, own)),
     comparisons: others.flatMap(({ variant, moments: own }) => {
-      const difference = control && differenceInMeans(control.moments, own, level);
+      const difference = control && differenceOf(metric, control.moments, own, level);
       return difference ? [{ variant, ...difference }] : [];
     }),
   };
+}
+
+/** Shares have a test of their own: few units that all did, or all did not, have no spread, and say little all the same. */
+function differenceOf({ type }: Metric, control: Moments, treatment: Moments, level: number): Omit<Comparison, 'variant'> | undefined {
+  if (type !== 'proportion') return differenceInMeans(control, treatment, level);
+  return differenceInProportions(proportionOf(control), proportionOf(treatment), level);
+}
+
+function proportionOf({ n, mean }: Moments): { successes: number; n: number } {
+  return { successes: Math.round(mean * n), n };
 }
 
 function estimate(variant: string, moments: Moments): VariantEstimate {
