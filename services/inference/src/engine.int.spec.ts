@@ -92,6 +92,18 @@ test('thirty versions take one another’s place under load: no failed request, 
   expect([wrong, seen.size]).toEqual([[], versions]);
 }, 600_000);
 
+test('a model that has just been registered answers, and so do more at once than are kept loaded', async () => {
+  const { models, infer } = await start({ MILLRACE_INFERENCE_MAX_ON_DEMAND: '2' });
+  const names = Array.from({ length: 8 }, (_, index) => `many${index}`);
+  for (const [index, name] of names.entries()) {
+    await models.register(name, addsModel(index));
+    expect(answer(await infer(name, 1))).toEqual([200, 1 + index]);
+  }
+  for (let round = 0; round < 3; round++)
+    expect((await Promise.all(names.map((name) => infer(name, round)))).map(answer)).toEqual(names.map((_, index) => [200, round + index]));
+  expect(await infer('nothing', 1)).toMatchObject({ status: 404, error: expect.stringContaining('there is no deployment "nothing"') });
+}, 120_000);
+
 describe('a request for a busy model', () => {
   test('is answered by its deadline, and gives its place up when its client leaves', async () => {
     const { service, models, infer, deploy, ready, metric } = await start({ MILLRACE_INFERENCE_MAX_BATCH_ROWS: '1' });

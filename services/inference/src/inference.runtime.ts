@@ -165,6 +165,11 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     maxOnDemand: config.maxOnDemand,
     loadWaitMs: config.loadWaitMs,
     rollouts: inForce,
+    caughtUp: async (deadlineMs) => {
+      await Promise.all([registry.barrier(deadlineMs), resources.log.barrier(deadlineMs)]);
+      // Changes of one turn of the event loop are looked at together, after it.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
   });
   const areDefinitionsKnown = await followDefinitions({ log, registry, resources: resources.log, catalog: resources.catalog, directory });
   const resolveVersion = async (name: string, version: number): Promise<Resolved> => {

@@ -15,6 +15,14 @@ export interface ServingDirectoryOptions {
   /** How long a request that asks for a version not loaded yet waits for it. */
   readonly loadWaitMs: number;
   readonly rollouts: RolloutsInForce;
+  /** Resolves when what is on the logs of the registry and of the resources now is known here; rejects when that takes longer. */
+  readonly caughtUp: (deadlineMs: number) => Promise<unknown>;
+}
+
+/** What stands behind a name that was asked for. */
+interface Known {
+  readonly deployment: DeploymentDefinition | undefined;
+  readonly reference: string;
 }
 
 /** What is served under which name: the deployments, and every registered model under its own. */
@@ -26,6 +34,8 @@ export class ServingDirectory implements Directory {
   readonly #kept = new Map<string, string>();
   /** In the order of use, the most recent last. */
   readonly #onDemand = new Set<string>();
+  /** Of these, what requests wait for, and how many do: others make no room by pushing it out. */
+  readonly #awaited = new Map<string, number>();
 
   constructor(options: ServingDirectoryOptions) {
     this.#options = options;
@@ -86,15 +96,31 @@ export class ServingDirectory implements Directory {
   }
 
   async find(name: string, version: string | undefined, waitMs = this.#options.loadWaitMs): Promise<Served> {
-    const deployment = this.#deployments.get(name);
+    const { deployment, reference } = this.#known(name, version) ?? (await this.#soonKnown(name, version, waitMs));
     if (deployment && version === undefined) {
-      const reference = this.referenceOf(deployment);
       if (waitMs > 0 && !this.#slotOf(reference)?.current) await this.#load(reference, waitMs);
-      return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
-    }
-    const reference = this.#wanted(name, deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name, version);
-    if (!this.#slotOf(reference)?.current) await this.#load(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
+    } else if (!this.#slotOf(reference)?.current) await this.#loadOnDemand(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
     return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
+  }
+
+  #known(name: string, version: string | undefined): Known | undefined {
+    const deployment = this.#deployments.get(name);
+    if (deployment && version === undefined) return { deployment, reference: this.referenceOf(deployment) };
+    const model = deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name;
+    const resolved = this.#resolved(model, version);
+    return resolved?.ok ? { deployment, reference: this.#wanted(`models:/${model}/${resolved.version.version}`) } : undefined;
+  }
+
+  /** What is not known may have been registered or applied a moment ago: only what the logs do not have is refused. */
+  async #soonKnown(name: string, version: string | undefined, waitMs: number): Promise<Known> {
+    const { loadWaitMs, caughtUp } = this.#options;
+    const isNumber = version === undefined || VERSION.test(version);
+    if (isNumber) await caughtUp(waitMs > 0 ? Math.min(waitMs, loadWaitMs) : loadWaitMs).catch(() => undefined);
+    const known = this.#known(name, version);
+    if (known) return known;
+    const deployment = this.#deployments.get(name);
+    const model = deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name;
+    throw this.#unknown(name, model, version);
   }
 
   readonly #slotOf = (reference: string): Slot | undefined => this.#options.host.slot(reference);
@@ -102,6 +128,21 @@ export class ServingDirectory implements Directory {
   readonly #load = async (reference: string, longestMs: number): Promise<void> => {
     if (!this.#slotOf(reference)?.current) await this.#options.host.demand(reference, Math.min(longestMs, this.#options.loadWaitMs));
   };
+
+  /** As {@link #load}; while a request waits for it, it is not pushed out by others that are asked for. */
+  async #loadOnDemand(reference: string, longestMs: number): Promise<void> {
+    this.#awaited.set(reference, (this.#awaited.get(reference) ?? 0) + 1);
+    try {
+      await this.#load(reference, longestMs);
+    } finally {
+      const others = (this.#awaited.get(reference) ?? 1) - 1;
+      if (others > 0) this.#awaited.set(reference, others);
+      else this.#awaited.delete(reference);
+      // It is used from now on; what waited longer than others may have left too many behind.
+      if (this.#onDemand.delete(reference)) this.#onDemand.add(reference);
+      if (this.#pushOut(reference)) this.refresh();
+    }
+  }
 
   /** Lets go of a reference that was asked for; what a deployment names stays. */
   release(reference: string): void {
@@ -119,30 +160,46 @@ export class ServingDirectory implements Directory {
     return resolveModel(parsed, this.#options.registry);
   }
 
-  /** The reference of a version asked for by its number or its model's own name, wanted from now on. */
-  #wanted(asked: string, model: string, version: string | undefined): string {
-    const { host, registry, maxOnDemand } = this.#options;
-    if (version !== undefined && !/^[1-9]\d{0,8}$/.test(version))
-      throw new Refusal(
-        'MR_INFERENCE_UNKNOWN_VERSION',
-        `model ${JSON.stringify(asked)} has no version ${JSON.stringify(version)}; versions are numbers from 1`,
-      );
-    const resolved =
-      version === undefined ? latestVersion(model, registry) : resolveModel({ name: model, version: Number(version) }, registry);
-    if (!resolved.ok) {
-      const isKnown = latestVersion(model, registry).ok;
-      if (isKnown) throw new Refusal('MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
-      throw new Refusal(
-        'MR_INFERENCE_UNKNOWN_MODEL',
-        `there is no deployment ${JSON.stringify(asked)} and no registered model of that name with a version`,
-      );
+  /** The version asked for by its number, or the latest; `undefined` for a number that no version has. */
+  #resolved(model: string, version: string | undefined): Resolved | undefined {
+    const { registry } = this.#options;
+    if (version === undefined) return latestVersion(model, registry);
+    return VERSION.test(version) ? resolveModel({ name: model, version: Number(version) }, registry) : undefined;
+  }
+
+  #unknown(asked: string, model: string, version: string | undefined): Refusal {
+    if (version !== undefined && !VERSION.test(version)) {
+      const message = `model ${JSON.stringify(asked)} has no version ${JSON.stringify(version)}; versions are numbers from 1`;
+      return new Refusal('MR_INFERENCE_UNKNOWN_VERSION', message);
     }
-    const reference = `models:/${model}/${resolved.version.version}`;
-    const isWanted = host.slot(reference) !== undefined;
+    const resolved = this.#resolved(model, version);
+    const isKnown = latestVersion(model, this.#options.registry).ok;
+    if (isKnown && resolved?.ok === false) return new Refusal('MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
+    return new Refusal(
+      'MR_INFERENCE_UNKNOWN_MODEL',
+      `there is no deployment ${JSON.stringify(asked)} and no registered model of that name with a version`,
+    );
+  }
+
+  /** The reference, wanted from now on. */
+  #wanted(reference: string): string {
+    const isWanted = this.#options.host.slot(reference) !== undefined;
     this.#onDemand.delete(reference);
     this.#onDemand.add(reference);
-    if (this.#onDemand.size > maxOnDemand) this.#onDemand.delete(this.#onDemand.values().next().value as string);
+    this.#pushOut(reference);
     if (!isWanted) this.refresh();
     return reference;
   }
+
+  /** Lets go of the longest unused where there are too many, but of none that somebody waits for. Returns whether it let any go. */
+  #pushOut(used: string): boolean {
+    const before = this.#onDemand.size;
+    for (const reference of this.#onDemand) {
+      if (this.#onDemand.size <= this.#options.maxOnDemand) break;
+      if (reference !== used && !this.#awaited.has(reference)) this.#onDemand.delete(reference);
+    }
+    return this.#onDemand.size < before;
+  }
 }
+
+const VERSION = /^[1-9]\d{0,8}$/;
