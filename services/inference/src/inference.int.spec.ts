@@ -82,7 +82,8 @@ spec: {model: models:/delay@champion, featureService: delay_model}
     expect(await get('/v2/health/ready')).toEqual({ ready: true });
     expect(await get('/v2/models/late')).toEqual({
       name: 'late',
-      versions: ['1'],
+      // All that may be asked for by number; the first is the deployment's.
+      versions: ['1', '2'],
       platform: 'onnxruntime_onnx',
       inputs: [{ name: 'input', datatype: 'FP32', shape: [-1, 3] }],
       outputs: [

@@ -28,7 +28,7 @@ import { openBatchJobs } from './batch/open-batch-jobs.js';
 import { inferenceConfig } from './config.js';
 import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
 import { registryReaders } from './domain/registry/model-catalog.js';
-import { resolveModel, type Resolved } from './domain/registry/model-reference.js';
+import { resolveModel, versionsOf, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
 import { STREAM, stream } from './domain/stream/stream.decider.js';
 import { EdgeRecorder } from './gateway/edge-recorder.js';
@@ -186,6 +186,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const status = new ServingStatus({
     directory,
     slots: () => models.slots(),
+    versionsOf: (model) => versionsOf(model, stateOf),
     areDefinitionsKnown,
     maxBatchRows: config.maxBatchRows,
     isStopping: () => host.health.isStopping,

@@ -3,6 +3,9 @@ import type { Directory } from '../gateway/gateway.js';
 import { modelOf, type Slot } from '../models/model-host.js';
 
 export interface ModelDescription {
+  /** Of the version that is described. */
+  readonly version: string;
+  /** All that may be asked for by their numbers. */
   readonly versions: readonly string[];
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
@@ -17,6 +20,8 @@ export interface ModelDescription {
 export interface ServingStatusOptions {
   readonly directory: Directory;
   readonly slots: () => readonly Slot[];
+  /** The versions that a registered model has. */
+  readonly versionsOf: (model: string) => readonly number[];
   /** Everything that was on the log at the start has been looked at. */
   readonly areDefinitionsKnown: () => boolean;
   readonly maxBatchRows: number;
@@ -53,7 +58,9 @@ export class ServingStatus {
     const { inputs, outputs } = model;
     const isBatched = this.options.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
     return {
-      ...{ versions: [String(model.version.version)], inputs, outputs, features: model.features },
+      version: String(model.version.version),
+      versions: this.options.versionsOf(model.version.name).map(String),
+      ...{ inputs, outputs, features: model.features },
       maxBatchRows: isBatched ? this.options.maxBatchRows : 0,
       featureService: served.deployment?.featureService,
     };

@@ -4,7 +4,7 @@ import { invocationTensors, predictionsJson } from './invocation-tensors.js';
 import { parseInvocation } from './parse-invocation.js';
 
 const matrix: ModelDescription = {
-  ...{ versions: ['1'], maxBatchRows: 64, featureService: undefined },
+  ...{ version: '1', versions: ['1'], maxBatchRows: 64, featureService: undefined },
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }],
   outputs: [{ name: 'p', datatype: 'FP32', shape: [-1, 1] }],
   features: undefined,

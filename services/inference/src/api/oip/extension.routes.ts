@@ -14,8 +14,8 @@ export function extensionRoutes(scope: FastifyInstance, { status, statistics, re
     scope.get<{ Params: ModelParams }>(`${path}/stats`, async ({ params: { model, version } }) => {
       const counted = statistics.of(model, version);
       if (counted.length > 0) return modelStatistics(counted);
-      const { versions } = await status.model(model, version);
-      return modelStatistics(versions.map((one) => noStatistics(model, one)));
+      const described = await status.model(model, version);
+      return modelStatistics([noStatistics(model, described.version)]);
     });
   }
   scope.post('/v2/repository/index', ({ body }) => repositoryIndex(repository.index(readObject(body)['ready'] === true)));

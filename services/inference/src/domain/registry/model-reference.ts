@@ -33,6 +33,12 @@ export function resolveModel(reference: ModelReference, stateOf: (subject: strin
   return { ok: true, version: { ...source, modelId, name: reference.name, version } };
 }
 
+/** The versions of a registered model, in order; none where there is no such model. */
+export function versionsOf(name: string, stateOf: (subject: string) => unknown): readonly number[] {
+  const modelId = (stateOf(CATALOG_SUBJECT) as CatalogState).modelIds.get(name);
+  return modelId === undefined ? [] : [...(stateOf(modelSubject(modelId)) as ModelState).versions.keys()].sort((a, b) => a - b);
+}
+
 /** The highest version of a registered model: what is served under the model's own name. */
 export function latestVersion(name: string, stateOf: (subject: string) => unknown): Resolved {
   const { modelIds } = stateOf(CATALOG_SUBJECT) as CatalogState;

@@ -66,8 +66,8 @@ export function grpcHandlers(options: GrpcHandlersOptions): Readonly<Record<Excl
       answer: async ({ name, version }: Named) => {
         const counted = statistics.of(given(name), given(version));
         if (counted.length > 0 || name === '') return modelStatistics(counted);
-        const { versions } = await status.model(name, given(version));
-        return modelStatistics(versions.map((one) => noStatistics(name, one)));
+        const described = await status.model(name, given(version));
+        return modelStatistics([noStatistics(name, described.version)]);
       },
     },
     ModelInfer: {
