@@ -80,6 +80,13 @@ export function echoModel(): Uint8Array {
   );
 }
 
+/** Takes nothing and gives [3, 4]. */
+export function constantModel(): Uint8Array {
+  const constant: TensorProto = { name: 'c', dims: [2], dataType: DataType.FLOAT, floatData: [3, 4] };
+  const y: ValueInfoProto = { name: 'y', type: { tensorType: { elemType: DataType.FLOAT, shape: { dim: [{ dimValue: 2 }] } } } };
+  return writeModel(graph([node('Identity', ['c'], 'y')], [], [y], [constant]));
+}
+
 /** `y = x + x` in FP16. */
 export function float16Model(): Uint8Array {
   return writeModel(graph([node('Add', ['x', 'x'], 'y')], [value('x', DataType.FLOAT16, 1)], [value('y', DataType.FLOAT16, 1)]));

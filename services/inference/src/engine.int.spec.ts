@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { addsModel, centredModel, float16Model, slowAddsModel } from '@millrace/onnx';
+import { addsModel, centredModel, constantModel, float16Model, slowAddsModel } from '@millrace/onnx';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
@@ -103,6 +103,19 @@ test('a model that has just been registered answers, and so do more at once than
     expect((await Promise.all(names.map((name) => infer(name, round)))).map(answer)).toEqual(names.map((_, index) => [200, round + index]));
   expect(await infer('nothing', 1)).toMatchObject({ status: 404, error: expect.stringContaining('there is no deployment "nothing"') });
 }, 120_000);
+
+test('a model without inputs answers a request without tensors, and another names what is missing', async () => {
+  const { service, models } = await start();
+  await models.register('constant', constantModel());
+  await models.register('adds', addsModel(1));
+  const ask = async (model: string): Promise<Reply> => {
+    const response = await fetch(`${service.url}/v2/models/${model}/infer`, { method: 'POST', body: '{"inputs": []}' });
+    return { status: response.status, ...((await response.json()) as Omit<Reply, 'status'>) };
+  };
+  const replies = await Promise.all([ask('constant'), ask('constant'), ask('constant')]);
+  for (const reply of replies) expect(reply).toMatchObject({ status: 200, outputs: [{ data: [3, 4] }] });
+  expect(await ask('adds')).toMatchObject({ status: 400, error: expect.stringContaining('input "x" is missing') });
+}, 60_000);
 
 describe('a request for a busy model', () => {
   test('is answered by its deadline, and gives its place up when its client leaves', async () => {

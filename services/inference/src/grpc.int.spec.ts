@@ -79,7 +79,7 @@ describe('the Open Inference Protocol over gRPC', () => {
     ['an unknown model', { model_name: 'nobody' }, Grpc.NOT_FOUND, /no deployment "nobody"/],
     ['an unknown version', { model_version: '9' }, Grpc.NOT_FOUND, /no version 9/],
     ['a model that cannot be loaded', { model_name: 'broken' }, Grpc.UNAVAILABLE, /changed/],
-    ['no inputs', { inputs: [] }, Grpc.INVALID_ARGUMENT, /at least one tensor/],
+    ['no inputs', { inputs: [] }, Grpc.INVALID_ARGUMENT, /input "input" is missing/],
     [
       'a negative size',
       { inputs: [input({ shape: [-2, -1] })] },

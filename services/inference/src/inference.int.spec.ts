@@ -241,7 +241,7 @@ spec: {model: models:/delay@moving}
   test.each<[string, string, object, number, RegExp]>([
     ['an unknown model', 'nobody', tensors([1, 2, 3]), 404, /no deployment "nobody"/],
     ['an unknown version', 'late/versions/9', tensors([1, 2, 3]), 404, /no version 9/],
-    ['a wrong width', 'late', tensors([1, 2]), 400, /needs 3 elements|expects FP32 \[-1,3\]/],
+    ['a wrong width', 'late', tensors([1, 2]), 400, /takes 3 there|expects FP32 \[-1,3\]/],
     [
       'a wrong datatype',
       'late',

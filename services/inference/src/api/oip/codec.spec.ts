@@ -112,6 +112,43 @@ describe('requests', () => {
     expect(request.inputs.map((tensorOf) => Array.from(tensorOf.data as Iterable<unknown>))).toEqual([[1, 2], [7], ['hi', '']]);
   });
 
+  test('null says no more than nothing does, and a model may take no tensor', () => {
+    expect(parse({ id: null, parameters: null, inputs: [input({ parameters: null })], outputs: null })).toMatchObject({
+      id: undefined,
+      outputs: undefined,
+    });
+    expect(parse({ inputs: [] }).inputs).toEqual([]);
+  });
+
+  test.each<[string, number[], unknown[]]>([
+    [
+      'from the second axis on',
+      [2, 2, 2],
+      [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+      ],
+    ],
+    [
+      'nowhere',
+      [2, 2, 2],
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        [
+          [5, 6],
+          [7, 8],
+        ],
+      ],
+    ],
+    ['of no columns', [2, 0], [[], []]],
+    ['of no rows', [0, 2], []],
+  ])('data may be flat %s', (_name, shape, data) => {
+    expect(parse({ inputs: [input({ shape, data })] }).inputs[0]?.data).toEqual(Float32Array.from(data.flat(Infinity) as number[]));
+  });
+
   test.each<[string, () => unknown, RegExp]>([
     ['no JSON', () => parseInferRequest(Buffer.from('hello'), undefined), /not JSON/],
     [
@@ -124,12 +161,39 @@ describe('requests', () => {
       () => parse({ inputs: [{ name: 'x', datatype: 'BOOL', shape: [2], parameters: { binary_data_size: 2 } }] }, Buffer.from([1, 2])),
       /element 1 is the byte 2; BOOL is 0 or 1/,
     ],
-    ['no inputs', () => parse({}), /at least one tensor/],
+    ['no inputs', () => parse({}), /inputs must be a list of tensors/],
     ['too few elements', () => parse({ inputs: [input({ data: [1] })] }), /needs 2 elements and has 1/],
     ['too many elements', () => parse({ inputs: [input({ data: [1, 2, 3] })] }), /has more/],
     ['an unknown datatype', () => parse({ inputs: [input({ datatype: 'FP8' })] }), /datatype "FP8" is not one of the protocol/],
     ['a datatype that is no text', () => parse({ inputs: [input({ datatype: [[]] })] }), /a datatype that is not a text/],
     ['too many dimensions', () => parse({ inputs: [input({ shape: Array.from({ length: 33 }, () => 1) })] }), /33 dimensions; at most 32/],
+    [
+      'rows of other lengths than the shape',
+      () => parse({ inputs: [input({ shape: [2, 2], data: [[1, 2, 3], [4]] })] }),
+      /at depth 2 has 3 items, and shape \[2,2\] takes 2 there/,
+    ],
+    [
+      'columns for rows',
+      () =>
+        parse({
+          inputs: [
+            input({
+              shape: [2, 3],
+              data: [
+                [1, 2],
+                [3, 4],
+                [5, 6],
+              ],
+            }),
+          ],
+        }),
+      /a list of lists has 3 items, and shape \[2,3\] takes 2 there/,
+    ],
+    [
+      'lists beside values',
+      () => parse({ inputs: [input({ shape: [2, 2], data: [[1, 2], 3, 4] })] }),
+      /has 3 items|mixes lists and values/,
+    ],
     ['data nested beyond its shape', () => parse({ inputs: [input({ data: [[[1, 2]]] })] }), /nested deeper than shape \[1,2\]/],
     ['JSON nested beyond sense', () => parseInferRequest(Buffer.from('['.repeat(1e6)), undefined), /deeper than 64 levels/],
     ['NaN', () => parseInferRequest(Buffer.from('{"inputs":[{"data":[NaN]}]}'), undefined), /JSON has no NaN and no Infinity: send null/],

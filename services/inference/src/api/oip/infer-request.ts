@@ -33,10 +33,12 @@ export function parseInferRequest(body: Buffer, jsonLength: number | undefined):
   const json = parse(body.subarray(0, jsonLength ?? body.length));
   const binary = new BinaryPart(body.subarray(jsonLength ?? body.length), body.length);
   const parameters = readParameters('request', json['parameters']);
-  const id = json['id'];
+  // Clients that write their models out whole say null of what they leave out.
+  const id = json['id'] ?? undefined;
   if (id !== undefined && typeof id !== 'string') throw invalid('id must be a string');
   const inputs = json['inputs'];
-  if (!Array.isArray(inputs) || inputs.length === 0) throw invalid('inputs must be a list of at least one tensor');
+  // A model may take none; one that does names the input that is missing.
+  if (!Array.isArray(inputs)) throw invalid('inputs must be a list of tensors');
   const tensors = inputs.map((input) => readInput(input, binary));
   binary.end();
   return {
@@ -53,7 +55,7 @@ function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
   if (isDeeperThan(bytes, MAX_DEPTH)) throw invalid(`the request's JSON is nested deeper than ${MAX_DEPTH} levels`);
   let value: unknown;
   const text = bytes.toString('utf8');
-  if (text.includes('\ufffd') && !isUtf8(bytes)) throw invalid('the request is not UTF-8, which JSON is written in');
+  if (text.includes('\ufffd') && !isUtf8(bytes)) throw invalid('the request is not JSON: its bytes are not UTF-8');
   try {
     value = parseJsonExactly(text);
   } catch (error) {
@@ -80,7 +82,7 @@ function readInput(value: unknown, binary: BinaryPart): Tensor {
 }
 
 function readOutputs(value: unknown, binaryByDefault: boolean): RequestedOutput[] | undefined {
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (!Array.isArray(value)) throw invalid('outputs must be a list');
   const seen = new Set<string>();
   const outputs = value.map((item) => {

@@ -9,8 +9,7 @@ export function tensorFromJson(name: string, datatype: Datatype, shape: readonly
   const values = emptyData(datatype, count);
   if ((datatype === 'FP32' || datatype === 'FP64') && data.length === count && areFinite(data, values as Float64Array, LARGEST[datatype]))
     return { name, datatype, shape, data: values, given: data as number[] };
-  const filled = fill({ target: values, convert: converter(name, datatype), limit: count }, 0, data, Math.max(1, shape.length));
-  if (filled === undefined) throw invalid(`input ${quote(name)}: data is nested deeper than shape [${shape.join(',')}]`);
+  const filled = fill({ name, shape, sizes: sizesOf(shape), target: values, convert: converter(name, datatype), limit: count }, 0, data, 0);
   if (filled !== count)
     throw invalid(`input ${quote(name)} of shape [${shape.join(',')}] needs ${count} elements and has ${filled > count ? 'more' : filled}`);
   return { name, datatype, shape, data: values };
@@ -28,25 +27,55 @@ function areFinite(data: readonly unknown[], values: Float32Array | Float64Array
 }
 
 interface Filling {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Elements below a list of each axis. */
+  readonly sizes: readonly number[];
   readonly target: TensorData;
   readonly convert: (value: unknown) => number | bigint | string;
   readonly limit: number;
 }
 
-/** The index after the last element; `undefined` where the lists go deeper than `depth`. */
-function fill(filling: Filling, at: number, source: readonly unknown[], depth: number): number | undefined {
-  const { target, convert, limit } = filling;
+/**
+ * The index after the last element. Lists may stand for the axes or be flat from any of them on; what has other lengths than the shape would be read as other rows
+ * than were meant.
+ */
+function fill(filling: Filling, at: number, source: readonly unknown[], axis: number): number {
+  const { target, convert, limit, sizes } = filling;
+  const isNested = Array.isArray(source[0]);
+  if (isNested) mustBeNestedBy(filling, source, axis);
+  // A flat list of all is told by how many elements it has.
+  else if (axis > 0 && source.length !== sizes[axis]) throw misshapen(filling, source, axis);
   let index = at;
   for (const item of source) {
-    if (Array.isArray(item)) {
-      const next = depth > 1 ? fill(filling, index, item, depth - 1) : undefined;
-      if (next === undefined) return undefined;
-      index = next;
-    } else if (index >= limit) return limit + 1;
+    if (Array.isArray(item) !== isNested) throw invalid(`${ownerOf(filling)}: data mixes lists and values`);
+    if (isNested) index = fill(filling, index, item as readonly unknown[], axis + 1);
+    else if (index >= limit) return limit + 1;
     else setElement(target, index++, convert(item));
-    if (index > limit) return index;
   }
   return index;
+}
+
+function sizesOf(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => elementsOf(shape.slice(axis)));
+}
+
+function mustBeNestedBy(filling: Filling, source: readonly unknown[], axis: number): void {
+  const { shape } = filling;
+  if (axis >= shape.length - 1) throw invalid(`${ownerOf(filling)}: data is nested deeper than shape [${shape.join(',')}]`);
+  if (source.length !== shape[axis]) throw misshapen(filling, source, axis);
+}
+
+function misshapen(filling: Filling, source: readonly unknown[], axis: number): Error {
+  const { shape, sizes } = filling;
+  const taken = Array.isArray(source[0]) ? shape[axis] : sizes[axis];
+  return invalid(
+    `${ownerOf(filling)}: a list ${axis === 0 ? 'of lists' : `at depth ${axis + 1}`} has ${source.length} items, and shape [${shape.join(',')}] takes ${taken} there`,
+  );
+}
+
+function ownerOf({ name }: Filling): string {
+  return `input ${quote(name)}`;
 }
 
 /** The largest finite value; beyond it a number would silently become infinite. */

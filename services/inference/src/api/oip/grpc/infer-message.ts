@@ -53,7 +53,6 @@ export interface ReadInferMessage {
 /** A request in the gateway's words. Refuses with the name of the tensor and what was expected. */
 export function readInferMessage(message: ModelInferRequest): ReadInferMessage {
   const { inputs, raw_input_contents: raw } = message;
-  if (inputs.length === 0) throw invalid('inputs must be a list of at least one tensor');
   if (raw.length > 0 && raw.length !== inputs.length)
     throw invalid(`raw_input_contents has ${raw.length} entries and inputs ${inputs.length}; give one for each, in their order`);
   const tensors = inputs.map((input, index) => {
