@@ -117,6 +117,20 @@ test('a model without inputs answers a request without tensors, and another name
   expect(await ask('adds')).toMatchObject({ status: 400, error: expect.stringContaining('input "x" is missing') });
 }, 60_000);
 
+test('what the protocol has and this server does not is told in the words of the protocol', async () => {
+  const { service, models } = await start();
+  await models.register('adds', addsModel(1));
+  for (const [method, path] of [
+    ['GET', '/v2/trace/setting'],
+    ['GET', '/v2/models/adds/infer'],
+    ['POST', '/v2/models/adds/versions//infer'],
+  ] as const) {
+    const response = await fetch(`${service.url}${path}`, { method });
+    const error = `there is no ${method} ${path} here; GET /v2 names the extensions that are`;
+    expect([response.status, await response.json()]).toEqual([404, { error }]);
+  }
+}, 60_000);
+
 describe('a request for a busy model', () => {
   test('is answered by its deadline, and gives its place up when its client leaves', async () => {
     const { service, models, infer, deploy, ready, metric } = await start({ MILLRACE_INFERENCE_MAX_BATCH_ROWS: '1' });
