@@ -181,6 +181,19 @@ describe('the rows of a training set come from', () => {
     expect([reply.status, reply.body.detail ?? reply.body.error]).toEqual([status, expect.stringMatching(reason)]);
   });
 
+  test('rows that differ in what is no number are another set', async () => {
+    const x: Record<string, unknown> = {};
+    const ids = new Set<string>();
+    for (const value of ['NULL', 'nan', 'inf', '-inf']) {
+      const sql = `SELECT '1' AS city, '23' AS line, toDateTime64(0, 3, 'UTC') AS asked, CAST(${value} AS Nullable(Float64)) AS x`;
+      const set = await rides.built({ spine: { sql } });
+      ids.add(set.id);
+      x[value] = (await rides.rowsOf(set))[0]?.['x'];
+    }
+    expect(ids.size).toBe(4);
+    expect(x).toEqual({ NULL: null, nan: NaN, inf: Infinity, '-inf': -Infinity });
+  });
+
   test('64-bit integers keep their digits and find their entity, and a key that is none is refused with its column and row', async () => {
     const { trips } = rides;
     const applied = await trips.post(

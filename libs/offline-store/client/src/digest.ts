@@ -1,6 +1,9 @@
 import { quoteIdentifier, quoteTable } from './clickhouse-text.js';
 import type { OfflineStore } from './offline-store.js';
 
+/** Of a query that hashes rows as JSON: without it NaN and the infinities are null in them, and rows that differ are taken for the same. */
+export const EXACT_JSON_ROWS = 'SETTINGS output_format_json_quote_denormals = 1';
+
 export interface TableDigest {
   readonly rows: number;
   /** Sum of the rows' 128-bit hashes: the same for the same rows in whatever order and parts they lie. */
@@ -24,7 +27,8 @@ export async function digest(store: Pick<OfflineStore, 'query'>, table: string, 
   const row = `toJSONString(tuple(${columns.map((column) => quoteIdentifier(column.name)).join(', ')}))`;
   // Names no column has: an alias stands for a column of its name everywhere in the query.
   const [total] = await store.query<{ __rows: string; __hash: string }>(
-    `SELECT count() AS __rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS __hash FROM ${quoteTable(table)} ${await final(store, database, name)}`,
+    `SELECT count() AS __rows, toString(sum(reinterpretAsUInt128(sipHash128(${row})))) AS __hash FROM ${quoteTable(table)} ${await final(store, database, name)}
+     ${EXACT_JSON_ROWS}`,
   );
   return { rows: Number(total?.__rows ?? 0), hash: total?.__hash ?? '0' };
 }

@@ -18,7 +18,7 @@ export {
 } from './clickhouse-fault.js';
 export { parameterText, parameterTexts, quoteIdentifier, quoteString, quoteTable, splitStatements } from './clickhouse-text.js';
 export { checkSelect } from './check-select.js';
-export { digest, type TableDigest } from './digest.js';
+export { digest, EXACT_JSON_ROWS, type TableDigest } from './digest.js';
 export { csvRows, parquetRows, type FileRows, type TableColumn } from './file-rows.js';
 export {
   MAX_BLOCK_BYTES,

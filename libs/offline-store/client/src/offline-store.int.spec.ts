@@ -184,6 +184,14 @@ describe('the offline store on chdb', () => {
     await store.insert('millrace.left', [{ k: 8, rows: Math.sqrt(8), at: 8, note: 'null' }], 'noted');
     expect(await digest(store, 'millrace.left')).not.toEqual(noted);
     expect(await digest(store, 'millrace.missing')).toEqual({ rows: 0, hash: '0' });
+    const hashes = new Set<string>();
+    await store.command('CREATE TABLE millrace.odd (x Nullable(Float64)) ENGINE = MergeTree ORDER BY tuple()');
+    for (const value of ['NULL', 'nan', 'inf', '-inf', '0']) {
+      await store.command('TRUNCATE TABLE millrace.odd');
+      await store.command(`INSERT INTO millrace.odd SELECT ${value}`);
+      hashes.add((await digest(store, 'millrace.odd')).hash);
+    }
+    expect(hashes.size).toBe(5);
   });
 });
 

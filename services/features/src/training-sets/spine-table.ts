@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
+import { EXACT_JSON_ROWS, quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
 import { noValueOf, spineFault } from './spine-fault.js';
@@ -86,7 +86,7 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     const doubts = doubtsOf(columns, keys);
     const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS first_${index}`).join('');
     const [found] = await store.query<{ n: string; digest?: string; blank: string } & Record<string, unknown>>(
-      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${firsts} FROM ${table}`,
+      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${firsts} FROM ${table} ${EXACT_JSON_ROWS}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );

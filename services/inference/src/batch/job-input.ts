@@ -8,6 +8,7 @@ import { canonical } from '@millrace/kernel';
 import {
   checkSelect,
   csvRows,
+  EXACT_JSON_ROWS,
   parquetRows,
   quoteIdentifier,
   type FileRows,
@@ -141,7 +142,7 @@ async function keepFile({ artifacts }: InputHost, format: 'parquet' | 'csv', byt
 async function keepQuery({ store, artifacts }: InputHost, sql: string, { table, columns }: StagedInput): Promise<BatchInput> {
   const ask = { deadlineMs: DEADLINE_MS };
   const [told] = await store.query<{ digest: string }>(
-    `SELECT lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest FROM ${table}`,
+    `SELECT lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest FROM ${table} ${EXACT_JSON_ROWS}`,
     undefined,
     ask,
   );

@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { addsModel } from '@millrace/onnx';
+import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
+import { tempDir, type TempDir } from '@millrace/testing';
+import { InferenceModule, inferenceConfig } from './index.js';
+import { BatchJobClient } from './testing/batch-job-client.js';
+import { PublishedModels } from './testing/published-models.js';
+
+let temp: TempDir;
+let service: RunningService;
+
+beforeAll(async () => {
+  temp = await tempDir('batch-inputs');
+  const environment = {
+    ...{
+      MILLRACE_DATA_DIR: temp.path,
+      MILLRACE_PORT: '0',
+      MILLRACE_CLICKHOUSE_PORT: '0',
+      MILLRACE_GRPC_PORT: '0',
+      MILLRACE_LOG_LEVEL: 'error',
+    },
+  };
+  service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
+  await new PublishedModels(service.host).register('adds', addsModel(1));
+}, 60_000);
+afterAll(async () => {
+  await service.close();
+  await temp.remove();
+});
+
+test('rows that differ in what is no number are other rows: each is scored, and none answered with another’s', async () => {
+  const jobs = new BatchJobClient(service.url);
+  const scored: Record<string, unknown> = {};
+  const ids = new Set<string>();
+  for (const value of ['NULL', 'nan', 'inf', '-inf']) {
+    const query = `SELECT CAST(${value} AS Nullable(Float64)) AS x`;
+    const { job } = await jobs.post({ model: 'models:/adds/1', input: { query } }, '?wait=30s');
+    expect(job.status).toBe('completed');
+    ids.add(job.id);
+    scored[value] = (await jobs.rows(job.id))[0]?.['y'];
+  }
+  expect(ids.size).toBe(4);
+  expect(scored).toEqual({ NULL: NaN, nan: NaN, inf: Infinity, '-inf': -Infinity });
+}, 120_000);
