@@ -47,6 +47,27 @@ describe('a row', () => {
     for (const [row, message] of refusals) expect(() => predictor.inputsOf(row)).toThrow(message);
   });
 
+  test.each<[string, unknown, unknown]>([
+    ['UINT8', 256, 255],
+    ['INT8', -129, -128],
+    ['BOOL', 2, true],
+    ['UINT32', -1, 4_294_967_295],
+    ['INT64', 2 ** 53, '9007199254740993'],
+    ['INT64', '9223372036854775808', '-9223372036854775808'],
+    ['UINT64', '-1', '18446744073709551615'],
+    ['FP32', 1e39, 3e38],
+    ['BYTES', 'a\0b', ''],
+  ])('%s does not take %j, which it would take for something else, and takes %j', (datatype, refused, taken) => {
+    const manifest = {
+      ...MANIFEST,
+      inputs: [{ name: 'x', datatype, shape: [-1] }],
+      preprocessing: { columns: null, missing: 'NaN' },
+    } satisfies EdgeManifest;
+    const one = new Predictor(manifest, session);
+    expect(() => one.inputsOf({ inputs: { x: refused } })).toThrow(`input "x" takes 1 value of ${datatype}; the row has something else`);
+    expect(one.inputsOf({ inputs: { x: taken } })).toHaveLength(1);
+  });
+
   test('is answered in JSON’s own values, with the class that is largest', async () => {
     const answer = await new Predictor(
       { ...MANIFEST, postprocessing: { classes: { scores: ['early', 'late'] } } },

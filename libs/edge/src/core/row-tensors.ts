@@ -137,11 +137,34 @@ function converted(value: unknown, datatype: RowDatatype): number | bigint | str
   if (value === null) return isFloat ? NaN : undefined;
   const number = typeof value === 'boolean' ? Number(value) : value;
   if (datatype === 'INT64' || datatype === 'UINT64') {
-    if (typeof number === 'string' && /^-?\d+$/.test(number)) return BigInt(number);
-    return typeof number === 'number' && Number.isInteger(number) ? BigInt(number) : undefined;
+    // Beyond 2^53 a number of JSON has lost digits already; texts have them all.
+    const isWhole = typeof number === 'string' ? /^-?\d+$/.test(number) : Number.isSafeInteger(number);
+    return isWhole ? within(datatype, BigInt(number as string | number)) : undefined;
   }
   const plain = typeof number === 'string' ? numberIn(number) : number;
-  return typeof plain === 'number' && (isFloat || Number.isInteger(plain)) ? plain : undefined;
+  return typeof plain === 'number' && (isFloat || Number.isInteger(plain)) ? within(datatype, plain) : undefined;
+}
+
+const LARGEST_FP32 = 3.4028234663852886e38;
+
+const RANGES: Readonly<Record<Exclude<RowDatatype, 'BYTES' | 'FP64'>, readonly [least: number | bigint, most: number | bigint]>> = {
+  BOOL: [0, 1],
+  UINT8: [0, 0xff],
+  UINT16: [0, 0xffff],
+  UINT32: [0, 0xffff_ffff],
+  UINT64: [0n, 2n ** 64n - 1n],
+  INT8: [-0x80, 0x7f],
+  INT16: [-0x8000, 0x7fff],
+  INT32: [-0x8000_0000, 0x7fff_ffff],
+  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
+  FP32: [-LARGEST_FP32, LARGEST_FP32],
+};
+
+/** A value that the type holds; what it does not would silently become another, as the gateway refuses too. */
+function within<T extends number | bigint>(datatype: Exclude<RowDatatype, 'BYTES'>, value: T): T | undefined {
+  if (datatype === 'FP64' || Number.isNaN(value)) return value;
+  const [least, most] = RANGES[datatype];
+  return value >= least && value <= most ? value : undefined;
 }
 
 function numberIn(text: string): number | undefined {
@@ -149,6 +172,8 @@ function numberIn(text: string): number | undefined {
   return text.trim() === '' || (Number.isNaN(number) && text !== 'NaN') ? undefined : number;
 }
 
+/** The runtimes take a text up to its first NUL. */
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+  const isText = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return isText && !String(value).includes('\u0000') ? String(value) : undefined;
 }
