@@ -1,5 +1,6 @@
 import { parseDuration } from '@millrace/feature-engine';
 import { checkExpectations } from './check-expectations.js';
+import { checkTopic } from './check-topic.js';
 import type { SourceSpec } from './resource.js';
 import { noColumn, type Say } from './say.js';
 import { COMPUTED_ID, hasComputedId, isBatchSource, keyColumns, SOURCE_ORIGINS } from './source-definition.js';
@@ -32,6 +33,7 @@ function checkOrigin(spec: SourceSpec, say: Say): void {
   const [first, second] = given;
   if (first === undefined) say('spec.topic', `is missing; a source has exactly one of ${ORIGINS_TEXT}`);
   if (second !== undefined) say(`spec.${second}`, `is there beside ${first}; a source has exactly one of ${ORIGINS_TEXT}`);
+  if (spec.topic !== undefined) checkTopic(spec.topic, (message) => say('spec.topic', message));
   if (spec.query !== undefined && !/^(SELECT|WITH|\(\s*(SELECT|WITH))\b/i.test(spec.query.replace(COMMENTS, '')))
     say('spec.query', 'must be a SELECT');
   if (spec.files !== undefined) checkFiles(spec.files, (message) => say('spec.files', message));

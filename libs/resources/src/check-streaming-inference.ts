@@ -2,10 +2,8 @@ import type { Lookup } from './check-documents.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { isOnDemandSpec, type FeatureViewSpec, type SourceSpec, type StreamingInferenceSpec } from './resource.js';
 import { noColumn, type Say } from './say.js';
+import { checkTopic } from './check-topic.js';
 import { sourceTopic } from './source-definition.js';
-
-const DEAD_LETTERS = '.dead-letters';
-const OWN = 'millrace.';
 
 /** What the schema of a StreamingInference cannot say: names that must exist, columns that must be there, a topic that may be written. */
 export function checkStreamingInference(spec: StreamingInferenceSpec, say: Say, lookup: Lookup): void {
@@ -44,9 +42,7 @@ export function checkStreamingInference(spec: StreamingInferenceSpec, say: Say, 
 
 function checkOutputTopic({ source: name, output: { topic } }: StreamingInferenceSpec, source: SourceSpec | undefined, say: Say): void {
   if (source && sourceTopic(name, source) === topic) say('spec.output.topic', `is the topic of Source ${name} itself; take another`);
-  if (topic.startsWith(OWN)) say('spec.output.topic', `names beginning with ${OWN} are the platform's own`);
-  if (topic.endsWith(DEAD_LETTERS))
-    say('spec.output.topic', `names ending in ${DEAD_LETTERS} are of topics for records that could not be taken`);
+  checkTopic(topic, (message) => say('spec.output.topic', message));
 }
 
 /** The join keys and request features of a feature service. What is not there is told where the service is applied. */

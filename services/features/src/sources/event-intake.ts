@@ -95,6 +95,7 @@ export class EventIntake {
 
   #record(reader: SourceReader, event: GivenEvent, traceparent: string | undefined): NewRecord | { readonly reason: string } {
     if ('reason' in event) return event;
+    if (reader.refusal !== undefined) return { reason: reader.refusal };
     const now = this.now();
     const read = reader.read(event.fields, 0, 0, now);
     if (!read.ok) return read;

@@ -1,3 +1,4 @@
+import { topicManifest } from '@millrace/contracts';
 import { partitionOf, type Decoded, type LogRecord } from '@millrace/event-log';
 import {
   readSourceEvent,
@@ -26,6 +27,8 @@ const REMEMBERED_KEYS = 50_000;
  * source reads it through this, so that online and offline stores hold the same events.
  */
 export class SourceReader {
+  /** Why nobody may send events of it, where that is so: by a definition of old, what is sent would be decisions or facts of the platform. */
+  readonly refusal: string | undefined;
   readonly #source: Source;
   readonly #rules: SourceRules;
   readonly #partitions = new Map<string, number>();
@@ -33,6 +36,8 @@ export class SourceReader {
   constructor(source: Source, rules: SourceRules) {
     this.#source = source;
     this.#rules = rules;
+    const { name, topic } = source.plan;
+    this.refusal = topicManifest(topic) && `${topic}, the topic of source ${name}, is the platform's own; give the source another`;
   }
 
   get plan(): SourcePlan {
