@@ -28,7 +28,11 @@ describe('where a source’s events come from', () => {
     ['nothing', {}, 'spec.topic is missing; a source has exactly one of topic, query, table, files or push: true'],
     ['two', { topic: 'a', files: 'a.csv', eventId: 'id' }, 'spec.files is there beside topic; a source has exactly one of'],
     ['a topic of the platform', { topic: 'millrace.access.decisions' }, "spec.topic names beginning with millrace. are the platform's own"],
-    ['a topic of another source', { topic: 'millrace.features.sources.s' }, "spec.topic names beginning with millrace. are the platform's own"],
+    [
+      'a topic of another source',
+      { topic: 'millrace.features.sources.s' },
+      "spec.topic names beginning with millrace. are the platform's own",
+    ],
     ['a topic of dead letters', { topic: 'trips.dead-letters' }, 'spec.topic names ending in .dead-letters'],
     ['an insert', { query: 'INSERT INTO a SELECT 1', eventId: 'id' }, 'spec.query must be a SELECT'],
     ['a select that is none', { query: 'SELECTED', eventId: 'id' }, 'spec.query must be a SELECT'],

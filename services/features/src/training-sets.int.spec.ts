@@ -136,7 +136,8 @@ describe('training sets and the verification of served vectors', () => {
     ['SQL that is no SELECT', { spine: { sql: 'DROP TABLE millrace.source_trips' } }, 422, /must be a SELECT/],
     ['SQL that reaches outside', { spine: { sql: "SELECT * FROM url('http://127.0.0.1/x')" } }, 422, /may not use url/],
     ['SQL that reads files', { spine: { sql: "SELECT file('/etc/passwd') AS asked" } }, 422, /may not use file/],
-    ['SQL that fails', { spine: { sql: 'SELECT nothing FROM millrace.source_trips' } }, 422, /spine cannot be read/],
+    ['SQL that reads a file by its name', { spine: { sql: 'SELECT * FROM "/etc/passwd"' } }, 422, /spine.sql may not hold a slash/],
+    ['SQL that fails', { spine: { sql: 'SELECT nothing FROM millrace.source_trips' } }, 422, /spine.sql cannot be read/],
     ['a clash of names', { spine: { rows: [{ asked: 1, city: 'Bern', line: 9, last_fare: 1 }] } }, 202, /spine has a column last_fare/],
     ['positions of the future', { spine: { rows: [ask('Bern', 9, 1)] }, asOf: { trips: [9, 9, 9, 9] } }, 422, /the topic stands at/],
   ] as const)('says what is wrong with %s', async (_what, body, status, reason) => {

@@ -18,8 +18,10 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async query<Row>(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Row[]> {
+    const { isGuests = false, ...limits } = options;
+    const statement = { sql, format: 'JSONEachRow', parameters: parameterTexts(parameters), ...limits };
     return withFaults(about(sql), async () => {
-      const result = await this.session.run('read', { sql, format: 'JSONEachRow', parameters: parameterTexts(parameters), ...options });
+      const result = await (isGuests ? this.session.runGuests(statement, true) : this.session.run('read', statement));
       return parseLines<Row>(result.bytes);
     });
   }
@@ -34,14 +36,14 @@ export class ChdbOfflineStore implements OfflineStore {
 
   async raw(sql: string, format: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<Readable> {
     return withFaults(about(sql), () =>
-      this.session.output({ sql: withoutEnd(sql), format, parameters: parameterTexts(parameters), ...options }),
+      this.session.output({ sql: withoutEnd(sql), format, parameters: parameterTexts(parameters), ...deadlineOf(options) }),
     );
   }
 
   async command(sql: string, parameters?: SqlParameters, options: QueryOptions = {}): Promise<void> {
-    await withFaults(about(sql), () =>
-      this.session.run('write', { sql, format: 'Null', parameters: parameterTexts(parameters), ...options }),
-    );
+    const { isGuests = false, ...limits } = options;
+    const statement = { sql, format: 'Null', parameters: parameterTexts(parameters), ...limits };
+    await withFaults(about(sql), () => (isGuests ? this.session.runGuests(statement, false) : this.session.run('write', statement)));
   }
 
   async insert(table: string, rows: readonly object[] | Buffer, token: string, layout?: InsertLayout): Promise<void> {
@@ -61,6 +63,10 @@ export class ChdbOfflineStore implements OfflineStore {
   close(): Promise<void> {
     return this.session.close();
   }
+}
+
+function deadlineOf({ deadlineMs }: QueryOptions): { readonly deadlineMs?: number } {
+  return deadlineMs === undefined ? {} : { deadlineMs };
 }
 
 /** One statement for both ways to ClickHouse, so that a row is read alike. */

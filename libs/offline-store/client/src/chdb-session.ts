@@ -1,4 +1,5 @@
 import { mkdirSync, realpathSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import type { Readable } from 'node:stream';
 import {
   loadChdb,
@@ -27,6 +28,8 @@ export interface ChdbSessionOptions {
   /** Guests at a time, where they are the purpose of the process. */
   readonly guests?: number;
   readonly maxWaiting?: number;
+  /** What a statement of somebody's own may take. A quarter of what the process may use, and a gigabyte at least. */
+  readonly guestMemoryBytes?: number;
 }
 
 export interface ChdbStatement {
@@ -59,18 +62,21 @@ interface PooledConnection {
   settings: string;
 }
 
+const GUEST_MEMORY_BYTES = Math.max(2 ** 30, Math.floor((process.constrainedMemory() || totalmem()) / 4));
+
 const NEWLINE = 0x0a;
 const BLANK_LINE = Buffer.from('\n\n');
 
 const open = new Map<string, { session: ChdbSession; users: number }>();
 
 /** All lanes but `guest` speak to analysts' tables in these terms, whatever the machine's time zone is. */
-const PLATFORM_SETTINGS = [
-  "session_timezone = 'UTC'",
-  'async_insert = 0',
-  'output_format_json_quote_64bit_integers = 1',
-  "date_time_input_format = 'best_effort'",
-];
+const PLATFORM_TERMS = {
+  session_timezone: 'UTC',
+  async_insert: 0,
+  output_format_json_quote_64bit_integers: 1,
+  date_time_input_format: 'best_effort',
+} as const;
+const PLATFORM_SETTINGS = assignments(PLATFORM_TERMS, {});
 
 /**
  * The one chdb engine of this process: one data directory, held by one process at a time, main thread only. The offline store and
@@ -91,6 +97,7 @@ export class ChdbSession {
   readonly #running = new Set<Promise<unknown>>();
   readonly #files = new InsertFiles();
   readonly #outputs: OutputFiles;
+  readonly #guestMemoryBytes: number;
   #closed = false;
 
   private constructor(
@@ -103,6 +110,7 @@ export class ChdbSession {
     this.#outputs = new OutputFiles(path);
     const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
     const maxWaiting = options.maxWaiting ?? 1000;
+    this.#guestMemoryBytes = options.guestMemoryBytes ?? GUEST_MEMORY_BYTES;
     this.#lanes = {
       write: new Slots('offline store (writes)', perLane, maxWaiting),
       read: new Slots('offline store (reads)', perLane, maxWaiting),
@@ -153,6 +161,14 @@ export class ChdbSession {
       const sql = `${statement.sql}\nINTO OUTFILE ${quoteString(file)} COMPRESSION 'none' FORMAT ${statement.format}`;
       return this.run('read', { ...statement, sql, format: 'Null' });
     });
+  }
+
+  /** Runs a statement that is somebody's own in the platform's terms: among guests, within bounds, reading only where that is all it is for. */
+  async runGuests(statement: ChdbStatement, readOnly: boolean): Promise<ChdbResult> {
+    const { sql, deadlineMs = 0, ...rest } = statement;
+    const settings = { ...PLATFORM_TERMS, max_execution_time: deadlineMs / 1000, max_memory_usage: this.#guestMemoryBytes };
+    const wait = deadlineMs > 0 ? { deadlineMs } : {};
+    return (await this.guest({ ...rest, ...wait, statement: sql, settings, readOnly })) as ChdbResult;
   }
 
   /** Inserts bytes. Waits for the engine without a deadline, so its answer is definite. */

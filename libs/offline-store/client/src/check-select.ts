@@ -1,14 +1,21 @@
+import { isFault } from '@millrace/kernel';
+import { clickHouseCodeOf } from './clickhouse-fault.js';
 import type { OfflineStore } from './offline-store.js';
 
+const READONLY = 164;
+const DESCRIBE_DEADLINE_MS = 60_000;
 /** Table functions over numbers and values; all others reach outside or run text as SQL. */
 const HARMLESS = new Set(['numbers', 'zeros', 'generateseries', 'generate_series', 'values']);
 /** Ordinary functions that read files or run models; every other one computes. */
-const REACHING = ['file', 'catboostevaluate'];
+const REACHING = ['file', 'catboostevaluate', 'aigenerate', 'aiclassify', 'aiextract', 'aitranslate', 'aiembed'];
 const WORDS = /'(?:[^'\\]|\\[\s\S])*'|`((?:[^`\\]|\\[\s\S])*)`|([A-Za-z_][\w$]*)|(\S)/gu;
 
 /**
- * Checks a SELECT of somebody's and returns it as ClickHouse itself writes it: one SELECT over the platform's tables, without settings, output or
+ * Checks a SELECT of somebody's and returns it as ClickHouse itself writes it: one SELECT over the database's tables, without settings, output or
  * functions that reach outside. The result can stand as a subquery. `field` is what a reason calls it.
+ *
+ * Two walls. Its words are looked at, and the engine resolves it once where it may only read: a table's name can be a file's in process
+ * (`FROM "/etc/passwd"`, and `FROM "notes.csv"` in the folder it was started in), and which names are, the engine knows best.
  */
 export async function checkSelect(store: OfflineStore, sql: string, field: string): Promise<{ sql: string } | { reason: string }> {
   let canonical: string;
@@ -21,7 +28,20 @@ export async function checkSelect(store: OfflineStore, sql: string, field: strin
   const functions = await store.query<{ name: string }>('SELECT name FROM system.table_functions');
   const refused = new Set([...functions.map(({ name }) => name.toLowerCase()).filter((name) => !HARMLESS.has(name)), ...REACHING]);
   const reason = problemOf(canonical, refused, field);
-  return reason === undefined ? { sql: canonical } : { reason };
+  return reason === undefined ? resolved(store, canonical, field) : { reason };
+}
+
+/** Nothing but its columns is computed, except subqueries that stand for a value. */
+async function resolved(store: OfflineStore, canonical: string, field: string): Promise<{ sql: string } | { reason: string }> {
+  try {
+    await store.query(`DESCRIBE TABLE (${canonical})`, undefined, { isGuests: true, deadlineMs: DESCRIBE_DEADLINE_MS });
+    return { sql: canonical };
+  } catch (error) {
+    if (!isFault(error) || error.retryable) throw error;
+    if (clickHouseCodeOf(error) === READONLY)
+      return { reason: `${field} may read tables of the database only, no files and nothing elsewhere` };
+    return { reason: `${field} cannot be read: ${error.message.slice(0, 1_000)}` };
+  }
 }
 
 /** Why a canonical statement is not one that may be run. */
@@ -33,6 +53,8 @@ function problemOf(canonical: string, refused: ReadonlySet<string>, field: strin
     if (bare === 'SETTINGS' || bare === 'OUTFILE' || bare === 'FORMAT') return `${field} may not have ${bare}`;
     const name = (quoted ?? bare)?.toLowerCase();
     if (name === undefined) continue;
+    if (quoted !== undefined && /[\\/]/.test(quoted))
+      return `${field} may not hold a slash or backslash in a name, here ${JSON.stringify(quoted)}`;
     const isCalled = words[index + 1]?.[0] === '(';
     const isQualified = words[index - 1]?.[0] === '.';
     if (isCalled && refused.has(name)) return `${field} may not use ${name}`;

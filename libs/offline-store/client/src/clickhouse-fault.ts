@@ -31,6 +31,7 @@ const ROW_TROUBLES = new Set([
 
 export const DEADLINE_EXCEEDED = 'MR_DEADLINE_EXCEEDED';
 const TIMEOUT_EXCEEDED = 159;
+const MEMORY_LIMIT_EXCEEDED = 241;
 
 /** Any failure of the driver or the engine as a {@link Fault}. */
 export function clickHouseFault(error: unknown, doing: string): Fault {
@@ -47,7 +48,8 @@ export function clickHouseFault(error: unknown, doing: string): Fault {
     );
   }
   const { code, name } = exception;
-  const retryable = PASSING.has(code);
+  // A statement's own bound is met again; that of the whole engine passes.
+  const retryable = PASSING.has(code) && !(code === MEMORY_LIMIT_EXCEEDED && /Query memory limit exceeded/.test(text));
   const details = { clickhouseCode: code, clickhouseName: name };
   if (code === TIMEOUT_EXCEEDED)
     return new Fault(DEADLINE_EXCEEDED, `ClickHouse ran out of time while ${doing}: ${text}`, true, { cause: error, details });

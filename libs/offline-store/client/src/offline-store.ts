@@ -5,6 +5,11 @@ export type SqlParameters = Readonly<Record<string, string | number | boolean | 
 export interface QueryOptions {
   /** How long the caller waits; the engine is told to stop then too. A retryable `MR_DEADLINE_EXCEEDED` fault after it. */
   readonly deadlineMs?: number;
+  /**
+   * The text is somebody's own, or holds such. In process it runs with guests, whom nothing of the platform waits for, in bounded memory; a
+   * `query` of it can only read what the database holds. On a server the limits are those of the platform's user.
+   */
+  readonly isGuests?: boolean;
 }
 
 /** What the bytes of an insert are, when they are not JSONEachRow. */

@@ -14,12 +14,12 @@ export class ScratchTables {
     private readonly ids: Ids,
   ) {}
 
-  /** Runs `use` with a table made by `CREATE TABLE <name> <definition>`. The name is quoted. */
-  async with<T>(definition: string, use: (table: string, bare: string) => Promise<T>): Promise<T> {
+  /** Runs `use` with a table made by `CREATE TABLE <name> <definition>`. The name is quoted. `isGuests`: what fills it is a query of somebody's own. */
+  async with<T>(definition: string, use: (table: string, bare: string) => Promise<T>, { isGuests = false } = {}): Promise<T> {
     const bare = `millrace.${PREFIX}${this.ids.next().replaceAll('-', '')}`;
     const table = quoteTable(bare);
     try {
-      await this.store.command(`CREATE TABLE ${table} ${definition}`, undefined, { deadlineMs: DDL_DEADLINE_MS });
+      await this.store.command(`CREATE TABLE ${table} ${definition}`, undefined, { deadlineMs: DDL_DEADLINE_MS, isGuests });
       return await use(table, bare);
     } finally {
       // What cannot be dropped now is swept up at a later start.

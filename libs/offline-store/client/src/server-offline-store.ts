@@ -50,7 +50,13 @@ export class ServerOfflineStore implements OfflineStore {
 
   async query<Row>(sql: string, parameters: SqlParameters = {}, options: QueryOptions = {}): Promise<Row[]> {
     return withFaults(about(sql), async () => {
-      const result = await this.client.query({ query: sql, format: 'JSONEachRow', query_params: { ...parameters }, ...limits(options) });
+      const { clickhouse_settings, ...rest } = limits(options);
+      // The server itself keeps what is somebody's own from anything but reading tables.
+      const settings = options.isGuests === true ? { ...clickhouse_settings, readonly: '1' as const } : clickhouse_settings;
+      const result = await this.client.query({
+        ...{ query: sql, format: 'JSONEachRow' as const, query_params: { ...parameters }, ...rest },
+        ...(settings ? { clickhouse_settings: settings } : {}),
+      });
       return await result.json<Row>();
     });
   }

@@ -20,6 +20,7 @@ export async function checkedStatement(
 ): Promise<CheckedStatement> {
   if (rows.kind === 'table') {
     const [sql, what] = [`SELECT * FROM ${quoteTable(rows.table)}`, `table ${rows.table}`];
+    // In process a file of the folder it was started in may be called like a table.
     return { sql, what, columns: await columnsOf(store, sql, what) };
   }
   const checked = await checkSelect(store, rows.sql, `spec.query of source ${source}`);

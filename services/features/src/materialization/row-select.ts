@@ -9,6 +9,8 @@ export interface GivenColumn {
   readonly type: string;
 }
 
+const DEADLINE_MS = 60_000;
+
 /** Of rows without an event time, so that they are counted. */
 export const NO_TIME = -(2 ** 53);
 
@@ -21,7 +23,7 @@ export interface Interval {
 /** The columns a statement gives. */
 export async function columnsOf(store: OfflineStore, sql: string, what: string): Promise<GivenColumn[]> {
   try {
-    const found = await store.query<GivenColumn>(`DESCRIBE TABLE (${sql})`);
+    const found = await store.query<GivenColumn>(`DESCRIBE TABLE (${sql})`, undefined, { isGuests: true, deadlineMs: DEADLINE_MS });
     return found.map(({ name, type }) => ({ name, type: unwrapped(type) }));
   } catch (error) {
     if ((error as { retryable?: boolean }).retryable !== false) throw error;

@@ -65,7 +65,10 @@ async function fill(host: StagingHost, plan: SourcePlan, batch: BatchOrigin, int
   }
   const { sql, what, columns } = await checkedStatement(host, plan.name, rows);
   const select = selectRows(plan, batch.hasComputedId, columns, { sql: `(${sql})`, what }, interval);
-  await reading(what, store.command(`INSERT INTO ${into} ${select.sql}`, select.parameters, { deadlineMs: host.deadlineMs }));
+  await reading(
+    what,
+    store.command(`INSERT INTO ${into} ${select.sql}`, select.parameters, { deadlineMs: host.deadlineMs, isGuests: true }),
+  );
 }
 
 async function fillFromFile(

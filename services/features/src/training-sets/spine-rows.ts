@@ -20,6 +20,8 @@ export interface Rows {
   readonly parameters: SqlParameters;
   /** Few enough to be held in memory. */
   readonly areFew?: boolean;
+  /** The query is somebody's own. */
+  readonly isGuests?: boolean;
 }
 
 /** Of a spine of predictions: view -> partition -> next offset, as JSON, of what the row's prediction was answered from. */
@@ -46,7 +48,7 @@ export async function withRows<T>(options: SpineOptions, use: (rows: Rows) => Pr
     case 'source':
       return use(sourceRows(options, spine));
     case 'sql':
-      return spine.path === undefined ? use({ sql: spine.sql, parameters: {} }) : keptRows(options, spine as KeptRows, use);
+      return spine.path === undefined ? use({ sql: spine.sql, parameters: {}, isGuests: true }) : keptRows(options, spine as KeptRows, use);
     case 'predictions':
       return keptRows(options, spine, use);
     case 'file': {

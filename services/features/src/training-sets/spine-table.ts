@@ -52,6 +52,7 @@ export async function withSpine<T>(options: SpineOptions, use: (spine: StagedSpi
 
 async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSpine) => Promise<T>): Promise<T> {
   const { store, scratch, keys, fields, timestampColumn, maxRows } = options;
+  const isGuests = rows.isGuests === true;
   const described = await describe(store, rows);
   const columns = described.filter((column) => column.name !== KNOWN_COLUMN || !options.mayKnow);
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));
@@ -80,8 +81,10 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   // One thread keeps the rows in the order the query gives them.
   const definition = `ENGINE = ${rows.areFew ? 'Memory' : 'MergeTree ORDER BY __row'} AS
     SELECT *, rowNumberInAllBlocks() AS __row, ${[at, ...keyColumns].join(', ')} FROM (${inline(rows)})
-    SETTINGS max_threads = 1, max_insert_threads = 1`;
-  return scratch.with(definition, async (table) => {
+    ${isGuests ? `LIMIT ${maxRows + 1} ` : ''}SETTINGS max_threads = 1, max_insert_threads = 1`;
+  let isMade = false;
+  const filled = async (table: string): Promise<T> => {
+    isMade = true;
     const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest' : '';
     const doubts = doubtsOf(columns, keys);
     const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS first_${index}`).join('');
@@ -92,14 +95,24 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     );
     const count = Number(found?.n ?? 0);
     if (count === 0) throw spineFault('the spine has no rows');
-    if (count > maxRows) throw spineFault(`the spine has ${count} rows; at most ${maxRows} are taken`);
+    if (count > maxRows)
+      throw spineFault(
+        `the spine has ${isGuests ? `more than ${maxRows}` : count} rows; at most ${maxRows} are taken (MILLRACE_FEATURES_MAX_TRAINING_ROWS)`,
+      );
     if (Number(found?.blank) > 0) throw spineFault(`${found?.blank} rows of the spine have no time in ${timestampColumn}`);
     for (const [index, { name, type }] of doubts.entries()) {
       const first = found?.[`first_${index}`] ?? null;
       if (first !== null) throw await refused(store, table, name, Number(first), type);
     }
     return use({ table, columns, rows: count, digest: found?.digest ?? '', known: columns.length < described.length });
-  });
+  };
+  try {
+    return await scratch.with(definition, filled, { isGuests });
+  } catch (error) {
+    // What a query of somebody's meets on its way is theirs to mend.
+    if (!isGuests || isMade || (error as { code?: unknown }).code !== 'MR_OFFLINE_STORE_REFUSED') throw error;
+    throw spineFault(`the spine cannot be read: ${(error as Error).message.slice(0, 1000)}`);
+  }
 }
 
 /** Conditions on a row with which its set would be wrong or unreadable: keys that are none, which would find no entity, and text that is no text. */
@@ -127,7 +140,10 @@ async function refused(store: OfflineStore, table: string, name: string, row: nu
 
 async function describe(store: OfflineStore, rows: Rows): Promise<TrainingSetColumn[]> {
   try {
-    const found = await store.query<{ name: string; type: string }>(`DESCRIBE TABLE (${inline(rows)})`);
+    const found = await store.query<{ name: string; type: string }>(`DESCRIBE TABLE (${inline(rows)})`, undefined, {
+      isGuests: rows.isGuests === true,
+      deadlineMs: DEADLINE_MS,
+    });
     return found.map(({ name, type }) => ({ name, type: unwrapped(type) }));
   } catch (error) {
     throw spineFault(`the spine cannot be read: ${error instanceof Error ? error.message.slice(0, 1000) : String(error)}`);

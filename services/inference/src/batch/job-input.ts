@@ -60,7 +60,7 @@ export async function withNewInput<T>(
     case 'query': {
       const checked = await checkSelect(host.store, rows.sql, 'input.query');
       if ('reason' in checked) throw batchFault(checked.reason);
-      return stage(host, checked.sql, (staged) => use(staged, () => keepQuery(host, checked.sql, staged)));
+      return stage(host, checked.sql, (staged) => use(staged, () => keepQuery(host, checked.sql, staged)), true);
     }
   }
 }
@@ -105,8 +105,15 @@ async function load<T>({ store, scratch }: InputHost, file: FileRows, use: (tabl
   });
 }
 
-async function stage<T>({ store, scratch, maxRows }: InputHost, sql: string, use: (staged: StagedInput) => Promise<T>): Promise<T> {
-  const described = await reading('the input cannot be read', store.query<BatchColumn>(`DESCRIBE TABLE (${sql})`));
+/** `isGuests`: the query is somebody's own. */
+async function stage<T>(
+  { store, scratch, maxRows }: InputHost,
+  sql: string,
+  use: (staged: StagedInput) => Promise<T>,
+  isGuests = false,
+): Promise<T> {
+  const asked = store.query<BatchColumn>(`DESCRIBE TABLE (${sql})`, undefined, { isGuests, deadlineMs: DEADLINE_MS });
+  const described = await reading('the input cannot be read', asked);
   const columns = described.map(({ name, type }) => ({ name, type }));
   if (columns.length === 0) throw batchFault('the input has no columns');
   const reserved = columns.find(({ name }) => name.startsWith('__'));
@@ -118,17 +125,20 @@ async function stage<T>({ store, scratch, maxRows }: InputHost, sql: string, use
   if (repeated) throw batchFault(`the input has two columns ${repeated.name}`);
   // One thread keeps the rows in the order the query gives them.
   const definition = `ENGINE = MergeTree ORDER BY __row AS SELECT *, rowNumberInAllBlocks() AS __row FROM (${sql})
-    SETTINGS max_threads = 1, max_insert_threads = 1`;
+    ${isGuests ? `LIMIT ${maxRows + 1} ` : ''}SETTINGS max_threads = 1, max_insert_threads = 1`;
   let isMade = false;
-  const staged = scratch.with(definition, async (table) => {
+  const filled = async (table: string): Promise<T> => {
     isMade = true;
     const [found] = await store.query<{ rows: string }>(`SELECT count() AS rows FROM ${table}`);
     const rows = Number(found?.rows ?? 0);
     if (rows === 0) throw batchFault('the input has no rows');
-    if (rows > maxRows) throw batchFault(`the input has ${rows} rows; at most ${maxRows} are taken (MILLRACE_INFERENCE_BATCH_MAX_ROWS)`);
+    if (rows > maxRows)
+      throw batchFault(
+        `the input has ${isGuests ? `more than ${maxRows}` : rows} rows; at most ${maxRows} are taken (MILLRACE_INFERENCE_BATCH_MAX_ROWS)`,
+      );
     return use({ table, columns, nested: [], rows });
-  });
-  return reading('the input cannot be read', staged, () => !isMade);
+  };
+  return reading('the input cannot be read', scratch.with(definition, filled, { isGuests }), () => !isMade);
 }
 
 async function keepFile({ artifacts }: InputHost, format: 'parquet' | 'csv', bytes: Buffer): Promise<BatchInput> {
