@@ -1,3 +1,4 @@
+import { ANY_TEXT, ONE_CHARACTER, wildcardPattern } from '@millrace/kernel';
 import { invalid } from './mlflow-error.js';
 
 export const COMPARATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE', 'IN', 'NOT IN', 'IS NULL', 'IS NOT NULL'] as const;
@@ -165,9 +166,9 @@ export function matchesText(actual: string, comparator: Comparator, value: Filte
     case '!=':
       return actual !== value.text;
     case 'LIKE':
-      return likePattern(value.text, '').test(actual);
+      return likePattern(value.text, false).test(actual);
     case 'ILIKE':
-      return likePattern(value.text, 'i').test(actual);
+      return likePattern(value.text, true).test(actual);
     default:
       return false;
   }
@@ -194,12 +195,9 @@ export function matchesNumber(actual: number, comparator: Comparator, value: num
 }
 
 /** SQL's LIKE: `%` stands for any text, `_` for one character. */
-function likePattern(pattern: string, flags: string): RegExp {
-  const source = pattern
-    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replace(/%+/g, '.*')
-    .replace(/_/g, '.');
-  return new RegExp(`^${source}$`, `su${flags}`);
+function likePattern(pattern: string, ignoresCase: boolean): RegExp {
+  const units = [...pattern].map((unit) => (unit === '%' ? ANY_TEXT : unit === '_' ? ONE_CHARACTER : unit));
+  return wildcardPattern(units, ignoresCase);
 }
 
 function tokenize(filter: string): Token[] {

@@ -1,4 +1,5 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
+import { ANY_TEXT, ONE_CHARACTER, wildcardPattern } from '@millrace/kernel';
 import { constants } from 'node:fs';
 import { lstat, readFile, readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
@@ -121,9 +122,5 @@ async function matching(tree: Tree, pattern: string): Promise<Entry[]> {
 }
 
 function partTest(part: string): RegExp {
-  const text = part
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
-  return new RegExp(`^${text}$`, 'su');
+  return wildcardPattern([...part].map((unit) => (unit === '*' ? ANY_TEXT : unit === '?' ? ONE_CHARACTER : unit)));
 }

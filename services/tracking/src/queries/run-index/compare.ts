@@ -1,3 +1,4 @@
+import { ANY_TEXT, ONE_CHARACTER, wildcardPattern, type WildcardUnit } from '@millrace/kernel';
 import type { CriterionValue, Operator } from '../search-runs.query.js';
 
 /** Whether a text passes a comparison; prepared once, asked of many. */
@@ -53,17 +54,15 @@ export function numberTest(operator: Operator, value: CriterionValue): (number: 
 
 /** SQL's LIKE: `%` stands for any text, `_` for one character, a backslash takes either by its word. */
 function likePattern(pattern: string, ignoresCase: boolean): RegExp {
-  let source = '';
-  for (let at = 0; at < pattern.length; at++) {
-    const character = pattern[at] as string;
-    if (character === '%') source += source.endsWith('.*') ? '' : '.*';
-    else if (character === '_') source += '.';
-    else {
-      const taken = character === '\\' && at + 1 < pattern.length ? (pattern[++at] as string) : character;
-      source += taken.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
-    }
+  const units: WildcardUnit[] = [];
+  const characters = [...pattern];
+  for (let at = 0; at < characters.length; at++) {
+    const character = characters[at] as string;
+    if (character === '%') units.push(ANY_TEXT);
+    else if (character === '_') units.push(ONE_CHARACTER);
+    else units.push(character === '\\' && at + 1 < characters.length ? (characters[++at] as string) : character);
   }
-  return new RegExp(`^${source}$`, ignoresCase ? 'isu' : 'su');
+  return wildcardPattern(units, ignoresCase);
 }
 
 const bits = new DataView(new ArrayBuffer(8));
