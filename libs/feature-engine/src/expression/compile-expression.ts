@@ -1,5 +1,6 @@
 import type { ColumnType, Value } from '../column-type.js';
 import { parseEventTime } from '../event-time.js';
+import { choose } from './choices.js';
 import { expressionFault } from './expression-fault.js';
 import {
   COLUMN_TYPE_OF,
@@ -16,7 +17,8 @@ import {
 import { FUNCTIONS } from './functions.js';
 import { likePattern } from './like-pattern.js';
 import { nearest } from './nearest.js';
-import { parseExpression, type Comparison, type Node } from './parse-expression.js';
+import { COMPARE, COMPARE_MIXED, DOUBLE, LONG } from './operators.js';
+import { parseExpression, type Node } from './parse-expression.js';
 
 /** Where an expression's columns come from: one row, its values as the engine holds them. */
 export interface ExpressionRow {
@@ -92,6 +94,8 @@ class Compiler {
         return this.#chain(node.operands, node.kind === 'or');
       case 'compare':
         return this.#compare(node);
+      case 'between':
+        return this.#between(node);
       case 'arithmetic':
         return this.#arithmetic(node);
       case 'is-null': {
@@ -167,25 +171,52 @@ class Compiler {
   }
 
   #compare({ operator, left, right, at }: Extract<Node, { kind: 'compare' }>): Typed {
-    for (const side of [left, right]) {
-      if (side.kind === 'literal' && side.value === null) {
-        throw this.#fault(`nothing is ${operator} null; write is null or is not null`, side);
-      }
-    }
-    const [a, b] = this.#pair(left, right);
-    const isComparable = a.type === b.type || (isNumeric(a.type) && isNumeric(b.type));
-    if (!isComparable) throw expressionFault(`cannot compare ${TYPE_WORDS[a.type]} with ${TYPE_WORDS[b.type]}`, this.text, at);
-    const isOrdered = operator !== '=' && operator !== '!=';
-    if (a.type === 'bool' && isOrdered) throw expressionFault('true and false have no order', this.text, at);
-    const compare = (a.type === 'int64') === (b.type === 'int64') ? COMPARE[operator] : COMPARE_MIXED[operator];
+    const { a, b, compare } = this.#comparison(this.compile(left), { operator, left, right, at });
     if (right.kind !== 'literal') return { type: 'bool', run: ofTwo(a.run, b.run, compare) };
     const value = b.run(NO_ROW) as Exclude<Scalar, null>;
     return { type: 'bool', run: ofOne(a.run, (x) => compare(x, value)) };
   }
 
+  /** Both bounds as comparisons joined by `and`. The operand is made and computed once: each level of nesting would double what it costs. */
+  #between({ operand, low, high, at }: Extract<Node, { kind: 'between' }>): Typed {
+    const of = this.compile(operand);
+    const bounds = [
+      this.#comparison(of, { operator: '>=', left: operand, right: low, at }),
+      this.#comparison(of, { operator: '<=', left: operand, right: high, at }),
+    ];
+    return {
+      type: 'bool',
+      run: (row) => {
+        const value = of.run(row);
+        let result: Scalar = true;
+        for (const { a, b, compare } of bounds) {
+          const left = a === of ? value : a.run(row);
+          const bound = left === null ? null : b.run(row);
+          if (left === null || bound === null) result = null;
+          else if (!compare(left, bound)) return false;
+        }
+        return result;
+      },
+    };
+  }
+
+  /** Both sides of a comparison, the left one compiled already, and what compares their values. */
+  #comparison(compiled: Typed, { operator, left, right, at }: Omit<Extract<Node, { kind: 'compare' }>, 'kind'>) {
+    for (const side of [left, right]) {
+      if (side.kind === 'literal' && side.value === null) {
+        throw this.#fault(`nothing is ${operator} null; write is null or is not null`, side);
+      }
+    }
+    const [a, b] = this.#pair(compiled, left, right);
+    const isComparable = a.type === b.type || (isNumeric(a.type) && isNumeric(b.type));
+    if (!isComparable) throw expressionFault(`cannot compare ${TYPE_WORDS[a.type]} with ${TYPE_WORDS[b.type]}`, this.text, at);
+    const isOrdered = operator !== '=' && operator !== '!=';
+    if (a.type === 'bool' && isOrdered) throw expressionFault('true and false have no order', this.text, at);
+    return { a, b, compare: (a.type === 'int64') === (b.type === 'int64') ? COMPARE[operator] : COMPARE_MIXED[operator] };
+  }
+
   /** Both sides; a text literal beside a time is read as one. */
-  #pair(left: Node, right: Node): [Typed, Typed] {
-    const a = this.compile(left);
+  #pair(a: Typed, left: Node, right: Node): [Typed, Typed] {
     const b = this.compile(right);
     if (a.type === 'time' && b.type === 'text') return [a, this.#time(right)];
     if (a.type === 'text' && b.type === 'time') return [this.#time(left), b];
@@ -303,32 +334,6 @@ class Compiler {
 
 const NO_ROW: ExpressionRow = { value: () => null };
 
-type Comparisons = Readonly<Record<Comparison, (a: Exclude<Scalar, null>, b: Exclude<Scalar, null>) => boolean>>;
-const COMPARE: Comparisons = {
-  '=': (a, b) => a === b,
-  '!=': (a, b) => a !== b,
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
-};
-/** Of an Int64 with another number: 5 and 5n are equal, and only loosely. */
-const COMPARE_MIXED: Comparisons = { ...COMPARE, '=': (a, b) => a == b, '!=': (a, b) => a != b };
-
-type Whole = '+' | '-' | '*' | '%';
-const DOUBLE: Readonly<Record<Whole, (a: number, b: number) => number>> = {
-  '+': (a, b) => a + b,
-  '-': (a, b) => a - b,
-  '*': (a, b) => a * b,
-  '%': (a, b) => a % b,
-};
-const LONG: Readonly<Record<Whole, (a: bigint, b: bigint) => Scalar>> = {
-  '+': (a, b) => whole(a + b),
-  '-': (a, b) => whole(a - b),
-  '*': (a, b) => whole(a * b),
-  '%': (a, b) => (b === 0n ? null : whole(a % b)),
-};
-
 function literal(value: Scalar, isWhole: boolean): Typed {
   if (value === null) return { type: 'null', run: () => null };
   const type =
@@ -367,33 +372,4 @@ function negated(value: Scalar): Scalar {
 function converted({ type, run }: Typed, to: ExpressionType): Run {
   const convert = converter(type, to);
   return convert ? (row) => convert(run(row)) : run;
-}
-
-function choose(name: string, condition: Run | undefined, runs: readonly Run[]): Run {
-  const [first, second] = runs as [Run, Run];
-  if (condition) return (row) => (condition(row) === true ? first(row) : second(row));
-  if (name === 'nullif') return (row) => nullIf(first(row), second(row));
-  if (name === 'coalesce') {
-    return (row) => {
-      for (const run of runs) {
-        const value = run(row);
-        if (value !== null) return value;
-      }
-      return null;
-    };
-  }
-  const isLeast = name === 'least';
-  return (row) => {
-    let best: Scalar = null;
-    for (const run of runs) {
-      const value = run(row);
-      if (value === null) return null;
-      if (best === null || (isLeast ? value < best : value > best)) best = value;
-    }
-    return best;
-  };
-}
-
-function nullIf(value: Scalar, other: Scalar): Scalar {
-  return value === other ? null : value;
 }

@@ -80,6 +80,12 @@ describe('an expression', () => {
     ["'100%' like '100\\%'", true],
     ['fare between 2 and 2.5', true],
     ['fare not between 2 and 2.5', false],
+    ['micros between 1 and 9007199254740993', true],
+    ["at between '2001-03-25' and '2001-03-26 00:00:00'", true],
+    ["'2001-03-25' between at and at", false],
+    ['stops between 9 / 0 and 9', null],
+    ['stops between 9 / 0 and 1', false],
+    ['to_float(fare between 2 and 2.5) between 0.5 and 1', true],
     ['paid', true],
     ['paid = false', false],
     ['not paid', false],
@@ -220,5 +226,12 @@ describe('an expression', () => {
     expect(compileExpression("city = 'x' or fare > stops", columns).columns).toEqual([0, 1, 3]);
     expect(compileExpression('fare / stops', columns).columnType).toBe('Float64');
     expect(compileExpression('null', columns).columnType).toBe(undefined);
+  });
+
+  test('a range within a range costs one more, not twice as much', () => {
+    let text = 'fare';
+    for (let level = 0; level < 50; level++) text = `to_float(${text} between 0 and 1)`;
+    const { evaluate } = compileExpression(text, columns);
+    expect([0.5, 7].map((fare) => evaluate({ value: () => fare }))).toEqual([1, 1]);
   });
 });

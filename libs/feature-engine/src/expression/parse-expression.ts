@@ -13,6 +13,7 @@ export type Node =
   | { readonly kind: 'and' | 'or'; readonly operands: readonly Node[]; readonly at: number }
   | { readonly kind: 'compare'; readonly operator: Comparison; readonly left: Node; readonly right: Node; readonly at: number }
   | { readonly kind: 'arithmetic'; readonly operator: Arithmetic; readonly left: Node; readonly right: Node; readonly at: number }
+  | { readonly kind: 'between'; readonly operand: Node; readonly low: Node; readonly high: Node; readonly at: number }
   | { readonly kind: 'is-null'; readonly operand: Node; readonly at: number }
   | { readonly kind: 'in'; readonly operand: Node; readonly items: readonly Node[]; readonly at: number }
   | { readonly kind: 'like'; readonly operand: Node; readonly pattern: string; readonly at: number };
@@ -109,11 +110,7 @@ class Parser {
       const low = this.#sum();
       if (!this.#skipWord('and')) throw this.#fault('between needs two bounds: between a and b', this.#peek());
       const high = this.#sum();
-      const bounds: Node[] = [
-        { kind: 'compare', operator: '>=', left, right: low, at },
-        { kind: 'compare', operator: '<=', left, right: high, at },
-      ];
-      return negate({ kind: 'and', operands: bounds, at }, negated);
+      return negate({ kind: 'between', operand: left, low, high, at }, negated);
     }
     return left;
   }
