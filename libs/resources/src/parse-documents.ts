@@ -1,4 +1,4 @@
-import { LineCounter, parseAllDocuments } from 'yaml';
+import { isScalar, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
 import { API_VERSION, isKind, KINDS, type DocumentProblem, type ResourceDocument } from './resource.js';
 
 export interface ParsedDocuments {
@@ -7,6 +7,8 @@ export interface ParsedDocuments {
 }
 
 const MOST_DOCUMENTS = 1000;
+/** The parser takes some seconds for a text of this length, and nothing else runs meanwhile. */
+const LONGEST_TEXT = 1024 * 1024;
 const NAME = /^[a-z][a-z0-9_-]{0,99}$/i;
 const OUTER_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec'];
 /** What a resource that was read has beside them: it says how it stands, and asks for nothing. */
@@ -20,8 +22,13 @@ const METADATA_FIELDS = ['name', 'labels', 'description'];
 export function parseDocuments(text: string): ParsedDocuments {
   const problems: DocumentProblem[] = [];
   const documents: ResourceDocument[] = [];
+  if (text.length > LONGEST_TEXT) {
+    const message = `${text.length} characters; at most ${LONGEST_TEXT} at once, apply them in parts`;
+    return { documents, problems: [{ document: 0, resource: '', field: '', message }] };
+  }
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, version: '1.2' });
+  // The parser would compare each key with all the others of its object.
+  const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: false, version: '1.2' });
   const found = Array.isArray(parsed) ? parsed : [];
   if (found.length > MOST_DOCUMENTS) {
     return {
@@ -32,9 +39,9 @@ export function parseDocuments(text: string): ParsedDocuments {
   let index = 0;
   for (const document of found) {
     const place = index + 1;
-    const error = document.errors[0];
-    if (error) {
-      problems.push({ document: place, resource: '', field: '', message: `not valid YAML or JSON: ${error.message}` });
+    const error = document.errors[0]?.message ?? repeatedKey(document, lines);
+    if (error !== undefined) {
+      problems.push({ document: place, resource: '', field: '', message: `not valid YAML or JSON: ${error}` });
       index++;
       continue;
     }
@@ -58,6 +65,27 @@ export function parseDocuments(text: string): ParsedDocuments {
   problems.push(...repeated(documents));
   if (index === 0) problems.push({ document: 0, resource: '', field: '', message: 'the request holds no document' });
   return { documents, problems };
+}
+
+/** Says which key an object has twice: what one of them says would be lost without a word. */
+function repeatedKey(document: Document, lines: LineCounter): string | undefined {
+  let found: string | undefined;
+  visit(document, {
+    Map: (_at, { items }) => {
+      const keys = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) {
+          const { line, col } = lines.linePos(key.range?.[0] ?? 0);
+          found = `Map keys must be unique, ${String(key.value)} is there twice at line ${line}, column ${col}`;
+          return visit.BREAK;
+        }
+        keys.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return found;
 }
 
 function outerShape(index: number, value: unknown): ResourceDocument | { problems: DocumentProblem[] } {
