@@ -1,7 +1,7 @@
 import { startClickHouseHttp } from '@millrace/clickhouse-http';
 import { Fault } from '@millrace/kernel';
 import { ChdbOfflineStore, DATABASE, type OfflineStore } from '@millrace/offline-store';
-import { Access, CONFIG, Lifecycle, LOGGER, OFFLINE_STORE, type Config, type Host } from '@millrace/service';
+import { Access, CONFIG, isLocalName, Lifecycle, LOGGER, OFFLINE_STORE, type Config, type Host } from '@millrace/service';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 /**
@@ -31,7 +31,8 @@ export class AnalystsPort implements OnApplicationBootstrap {
     try {
       const server = await startClickHouseHttp({
         ...{ session: offline.session, port, host, readOnly: true, defaultDatabase: DATABASE },
-        ...(this.access.isRequired ? { admit: (credentials) => this.#refusal(credentials) } : {}),
+        ...(this.access.isRequired ? { admit: (caller) => this.#refusal(caller) } : {}),
+        ...(this.access.settings.isOpenHereOnly ? { admit: ({ host: name }) => Promise.resolve(nameRefusal(name)) } : {}),
       });
       this.lifecycle.add('servers', 'analysts’ port', () => server.close());
       this.url = server.url;
@@ -53,4 +54,10 @@ export class AnalystsPort implements OnApplicationBootstrap {
       throw error;
     }
   }
+}
+
+/** While nobody is asked: a page of another site may have had its name changed to this machine's address. */
+function nameRefusal(host: string | undefined): string | undefined {
+  if (isLocalName(host)) return undefined;
+  return `${host} is no name of this machine, and it asks nobody who they are; ask by localhost or an address, or set MILLRACE_AUTH`;
 }

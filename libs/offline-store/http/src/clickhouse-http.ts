@@ -22,13 +22,18 @@ export interface ClickHouseHttpOptions extends Partial<QueryLimits> {
   readonly readOnly: boolean;
   /** Who may come in; anyone when absent. */
   readonly users?: readonly Credentials[];
-  /** Asked who may come in, beside `users`: resolves with the reason why not. `authorization` is the header as it came. */
-  readonly admit?: (credentials: Credentials & { readonly authorization: string | undefined }) => Promise<string | undefined>;
+  /** Asked who may come in, beside `users`: resolves with the reason why not. `authorization` and `host` are the headers as they came. */
+  readonly admit?: (caller: Caller) => Promise<string | undefined>;
   /** Database of a request that names none. */
   readonly defaultDatabase?: string;
   readonly maxBodyBytes?: number;
   /** Told of each request when it is answered. */
   readonly onAnswer?: (answer: { status: number; code: number; milliseconds: number; bytes: number }) => void;
+}
+
+export interface Caller extends Credentials {
+  readonly authorization: string | undefined;
+  readonly host: string | undefined;
 }
 
 export interface ClickHouseHttp {
@@ -144,7 +149,8 @@ class Front {
     const { user, password } = credentialsOf(request);
     const known = users?.find((candidate) => candidate.user === user);
     if (known && same(known.password, password)) return;
-    const reason = admit && (await admit({ user, password, authorization: header(request, 'authorization') }));
+    const reason =
+      admit && (await admit({ user, password, authorization: header(request, 'authorization'), host: header(request, 'host') }));
     if (admit && reason === undefined) return;
     throw new ClickHouseError(
       516,

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../http/problem.js';
 import type { Access } from './access.js';
 import { accessRuleOf, isSafeMethod } from './access-rules.js';
+import { isLocalName, isOfForeignPage } from './foreign-pages.js';
 import { allows, type AccessRule, type Identity } from './identity.js';
 
 declare module 'fastify' {
@@ -32,18 +33,22 @@ export function addAccessHook(server: FastifyInstance, access: Access): void {
     route.config = { ...route.config, access: route.config?.access ?? accessRuleOf(method, route.url, { metrics }) };
   });
   server.addHook('onRequest', (request, reply, done) => {
-    if (isForeignPage(request) && !request.routeOptions.config.origins?.has(request.headers.origin ?? '')) {
+    if (
+      !isSafeMethod(request.method) &&
+      isOfForeignPage(request.headers) &&
+      !request.routeOptions.config.origins?.has(request.headers.origin ?? '')
+    ) {
       const message = 'a page of another site may not change anything here; use this server’s own address';
       done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', message));
-      return;
-    }
-    if (!access.asks(request.headers[ASK_HEADER])) {
-      done();
       return;
     }
     const rule: AccessRule = request.routeOptions.config.access ?? 'viewer';
     if (rule === 'open') {
       done();
+      return;
+    }
+    if (!access.asks(request.headers[ASK_HEADER])) {
+      done(access.settings.isOpenHereOnly && !isLocalName(request.headers.host) ? foreignName(request.headers.host) : undefined);
       return;
     }
     try {
@@ -72,9 +77,11 @@ function refuse(reply: FastifyReply, error: Error & { status?: number }, done: D
   done(error);
 }
 
-/** A browser that shows another site's page says so; what it sends may carry the person's credentials without their knowing. */
-function isForeignPage(request: FastifyRequest): boolean {
-  return request.headers['sec-fetch-site'] === 'cross-site' && !isSafeMethod(request.method);
+function foreignName(host: string | undefined): ProblemError {
+  const message =
+    `${host} is no name of this machine. A process that asks nobody who they are, because only this machine reaches it, answers to localhost and ` +
+    'addresses: a page could lead a browser here by a name of its own. MILLRACE_AUTH=required asks for keys, off answers to every name.';
+  return new ProblemError(403, 'MR_ACCESS_FOREIGN_NAME', message);
 }
 
 /**

@@ -5,6 +5,8 @@ import type { OidcOptions } from './oidc.js';
 /** What the configuration says about who may come in. */
 export interface AccessSettings {
   readonly isRequired: boolean;
+  /** Nobody is asked, because only this machine can reach the process, and not because somebody said so. */
+  readonly isOpenHereOnly: boolean;
   /** Opens everything while it is configured; in no record. */
   readonly adminKey: string | undefined;
   readonly workspace: string;
@@ -25,6 +27,7 @@ export function accessSettings(config: Config): AccessSettings {
       ? { issuer: oidcIssuer, audience: oidcAudience, jwksUrl: oidcJwksUrl, rolesClaim: oidcRolesClaim, actorClaim: oidcActorClaim }
       : undefined;
   return {
+    isOpenHereOnly: auth === 'auto' && isLoopback(host),
     isRequired: auth === 'required' || (auth === 'auto' && !isLoopback(host)),
     adminKey,
     workspace,

@@ -226,6 +226,8 @@ describe('a service that asks who comes', () => {
     const refused = await call('POST', '/api/v1/tallies/csrf/grow', headers, { by: 1 });
     expect(await refused.json()).toMatchObject({ status: 403, code: 'MR_ACCESS_CROSS_SITE' });
     expect(await status('GET', '/api/v1/tallies/csrf', headers)).toBe(200);
+    expect(await status('POST', '/api/v1/tallies/csrf/grow', { ...bearer(ADMIN_KEY), origin: 'http://evil.example' }, { by: 1 })).toBe(403);
+    expect(await status('POST', '/api/v1/tallies/csrf/grow', { ...bearer(ADMIN_KEY), origin: service.url }, { by: 1 })).toBe(201);
   });
 
   test('known credentials cost a look-up', async () => {

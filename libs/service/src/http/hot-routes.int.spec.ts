@@ -110,8 +110,26 @@ describe('a hot route', () => {
   test('leaves it to Fastify to refuse', async () => {
     expect((await post(PATH, 'x'.repeat(2 ** 20 + 1))).status).toBe(500);
     expect((await post(PATH, '{}', { 'sec-fetch-site': 'cross-site' })).status).toBe(500);
+    expect((await post(PATH, '{}', { origin: 'http://evil.example' })).status).toBe(500);
     expect((await post(PATH, '{}', { 'millrace-auth': 'required' })).status).toBe(500);
     expect((await fetch(`http://127.0.0.1:${port()}${PATH}`)).status).toBe(404);
+  });
+
+  test('answers to names of this machine only, while nobody is asked who they are', async () => {
+    const asked = (method: string, path: string, host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const sent = httpRequest({ port: port(), path, method, headers: { host, 'content-length': '2' } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        sent.on('error', reject).end('{}');
+      });
+    for (const host of ['localhost', `127.0.0.1:${port()}`, 'mill', 'host.docker.internal:8080'])
+      expect(await asked('POST', PATH, host)).toBe(200);
+    // The routes of this test tell every error as 500.
+    expect(await asked('POST', PATH, 'evil.example')).toBe(500);
+    expect(await asked('GET', '/api/v1/status', 'evil.example')).toBe(403);
+    expect(await asked('GET', '/healthz', 'evil.example')).toBe(200);
   });
 
   test('takes a body that comes in pieces, and one that comes in chunks', async () => {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { ASK_HEADER } from '../access/access-hook.js';
 import { accessRuleOf } from '../access/access-rules.js';
 import type { Access } from '../access/access.js';
+import { isLocalName } from '../access/foreign-pages.js';
 import { allows, type AccessRule, type Identity } from '../access/identity.js';
 import type { Health } from '../host/health.js';
 import { HotReply } from './hot-reply.js';
@@ -46,7 +47,7 @@ export interface HotRoutesOptions {
 }
 
 /** Headers that ask for something only Fastify's way through does. */
-const UNUSUAL = ['transfer-encoding', 'expect', 'upgrade', 'sec-fetch-site'] as const;
+const UNUSUAL = ['transfer-encoding', 'expect', 'upgrade', 'sec-fetch-site', 'origin'] as const;
 
 const NO_QUERY = {};
 const NOBODY = Symbol('nobody has to say who they are');
@@ -58,6 +59,7 @@ const NOBODY = Symbol('nobody has to say who they are');
  */
 export class HotRoutes {
   readonly #options: HotRoutesOptions;
+  #localName: string | undefined;
   readonly #routes: { readonly route: HotRoute<unknown>; readonly pattern: RegExp; readonly rule: AccessRule }[] = [];
 
   constructor(options: HotRoutesOptions) {
@@ -91,9 +93,17 @@ export class HotRoutes {
     const length = Number(headers['content-length']);
     if (!(length > 0 && length <= maxBodyBytes) || watch.isFull || health.isStopping) return undefined;
     for (const name of UNUSUAL) if (headers[name] !== undefined) return undefined;
-    if (!access.asks(headers[ASK_HEADER])) return NOBODY;
+    if (!access.asks(headers[ASK_HEADER])) return access.settings.isOpenHereOnly && !this.#isLocal(headers.host) ? undefined : NOBODY;
     const identity = access.known(headers.authorization);
     return identity && allows(identity.role, rule) ? identity : undefined;
+  }
+
+  /** Clients go on asking by the name they have asked by. */
+  #isLocal(host: string | undefined): boolean {
+    if (host === this.#localName) return true;
+    if (!isLocalName(host)) return false;
+    this.#localName = host;
+    return true;
   }
 
   #answer(
