@@ -36,7 +36,29 @@ export function checkModel(model: ModelProto): ModelProblem[] {
   const functions = new Set((model.functions ?? []).map((item) => `${domainName(item.domain)}:${item.name ?? ''}`));
   if (!model.graph) problems.push({ code: 'OUTPUT', message: 'the model holds no graph' });
   else checkGraph(model.graph, new Set(), { problems, imports, functions, where: 'graph' });
+  if (!problems.some(({ code }) => code === 'EXTERNAL_DATA')) problems.push(...externalData(model, 'model'));
   return problems;
+}
+
+/**
+ * Tensors that keep their data elsewhere, wherever in the model they are: the runtime reads the file they name also for those of functions, sparse
+ * ones and lists of them, and then gives its bytes out as values.
+ */
+function externalData(value: unknown, where: string): ModelProblem[] {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
+  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.flatMap((item: unknown) => externalData(item, where)) : [];
+  const { name, dataLocation, externalData: places } = value as TensorProto;
+  if ((typeof dataLocation === 'number' && dataLocation !== 0) || (places ?? []).length > 0) return [keptElsewhere(value, where)];
+  // The numbers of a tensor are many, and hold nothing more.
+  if ('dataType' in value) return [];
+  const inside = typeof name === 'string' && name !== '' ? `${where} > ${name}` : where;
+  return Object.values(value).flatMap((part: unknown) => externalData(part, inside));
+}
+
+function keptElsewhere({ name, externalData: places }: TensorProto, where: string): ModelProblem {
+  const file = (places ?? []).find((entry) => entry.key === 'location')?.value ?? 'another file';
+  const message = `${where}: tensor ${show(name ?? '')} keeps its data in ${show(file)}, which is not among the model's files or is too short; log it whole, or with its weights inside (mlflow.onnx.log_model: save_as_external_data=False)`;
+  return { code: 'EXTERNAL_DATA', message };
 }
 
 interface Walk {
@@ -119,11 +141,7 @@ const ELEMENT_BYTES: Readonly<Record<number, number>> = {
 function checkTensor(tensor: TensorProto, walk: Walk): void {
   const label = `${walk.where}: tensor ${show(tensor.name ?? '')}`;
   if ((tensor.dataLocation ?? 0) !== 0 || (tensor.externalData ?? []).length > 0) {
-    const file = (tensor.externalData ?? []).find((entry) => entry.key === 'location')?.value ?? 'another file';
-    walk.problems.push({
-      code: 'EXTERNAL_DATA',
-      message: `${label} keeps its data in ${show(file)}, which is not among the model's files or is too short; log it whole, or with its weights inside (mlflow.onnx.log_model: save_as_external_data=False)`,
-    });
+    walk.problems.push(keptElsewhere(tensor, walk.where));
     return;
   }
   if (!tensor.dataType) walk.problems.push({ code: 'TENSOR', message: `${label} has no element type` });

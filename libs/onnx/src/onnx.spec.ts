@@ -194,6 +194,24 @@ describe('checking', () => {
     expect(codes(model)).toContain(code);
   });
 
+  const elsewhere = { name: 'w', dims: [3], dataType: 1, dataLocation: 1, externalData: [{ key: 'location', value: '../w.bin' }] };
+  const sparse = { values: elsewhere, indices: { dims: [3], dataType: DataType.INT64, int64Data: [0, 1, 2] }, dims: [3] };
+  const constant = (attribute: object): NodeProto => ({ opType: 'Constant', output: ['w'], attribute: [{ name: 'value', ...attribute }] });
+  test.each<[string, (model: ModelProto) => void]>([
+    ['a sparse initializer', (model) => (model.graph!.sparseInitializer = [sparse])],
+    ['a function', (model) => (model.functions = [{ name: 'F', domain: 'my', node: [constant({ t: elsewhere })] }])],
+    ['a list of tensors', (model) => model.graph!.node!.push(constant({ tensors: [elsewhere] }))],
+    ['a sparse attribute', (model) => model.graph!.node!.push(constant({ sparseTensor: sparse }))],
+  ])('data that %s keeps in another file is found, which the runtime would read', (_where, spoil) => {
+    const model = sound();
+    spoil(model);
+    const [problem] = checkModel(readModel(writeModel(model)));
+    expect(problem).toMatchObject({
+      code: 'EXTERNAL_DATA',
+      message: expect.stringMatching(/^model.*tensor "w" keeps its data in "..\/w.bin"/),
+    });
+  });
+
   test('messages name the node and the value', () => {
     const model = sound();
     model.graph!.node![1]!.input = ['missing', 'meen', 'input'];
