@@ -45,7 +45,7 @@ function baseType(name: string): Base | undefined {
   const integer = /^(U?)Int(8|16|32|64)$/.exec(name);
   if (integer) return integerType(integer[1] === 'U', Number(integer[2]));
   const dateTime = DATE_TIME_64.exec(name);
-  if (dateTime) return timeType(10 ** (3 - Number(dateTime[1])), YEAR_1900, YEAR_2300);
+  if (dateTime) return timeType(10 ** (3 - Number(dateTime[1])), FIRST_TIME, TIMES_END);
   switch (name) {
     case 'Bool':
       return { ...NUMBER, parse: (json) => (json === true || json === 1 ? 1 : json === false || json === 0 ? 0 : undefined) };
@@ -57,7 +57,7 @@ function baseType(name: string): Base | undefined {
     case 'String':
       return { ...NUMBER, kind: 'string', parse: (json) => (typeof json === 'string' ? json.toWellFormed() : undefined) };
     case 'Date':
-      return timeType(86_400_000, YEAR_1900, YEAR_2300);
+      return timeType(86_400_000, FIRST_TIME, TIMES_END);
     case 'DateTime':
       return timeType(1_000, 0, 2 ** 32 * 1_000);
     default:
@@ -73,8 +73,10 @@ function parseFloat32(json: unknown): number | undefined {
   return Number.isFinite(rounded) ? rounded : undefined;
 }
 
-const YEAR_1900 = Date.UTC(1900, 0, 1);
-const YEAR_2300 = Date.UTC(2300, 0, 1);
+/** The first time that ClickHouse's DateTime64 holds, in milliseconds since the epoch. */
+export const FIRST_TIME = Date.UTC(1900, 0, 1);
+/** The first one that it does not hold any more. */
+export const TIMES_END = Date.UTC(2300, 0, 1);
 
 /** A time cut down to the unit its type can hold, and within what ClickHouse can, so that what is stored offline is what was counted online. */
 function timeType(unit: number, from: number, to: number): Base {

@@ -11,6 +11,7 @@ import {
   TYPE_WORDS,
   typeOfColumn,
   whole,
+  within,
   type ExpressionType,
   type Scalar,
 } from './expression-type.js';
@@ -60,9 +61,10 @@ export function compileExpression(
 ): Expression {
   const compiler = new Compiler(text, columns, word);
   const { type, run } = compiler.compile(parseExpression(text));
+  // A UInt64 that nothing was done with may be beyond its type, Int64, and so may the time asked for.
+  const held = type === 'int64' ? whole : type === 'time' ? within : undefined;
   const used = [...compiler.used].sort((a, b) => a - b);
-  // A UInt64 that nothing was done with may be beyond its type, Int64.
-  const evaluate = type === 'int64' ? ofOne(run, (value) => whole(value as bigint)) : run;
+  const evaluate = held ? ofOne(run, (value) => held(value as never)) : run;
   return { text, type, columnType: type === 'null' ? undefined : COLUMN_TYPE_OF[type], columns: used, evaluate };
 }
 
@@ -242,8 +244,7 @@ class Compiler {
     if (a.type === 'time' && b.type === 'time' && operator === '-')
       return { type: 'int', run: ofTwo(a.run, b.run, (x, y) => (x as number) - (y as number)) };
     if (a.type === 'time' && b.type === 'int' && (operator === '+' || operator === '-')) {
-      const sign = operator === '+' ? 1 : -1;
-      return { type: 'time', run: ofTwo(a.run, b.run, (x, y) => whole((x as number) + sign * (y as number))) };
+      return { type: 'time', run: ofTwo(a.run, b.run, (x, y) => within(DOUBLE[operator](x as number, y as number))) };
     }
     if (!isNumeric(a.type) || !isNumeric(b.type)) {
       const hint = a.type === 'text' || b.type === 'text' ? '; texts are joined by ||' : '';

@@ -1,4 +1,4 @@
-import type { ColumnType } from '../column-type.js';
+import { FIRST_TIME, TIMES_END, type ColumnType } from '../column-type.js';
 
 /**
  * What an expression may be: `int` is a whole number held as a double, `int64` one held as a bigint, `time` milliseconds since the epoch, `null` the
@@ -59,6 +59,11 @@ export function converter(from: ExpressionType, to: ExpressionType): ((value: Sc
 export function whole(value: number | bigint): number | bigint | null {
   if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? value : null;
   return Number.isSafeInteger(value) ? value + 0 : null;
+}
+
+/** A time that its column type can hold; null beyond, as ClickHouse would keep another. */
+export function within(time: number): number | null {
+  return time >= FIRST_TIME && time < TIMES_END ? time : null;
 }
 
 /** A double; null where there is no number. -0 becomes 0, so that equal values have equal bytes. */

@@ -39,6 +39,20 @@ test('a UInt64 that Int64 does not hold is compared as what it is, and is null a
   expect(evaluate('wide', { wide: 2n ** 63n - 1n })).toBe(2n ** 63n - 1n);
 });
 
+test('a time that its column cannot hold is null, and so is what is computed from it', () => {
+  const [first, last] = [Date.UTC(1900, 0, 1), Date.UTC(2300, 0, 1) - 1];
+  expect([evaluate('at', { at: first }), evaluate('at', { at: last })]).toEqual([first, last]);
+  expect([evaluate('at - 1', { at: first }), evaluate('at + 1', { at: last })]).toEqual([null, null]);
+  expect([evaluate('at', { at: first - 1 }), evaluate('at', { at: last + 1 })]).toEqual([null, null]);
+  for (const text of [
+    'at + 9007199254740991',
+    'year(at + 9007199254740991)',
+    'at - 9007199254740991',
+    'at + 9000000000000000 - 9000000000000000',
+  ])
+    expect([text, evaluate(text)]).toEqual([text, null]);
+});
+
 function refusal(text: string): string {
   try {
     compileExpression(text, columns);
