@@ -24,9 +24,9 @@ export function sourceColumns(plan: SourcePlan): SegmentedTable {
     definition: sourceShape(plan),
     table,
     values: (where) =>
-      `SELECT field.1 AS column, hour, _partition, _offset, field.2 AS value, field.3 AS text, toUInt8(0) AS status
-       FROM (SELECT _partition, _offset, ${hourOf('_event_time')} AS hour, [${fields}] AS fields FROM ${quoteTable(table)} WHERE ${where} LIMIT 1 BY _partition, _offset)
-       ARRAY JOIN fields AS field`,
+      `SELECT field.1 AS column, __hour AS hour, _partition, _offset, field.2 AS value, field.3 AS text, toUInt8(0) AS status
+       FROM (SELECT _partition, _offset, ${hourOf('_event_time')} AS __hour, [${fields}] AS __fields FROM ${quoteTable(table)} WHERE ${where} LIMIT 1 BY _partition, _offset)
+       ARRAY JOIN __fields AS field`,
   };
 }
 

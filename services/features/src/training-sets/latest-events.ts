@@ -73,12 +73,12 @@ export async function lookAtEvents(options: EventsOptions, entities: readonly st
   const { store, view, next, eventsPerJoin } = options;
   const { plan } = view;
   const where = [knownBefore(next), ...entities];
-  const [counted] = await store.query<{ n: string }>(
-    `SELECT count() AS n FROM ${quoteTable(sourceTable(plan.source.name))} WHERE ${where.join(' AND ')}`,
+  const [counted] = await store.query<{ __count: string }>(
+    `SELECT count() AS __count FROM ${quoteTable(sourceTable(plan.source.name))} WHERE ${where.join(' AND ')}`,
     undefined,
     { deadlineMs: DEADLINE_MS },
   );
-  const pages = pagesOf(Number(counted?.n ?? 0), eventsPerJoin);
+  const pages = pagesOf(Number(counted?.__count ?? 0), eventsPerJoin);
   let events = NOTHING;
   for (let page = 0; page < pages; page++)
     events = together(events, await lookOnce(options, [...where, ...ofPage(plan, page, pages)], '1'));
@@ -101,8 +101,8 @@ async function lookOnce({ store, view: { plan } }: EventsOptions, where: readonl
   const id = eventIdOf(plan);
   const repeated = id === undefined ? '0' : `uniqExact(cityHash64(${id})) < count()`;
   const [found] = await store.query<{ n: string; first: string; last: string; repeated: number }>(
-    `SELECT sum(n) AS n, min(first) AS first, max(last) AS last, max(again) AS repeated FROM (
-       SELECT countIf(${counts}) AS n, minIf(${EVENT_TIME}, ${counts}) AS first, maxIf(${EVENT_TIME}, ${counts}) AS last, ${repeated} AS again
+    `SELECT sum(__count) AS n, min(__first) AS first, max(__last) AS last, max(__again) AS repeated FROM (
+       SELECT countIf(${counts}) AS __count, minIf(${EVENT_TIME}, ${counts}) AS __first, maxIf(${EVENT_TIME}, ${counts}) AS __last, ${repeated} AS __again
        FROM ${quoteTable(sourceTable(plan.source.name))} WHERE ${where.join(' AND ')} GROUP BY ${keysOf(plan)})`,
     undefined,
     { deadlineMs: DEADLINE_MS },

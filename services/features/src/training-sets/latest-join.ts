@@ -143,8 +143,8 @@ async function withSuperseded<T>(options: LatestOptions, pages: number, use: (ta
       const where = [knownBefore(next), ...ofSpine(options), ...ofPage(plan, page, pages)].join(' AND ');
       const repeated = `SELECT ${keys}, ${id} FROM ${source} WHERE ${where} GROUP BY ${keys}, ${id} HAVING count() > 1`;
       await store.command(
-        `INSERT INTO ${table} SELECT place.1, place.2 FROM (
-           SELECT arrayJoin(arrayPopFront(arrayReverseSort(groupUniqArray((_partition, _offset))))) AS place
+        `INSERT INTO ${table} SELECT __place.1, __place.2 FROM (
+           SELECT arrayJoin(arrayPopFront(arrayReverseSort(groupUniqArray((_partition, _offset))))) AS __place
            FROM ${source} WHERE ${where} AND (${keys}, ${id}) IN (${repeated}) GROUP BY ${keys}, ${id}${reach})`,
         undefined,
         { deadlineMs: DEADLINE_MS },

@@ -3,7 +3,7 @@ import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
 import { EXACT_JSON_ROWS, quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
-import { noValueOf, spineFault } from './spine-fault.js';
+import { checkColumnNames, noValueOf, spineFault } from './spine-fault.js';
 import { inline, KNOWN_COLUMN, withRows, type Rows } from './spine-rows.js';
 
 /** A join key of a spine: the column's name, and the type the features' entity gives it. */
@@ -67,13 +67,7 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     throw spineFault(
       `the spine has no column ${absent.name} (${absent.type.name}), which feature view ${absent.view} takes from the request`,
     );
-  const reserved = columns.find((column) => column.name.startsWith('__'));
-  if (reserved) {
-    const mend = reserved.name.startsWith('__index_level_') ? '; write the frame with index=False' : '; rename it';
-    throw spineFault(`spine column ${reserved.name}: names beginning with __ are the platform's own${mend}`);
-  }
-  const repeated = columns.find((column, index) => columns.findIndex((other) => other.name === column.name) !== index);
-  if (repeated) throw spineFault(`the spine has two columns ${repeated.name}`);
+  checkColumnNames(columns);
   const keyColumns = keys.map(
     (key, index) => `accurateCastOrNull(${quoteIdentifier(key.name)}, ${quoteString(key.type.name)}) AS __key_${index}`,
   );
@@ -85,26 +79,27 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
   let isMade = false;
   const filled = async (table: string): Promise<T> => {
     isMade = true;
-    const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS digest' : '';
+    const told = options.hasDigest ? ', lower(hex(sum(reinterpretAsUInt128(sipHash128(toJSONString(tuple(*))))))) AS __digest' : '';
     const doubts = doubtsOf(columns, keys);
-    const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS first_${index}`).join('');
-    const [found] = await store.query<{ n: string; digest?: string; blank: string } & Record<string, unknown>>(
-      `SELECT count() AS n, countIf(__at IS NULL) AS blank${told}${firsts} FROM ${table} ${EXACT_JSON_ROWS}`,
+    // A name that a query gives is read in its conditions too, so it may be none of the spine's.
+    const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS __first_${index}`).join('');
+    const [found] = await store.query<{ __rows: string; __digest?: string; __blank: string } & Record<string, unknown>>(
+      `SELECT count() AS __rows, countIf(__at IS NULL) AS __blank${told}${firsts} FROM ${table} ${EXACT_JSON_ROWS}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );
-    const count = Number(found?.n ?? 0);
+    const count = Number(found?.__rows ?? 0);
     if (count === 0) throw spineFault('the spine has no rows');
     if (count > maxRows)
       throw spineFault(
         `the spine has ${isGuests ? `more than ${maxRows}` : count} rows; at most ${maxRows} are taken (MILLRACE_FEATURES_MAX_TRAINING_ROWS)`,
       );
-    if (Number(found?.blank) > 0) throw spineFault(`${found?.blank} rows of the spine have no time in ${timestampColumn}`);
+    if (Number(found?.__blank) > 0) throw spineFault(`${found?.__blank} rows of the spine have no time in ${timestampColumn}`);
     for (const [index, { name, type }] of doubts.entries()) {
-      const first = found?.[`first_${index}`] ?? null;
+      const first = found?.[`__first_${index}`] ?? null;
       if (first !== null) throw await refused(store, table, name, Number(first), type);
     }
-    return use({ table, columns, rows: count, digest: found?.digest ?? '', known: columns.length < described.length });
+    return use({ table, columns, rows: count, digest: found?.__digest ?? '', known: columns.length < described.length });
   };
   try {
     return await scratch.with(definition, filled, { isGuests });

@@ -44,8 +44,8 @@ export async function* viewHistories(options: HistoriesOptions): AsyncGenerator<
       ${plan.source.movesEvents ? '' : "AND _event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"}
       ${first === undefined ? '' : `AND ${isNeeded}`}`;
   const parameters: SqlParameters = { topic: plan.source.topic, next: [...options.next], before, first: first ?? 0 };
-  const [count] = await store.query<{ n: string }>(`SELECT count() AS n ${from}`, parameters, { deadlineMs: DEADLINE_MS });
-  const pages = Math.max(1, Math.ceil(Number(count?.n ?? 0) / EVENTS_PER_PAGE));
+  const [count] = await store.query<{ __count: string }>(`SELECT count() AS __count ${from}`, parameters, { deadlineMs: DEADLINE_MS });
+  const pages = Math.max(1, Math.ceil(Number(count?.__count ?? 0) / EVENTS_PER_PAGE));
   const columns = selected(plan);
   const sql = `SELECT ${columns.map((column) => column.sql).join(', ')}, _partition, _offset, toUnixTimestamp64Milli(_event_time) AS _time
     ${from} AND cityHash64(${names}) % {pages:UInt32} = {page:UInt32}`;
@@ -82,6 +82,8 @@ interface Selected {
   /** Index in the source's columns. */
   readonly index: number;
   readonly name: string;
+  /** What a row calls it: a condition that names the column means the column. */
+  readonly as: string;
   readonly sql: string;
 }
 
@@ -93,7 +95,8 @@ function selected(plan: ViewPlan): Selected[] {
   return [...indexes].map((index) => {
     const { name, type } = columns[index] as (typeof columns)[number];
     const quoted = quoteIdentifier(name);
-    return { index, name, sql: type.isTime ? `${millisecondsOf(quoted, type.name)} AS ${quoted}` : quoted };
+    const as = `__c${index}`;
+    return { index, name, as, sql: `${type.isTime ? millisecondsOf(quoted, type.name) : quoted} AS ${as}` };
   });
 }
 
@@ -101,8 +104,8 @@ function selected(plan: ViewPlan): Selected[] {
 function eventOf(plan: ViewPlan, columns: readonly Selected[], row: Readonly<Record<string, unknown>>): SourceEvent {
   const { source } = plan;
   const values = new Array<Value>(source.columns.length).fill(null);
-  for (const { index, name } of columns) {
-    const field = row[name];
+  for (const { index, name, as } of columns) {
+    const field = row[as];
     if (field === null || field === undefined) continue;
     const { type } = source.columns[index] as (typeof source.columns)[number];
     const value = type.isTime ? Number(field) : type.parse(field);
