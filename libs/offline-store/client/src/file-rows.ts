@@ -86,11 +86,15 @@ const NUMBER = '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$';
 
 /**
  * Text with a header. Columns of `asText` are kept as they are written; another column is a number when all its values are written as one, `007`
- * is not, and neither are whole numbers beyond 64 bits.
+ * is not, and neither are whole numbers beyond 64 bits. Columns of `asWhole` are whole numbers of 64 bits, or else kept as well.
  */
 export function csvRows(
   bytes: Buffer,
-  { asText, refuse }: { readonly asText: ReadonlySet<string>; readonly refuse: RefuseFile },
+  {
+    asText,
+    asWhole = new Set(),
+    refuse,
+  }: { readonly asText: ReadonlySet<string>; readonly asWhole?: ReadonlySet<string>; readonly refuse: RefuseFile },
 ): FileRows {
   const text = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? bytes.subarray(3) : bytes;
   if (text.length === 0) throw refuse('the CSV file is empty; its first line names the columns');
@@ -124,7 +128,7 @@ export function csvRows(
       if (is('signed', name)) return `toInt64(${column}) AS ${column}`;
       if (is('unsigned', name)) return `toUInt64(${column}) AS ${column}`;
       // Whole numbers that no 64 bits hold are names of something: as doubles they would lose digits.
-      if (is('whole', name)) return column;
+      if (is('whole', name) || asWhole.has(name)) return column;
       if (is('number', name)) return `toFloat64(${column}) AS ${column}`;
       return is('truth', name) ? `CAST(lower(${column}) AS Nullable(Bool)) AS ${column}` : column;
     });

@@ -23,6 +23,8 @@ export interface BuildOptions {
   readonly progress: (stage: string, done: number, total: number) => void;
 }
 
+/** In the table of a set: a row's place. */
+const PLACE = '_row';
 const DEADLINE_MS = 600_000;
 const EVENTS_PER_JOIN = 5_000_000;
 const NARROW_BITS = 62;
@@ -79,6 +81,8 @@ export async function buildTrainingSet(options: BuildOptions, request: TrainingS
     const taken = new Set(staged.columns.map((column) => column.name));
     const clash = request.features.find((feature) => taken.has(feature.column));
     if (clash) throw spineFault(`the spine has a column ${clash.column}, and so have the features; rename it, or ask for fullFeatureNames`);
+    if (request.output === 'table' && taken.has(PLACE))
+      throw spineFault(`the spine has a column ${PLACE}, and so has the table; rename it`);
     return withValues(options, { staged, views, onDemand, events, keys, positions }, [], (values) => {
       progress('write', 0, staged.rows);
       return write(options, request, staged, onDemand ? [...views, onDemand] : views, values);
@@ -197,7 +201,7 @@ async function write(
   const built = { rows: staged.rows, columns, bytes: stored.size, sha256: stored.sha256, path };
   if (request.output !== 'table') return built;
   const table = trainingSetTable(request.trainingSetId);
-  await options.scratch.replace(table, `ENGINE = MergeTree ORDER BY _row AS SELECT ${row} AS _row, ${selected} ${from}`);
+  await options.scratch.replace(table, `ENGINE = MergeTree ORDER BY ${PLACE} AS SELECT ${row} AS ${PLACE}, ${selected} ${from}`);
   return { ...built, table };
 }
 

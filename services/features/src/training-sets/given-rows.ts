@@ -1,6 +1,6 @@
 import { exactJsonText, parseKeyValue, type ColumnType } from '@millrace/feature-engine';
 import type { TrainingSetColumn } from '../domain/training-set/training-set.events.js';
-import { noValueOf, spineFault } from './spine-fault.js';
+import { checkColumnNames, noValueOf, spineFault } from './spine-fault.js';
 import type { SpineKey } from './spine-table.js';
 
 /** A row as {@link parseExactJson} reads it. */
@@ -39,6 +39,7 @@ export function inferColumns(rows: readonly GivenRow[], { keys, timestampColumn 
       else columns.set(name, new Column(value));
     }
   }
+  checkColumnNames([...columns.keys()].map((name) => ({ name })));
   const keyTypes = new Map(keys.map((key) => [key.name, key.type.name]));
   return [...columns].map(([name, column]) => {
     const own = keyTypes.get(name);
