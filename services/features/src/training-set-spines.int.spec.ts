@@ -245,7 +245,7 @@ spec: {features: [last_sale]}
         { ...columns, latest: 2 },
         { ...columns, latest: 1 },
       ]);
-      expect([String(first?.['shop']), String(second?.['shop'])]).toEqual(['9007199254740993', '9007199254740992']);
+      expect([first?.['shop'], second?.['shop']]).toEqual([9007199254740993n, 9007199254740992n]);
       expect(rides.plain(third?.['latest'])).toBeNull();
       if (spine === csv) expect(first).toMatchObject({ huge: '123456789012345678901' });
     }
@@ -267,6 +267,26 @@ spec: {features: [last_sale]}
     expect((await ask(JSON.stringify({ sql: `SELECT nan AS shop, toDateTime64(0, 3, 'UTC') AS asked` }))).body).toMatchObject({
       status: 'built',
     });
+  });
+
+  test('of no row of which the keys of a view are known, has nulls for it', async () => {
+    const nobody = [{ number: 0, city: null, line: '3', asked: START }];
+    const set = await rides.built({ featureService: 'both', spine: { rows: nobody } });
+    const [row] = await rides.rowsOf(set);
+    expect([set.rows, row?.['line'], rides.plain(row?.['fare_any']), rides.plain(row?.['m_stops'])]).toEqual([1, '3', null, null]);
+  });
+
+  test('says which column cannot be called as it is', async () => {
+    const row = { city: '1', line: '23', asked: START };
+    const told = async (body: object): Promise<unknown> => {
+      const { body: set } = await rides.ask(body);
+      return set.detail ?? set.error;
+    };
+    expect(await told({ spine: { rows: [{ ...row, '': 1 }] } })).toBe('the spine has a column without a name; name it, or leave it out');
+    expect(await told({ spine: { rows: [{ ...row, __line: 1 }] } })).toMatch(/^spine column __line: names beginning with __ /);
+    const placed = { spine: { rows: [{ ...row, _row: 1 }] } };
+    expect(await told({ ...placed, output: 'table' })).toBe('the spine has a column _row, and so has the table; rename it');
+    expect(await rides.built(placed)).toMatchObject({ rows: 1 });
   });
 
   test('says what is wrong with a file that is no Parquet, and with an odd wait', async () => {

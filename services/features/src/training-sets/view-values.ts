@@ -51,13 +51,15 @@ export async function computeView(
     }
     progress(plan.name, (done += rows.length), staged.rows);
   };
-  await scratch.with(definition, async (table) => {
-    for await (const [key, history] of viewHistories({ store, plan, keys: table, next, since, until })) {
-      const rows = asked.get(key);
-      if (rows) await answer(history, rows);
-      asked.delete(key);
-    }
-  });
+  // Where no row has the keys there is no time that is asked for.
+  if (asked.size > 0)
+    await scratch.with(definition, async (table) => {
+      for await (const [key, history] of viewHistories({ store, plan, keys: table, next, since, until })) {
+        const rows = asked.get(key);
+        if (rows) await answer(history, rows);
+        asked.delete(key);
+      }
+    });
   const nothing = new EntityHistory(plan, []);
   for (const rows of asked.values()) await answer(nothing, rows);
   await writer.flush();
