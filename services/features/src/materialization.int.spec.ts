@@ -208,6 +208,28 @@ describe('materialization', () => {
     expect(ids).toEqual([]);
   });
 
+  test('a file without rows has none, and what the schema does not name may be anything', async () => {
+    const { artifacts, offline } = service.running.host;
+    const header = 'driver,hour,trips,rating,area,active\n';
+    await artifacts.put('exports/empty.csv', Buffer.from(header));
+    await service.apply(resources('empty', 'files: exports/empty.csv'));
+    expect(counts(await service.materialize('empty'))).toEqual(['finished', 0, 0, 0, 0]);
+    const more = `SELECT *, [1, 2] AS __list, map('a', 1) AS pairs FROM (${ROWS}) LIMIT 3`;
+    await artifacts.put('exports/more.parquet', await buffer(await offline.raw(more, 'Parquet')));
+    await service.apply(resources('more', 'files: exports/more.parquet'));
+    expect(counts(await service.materialize('more'))).toEqual(['finished', 3, 3, 0, 0]);
+    const nested = `SELECT * REPLACE ([area] AS area) FROM (${ROWS})`;
+    await artifacts.put('exports/nested.parquet', await buffer(await offline.raw(nested, 'Parquet')));
+    await artifacts.put('exports/ragged.csv', Buffer.from(`${header}1,2026-01-01T00:00:00Z,1,1,A,true\n2,2026-01-01T00:00:00Z\n`));
+    for (const [name, file, reason] of [
+      ['nested', 'exports/nested.parquet', 'exports/nested.parquet cannot be read: column area is nested; only flat columns are read'],
+      ['ragged', 'exports/ragged.csv', 'exports/ragged.csv cannot be read: line 3 of the CSV file has 2 cells, and its header has 6'],
+    ] as const) {
+      await service.apply(resources(name, `files: ${file}`));
+      expect(await service.materialize(name)).toMatchObject({ status: 'failed', error: reason });
+    }
+  });
+
   test('rows that do not fit are counted and shown, and the rest is taken', async () => {
     const rows = [
       'driver,hour,trips,rating,area,active',

@@ -44,11 +44,7 @@ export function selectRows(
 ): { sql: string; parameters: SqlParameters } {
   const typeOf = new Map(given.map(({ name, type }) => [name, type]));
   const own = ownColumns(plan, hasComputedId);
-  const missing = own.filter(({ name }) => !typeOf.has(name)).map(({ name }) => name);
-  if (missing.length > 0) {
-    const columns = given.map(({ name }) => name).join(', ');
-    throw batchFault(`${from.what} has no column ${missing.join(', ')}, which the schema of source ${plan.name} names; it has ${columns}`);
-  }
+  checkColumns(plan, own, given, from.what);
   const eventTime = (plan.columns[plan.eventTime] as SourcePlan['columns'][number]).name;
   const timeType = typeOf.get(eventTime) as string;
   const time = millisecondsOf(quoteIdentifier(eventTime), timeType);
@@ -68,6 +64,20 @@ export function selectRows(
     sql: `SELECT ifNull(${time}, ${NO_TIME}), ${id}, ${texts.join(', ')} FROM ${from.sql} AS given WHERE (${inside})${blank}`,
     parameters: { to: interval.to, ...(interval.from === null ? {} : { from: interval.from }) },
   };
+}
+
+/** Refuses rows without a column that the schema names. */
+export function checkColumns(
+  plan: SourcePlan,
+  own: readonly { readonly name: string }[],
+  given: readonly { readonly name: string }[],
+  what: string,
+): void {
+  const has = new Set(given.map(({ name }) => name));
+  const missing = own.filter(({ name }) => !has.has(name)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  const columns = given.map(({ name }) => name).join(', ');
+  throw batchFault(`${what} has no column ${missing.join(', ')}, which the schema of source ${plan.name} names; it has ${columns}`);
 }
 
 /** Of the table the rows are staged in. */

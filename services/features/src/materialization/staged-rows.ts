@@ -1,11 +1,12 @@
 import type { SourcePlan } from '@millrace/feature-engine';
-import { quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
+import { csvRows, parquetRows, quoteIdentifier, type FileRows, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { BatchOrigin } from '../definitions/feature-definitions.js';
-import { csvSpine, parquetSpine } from '../training-sets/file-spine.js';
+import { isBlank } from '../training-sets/csv-cells.js';
+import { loading } from '../training-sets/spine-rows.js';
 import { batchFault } from './batch-fault.js';
 import type { RowTexts } from './batch-event.js';
 import { checkedStatement } from './check-origin.js';
-import { NO_TIME, ownColumns, selectRows, stagedColumns, type Interval } from './row-select.js';
+import { checkColumns, NO_TIME, ownColumns, selectRows, stagedColumns, type Interval } from './row-select.js';
 import { sourceFiles, type SourceFile, type SourceFilesOptions } from './source-files.js';
 
 export interface StagingHost extends SourceFilesOptions {
@@ -82,15 +83,28 @@ async function fillFromFile(
   const bytes = await read();
   const file = await reading(
     name,
-    Promise.resolve().then(() => (format === 'csv' ? csvSpine({ keys: [], fields: [] }, bytes) : parquetSpine(bytes))),
+    Promise.resolve().then(() => fileRows(format, bytes)),
   );
-  const columns = file.columns.map((column) => `${quoteIdentifier(column.name)} ${column.type}`).join(', ');
+  const own = ownColumns(plan, batch.hasComputedId);
+  const named = new Set(own.map((column) => column.name));
+  const nested = file.nested.find((column) => named.has(column));
+  if (nested !== undefined) throw batchFault(`${name} cannot be read: column ${nested} is nested; only flat columns are read`);
+  checkColumns(plan, own, file.columns, name);
+  // The cells of a CSV file have no names, so all are taken; of a Parquet file what the schema names, whatever else is in it.
+  const taken = format === 'csv' ? file.columns : file.columns.filter((column) => named.has(column.name));
+  const columns = taken.map((column) => `${quoteIdentifier(column.name)} ${column.type}`).join(', ');
   await scratch.with(`(${columns}) ENGINE = StripeLog`, async (table, bare) => {
-    await reading(name, store.load(bare, file.format, file.bytes));
+    if (format !== 'csv' || !isBlank(file.bytes)) await reading(name, loading(format, bytes, store.load(bare, file.format, file.bytes)));
     const select = selectRows(plan, batch.hasComputedId, file.columns, { sql: table, what: name }, interval);
     await reading(name, store.command(`INSERT INTO ${into} ${select.sql}`, select.parameters, { deadlineMs }));
   });
 }
+
+function fileRows(format: SourceFile['format'], bytes: Buffer): FileRows {
+  return format === 'csv' ? csvRows(bytes, { asText: new Set(), refuse: batchFault }) : parquetRows(bytes, batchFault);
+}
+
+const UNREADABLE = ['MR_OFFLINE_STORE_REFUSED', 'MR_FEATURES_SPINE', 'MR_FEATURES_BATCH'];
 
 /** What cannot be read fails again until somebody mends it; what ClickHouse cannot do now may be tried again. */
 async function reading<T>(what: string, work: Promise<T>): Promise<T> {
@@ -98,7 +112,7 @@ async function reading<T>(what: string, work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    if (code !== 'MR_OFFLINE_STORE_REFUSED' && code !== 'MR_FEATURES_SPINE') throw error;
+    if (!UNREADABLE.includes(code ?? '')) throw error;
     throw batchFault(`${what} cannot be read: ${message.slice(0, 1_000)}`);
   }
 }

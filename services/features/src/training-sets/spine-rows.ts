@@ -111,7 +111,7 @@ function columnsOf(columns: readonly TrainingSetColumn[]): string {
 }
 
 /** A file that ClickHouse refuses is the requester's to mend. */
-async function loading(format: string, bytes: Buffer, work: Promise<void>): Promise<void> {
+export async function loading(format: string, bytes: Buffer, work: Promise<void>): Promise<void> {
   try {
     await work;
   } catch (error) {
