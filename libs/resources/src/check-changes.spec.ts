@@ -34,7 +34,8 @@ async function house(text = SALES + VIEWS) {
     const result = await applyDocuments(next, { ...METADATA, commandId: next }, found);
     return result.ok ? 'applied' : result.problems.map(({ resource, field, message }) => `${resource} ${field} ${message}`).join('\n');
   };
-  return { told, version: () => found.catalog.get('Source', 'sales')?.version };
+  const drop = (): void => found.catalog.apply({ type: 'ResourceDeleted', data: { kind: 'Source', name: 'sales' } });
+  return { told, drop, version: () => found.catalog.get('Source', 'sales')?.version };
 }
 
 test('a column that a view reads is neither taken away nor given another type, and nothing is applied', async () => {
@@ -82,4 +83,16 @@ test('a source keeps the key by which the records on its topic are placed, and t
   expect(await told(own.replace('key: shop', 'key: kind'))).toContain('are placed by shop; define another source');
   expect(await told(own.replace('key: shop, ', ''))).toBe('applied');
   expect(await told(own)).toContain('are placed not by a key');
+});
+
+test('a source that is made again, or comes back to its topic, keeps what its records were placed by', async () => {
+  const { told, drop } = await house(SALES);
+  const other = SALES.replace('key: shop', 'key: kind');
+  expect(await told(other.replace('topic: sales', 'topic: sales_2'))).toBe('applied');
+  expect(await told(other)).toContain('spec.key cannot change to kind: the records on its topic are placed by shop;');
+  drop();
+  expect(await told(other)).toContain('spec.key cannot change to kind: the records on its topic are placed by shop;');
+  expect(await told(SALES.replace('partitions: 4', 'partitions: 9'))).toContain('spec.partitions cannot change: its topic has 4;');
+  expect(await told(SALES.replace('shop: String', 'shop: Int64'))).toContain('as its key rests on it');
+  expect(await told(SALES.replace('spare: Int32', 'spare: String'))).toBe('applied');
 });

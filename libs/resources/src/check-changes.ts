@@ -25,7 +25,8 @@ export interface ChangeContext {
 /** What a document that is right in itself would take from what is there already. */
 export function checkChanges(document: ResourceDocument, context: ChangeContext): DocumentProblem[] {
   const before = context.catalog.get(document.kind, document.name);
-  if (!before || canonical(before.spec) === canonical(document.spec)) return [];
+  if (!before) return document.kind === 'Source' ? checkSourceChange(document, context) : [];
+  if (canonical(before.spec) === canonical(document.spec)) return [];
   switch (document.kind) {
     case 'Source':
       return [...checkSourceChange(document, context), ...checkReaders(document, context)];
@@ -70,12 +71,16 @@ function viewsOn(catalog: ResourceCatalog, kind: Kind, name: string): string[] {
   return usersOf(catalog, kind, name).flatMap((user) => (user.startsWith('FeatureView/') ? [user.slice('FeatureView/'.length)] : []));
 }
 
-/** What is on the source's topic and in its table was put there by its definition, and cannot be brought in line with another. */
+/**
+ * What is on the source's topic and in its table was put there by its definition, and cannot be brought in line with another. It outlives the definition, so the last one
+ * of the topic counts, also of a source that was deleted since or had another topic for a while.
+ */
 function checkSourceChange(document: ResourceDocument, { catalog, lookup }: ChangeContext): DocumentProblem[] {
   const { name } = document;
-  const before = catalog.get('Source', name)?.spec;
   const now = document.spec as unknown as SourceSpec;
-  if (!before || sourceTopic(name, before) !== sourceTopic(name, now)) return [];
+  const topic = sourceTopic(name, now);
+  const before = catalog.versions('Source', name).find(({ spec }) => sourceTopic(name, spec) === topic)?.spec;
+  if (!before) return [];
   const problems: DocumentProblem[] = [];
   const mend = now.topic === undefined ? 'define another source' : 'give it another topic, or define another source';
   const [oldKey, key] = [keyColumns(before), keyColumns(now)];
