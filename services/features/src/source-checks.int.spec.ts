@@ -111,6 +111,48 @@ describe('checks of a source', () => {
     expect(await until(stored, (rows) => rows.length > 0)).toEqual([{ site: null }]);
   });
 
+  test('a column of another type is another column in the table, and the one before is back with its type', async () => {
+    const gauges = (type: string): string =>
+      METERS('')
+        .replace(/meters/g, 'gauges')
+        .replace('watts: Nullable(Float64)', `watts: ${type}`);
+    const sendTo = async (id: string, watts: unknown): Promise<void> => {
+      const answer = await until(
+        () => trips.post('/api/v1/sources/gauges/events', ndjson([{ at, site: id, watts }]), 'application/x-ndjson'),
+        ({ status: sent }) => sent === 200,
+      );
+      expect(await answer.json()).toMatchObject({ accepted: 1 });
+    };
+    const rows = (): Promise<object[]> => trips.service.host.offline.query('SELECT site, watts FROM millrace.source_gauges ORDER BY site');
+    const steps: [string, string, unknown, object[]][] = [
+      ['Int32', 'a', 5, [{ site: 'a', watts: 5 }]],
+      [
+        'String',
+        'b',
+        'x',
+        [
+          { site: 'a', watts: '' },
+          { site: 'b', watts: 'x' },
+        ],
+      ],
+      [
+        'Int32',
+        'c',
+        7,
+        [
+          { site: 'a', watts: 5 },
+          { site: 'b', watts: 0 },
+          { site: 'c', watts: 7 },
+        ],
+      ],
+    ];
+    for (const [type, id, watts, expected] of steps) {
+      expect((await apply(gauges(type))).status).toBe(200);
+      await sendTo(id, watts);
+      expect(await until(rows, (found) => found.length === expected.length)).toEqual(expected);
+    }
+  });
+
   test('a source that cannot be started keeps no other from being started, and who sends to it is told in time', async () => {
     const source = (name: string, topic: string, partitions: number) =>
       METERS('')

@@ -14,7 +14,7 @@ const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 
 
 /**
  * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column that may be null
- * since is altered; one whose type has changed otherwise keeps the old one, and ClickHouse refuses what it cannot hold.
+ * since is altered; one whose type has changed otherwise is put aside, with its values, and is back when the type is.
  */
 export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
   await dropOfOtherTopic(store, plan);
@@ -33,6 +33,7 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
     { database, name },
   );
   const known = new Map(found.map((column) => [column.name, column.type]));
+  await putAside(store, table, plan, known);
   const missing = known.has('_appended') ? [] : [APPENDED];
   missing.push(...columns.filter((_, index) => !known.has((plan.columns[index] as SourcePlan['columns'][number]).name)));
   if (missing.length > 0) {
@@ -50,6 +51,24 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   );
   // Of a table from before there was one: rows that are in it already get theirs when they are merged.
   if (!index) await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
+}
+
+/** Columns hold values of one type only. No column of a source begins as the names of those that were put aside do. */
+async function putAside(store: OfflineStore, table: string, { columns }: SourcePlan, known: Map<string, string>): Promise<void> {
+  const aside = (name: string, type: string): string => `_${name} ${type}`;
+  const rename = async (from: string, to: string): Promise<void> => {
+    await store.command(`ALTER TABLE ${table} RENAME COLUMN IF EXISTS ${quoteIdentifier(from)} TO ${quoteIdentifier(to)}`);
+    known.set(to, known.get(from) as string);
+    known.delete(from);
+  };
+  for (const { name, type } of columns) {
+    const before = known.get(name);
+    const now = columnType(type.name, type.nullable);
+    // A column that could be null takes whatever the same type without nulls does, and one that could not is altered.
+    if (before !== undefined && ![columnType(type.name, false), columnType(type.name, true)].includes(before))
+      await rename(name, aside(name, before));
+    if (!known.has(name) && known.has(aside(name, now))) await rename(aside(name, now), name);
+  }
 }
 
 /**
