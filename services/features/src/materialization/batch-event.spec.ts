@@ -37,6 +37,7 @@ test('texts become what the columns hold, and what they cannot be stays to be re
     ok: false,
     reason: 'field fare is "nan"; it must be Float64',
   });
+  expect(fieldsOfRow(plan, ['', '1', '0', '1e400', '-1e999', null, null, undefined])).toMatchObject({ fare: '1e400', stops: '-1e999' });
 });
 
 test('the id of a row is the documented hash of its key and its event time, and of nothing else', () => {

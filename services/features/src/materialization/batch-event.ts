@@ -22,7 +22,9 @@ function fieldOf(type: ColumnType, text: string): unknown {
   if (type.kind !== 'number') return text;
   if (type.isTime) return /^-?\d+$/.test(text) && Math.abs(Number(text)) <= LATEST_MS ? new Date(Number(text)).toISOString() : text;
   if (type.name === 'Bool') return BOOLEANS.get(text.toLowerCase()) ?? text;
-  return NUMBER.test(text) ? Number(text) : text;
+  const number = Number(text);
+  // What a double cannot hold is told as it is written; JSON would make it null.
+  return NUMBER.test(text) && Number.isFinite(number) ? number : text;
 }
 
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
