@@ -270,3 +270,12 @@ describe('DecisionReplica', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'MR_DEADLINE_EXCEEDED', retryable: true });
   });
 });
+
+test('who waits for a position, or begins to, is told when nothing is folded any more', async () => {
+  const replica = replicaOver();
+  const position = { topic: 't', partition: 1, offset: 3 };
+  const waiting = replica.waitFor(position, 1000);
+  replica.ended();
+  await expect(waiting).rejects.toMatchObject({ code: 'MR_READER_STOPPED', retryable: true });
+  await expect(replica.waitFor(position, 1000)).rejects.toMatchObject({ code: 'MR_READER_STOPPED' });
+});

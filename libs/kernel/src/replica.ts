@@ -229,6 +229,11 @@ export class DecisionReplica {
     await this.#waiters.wait(position, deadlineMs);
   }
 
+  /** Nothing is folded any more: who waits for a position is told. */
+  ended(): void {
+    this.#waiters.end();
+  }
+
   /** Number of changed subjects not yet handed to the store. */
   get unflushed(): number {
     let count = 0;

@@ -5,16 +5,19 @@ import { formatPosition, type Position } from './position.js';
 interface Waiter {
   readonly offset: number;
   readonly resolve: () => void;
+  readonly reject: (fault: Fault) => void;
 }
 
 /** Those who wait until a reader has passed a position, by partition. Bounded by the callers' deadlines. */
 export class PositionWaiters {
   readonly #byPartition = new Map<number, Set<Waiter>>();
+  #isOver = false;
 
   constructor(private readonly scheduler: Scheduler) {}
 
   /** Resolves when {@link passed} reports an offset beyond `position`; a retryable `MR_DEADLINE_EXCEEDED` fault after `deadlineMs`. */
   wait(position: Position, deadlineMs: number): Promise<void> {
+    if (this.#isOver) return Promise.reject(readerStopped(position));
     return new Promise((resolve, reject) => {
       const waiting = this.#of(position.partition);
       const cancel = this.scheduler.after(deadlineMs, () => {
@@ -33,6 +36,10 @@ export class PositionWaiters {
           cancel();
           resolve();
         },
+        reject: (fault) => {
+          cancel();
+          reject(fault);
+        },
       };
       waiting.add(waiter);
     });
@@ -50,9 +57,26 @@ export class PositionWaiters {
     }
   }
 
+  /** The reader has stopped: nobody will get to hear of a later position, so who waits, or begins to, is told at once. */
+  end(): void {
+    this.#isOver = true;
+    for (const [partition, waiting] of this.#byPartition) {
+      for (const { offset, reject } of waiting) reject(readerStopped({ partition, offset }));
+    }
+    this.#byPartition.clear();
+  }
+
   #of(partition: number): Set<Waiter> {
     let waiting = this.#byPartition.get(partition);
     if (!waiting) this.#byPartition.set(partition, (waiting = new Set()));
     return waiting;
   }
+}
+
+function readerStopped({ partition, offset }: Pick<Position, 'partition' | 'offset'>): Fault {
+  return new Fault(
+    'MR_READER_STOPPED',
+    `the reader stopped before it reached offset ${offset} of partition ${partition}; the process is ending`,
+    true,
+  );
 }

@@ -208,6 +208,8 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
 async function followMetrics(host: TrackingHost, hooks: LatestMetricsHooks): Promise<LatestMetrics> {
   const metrics = new LatestMetrics(host.metricsState, METRIC_POINTS, host.scheduler, hooks);
   host.lifecycle.add('replicas', 'tracking.latest-metrics', () => metrics.close());
+  // Closed after the consumer added below: the tables' projections, which stop later, wait for this fold.
+  host.lifecycle.add('consumers', 'tracking.latest-metrics waiters', () => metrics.ended());
   host.reset.add('state', 'tracking.latest-metrics', () => metrics.clear());
   await host.consumers.add<LoggedPoints>({
     name: 'tracking.latest-metrics',
@@ -273,11 +275,12 @@ function runStates(domain: DomainLog, upToDate: () => Promise<void>, metrics: ()
   );
 }
 
-async function projectTables({ tables, reset }: TrackingHost, states: RunStatesProjection, linger: Linger) {
+async function projectTables({ tables, reset, lifecycle }: TrackingHost, states: RunStatesProjection, linger: Linger) {
   // Not shared: a reader of the table has to know when it holds what the log holds, and some records leave no row in it. That several
   // processes write the same states does no harm.
   // The projections of all decisions and of all points put aside what cannot be read; one letter of it is enough.
   const into = { table: RUN_STATES_TABLE, writesDeadLetters: false, maxAgeMs: GATHER_MS, maxBytes: MOST_STATE_BYTES };
+  lifecycle.add('consumers', 'tracking.run-states', () => linger.end());
   const ofDecisions = await tables.add({ name: 'tracking.run-states', topic: TOPIC, ...into, ...states.decisions });
   const ofPoints = await tables.add({ name: 'tracking.run-metrics', topic: METRIC_POINTS, ...into, ...states.metricPoints });
   const metricPoints = await tables.add({

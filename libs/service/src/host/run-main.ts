@@ -54,11 +54,11 @@ export function stopOnSignals({ logger, deadlineMs, close }: StopOptions): void 
     }
     since = performance.now();
     logger.info({ signal }, 'stopping');
-    const deadline = setTimeout(() => {
+    // It keeps the process: what is waited for in vain would otherwise end it in the middle of the stop, as if all were well.
+    setTimeout(() => {
       logger.error({ deadlineMs }, 'the stop took too long and was cut short; the log has everything');
       process.exit(1);
     }, deadlineMs);
-    deadline.unref();
     close().then(
       () => {
         logger.info('stopped');

@@ -125,6 +125,8 @@ export class DomainLogs {
         })
       : undefined;
     const verdicts = isOwner ? new FoldVerdicts(replica, scheduler) : undefined;
+    // Closed after the consumer, which is added later: whatever stops after it may be waiting for the fold.
+    lifecycle.add('consumers', `${name} waiters`, () => replica.ended());
     if (verdicts) lifecycle.add('consumers', `${name} verdicts`, () => verdicts.close());
     const table = verdicts ? await this.#project(domain, topic, verdicts) : undefined;
     const followed = new FollowedDomain({

@@ -105,6 +105,11 @@ export class LatestMetrics {
     );
   }
 
+  /** Nothing is folded any more: who waits for it is told. */
+  ended(): void {
+    this.#waiters.end();
+  }
+
   /** Forgets every run; the positions stay. */
   async clear(): Promise<void> {
     await this.flush();

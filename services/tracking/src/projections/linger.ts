@@ -27,6 +27,12 @@ export class Linger {
     });
   }
 
+  /** No pause from now on: what is gathered has to go in before the process ends. */
+  end(): void {
+    this.#hurried++;
+    for (const end of this.#pausing) end();
+  }
+
   /** Ends the pauses under way, and lets none begin while `work` runs. */
   async hurry<T>(work: () => Promise<T>): Promise<T> {
     this.#hurried++;
