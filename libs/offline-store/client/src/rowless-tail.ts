@@ -45,6 +45,16 @@ export class RowlessTails {
     return Number(row?.next ?? 0);
   }
 
+  /** The same of every partition that has rows. */
+  async checkpoints(): Promise<ReadonlyMap<number, number>> {
+    const { store, table, topic } = this.#options;
+    const rows = await store.query<{ partition: number; next: string }>(
+      `SELECT _partition AS partition, max(_offset) + 1 AS next FROM ${quoteTable(table)} WHERE _topic = {topic:String} GROUP BY _partition`,
+      { topic },
+    );
+    return new Map(rows.map(({ partition, next }) => [Number(partition), Number(next)]));
+  }
+
   /** Next offset the table is known to hold everything before. A tail that begins behind the table's end says nothing of what lies between. */
   async reached(partition: number): Promise<number> {
     const { store, table, topic } = this.#options;

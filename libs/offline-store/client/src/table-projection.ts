@@ -183,6 +183,11 @@ export class TableProjection<T> {
     return new Map([...this.#partitions].filter(([, state]) => !state.isAbandoned).map(([partition, state]) => [partition, state.stored]));
   }
 
+  /** Next offset by the table's own word, by partition; a partition without rows is left out. Can be asked before the start. */
+  checkpoints(): Promise<ReadonlyMap<number, number>> {
+    return this.#tails.checkpoints();
+  }
+
   /** Resolves once the table holds `position`; what is buffered goes in at once. */
   async waitFor(position: Position, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
     const state = this.#owned(position.partition);

@@ -3,6 +3,7 @@ import type { EventLog } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { Module } from '@nestjs/common';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,7 +11,8 @@ import { loadConfig } from '../config/config.js';
 import { bootstrap } from '../http/bootstrap.js';
 import { rawRoutes } from '../http/raw-routes.js';
 import { HttpAdapterHost } from '@nestjs/core';
-import { openHost } from './host.js';
+import { tally, type GrowTally } from '../testing/tally.js';
+import { openHost, type Host } from './host.js';
 
 @Module({})
 class EmptyModule {}
@@ -34,6 +36,35 @@ describe('starting and stopping', () => {
     const start = () => openHost(config(), { service: 'test', logDestination });
     await expect(start()).rejects.toThrow(/millrace\.tracking\.decisions has 7 partitions, but the manifest has 4/);
     await expect(start()).rejects.toThrow(/7 partitions/);
+  });
+
+  test('a log that holds less than was read from it is refused, by the stored state and by the table, until they are away too', async () => {
+    const open = async (): Promise<Host> => {
+      const host = await openHost(config(), { service: 'test', logDestination });
+      try {
+        await host.domainLogs.open({ domain: 'tallies', aggregates: { tally } });
+        return host;
+      } catch (error) {
+        await host.close();
+        throw error;
+      }
+    };
+    const before = await open();
+    const domain = await before.domainLogs.open({ domain: 'tallies', aggregates: { tally } });
+    const command: GrowTally = { type: 'GrowTally', by: 1 };
+    await domain.handle('tally/a', command, { commandId: 'one', actor: 'ana', now: 1 });
+    await domain.table?.barrier();
+    await before.close();
+
+    rmSync(join(temp.path, 'log'), { recursive: true });
+    await expect(open()).rejects.toMatchObject({ code: 'MR_LOG_BEHIND', retryable: false });
+    await expect(open()).rejects.toThrow(
+      /tallies\.decisions\/\d ends at 0, and the stored state of tallies has read to 1\. .*MILLRACE_DATA_DIR/,
+    );
+    rmSync(join(temp.path, 'state'), { recursive: true });
+    await expect(open()).rejects.toThrow(/ends at 0, and the table millrace\.decisions has read to 1/);
+    rmSync(join(temp.path, 'offline'), { recursive: true });
+    await (await open()).close();
   });
 
   test('a dependency that cannot be reached is named with its variable', async () => {

@@ -1,4 +1,5 @@
 import type { EventLog } from '@millrace/event-log';
+import { refuseLogBehind } from './log-behind.js';
 
 /** How far a reader still is from where the log ended when the reader started. Reached once per partition, reached for good. */
 export class CatchUp {
@@ -8,13 +9,20 @@ export class CatchUp {
     this.#goals = goals;
   }
 
-  /** `from` says where the reader starts: a partition it has read to the end already gets no batch that would say so. */
-  static async start(log: EventLog, topic: string, from: (partition: number) => number | Promise<number> = () => 0): Promise<CatchUp> {
+  /** A log that ends before where the reader starts is refused. `from` says where the reader starts: a partition it has read to the end already gets no batch that would say so. */
+  static async start(
+    log: EventLog,
+    topic: string,
+    reader: string,
+    from: (partition: number) => number | Promise<number> = () => 0,
+  ): Promise<CatchUp> {
     const [begins, ends] = await Promise.all([log.begin(topic), log.end(topic)]);
     const goals = new Map<number, number>();
+    const starts = await Promise.all(ends.map((_, partition) => from(partition)));
+    await refuseLogBehind(log, topic, reader, new Map(starts.entries()));
     for (const [partition, end] of ends.entries()) {
       // A partition whose records have all expired holds nothing to catch up with.
-      if (end > (begins[partition] ?? 0) && end > (await from(partition))) goals.set(partition, end);
+      if (end > (begins[partition] ?? 0) && end > (starts[partition] ?? 0)) goals.set(partition, end);
     }
     return new CatchUp(goals);
   }

@@ -24,6 +24,7 @@ import { FoldVerdicts } from './fold-verdicts.js';
 import type { LogConsumers } from './log-consumers.js';
 import type { TableProjections } from './table-projections.js';
 import type { Reset } from '../reset/reset.js';
+import { refuseLogBehind } from './log-behind.js';
 import { LogEnds } from './log-ends.js';
 import { ReplicaFlusher } from './replica-flusher.js';
 import type { Topics } from './topics.js';
@@ -112,6 +113,7 @@ export class DomainLogs {
     const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
     const isDurable = options.state !== 'memory';
     const store = isDurable ? await states.open(isOwner ? domain : name, foldVersion(options)) : new MemoryStateStore();
+    await refuseLogBehind(log, topic, `the stored state of ${domain}`, store.positions());
     const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler, keepsReplies: isOwner });
     const handler = isOwner
       ? new CommandHandler({

@@ -49,7 +49,7 @@ export class LogConsumers {
     this.#running.set(rest.name, undefined);
     const watch = new ConsumerWatch(this.#options, rest.name, rest.topic);
     try {
-      const catchUp = mustCatchUp ? await CatchUp.start(log, rest.topic, rest.from) : undefined;
+      const catchUp = mustCatchUp ? await CatchUp.start(log, rest.topic, rest.name, rest.from) : undefined;
       const handle = traced(telemetry, rest.name, rest.handle);
       const consumer = new LogConsumer<T>({
         ...rest,

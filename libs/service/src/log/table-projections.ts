@@ -9,6 +9,7 @@ import type { Telemetry } from '../telemetry/telemetry.js';
 import { traceBatch } from '../telemetry/traced-batch.js';
 import { CatchUp } from './catch-up.js';
 import { ConsumerWatch } from './consumer-watch.js';
+import { refuseLogBehind } from './log-behind.js';
 import { Sparing } from './sparing.js';
 
 /** What the kit adds is left out: the store, the log, the clock, the scheduler and the observer. */
@@ -83,7 +84,11 @@ export class TableProjections {
     const watch = new ConsumerWatch(this.#options, name, topic);
     const projection = make({ store, log, scheduler, now: () => clock.now(), observer: this.#observer(name, watch) });
     this.#running.set(name, projection);
-    const catchUp = mustCatchUp ? await CatchUp.start(log, topic) : undefined;
+    const catchUp = mustCatchUp ? await CatchUp.start(log, topic, name) : undefined;
+    if (projection instanceof TableProjection) {
+      const table = projection as TableProjection<unknown>;
+      await refuseLogBehind(log, topic, `the table ${table.table}`, await table.checkpoints());
+    }
     lifecycle.add('projections', name, () => projection.stop());
     await projection.start();
     watch.follow(projection);
