@@ -15,7 +15,7 @@ export const featuresConfig = defineConfig('features', {
   maxEventBytes: variable('MILLRACE_FEATURES_MAX_EVENT', size('512KiB'), 'One event at most; a longer one is refused by line.'),
   maxAheadMs: variable(
     'MILLRACE_FEATURES_MAX_AHEAD',
-    duration('1d'),
+    duration('1d', { most: '36500d' }),
     'How far an event time may lie after the time its record was made. One event of the year 2190 would push all others behind the horizon.',
   ),
   maxOnlineRows: variable('MILLRACE_FEATURES_MAX_ONLINE_ROWS', integer(1, 1_000_000, 10_000), 'Entity rows of one online read at most.'),
@@ -26,7 +26,7 @@ export const featuresConfig = defineConfig('features', {
   ),
   materializeDeadlineMs: variable(
     'MILLRACE_FEATURES_MATERIALIZE_DEADLINE',
-    duration('10m'),
+    duration('10m', { least: '1ms' }),
     "How long a materialization waits for the stores to hold what the log holds, and how long a source's query may take.",
   ),
   materializePageRows: variable(
@@ -36,7 +36,7 @@ export const featuresConfig = defineConfig('features', {
   ),
   materializeSilenceMs: variable(
     'MILLRACE_FEATURES_MATERIALIZE_SILENCE',
-    duration('1m'),
+    duration('1m', { least: '1s' }),
     'A materialization that showed no sign of life for so long is taken over by another replica.',
   ),
   fileRoots: variable(
@@ -66,12 +66,12 @@ export const featuresConfig = defineConfig('features', {
   ),
   verifyEveryMs: variable(
     'MILLRACE_FEATURES_VERIFY_EVERY',
-    duration('1h'),
+    duration('1h', { least: '1s' }),
     'How often what the gateway served since is recomputed from the offline store. Each replica checks for itself.',
   ),
   statisticsEveryMs: variable(
     'MILLRACE_FEATURES_STATISTICS_EVERY',
-    duration('1m'),
+    duration('1m', { least: '1s' }),
     'How often what came since is counted in the statistics of sources and features. A question counts what is missing first.',
   ),
   statisticsSample: variable(
@@ -81,7 +81,7 @@ export const featuresConfig = defineConfig('features', {
   ),
   trainingDeadlineMs: variable(
     'MILLRACE_FEATURES_TRAINING_DEADLINE',
-    duration('5m'),
+    duration('5m', { least: '1ms' }),
     'How long a training set waits for the source tables to reach its positions.',
   ),
 });

@@ -55,7 +55,7 @@ export const inferenceConfig = defineConfig('inference', {
   ),
   timeoutMs: variable(
     'MILLRACE_INFERENCE_TIMEOUT',
-    duration('10s'),
+    duration('10s', { least: '1ms' }),
     'A request is answered within so long, or refused with 504; a request may ask for less in its parameter `timeout` (microseconds).',
   ),
   loadWaitMs: variable(
@@ -108,7 +108,7 @@ export const inferenceConfig = defineConfig('inference', {
   batchJobs: variable('MILLRACE_INFERENCE_BATCH_JOBS', integer(1, 64, 1), 'Batch jobs that run in one process at once; the others wait.'),
   batchSilenceMs: variable(
     'MILLRACE_INFERENCE_BATCH_SILENCE',
-    duration('2m'),
+    duration('2m', { least: '1s' }),
     'A batch job of which nothing was heard for so long is taken up by another process.',
   ),
 });

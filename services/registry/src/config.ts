@@ -15,7 +15,11 @@ export const registryConfig = defineConfig(
       duration('1s'),
       'How long after the first attempt of a webhook delivery comes the second; each later pause is twice as long, up to an hour.',
     ),
-    webhookTimeoutMs: variable('MILLRACE_REGISTRY_WEBHOOK_TIMEOUT', duration('10s'), 'How long a webhook’s receiver may take to answer.'),
+    webhookTimeoutMs: variable(
+      'MILLRACE_REGISTRY_WEBHOOK_TIMEOUT',
+      duration('10s', { least: '1ms' }),
+      'How long a webhook’s receiver may take to answer.',
+    ),
     webhookPrivate: variable(
       'MILLRACE_REGISTRY_WEBHOOK_PRIVATE',
       flag(false),
@@ -23,7 +27,10 @@ export const registryConfig = defineConfig(
     ),
     webhookKey: variable(
       'MILLRACE_REGISTRY_WEBHOOK_KEY',
-      z.string().min(32).optional(),
+      z
+        .string()
+        .min(32, { error: () => 'is shorter than 32 characters' })
+        .optional(),
       'What webhook secrets are encrypted with on the log, 32 characters or more; every process of the registry needs the same. Without one a key is made in the data directory of the embedded platform, and webhooks with a secret are refused on Kafka.',
       { secret: true },
     ),

@@ -62,6 +62,25 @@ describe('the configuration', () => {
     expect(() => loadConfig([], { MILLRACE_S3_ACCESS_KEY_ID: 'x' })).toThrow(/go together/);
   });
 
+  test('a duration that no timer can be set for, or that leaves no time at all, is refused', () => {
+    expect(() => loadConfig([], { MILLRACE_COMMAND_DEADLINE: '25d' })).toThrow(
+      /MILLRACE_COMMAND_DEADLINE is not a duration from 1ms to 24d/,
+    );
+    expect(() => loadConfig([], { MILLRACE_COMMAND_DEADLINE: '0s' })).toThrow(
+      /MILLRACE_COMMAND_DEADLINE is not a duration from 1ms to 24d/,
+    );
+    expect(() => loadConfig([], { MILLRACE_COMMAND_DEADLINE: '10' })).toThrow(/MILLRACE_COMMAND_DEADLINE is not a duration such as/);
+    expect(loadConfig([], { MILLRACE_COMMAND_DEADLINE: '24d', MILLRACE_CONNECT_DEADLINE: '0ms' }).commandDeadlineMs).toBe(24 * 86_400_000);
+  });
+
+  test('what the server or the broker’s client would refuse is refused by its name', () => {
+    expect(() => loadConfig([], { MILLRACE_HEADERS_TIMEOUT: '10m' })).toThrow(/HEADERS_TIMEOUT is longer than MILLRACE_REQUEST_TIMEOUT/);
+    expect(() => loadConfig([], { MILLRACE_HEADERS_TIMEOUT: '10m', MILLRACE_REQUEST_TIMEOUT: '0s' })).not.toThrow();
+    expect(() => loadConfig([], { MILLRACE_MAX_BODY: '0B' })).toThrow(/MILLRACE_MAX_BODY is not a size of 1B or more/);
+    expect(() => loadConfig([], { MILLRACE_KAFKA_BROKERS: 'a:9092,b:99999' })).toThrow(/MILLRACE_KAFKA_BROKERS is not a list of host:port/);
+    expect(loadConfig([], { MILLRACE_KAFKA_BROKERS: 'a:9092, [::1]:9093' }).kafkaBrokers).toEqual(['a:9092', '[::1]:9093']);
+  });
+
   test('variables of the tests and of other services pass', () => {
     expect(() => loadConfig([], { MILLRACE_TEST_KAFKA_BROKERS: 'a:1', MILLRACE_INFERENCE_WORKERS: '2', OTHER: 'x' })).not.toThrow();
   });
@@ -78,6 +97,14 @@ describe('the configuration', () => {
       MILLRACE_KAFKA_BROKERS: 'a:1,b:2',
     });
     expect(JSON.stringify(printed)).not.toContain('hunter');
+    const withAt = loadConfig([], {
+      MILLRACE_REDIS_URL: 'redis://:hunt@er4@cache:6379/a@b',
+      MILLRACE_TRACKING_URL: 'http://a:p1@h1,http://a:p2@h2',
+    });
+    expect(withAt.redacted()).toMatchObject({
+      MILLRACE_REDIS_URL: 'redis://(secret)@cache:6379/a@b',
+      MILLRACE_TRACKING_URL: 'http://(secret)@h1,http://(secret)@h2',
+    });
   });
 
   test('no variable is declared twice', () => {

@@ -94,5 +94,6 @@ function textOf(value: unknown): string {
 }
 
 function withoutUserInfo(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, '$1(secret)@');
+  // To the last @ before the path: a password may hold one.
+  return text.replace(/(^|,)([a-z][a-z0-9+.-]*:\/\/)[^/,]*@/gi, '$1$2(secret)@');
 }

@@ -4,6 +4,8 @@ import { duration, flag, integer, port, size, url, urls, variable, type ConfigGr
 const text = z.string();
 const optional = text.optional();
 
+const isPort = (digits: string): boolean => Number(digits) >= 1 && Number(digits) <= 65_535;
+
 const hosts = text
   .transform((value) =>
     value
@@ -11,9 +13,14 @@ const hosts = text
       .map((host) => host.trim())
       .filter((host) => host !== ''),
   )
-  .refine((list) => list.length > 0 && list.every((host) => /^[^\s:]+:\d+$/.test(host) || /^\[[0-9a-fA-F:]+\]:\d+$/.test(host)), {
-    error: () => 'is not a list of host:port, separated by commas',
-  });
+  .refine(
+    (list) =>
+      list.length > 0 &&
+      list.every((host) => /^([^\s:]+|\[[0-9a-fA-F:]+\]):\d+$/.test(host) && isPort(host.slice(host.lastIndexOf(':') + 1))),
+    {
+      error: () => 'is not a list of host:port, separated by commas',
+    },
+  );
 
 const paths = text.transform((value) =>
   value
@@ -228,10 +235,14 @@ const variables = {
     duration('75s'),
     'How long an idle connection is kept; longer than that of a balancer in front.',
   ),
-  commandDeadlineMs: variable('MILLRACE_COMMAND_DEADLINE', duration('10s'), 'Time a command has; then 504, its effect may still come.'),
+  commandDeadlineMs: variable(
+    'MILLRACE_COMMAND_DEADLINE',
+    duration('10s', { least: '1ms' }),
+    'Time a command has; then 504, its effect may still come.',
+  ),
   queryDeadlineMs: variable(
     'MILLRACE_QUERY_DEADLINE',
-    duration('10s'),
+    duration('10s', { least: '1ms' }),
     'Time a query waits for its projection to reach a position; then 504.',
   ),
   connectDeadlineMs: variable(
@@ -241,14 +252,21 @@ const variables = {
   ),
   drainMs: variable(
     'MILLRACE_DRAIN',
-    duration('0ms'),
+    duration('0ms', { most: '1d' }),
     'How long a process that is told to end goes on answering while it says it is not ready, so that balancers stop sending to it. `MILLRACE_SHUTDOWN_DEADLINE` counts from then.',
   ),
-  shutdownDeadlineMs: variable('MILLRACE_SHUTDOWN_DEADLINE', duration('30s'), 'How long a stop may take before it is cut short.'),
+  shutdownDeadlineMs: variable(
+    'MILLRACE_SHUTDOWN_DEADLINE',
+    duration('30s', { least: '1ms', most: '1d' }),
+    'How long a stop may take before it is cut short.',
+  ),
 } as const;
 
 function check(values: ValuesOf<typeof variables>): readonly string[] {
   const problems: string[] = [];
+  if (values.requestTimeoutMs > 0 && values.headersTimeoutMs > values.requestTimeoutMs) {
+    problems.push('MILLRACE_HEADERS_TIMEOUT is longer than MILLRACE_REQUEST_TIMEOUT, which the head is a part of');
+  }
   if (values.kafkaSaslMechanism && (values.kafkaSaslUsername === undefined || values.kafkaSaslPassword === undefined)) {
     problems.push('MILLRACE_KAFKA_SASL_MECHANISM is set, so MILLRACE_KAFKA_SASL_USERNAME and MILLRACE_KAFKA_SASL_PASSWORD have to be');
   }

@@ -58,15 +58,26 @@ export function text(): z.ZodType<string> {
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** `500ms`, `30s`, `5m`, `1h`, `7d`; milliseconds inside. */
-export function duration(fallback: string): z.ZodType<number> {
-  return z.string().default(fallback).transform(measure('a duration such as 500ms, 30s, 5m or 1h', UNITS));
+/** The longest a timer can be set for, in whole days: Node lets a longer one go off at once. */
+const LONGEST_TIMER = '24d';
+
+/** `500ms`, `30s`, `5m`, `1h`, `7d`; milliseconds inside. At most what a timer can be set for, unless it is said otherwise. */
+export function duration(fallback: string, { least = '0ms', most = LONGEST_TIMER } = {}): z.ZodType<number> {
+  const number = measure('a duration such as 500ms, 30s, 5m or 1h', UNITS);
+  const bounds = { least: millisecondsOf(least), most: millisecondsOf(most) };
+  return z
+    .string()
+    .default(fallback)
+    .transform(number)
+    .refine((value) => value >= bounds.least && value <= bounds.most, { error: () => `is not a duration from ${least} to ${most}` });
 }
 
 /** `512B`, `64KiB`, `16MiB`, `1GiB`; bytes inside. Without a fallback it has to be given, unless it is made optional. */
 export function size(fallback?: string): z.ZodType<number> {
   const text = fallback === undefined ? z.string() : z.string().default(fallback);
-  return text.transform(measure('a size such as 512B, 64KiB, 16MiB or 1GiB', SIZES));
+  return text
+    .transform(measure('a size such as 512B, 64KiB, 16MiB or 1GiB', SIZES))
+    .refine((bytes) => bytes > 0, { error: () => 'is not a size of 1B or more' });
 }
 
 export function port(fallback: number): z.ZodType<number> {
@@ -121,6 +132,11 @@ export function directories(): z.ZodType<readonly string[]> {
       if (wrong !== undefined) context.addIssue({ code: 'custom', message: `names ${wrong}, which is not an absolute path` });
       return all;
     });
+}
+
+function millisecondsOf(text: string): number {
+  const [, number, unit] = /^(\d+)([a-z]+)$/.exec(text) ?? [];
+  return Number(number) * (UNITS[unit ?? ''] ?? NaN);
 }
 
 function measure(what: string, units: Readonly<Record<string, number>>) {
