@@ -3,15 +3,15 @@ import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
 import type { S3ArtifactStore } from '@millrace/artifact-store-s3';
 import type { EventLog } from '@millrace/event-log';
 import type { KafkaEventLogOptions } from '@millrace/event-log-kafka';
-import type { Clock, Scheduler, StateStore } from '@millrace/kernel';
+import { Fault, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import { LmdbStateStore } from '@millrace/state-store';
 import type { Logger } from 'pino';
-import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
+import { readNamedFile } from '../config/named-file.js';
 import { Sparing } from '../log/sparing.js';
 import { connectWithRetries } from './connect.js';
 import type { DataDirectory } from './data-directory.js';
@@ -64,7 +64,7 @@ async function openOnline({ config, directory, logger }: AdapterContext): Promis
 async function openArtifacts({ config, directory, logger }: AdapterContext): Promise<ArtifactStore> {
   const { artifacts, connectDeadlineMs } = config;
   if (artifacts === undefined) return FilesystemArtifactStore.open(directory.folder('artifacts'));
-  if (artifacts.startsWith('file:')) return FilesystemArtifactStore.open(pathOf(artifacts));
+  if (artifacts.startsWith('file:')) return openFolder(pathOf(artifacts));
   const store = await s3(artifacts, config);
   const options = {
     what: `the artifact store (${artifacts})`,
@@ -91,6 +91,15 @@ async function s3(artifacts: string, config: Config): Promise<S3ArtifactStore> {
         : { credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey } }),
     },
   });
+}
+
+async function openFolder(path: string): Promise<ArtifactStore> {
+  try {
+    return await FilesystemArtifactStore.open(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Fault('MR_CONFIG', `MILLRACE_ARTIFACTS names a folder that cannot be written to: ${reason}`, false, { cause: error });
+  }
 }
 
 /** `file:///srv/x` and `file:relative/x`. */
@@ -133,7 +142,8 @@ function kafkaOptions({ config, clock, logger, service }: AdapterContext): Omit<
   const { kafkaTls, kafkaTlsCa, kafkaTlsCert, kafkaTlsKey, kafkaSaslMechanism, kafkaSaslUsername, kafkaSaslPassword, kafkaReplication } =
     config;
   const sparing = new Sparing(clock, 1000);
-  const file = (name: string, path: string | undefined) => (path === undefined ? {} : { [name]: readFileSync(path) });
+  const file = (name: 'ca' | 'cert' | 'key', path: string | undefined) =>
+    path === undefined ? {} : { [name]: readNamedFile(path, `MILLRACE_KAFKA_TLS_${name.toUpperCase()}`) };
   return {
     clientId: `millrace-${service}`,
     ...(kafkaReplication === undefined ? {} : { replicationFactor: kafkaReplication }),

@@ -43,6 +43,13 @@ describe('a data directory', () => {
     expect(() => DataDirectory.open(temp.path)).toThrow(/in use by process 1 on not-/);
   });
 
+  test('a file in its place, and a folder that cannot be written to, are told by the variable', () => {
+    const file = join(temp.path, 'file');
+    writeFileSync(file, '');
+    expect(() => DataDirectory.open(file)).toThrow(/file cannot be used as MILLRACE_DATA_DIR, a folder to write to: .*EEXIST/);
+    expect(() => DataDirectory.open('/proc/self')).toThrow(/\/proc\/self cannot be used as MILLRACE_DATA_DIR, a folder to write to: /);
+  });
+
   test('a lock that was cut short by a crash holds nobody up', () => {
     writeFileSync(lock(), '{"pid":');
     const held = DataDirectory.open(temp.path);

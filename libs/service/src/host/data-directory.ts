@@ -34,7 +34,11 @@ export class DataDirectory {
 
   static open(directory: string): DataDirectory {
     const path = resolve(directory);
-    mkdirSync(path, { recursive: true });
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (error) {
+      throw unusable(path, error);
+    }
     const lock = join(path, LOCK);
     const mine: Holder = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() };
     for (let attempt = 0; attempt < 10; attempt++) {
@@ -42,7 +46,7 @@ export class DataDirectory {
         createWhole(lock, mine);
         return new DataDirectory(path, lock);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(path, error);
       }
       const holder = read(lock);
       if (holder && isHeld(holder, lock)) {
@@ -70,6 +74,14 @@ export class DataDirectory {
     clearInterval(this.#heartbeat);
     rmSync(this.#lock, { force: true });
   }
+}
+
+/** What the file system refuses is told by the variable that names the folder. */
+function unusable(path: string, error: unknown): Fault {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Fault('MR_DATA_DIR_UNUSABLE', `${path} cannot be used as MILLRACE_DATA_DIR, a folder to write to: ${reason}`, false, {
+    cause: error,
+  });
 }
 
 function isHeld(holder: Holder, lock: string): boolean {

@@ -78,6 +78,18 @@ describe('starting and stopping', () => {
     expect(lines.some((line) => line['level'] === 'warn' && String(line['msg']).includes('cannot be reached yet'))).toBe(true);
   });
 
+  test('an address, a folder or a file that cannot be used is told by its variable', async () => {
+    const start = (more: Record<string, string>) => bootstrap(EmptyModule, config(more), { logDestination });
+    await expect(start({ MILLRACE_HOST: '192.0.2.1' })).rejects.toThrow(
+      /MILLRACE_HOST is 192\.0\.2\.1, which is no address .*EADDRNOTAVAIL/,
+    );
+    await expect(start({ MILLRACE_ARTIFACTS: 'file:/dev/null' })).rejects.toThrow(
+      /MILLRACE_ARTIFACTS names a folder that cannot be written to/,
+    );
+    const kafka = { MILLRACE_KAFKA_BROKERS: '127.0.0.1:1', MILLRACE_KAFKA_TLS: 'true', MILLRACE_KAFKA_TLS_CA: join(temp.path, 'none.pem') };
+    await expect(start(kafka)).rejects.toThrow(/MILLRACE_KAFKA_TLS_CA names a file that cannot be read: .*ENOENT/);
+  });
+
   test('a port that is taken ends the start and closes what was opened', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');

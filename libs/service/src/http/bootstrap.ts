@@ -3,7 +3,8 @@ import { Fault } from '@millrace/kernel';
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { accessRoutes } from '../access/access.routes.js';
 import { openFirstKey } from '../access/first-key.js';
@@ -48,6 +49,7 @@ class RootModule {}
 export async function bootstrap(module: Type | DynamicModule, config: Config, options: BootstrapOptions = {}): Promise<RunningService> {
   const name = 'module' in module ? module.module.name : module.name;
   const service = options.service ?? name.replace(/Module$/, '').toLowerCase();
+  await checkHost(config.host);
   const host = await openHost(config, { ...options, service });
   let app: NestFastifyApplication | undefined;
   let routes: readonly Route[];
@@ -84,11 +86,32 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
   return { app, routes };
 }
 
+/** Every port of the process is opened on this address; one that is not this machine's is told before anything else. */
+async function checkHost(host: string): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen(0, host);
+    await once(probe, 'listening');
+  } catch (error) {
+    const message = `MILLRACE_HOST is ${host}, which is no address this machine can listen on: ${messageOf(error)}`;
+    throw new Fault('MR_CONFIG', message, false, { cause: error });
+  } finally {
+    probe.close();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function listen(app: NestFastifyApplication, { port, host }: Config): Promise<void> {
   try {
     await app.listen(port, host);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
+      const message = `cannot listen on port ${port} of ${host}: ${messageOf(error)}; see MILLRACE_PORT and MILLRACE_HOST`;
+      throw new Fault('MR_PORT_UNUSABLE', message, false, { cause: error });
+    }
     throw new Fault('MR_PORT_IN_USE', `port ${port} of ${host} is taken by another process; stop that one, or set MILLRACE_PORT`, false, {
       cause: error,
     });

@@ -1,8 +1,8 @@
-import { Fault } from '@millrace/kernel';
 import { generateSigningKey, readPublicKeys, readSigningKey, type PublicSigningKey, type SigningKey } from '@millrace/model-signing';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
+import { readNamedFile } from '../config/named-file.js';
 
 type KeyConfig = Pick<Config, 'dataDir' | 'kafkaBrokers' | 'signingKey' | 'trustedKeys'>;
 
@@ -47,10 +47,5 @@ function kept(path: string): string {
 }
 
 function read(path: string, variable: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Fault('MR_CONFIG', `${variable} names a file that cannot be read: ${why}`, false, { cause: error });
-  }
+  return readNamedFile(path, variable).toString('utf8');
 }
