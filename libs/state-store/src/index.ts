@@ -1,1 +1,2 @@
 export { LmdbStateStore, type LmdbStateStoreOptions, type StateStoreOrigin } from './lmdb-state-store.js';
+export { flawOfLmdbFile } from './store-file.js';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /*
@@ -13,20 +13,27 @@ const LAST_PAGE_AT = 144;
 const TRANSACTION_AT = 152;
 const META_END = 160;
 
-/** Whether the file is one LMDB can open without dying of it. A missing or empty file is: LMDB makes it anew. */
+/** Whether the file is one LMDB can open without dying of it, and was not found to be damaged while in use. */
 export async function isSound(path: string): Promise<boolean> {
-  if (existsSync(damageMark(path))) return false;
-  if (!existsSync(path)) return true;
-  const { size } = await stat(path);
-  if (size === 0) return true;
+  return !existsSync(damageMark(path)) && (await flawOfLmdbFile(path)) === undefined;
+}
+
+/**
+ * What is wrong with a file that LMDB would die of; nothing is with one that is missing or empty: LMDB makes it anew. The last pages of a file may
+ * never have been written, when a transaction used them and gave them back: who cannot do without the file lets `slackPages` be missing.
+ */
+export async function flawOfLmdbFile(path: string, slackPages = 0): Promise<string | undefined> {
+  if (!existsSync(path)) return undefined;
   const file = await open(path, 'r');
   try {
+    if ((await file.stat()).size === 0) return undefined;
     const first = await readMeta(file, 0);
-    if (!first) return false;
-    const second = await readMeta(file, first.pageSize);
-    if (!second) return false;
+    const second = first && (await readMeta(file, first.pageSize));
+    if (!first || !second) return 'its first pages are not those of an LMDB file';
     const newest = second.transaction > first.transaction ? second : first;
-    return size >= (newest.lastPage + 1) * newest.pageSize;
+    const { size } = await file.stat();
+    const least = (newest.lastPage + 1 - slackPages) * newest.pageSize;
+    return size >= least ? undefined : `it is cut short: it has ${size} bytes of ${(newest.lastPage + 1) * newest.pageSize}`;
   } finally {
     await file.close();
   }

@@ -6,8 +6,9 @@ import type { KafkaEventLogOptions } from '@millrace/event-log-kafka';
 import { Fault, type Clock, type Scheduler, type StateStore } from '@millrace/kernel';
 import { openOfflineStore, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
-import { LmdbStateStore } from '@millrace/state-store';
+import { flawOfLmdbFile, LmdbStateStore } from '@millrace/state-store';
 import type { Logger } from 'pino';
+import { rm } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
@@ -38,6 +39,9 @@ export interface Adapters {
   state(context: AdapterContext, name: string, version: string): Promise<StateStore>;
 }
 
+/** Neither the log nor the online store is to be given up for pages that nobody needs. */
+const SLACK_PAGES = 256;
+
 export const configuredAdapters: Adapters = {
   log: openLog,
   online: openOnline,
@@ -50,7 +54,14 @@ async function openOnline({ config, directory, logger }: AdapterContext): Promis
   const { redisUrl, connectDeadlineMs } = config;
   if (redisUrl === undefined) {
     const { LmdbOnlineStore } = await import('@millrace/online-store-lmdb');
-    const store = await LmdbOnlineStore.open({ path: directory.folder('online') });
+    const path = directory.folder('online');
+    const flaw = await flawOfLmdbFile(join(path, 'data.mdb'), SLACK_PAGES);
+    if (flaw !== undefined) {
+      logger.warn({ reason: flaw }, 'the file of the online store is damaged; it begins empty and is filled from the log');
+      await rm(path, { recursive: true });
+      directory.folder('online');
+    }
+    const store = await LmdbOnlineStore.open({ path });
     if (store.isAnew) logger.warn('the machine ended while the online store was open; it begins empty and is filled from the log');
     return store;
   }
@@ -128,7 +139,17 @@ async function openLog(context: AdapterContext): Promise<EventLog> {
   const { kafkaBrokers, connectDeadlineMs } = config;
   if (kafkaBrokers === undefined) {
     const { LmdbEventLog } = await import('@millrace/event-log-lmdb');
-    return LmdbEventLog.open({ path: join(directory.folder('log'), 'log.mdb'), clock, scheduler });
+    const path = join(directory.folder('log'), 'log.mdb');
+    const flaw = await flawOfLmdbFile(path, SLACK_PAGES);
+    if (flaw !== undefined) {
+      throw new Fault(
+        'MR_LOG_DAMAGED',
+        `the event log ${path} is damaged: ${flaw}. Put it back from a backup; nothing else can make it anew. To begin with an empty log instead, ` +
+          'move the folders log, state, online and offline of MILLRACE_DATA_DIR away.',
+        false,
+      );
+    }
+    return LmdbEventLog.open({ path, clock, scheduler });
   }
   const { KafkaEventLog } = await import('@millrace/event-log-kafka');
   const what = `the event log (Kafka at ${kafkaBrokers.join(', ')})`;

@@ -3,7 +3,7 @@ import type { EventLog } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { Module } from '@nestjs/common';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -64,6 +64,30 @@ describe('starting and stopping', () => {
     rmSync(join(temp.path, 'state'), { recursive: true });
     await expect(open()).rejects.toThrow(/ends at 0, and the table millrace\.decisions has read to 1/);
     rmSync(join(temp.path, 'offline'), { recursive: true });
+    await (await open()).close();
+  });
+
+  test('a damaged log is refused before LMDB can die of it; a damaged online store is made anew', async () => {
+    const open = () => openHost(config(), { service: 'test', logDestination });
+    const key = Buffer.from('k');
+    const before = await open();
+    await before.online.writeMany([{ key, value: Buffer.alloc(3_000_000) }]);
+    await before.close();
+    const online = join(temp.path, 'online', 'data.mdb');
+    truncateSync(online, 20_000);
+    const again = await open();
+    expect(await again.online.getMany([key])).toEqual([null]);
+    expect(lines.map((line) => line['reason'])).toContainEqual(expect.stringMatching(/cut short: it has 20000 bytes of \d+/));
+    await again.log.append([{ topic: 'millrace.resources.decisions', key: null, value: Buffer.alloc(3_000_000) }]);
+    await again.close();
+
+    const log = join(temp.path, 'log', 'log.mdb');
+    const whole = readFileSync(log);
+    truncateSync(log, 40_960);
+    await expect(open()).rejects.toThrow(/log\.mdb is damaged: it is cut short: .*Put it back from a backup/);
+    writeFileSync(log, Buffer.concat([Buffer.alloc(8192, 0xa5), whole.subarray(8192)]));
+    await expect(open()).rejects.toMatchObject({ code: 'MR_LOG_DAMAGED' });
+    writeFileSync(log, whole);
     await (await open()).close();
   });
 
