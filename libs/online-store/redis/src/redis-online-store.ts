@@ -38,6 +38,10 @@ const SCAN_COUNT = '5000';
 /** Keys per MGET and DEL of a scan or clear: short enough not to hold Redis up. */
 const PAGE = 1_000;
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
 /** A read that leaves with others. */
 interface GatheredRead {
   readonly keys: readonly Buffer[];
@@ -62,6 +66,8 @@ export class RedisOnlineStore implements OnlineStore {
   readonly #prefix: Buffer;
   readonly #timeoutMs: number;
   #script: string | undefined;
+  /** Why there is no connection now. */
+  #lost: unknown;
   #reading = 0;
   #gathered: GatheredRead[] = [];
 
@@ -69,12 +75,14 @@ export class RedisOnlineStore implements OnlineStore {
     this.#client = client;
     this.#prefix = Buffer.from(options.prefix ?? '');
     this.#timeoutMs = options.commandTimeoutMs ?? 10_000;
+    client.on('error', (error: unknown) => (this.#lost = error));
+    client.on('ready', () => (this.#lost = undefined));
   }
 
   /** Connects; fails at once when Redis cannot be reached, reconnects by itself when it is lost later. */
   static async connect(options: RedisOnlineStoreOptions): Promise<RedisOnlineStore> {
     const client = connect(options);
-    // The client reports each lost connection here; commands carry the failure to their callers, so nothing else is to be done.
+    // A lost connection is told here; to have nobody listen would end the process.
     client.on('error', () => undefined);
     let failed: (error: unknown) => void = () => undefined;
     const firstError = new Promise<never>((_, reject) => {
@@ -211,7 +219,9 @@ export class RedisOnlineStore implements OnlineStore {
     try {
       return await this.#client.sendCommand(args, { timeout: this.#timeoutMs });
     } catch (error) {
-      throw fault(doing, error);
+      // A command that waited for a connection in vain fails without a word of its own.
+      const isSilent = error instanceof Error && error.message === '';
+      throw fault(doing, isSilent ? (this.#lost ?? new Error(`no answer within ${this.#timeoutMs} ms`)) : error);
     }
   }
 }
@@ -228,6 +238,7 @@ function escapeGlob(bytes: Buffer): Buffer {
 }
 
 function fault(doing: string, error: unknown): Fault {
-  const reason = error instanceof Error ? error.message : String(error);
+  // An address tried as IPv6 and as IPv4 fails with two errors and an empty sentence.
+  const reason = error instanceof AggregateError && error.message === '' ? error.errors.map(String).join('; ') : messageOf(error);
   return new Fault('MR_ONLINE_STORE', `the online store (Redis) failed to ${doing}: ${reason}`, true, { cause: error });
 }
