@@ -324,12 +324,7 @@ test.each<[string, object, number, RegExp]>([
     422,
     /input.query may not use file/,
   ],
-  [
-    'a query that fails',
-    { model: 'models:/delay/1', input: { query: 'SELECT * FROM millrace.nowhere' } },
-    422,
-    /input.query cannot be read/,
-  ],
+  ['a query that fails', { model: 'models:/delay/1', input: { query: 'SELECT * FROM millrace.nowhere' } }, 422, /query cannot be read/],
   ['no rows', { model: 'models:/delay/1', input: { query: 'SELECT 1 AS distance WHERE 0' } }, 422, /the input has no rows/],
   ['an unknown training set', { model: 'models:/delay/1', input: { trainingSet: 'nope' } }, 404, /there is no training set nope/],
 ])('refuses %s', async (_name, body, status, message) => {

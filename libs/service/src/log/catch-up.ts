@@ -18,7 +18,7 @@ export class CatchUp {
   ): Promise<CatchUp> {
     const [begins, ends] = await Promise.all([log.begin(topic), log.end(topic)]);
     const goals = new Map<number, number>();
-    const starts = await Promise.all(ends.map((_, partition) => from(partition)));
+    const starts = await Promise.all(ends.map(async (_, partition) => from(partition)));
     await refuseLogBehind(log, topic, reader, new Map(starts.entries()));
     for (const [partition, end] of ends.entries()) {
       // A partition whose records have all expired holds nothing to catch up with.
