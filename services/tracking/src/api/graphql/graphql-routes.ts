@@ -1,8 +1,8 @@
 import { invalid, MlflowError, sendMlflowError, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { execute, GraphQLError, parse, validate, type DocumentNode, type ExecutionResult } from 'graphql';
+import { execute, GraphQLError, validate, type DocumentNode, type ExecutionResult } from 'graphql';
 import type { TrackingApi } from '../mlflow/context.js';
-import { excessOf, QUERY_LIMITS } from './query-limits.js';
+import { excessOf, parseQuery } from './query-limits.js';
 import { resolveField, type GraphqlContext } from './resolvers.js';
 import { mlflowSchema } from './schema.js';
 
@@ -28,7 +28,7 @@ export function registerGraphql(server: FastifyInstance, api: TrackingApi, route
     }
     let document: DocumentNode;
     try {
-      document = parse(query, { maxTokens: QUERY_LIMITS.tokens });
+      document = parseQuery(query);
     } catch (error) {
       if (error instanceof Error && error.name === 'GraphQLError') return { data: null, errors: [error as GraphQLError] };
       throw error;

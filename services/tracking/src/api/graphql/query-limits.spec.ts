@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { parse } from 'graphql';
-import { excessOf } from './query-limits.js';
+import { excessOf, parseQuery } from './query-limits.js';
 
-const excess = (query: string) => excessOf(parse(query));
+const excess = (query: string) => excessOf(parseQuery(query));
 const many = (count: number, field: (index: number) => string) => Array.from({ length: count }, (_, index) => field(index)).join(' ');
 
 describe('what a query may ask for', () => {
@@ -23,5 +22,9 @@ describe('what a query may ask for', () => {
     ['a fragment below itself', '{ ...F } fragment F on Query { a { ...F } }', /depth/],
   ])('%s', (_what, query, message) => {
     expect(excess(query)).toMatch(message);
+  });
+
+  test('a depth at which the parser itself ends', () => {
+    expect(() => parseQuery('{a'.repeat(9_000))).toThrow('Query exceeds maximum depth of 10');
   });
 });

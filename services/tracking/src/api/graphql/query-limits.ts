@@ -1,7 +1,21 @@
-import { Kind, type DocumentNode, type FragmentDefinitionNode, type SelectionSetNode } from 'graphql';
+import { GraphQLError, Kind, parse, type DocumentNode, type FragmentDefinitionNode, type SelectionSetNode } from 'graphql';
 
 /** MLflow's own bounds: one request must not ask for what a hundred could not. */
 export const QUERY_LIMITS = { rootFields: 10, aliases: 10, depth: 10, selections: 1000, tokens: 20_000 } as const;
+
+/** Parses a query. One that is nested so deep that the parser's stack ends before its bound of tokens is told as any that is too deep. */
+export function parseQuery(query: string): DocumentNode {
+  try {
+    return parse(query, { maxTokens: QUERY_LIMITS.tokens });
+  } catch (error) {
+    if (error instanceof Error && error.name === 'RangeError') throw new GraphQLError(tooDeep());
+    throw error;
+  }
+}
+
+function tooDeep(): string {
+  return `Query exceeds maximum depth of ${QUERY_LIMITS.depth}`;
+}
 
 /** Why a query asks for too much; nothing when it does not. Fragments count wherever they are used. */
 export function excessOf(document: DocumentNode): string | undefined {
@@ -12,7 +26,7 @@ export function excessOf(document: DocumentNode): string | undefined {
   let [selections, rootFields, aliases] = [0, 0, 0];
   /** Counts what one level of fields asks for, fragments opened; false when it is too much to go on. */
   const walk = (sets: readonly SelectionSetNode[], depth: number): string | undefined => {
-    if (depth > QUERY_LIMITS.depth) return `Query exceeds maximum depth of ${QUERY_LIMITS.depth}`;
+    if (depth > QUERY_LIMITS.depth) return tooDeep();
     let aliasesHere = 0;
     const below: SelectionSetNode[] = [];
     const open = [...sets];

@@ -25,6 +25,9 @@ export function spansOfJson(body: Uint8Array): OtlpSpan[] {
   } catch (error) {
     throw invalid(`The body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+  // In JSON a level of values is a list in an object in an object, and a span lies in a few of its own.
+  if (isDeeperThan(request, DEEPEST * 4))
+    throw invalid(`The body is not an OTLP ExportTraceServiceRequest: an attribute nests deeper than ${DEEPEST}.`);
   const found: OtlpSpan[] = [];
   for (const resource of listOf(request, 'resourceSpans')) {
     for (const scope of listOf(resource, 'scopeSpans')) {
@@ -32,6 +35,11 @@ export function spansOfJson(body: Uint8Array): OtlpSpan[] {
     }
   }
   return found;
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeperThan(part, levels - 1));
 }
 
 function listOf(of: unknown, name: string): object[] {
