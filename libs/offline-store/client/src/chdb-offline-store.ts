@@ -53,7 +53,9 @@ export class ChdbOfflineStore implements OfflineStore {
   }
 
   async load(table: string, format: LoadFormat, data: Buffer): Promise<void> {
-    await withFaults(`reading ${format} into ${table}`, () => this.session.insert({ ...loadParts(table, format), data }));
+    await withFaults(`reading ${format} into ${table}`, () =>
+      this.session.insert({ ...loadParts(table, format, this.session.guestMemoryBytes), data }),
+    );
   }
 
   async ping(): Promise<void> {
@@ -92,9 +94,14 @@ export function insertParts(table: string, token: string, layout?: InsertLayout)
   };
 }
 
-/** The order of the rows is kept: one thread reads, and one writes. */
-export function loadParts(table: string, format: LoadFormat): { into: string; settings: string; format: LoadFormat } {
+/** The order of the rows is kept: one thread reads, and one writes. `maxMemoryBytes`: a file of some kilobytes may unfold into any number of gigabytes. */
+export function loadParts(
+  table: string,
+  format: LoadFormat,
+  maxMemoryBytes?: number,
+): { into: string; settings: string; format: LoadFormat } {
   const settings = [
+    ...(maxMemoryBytes === undefined ? [] : [`max_memory_usage = ${maxMemoryBytes}`]),
     'async_insert = 0',
     'max_threads = 1',
     'max_insert_threads = 1',

@@ -97,7 +97,8 @@ export class ChdbSession {
   readonly #running = new Set<Promise<unknown>>();
   readonly #files = new InsertFiles();
   readonly #outputs: OutputFiles;
-  readonly #guestMemoryBytes: number;
+  /** What a statement of somebody's own, or a file of theirs that is read, may take. */
+  readonly guestMemoryBytes: number;
   #closed = false;
 
   private constructor(
@@ -110,7 +111,7 @@ export class ChdbSession {
     this.#outputs = new OutputFiles(path);
     const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
     const maxWaiting = options.maxWaiting ?? 1000;
-    this.#guestMemoryBytes = options.guestMemoryBytes ?? GUEST_MEMORY_BYTES;
+    this.guestMemoryBytes = options.guestMemoryBytes ?? GUEST_MEMORY_BYTES;
     this.#lanes = {
       write: new Slots('offline store (writes)', perLane, maxWaiting),
       read: new Slots('offline store (reads)', perLane, maxWaiting),
@@ -166,7 +167,7 @@ export class ChdbSession {
   /** Runs a statement that is somebody's own in the platform's terms: among guests, within bounds, reading only where that is all it is for. */
   async runGuests(statement: ChdbStatement, readOnly: boolean): Promise<ChdbResult> {
     const { sql, deadlineMs = 0, ...rest } = statement;
-    const settings = { ...PLATFORM_TERMS, max_execution_time: deadlineMs / 1000, max_memory_usage: this.#guestMemoryBytes };
+    const settings = { ...PLATFORM_TERMS, max_execution_time: deadlineMs / 1000, max_memory_usage: this.guestMemoryBytes };
     const wait = deadlineMs > 0 ? { deadlineMs } : {};
     return (await this.guest({ ...rest, ...wait, statement: sql, settings, readOnly })) as ChdbResult;
   }

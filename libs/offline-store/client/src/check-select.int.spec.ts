@@ -3,6 +3,7 @@ import { chdir, cwd } from 'node:process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { checkSelect, openOfflineStore, type OfflineStore } from './index.js';
 
 const before = cwd();
@@ -79,4 +80,22 @@ test('what is somebody’s own runs within bounds, and nothing of the platform w
     deadlineMs: 60_000,
   });
   await expect(greedy).rejects.toMatchObject({ code: 'MR_OFFLINE_STORE_REFUSED', retryable: false, details: { clickhouseCode: 241 } });
+}, 60_000);
+
+test('a small file that unfolds into more than there is room for is refused', async () => {
+  const many = "SELECT repeat('x', 2000) AS text FROM numbers(300000) SETTINGS output_format_parquet_row_group_size = 300000";
+  const bytes = await buffer(await store.raw(many, 'Parquet'));
+  expect(bytes.length).toBeLessThan(2 * 1024 * 1024);
+  await store.command('CREATE TABLE millrace.unfolded (text String) ENGINE = Memory');
+  await expect(store.load('millrace.unfolded', 'Parquet', bytes)).rejects.toMatchObject({
+    ...{ code: 'MR_OFFLINE_STORE_REFUSED', retryable: false, details: { clickhouseCode: 241 } },
+  });
+  await store.load(
+    'millrace.unfolded',
+    'Parquet',
+    await buffer(await store.raw("SELECT repeat('x', 2000) AS text FROM numbers(1000)", 'Parquet')),
+  );
+  expect(await store.query("SELECT max_memory_usage FROM (SELECT getSetting('max_memory_usage') AS max_memory_usage)")).not.toEqual([
+    { max_memory_usage: String(256 * 1024 * 1024) },
+  ]);
 }, 60_000);
