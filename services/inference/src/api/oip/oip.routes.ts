@@ -55,7 +55,7 @@ export function oipRoutes(scope: FastifyInstance, addHotRoute: AddHotRoute, opti
   }
   extensionRoutes(scope, options);
   // Clients that look for what is not here read the protocol's error of anything below its path.
-  scope.all('/v2/*', ({ method, url }) => {
+  scope.all('/v2/*', { config: { access: 'viewer' } }, ({ method, url }) => {
     const message = `there is no ${method} ${url.split('?')[0]} here; GET /v2 names the extensions that are`;
     throw Object.assign(new Error(message), { statusCode: 404 });
   });
