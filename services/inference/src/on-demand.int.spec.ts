@@ -138,6 +138,19 @@ test('a deployment predicts from entity keys and request data, and records what 
   expect(Object.keys(told('feature_versions')[0] as object).sort()).toEqual(['delay_checks', 'origin_delays', 'recent']);
 });
 
+test('what was answered is told by ClickHouse whatever numbers are in it', async () => {
+  const columns = REQUEST.map(([name, type, data]): Column => [name, type, name === 'distance' ? [1e20] : [data[0]]]);
+  const { parameters } = (await infer(columns)).body;
+  const told = await waitFor(async () => {
+    const found = await service.host.offline.query<Record<string, unknown>>(
+      `SELECT groupArray(feature) AS features, any(JSONExtract(request, 'distance', 'Nullable(Float64)')) AS distance
+       FROM millrace.served_features INNER JOIN millrace.predictions USING (prediction_id, row) WHERE prediction_id = '${parameters['prediction_id']}'`,
+    );
+    return (found[0]?.['features'] as unknown[]).length > 0 && found[0];
+  });
+  expect(told).toEqual({ features: ['departures_1h', 'delay_per_km', 'hours_ahead', 'spare', 'recent_delay'], distance: 1e20 });
+});
+
 test.each<[string, readonly Column[], RegExp]>([
   [
     'a missing value',

@@ -2,6 +2,7 @@ import { factReader } from '@millrace/contracts';
 import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { BinaryRows, RowBinary } from '@millrace/offline-store';
 import { predictedNumber, type PredictedRow, type PredictionMade } from '../domain/prediction/prediction.js';
+import { storedJson } from './stored-json.js';
 
 export const decodePrediction = factDecoder(factReader<PredictionMade>('inference', 'PredictionMade'));
 
@@ -95,5 +96,5 @@ function uint32(value: number, out: RowBinary): void {
 }
 
 function json(value: object | null | undefined, out: RowBinary): void {
-  out.text(value === null || value === undefined ? '{}' : JSON.stringify(value));
+  out.text(value === null || value === undefined ? '{}' : storedJson(value));
 }

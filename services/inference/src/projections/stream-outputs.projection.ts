@@ -1,6 +1,7 @@
 import { factReader } from '@millrace/contracts';
 import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
+import { storedJson } from './stored-json.js';
 
 export const decodeOutput = factDecoder(factReader<StreamPredicted>('inference', 'StreamPredicted'));
 
@@ -15,8 +16,8 @@ export function outputRow({ value: { event, data } }: Item<LoggedFact<StreamPred
     input_offset: input.offset,
     event_time: input.time,
     time: event.time,
-    columns: JSON.stringify(data.columns),
-    outputs: JSON.stringify(data.outputs),
+    columns: storedJson(data.columns),
+    outputs: storedJson(data.outputs),
     prediction_id: data.predictionId,
     deployment: data.deployment,
     model: data.model,
