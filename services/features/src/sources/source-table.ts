@@ -1,5 +1,5 @@
 import type { SourceEvent, SourcePlan, Value } from '@millrace/feature-engine';
-import { quoteIdentifier, quoteTable, RowText, tableExists, type OfflineStore } from '@millrace/offline-store';
+import { quoteIdentifier, quoteString, quoteTable, RowText, tableExists, type OfflineStore } from '@millrace/offline-store';
 
 /** The table of a source's events. */
 export function sourceTable(source: string): string {
@@ -14,7 +14,7 @@ const POSITION = 'INDEX _position (_partition, _offset) TYPE minmax GRANULARITY 
 
 /**
  * Makes the table, or adds the columns it lacks. A table of another topic is made anew. Columns of an earlier schema stay, with their values; a column that may be null
- * since is altered; one whose type has changed otherwise is put aside, with its values, and is back when the type is.
+ * since is altered; one whose type has changed otherwise is put aside, and is back when the type is.
  */
 export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): Promise<void> {
   await dropOfOtherTopic(store, plan);
@@ -53,21 +53,36 @@ export async function ensureSourceTable(store: OfflineStore, plan: SourcePlan): 
   if (!index) await store.command(`ALTER TABLE ${table} ADD ${POSITION.replace('INDEX', 'INDEX IF NOT EXISTS')}`);
 }
 
-/** Columns hold values of one type only. No column of a source begins as the names of those that were put aside do. */
+/**
+ * A column of another type takes over what the one before has of it: 5 of an Int32 is 5 of a Float64, and a text that is no number is 0, or null where that may be. What was put
+ * aside has a name that no column of a source has.
+ */
 async function putAside(store: OfflineStore, table: string, { columns }: SourcePlan, known: Map<string, string>): Promise<void> {
-  const aside = (name: string, type: string): string => `_${name} ${type}`;
+  const alter = (change: string): Promise<void> => store.command(`ALTER TABLE ${table} ${change} SETTINGS mutations_sync = 2`);
   const rename = async (from: string, to: string): Promise<void> => {
-    await store.command(`ALTER TABLE ${table} RENAME COLUMN IF EXISTS ${quoteIdentifier(from)} TO ${quoteIdentifier(to)}`);
+    await alter(`RENAME COLUMN IF EXISTS ${quoteIdentifier(from)} TO ${quoteIdentifier(to)}`);
     known.set(to, known.get(from) as string);
     known.delete(from);
   };
   for (const { name, type } of columns) {
     const before = known.get(name);
-    const now = columnType(type.name, type.nullable);
+    const [now, bare] = [columnType(type.name, type.nullable), columnType(type.name, false)];
     // A column that could be null takes whatever the same type without nulls does, and one that could not is altered.
-    if (before !== undefined && ![columnType(type.name, false), columnType(type.name, true)].includes(before))
-      await rename(name, aside(name, before));
-    if (!known.has(name) && known.has(aside(name, now))) await rename(aside(name, now), name);
+    if (before === undefined || before === bare || before === columnType(type.name, true)) continue;
+    const aside = `_${name} ${before}`;
+    await rename(name, aside);
+    const earlier = `_${name} ${now}`;
+    if (known.has(earlier)) {
+      await rename(earlier, name);
+      continue;
+    }
+    const column = quoteIdentifier(name);
+    const from = `accurateCastOrNull(${quoteIdentifier(aside)}, ${quoteString(bare)})`;
+    const value = type.nullable ? from : `ifNull(${from}, defaultValueOfTypeName(${quoteString(bare)}))`;
+    await alter(`ADD COLUMN IF NOT EXISTS ${column} ${now} DEFAULT ${value}`);
+    await alter(`MATERIALIZE COLUMN ${column}`);
+    await alter(`MODIFY COLUMN ${column} REMOVE DEFAULT`);
+    known.set(name, now);
   }
 }
 
