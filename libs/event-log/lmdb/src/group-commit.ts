@@ -7,8 +7,11 @@ export interface GroupCommitOptions {
   readonly maxQueuedBytes: number;
   readonly maxChunkBytes: number;
   readonly now: () => number;
-  /** Writes the chunks `take` hands out in one durable transaction, setting each chunk's base; `take` is called inside it, as late as can be. */
-  readonly write: (take: () => readonly ChunkBuilder[]) => Promise<void>;
+  /**
+   * Writes the chunks `take` hands out in one durable transaction, setting each chunk's base; `take` is called inside it, as late as can be. `bytes`:
+   * about how much waits to be taken.
+   */
+  readonly write: (take: () => readonly ChunkBuilder[], bytes: number) => Promise<void>;
   /** Called after each commit, before its appends resolve. */
   readonly committed: (chunks: readonly ChunkBuilder[]) => void;
 }
@@ -92,7 +95,7 @@ export class GroupCommit {
         return round.chunks;
       };
       try {
-        await this.options.write(take);
+        await this.options.write(take, this.#round.bytes);
         if (round) this.#settle(round);
       } catch (error) {
         // A transaction that did not even begin has taken nothing; its appends must not wait for one that may never come either.

@@ -12,6 +12,7 @@ import { Fault, type Clock, type NextOffsets, type Position, type Scheduler } fr
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sizeOf, type ChunkBuilder } from './chunk.js';
+import { lackOfRoom } from './disk-room.js';
 import { GroupCommit } from './group-commit.js';
 import { LmdbFiles, type StoredTopic } from './lmdb-files.js';
 import { RecentRecords } from './recent-records.js';
@@ -31,6 +32,8 @@ export interface LmdbEventLogOptions {
   readonly pollMs?: number;
   /** How often expired records are removed. Default one minute. */
   readonly retentionMs?: number;
+  /** Room that has to stay free on the disk; appends that would take it are refused. Default: a twentieth of the disk, 16 to 256 MiB. */
+  readonly reserveBytes?: number;
   readonly clock?: Clock;
   readonly scheduler?: Scheduler;
 }
@@ -53,7 +56,8 @@ interface OpenTopic {
  * timestamp, so that replaying old events does not lose them; the file does not shrink, its room is used again.
  */
 export class LmdbEventLog implements EventLog {
-  readonly #options: Required<LmdbEventLogOptions>;
+  readonly #options: Required<Omit<LmdbEventLogOptions, 'reserveBytes'>>;
+  readonly #reserveBytes: number | undefined;
   readonly #files: LmdbFiles;
   readonly #topics = new Map<string, OpenTopic>();
   readonly #commits: GroupCommit;
@@ -79,13 +83,18 @@ export class LmdbEventLog implements EventLog {
       scheduler: timerScheduler,
       ...options,
     };
+    this.#reserveBytes = options.reserveBytes;
     const { path, readOnly, maxQueuedBytes, clock, scheduler } = this.#options;
     this.#files = new LmdbFiles(path, readOnly);
     this.#commits = new GroupCommit({
       maxQueuedBytes,
       maxChunkBytes: MAX_CHUNK_BYTES,
       now: () => clock.now(),
-      write: (take) => this.#files.write(take, (name) => this.#topic(name).stored, clock.now()),
+      write: async (take, bytes) => {
+        const lack = this.#lackOfRoom(bytes);
+        if (lack !== undefined) throw new Error(lack);
+        await this.#files.write(take, (name) => this.#topic(name).stored, clock.now());
+      },
       committed: (chunks) => this.#committed(chunks),
     });
     const source: RecordSource = {
@@ -173,7 +182,8 @@ export class LmdbEventLog implements EventLog {
 
   ping(): Promise<void> {
     this.#files.topics();
-    return Promise.resolve();
+    const lack = this.#options.readOnly ? undefined : this.#lackOfRoom(0);
+    return lack === undefined ? Promise.resolve() : Promise.reject(new Fault('MR_LOG_DISK_FULL', lack, true));
   }
 
   close(): Promise<void> {
@@ -210,6 +220,10 @@ export class LmdbEventLog implements EventLog {
     await this.#subscriptions.stop();
     await this.#commits.idle();
     await this.#files.close();
+  }
+
+  #lackOfRoom(bytes: number): string | undefined {
+    return lackOfRoom(dirname(this.#options.path), bytes, this.#reserveBytes);
   }
 
   #partitionOf({ topic, key, partition }: NewRecord): number {

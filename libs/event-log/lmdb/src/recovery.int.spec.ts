@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { reserveOf } from './disk-room.js';
 import { LmdbEventLog } from './lmdb-event-log.js';
 
 const SOURCES = fileURLToPath(new URL('../../../../tools/run-sources.mjs', import.meta.url));
@@ -97,6 +98,31 @@ describe('LmdbEventLog after kill -9', () => {
 });
 
 describe('LmdbEventLog on a full disk', () => {
+  test('refuses before the last room is taken, says so when asked how it is, and still reads', async () => {
+    const path = join(directory, 'log.mdb');
+    const record = { topic: 'facts', key: null, value: Buffer.from('x') };
+    const before = await LmdbEventLog.open({ path });
+    await before.ensureTopic({ name: 'facts', partitions: 1, retention: 'forever' });
+    await before.append([record]);
+    await before.ping();
+    await before.close();
+    const log = await LmdbEventLog.open({ path, reserveBytes: Number.MAX_SAFE_INTEGER });
+    await expect(log.append([record])).rejects.toMatchObject({
+      code: 'MR_LOG_WRITE_FAILED',
+      retryable: true,
+      message: expect.stringMatching(/the disk of .* is full: \d+ MiB are left, and \d+ MiB have to stay free; make room/),
+    });
+    await expect(log.ping()).rejects.toMatchObject({ code: 'MR_LOG_DISK_FULL' });
+    expect(await log.end('facts')).toEqual([1]);
+    for await (const found of log.read('facts', 0, 0)) expect(found.value.toString()).toBe('x');
+    await log.close();
+  });
+
+  test('keeps a twentieth of the disk free, within bounds', () => {
+    const mib = 1024 ** 2;
+    expect([100, 1000, 100_000].map((size) => reserveOf(size * mib) / mib)).toEqual([16, 50, 256]);
+  });
+
   test('refuses what it cannot write, still reads, and takes more when there is room', async () => {
     const path = join(directory, 'log.mdb');
     // A limit on the file's size stands for the end of the disk: the kernel refuses the write all the same.
