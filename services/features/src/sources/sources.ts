@@ -46,7 +46,11 @@ export class Sources {
   constructor(host: SourcesHost) {
     this.#applied = new AppliedPositions(host.scheduler);
     const observer: SourcesHost['observer'] = {
-      restarted: (source, reason) => host.observer.restarted(source, reason),
+      restarted: (source, reason) => {
+        host.observer.restarted(source, reason);
+        // An emptied store has lost what views stand for as well.
+        this.#later(LOOK_MS, () => this.#settleStates());
+      },
       failed: (source, view, error) => host.observer.failed(source, view, error),
       applied: (plan, partition, nextOffset) => {
         host.observer.applied(plan, partition, nextOffset);

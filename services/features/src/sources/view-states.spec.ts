@@ -26,7 +26,7 @@ describe('what the names of views stand for', () => {
   let later: (() => Promise<void>)[];
   const open = (): { view: ViewStates; states: StandingStates } => {
     const states = new StandingStates(store);
-    const heldView = (): ViewPlan | undefined => held;
+    const heldView = (name: string): ViewPlan | undefined => (name === 'rides' ? held : undefined);
     const host = { online: store, states, kept: () => kept, heldView, partitionsOf: () => 2 };
     return { states, view: new ViewStates({ ...host, later: (_, run) => later.push(run) }) };
   };
@@ -56,6 +56,26 @@ describe('what the names of views stand for', () => {
     expect(states.of('rides')).toEqual(NEW.stateHash);
     expect(await store.getMany([viewKey('rides')])).toEqual([NEW.stateHash]);
     expect(await view.settle()).toEqual({ isOther: false, isBehind: false });
+  });
+
+  test('a state that was never brought up is removed when another one takes its place, or it is not wanted any more', async () => {
+    const { view, states } = open();
+    await view.start();
+    const third = rides('3h');
+    [kept, held] = [[NEW, { ...OLD, name: 'rides@1' }], OLD];
+    await checkpoints(NEW, [1, 0]);
+    await view.settle();
+    [kept, held] = [[third, { ...OLD, name: 'rides@1' }], OLD];
+    await view.settle();
+    expect(states.of('rides')).toEqual(OLD.stateHash);
+    await later[0]?.();
+    expect([await isStored(NEW), await isStored(OLD)]).toEqual([false, true]);
+    await checkpoints(third, [1, 0]);
+    [kept, held] = [[OLD], undefined];
+    await view.settle();
+    await later[1]?.();
+    expect([await isStored(third), await isStored(OLD)]).toEqual([false, true]);
+    expect(later).toHaveLength(2);
   });
 
   test('a state that no name stands for is removed a while later, also by the next process', async () => {

@@ -26,6 +26,8 @@ export interface ViewStatesHost {
 /** For how long a state that no name stands for is kept: other processes learn of it by looking, and reads that have begun go on. */
 const GRACE_MS = 10_000;
 const MARK = Buffer.from([1]);
+/** Beside a view's name: the state that is brought up to take its place, so that it is found and removed when another one comes in between. */
+const NEXT = '@next';
 
 /**
  * Notes in the online store which state each view's name stands for, for every process that reads it. The name of a changed view moves to its new state
@@ -43,8 +45,9 @@ export class ViewStates {
 
   /** Brings the names in line with the views that are kept; whether one stands for another state now, and whether a new state is still behind. */
   async settle(): Promise<{ readonly isOther: boolean; readonly isBehind: boolean }> {
-    const { states, kept } = this.host;
+    const { states, kept, heldView } = this.host;
     const plans = new Map(kept().map((plan) => [plan.name, plan]));
+    for (const [name, plan] of [...plans]) if (heldView(name)) plans.set(`${name}${NEXT}`, plan);
     const names = [...new Set([...plans.keys(), ...states.names()])];
     let isOther = await states.look(names);
     let isBehind = false;
@@ -52,7 +55,7 @@ export class ViewStates {
       const plan = plans.get(name);
       const before = states.of(name);
       if (plan ? before?.equals(plan.stateHash) : !before) continue;
-      if (plan && before && !(await this.#hasComeAsFar(plan))) {
+      if (plan && before && !(await this.#hasComeAsFar(plan, heldView(name)))) {
         isBehind = true;
         continue;
       }
@@ -62,9 +65,8 @@ export class ViewStates {
     return { isOther, isBehind };
   }
 
-  async #hasComeAsFar(plan: ViewPlan): Promise<boolean> {
-    const { heldView, partitionsOf, online } = this.host;
-    const held = heldView(plan.name);
+  async #hasComeAsFar(plan: ViewPlan, held: ViewPlan | undefined): Promise<boolean> {
+    const { partitionsOf, online } = this.host;
     if (!held) return true;
     const count = partitionsOf(plan.source.topic);
     if (count === undefined) return false;
