@@ -94,6 +94,21 @@ describe('what a name is answered from', () => {
     expect(served.features.view('rides')?.source.topic).toBe('others');
   });
 
+  test('what needs a state that is not up can be asked for later', async () => {
+    const served = new Served();
+    await served.apply(`${SOURCE()}${PLACE}${RIDES('1h')}`);
+    await served.stands('rides');
+    const old = served.states.of('rides') as Buffer;
+    await served.apply(`${RIDES('2h', BOTH)}${MODEL('"rides:rides"')}`);
+    const asking = (): unknown => served.features.service('model');
+    expect(asking).toThrow('feature service model needs a feature view that is still being filled (');
+    expect(asking).toThrow(expect.objectContaining({ code: 'MR_FEATURES_BEING_FILLED', retryable: true }));
+    expect(served.features.isKnown('rides', old)).toBe(true);
+    expect(served.features.isKnown('rides', Buffer.alloc(8))).toBe(false);
+    await served.stands('rides');
+    expect(served.names('model')).toEqual(['rides:rides']);
+  });
+
   test('what cannot be compiled for another reason says so', async () => {
     const served = new Served();
     await served.apply(`${SOURCE()}${PLACE}${RIDES('1h')}${MODEL('rides')}`);

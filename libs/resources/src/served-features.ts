@@ -8,11 +8,14 @@ import {
   type StandingStates,
   type ViewPlan,
 } from '@millrace/feature-engine';
-import { isFault } from '@millrace/kernel';
+import { Fault, isFault } from '@millrace/kernel';
 import { inputViews, onDemandResources, parseVersionedName, serviceResources, viewResources } from './feature-references.js';
 import type { ResourceCatalog } from './resource-catalog.js';
 
 type Catalog = Pick<ResourceCatalog, 'get' | 'versions'>;
+
+/** What was compiled, or why it cannot be: a definition that is asked for with every request is looked at once. */
+type Outcome<T> = { readonly plan: T | undefined } | { readonly fault: Fault };
 
 /**
  * Feature definitions as online reads take them. A bare name is what is applied now, but for a view that was changed and whose new state is still being brought up:
@@ -20,9 +23,9 @@ type Catalog = Pick<ResourceCatalog, 'get' | 'versions'>;
  * on demand and kept until {@link forget}.
  */
 export class ServedFeatures {
-  readonly #views = new Map<string, ViewPlan | undefined>();
-  readonly #onDemand = new Map<string, ServedView | undefined>();
-  readonly #services = new Map<string, ServicePlan | undefined>();
+  readonly #views = new Map<string, Outcome<ViewPlan>>();
+  readonly #onDemand = new Map<string, Outcome<ServedView>>();
+  readonly #services = new Map<string, Outcome<ServicePlan>>();
   readonly #held = new Map<string, number | undefined>();
 
   constructor(
@@ -47,34 +50,32 @@ export class ServedFeatures {
     return !newest?.online || this.states.of(name)?.equals(newest.stateHash) === true;
   }
 
-  /** A view as it is read, by a bare name or a version of it; throws `MR_FEATURES_DEFINITION` for one that cannot be compiled. */
-  view(reference: string): ViewPlan | undefined {
-    if (!this.#views.has(reference)) {
-      const held = parseVersionedName(reference).version === undefined ? this.heldVersion(reference) : undefined;
-      this.#views.set(reference, this.#compile(held === undefined ? reference : `${reference}@${held}`, reference));
-    }
-    return this.#views.get(reference);
+  /** Whether a state is, or was, that of the view's name, so that its versions say how it is read. */
+  isKnown(name: string, state: Buffer): boolean {
+    const { name: bare } = parseVersionedName(name);
+    return [name, ...this.catalog.versions('FeatureView', bare).map(({ version }) => `${bare}@${version}`)].some(
+      (reference) => attempt(() => this.#compile(reference, name))?.stateHash.equals(state) === true,
+    );
   }
 
-  /** Whatever features can be asked of under this name. */
+  /** A view as it is read, by a bare name or a version of it; throws `MR_FEATURES_DEFINITION` for one that cannot be compiled. */
+  view(reference: string): ViewPlan | undefined {
+    return remembered(this.#views, reference, () => {
+      const held = parseVersionedName(reference).version === undefined ? this.heldVersion(reference) : undefined;
+      return this.#compile(held === undefined ? reference : `${reference}@${held}`, reference);
+    });
+  }
+
+  /** Whatever features can be asked of under this name; throws a retryable `MR_FEATURES_BEING_FILLED` for what needs a state that is not up. */
   servedView(reference: string): ServedView | undefined {
     const view = this.view(reference);
     if (view) return view;
-    if (!this.#onDemand.has(reference))
-      this.#onDemand.set(
-        reference,
-        this.#newest('FeatureView', reference, (of) => this.#compute(of, reference)),
-      );
-    return this.#onDemand.get(reference);
+    return remembered(this.#onDemand, reference, () => this.#newest('FeatureView', reference, (of) => this.#compute(of, reference)));
   }
 
+  /** A feature service over what its views stand for; throws as {@link servedView} does. */
   service(reference: string): ServicePlan | undefined {
-    if (!this.#services.has(reference))
-      this.#services.set(
-        reference,
-        this.#newest('FeatureService', reference, (of) => this.#serve(of, reference)),
-      );
-    return this.#services.get(reference);
+    return remembered(this.#services, reference, () => this.#newest('FeatureService', reference, (of) => this.#serve(of, reference)));
   }
 
   /**
@@ -91,7 +92,12 @@ export class ServedFeatures {
         const found = attempt(() => compile(`${name}@${earlier.version}`));
         if (found) return found;
       }
-      throw error;
+      const what = `${kind === 'FeatureService' ? 'feature service' : 'feature view'} ${name}`;
+      throw new Fault(
+        'MR_FEATURES_BEING_FILLED',
+        `${what} needs a feature view that is still being filled (${error.message}); try again`,
+        true,
+      );
     }
   }
 
@@ -143,6 +149,21 @@ export class ServedFeatures {
     }
     return undefined;
   }
+}
+
+function remembered<T>(outcomes: Map<string, Outcome<T>>, reference: string, compile: () => T | undefined): T | undefined {
+  let outcome = outcomes.get(reference);
+  if (!outcome) {
+    try {
+      outcome = { plan: compile() };
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      outcome = { fault: error };
+    }
+    outcomes.set(reference, outcome);
+  }
+  if ('fault' in outcome) throw outcome.fault;
+  return outcome.plan;
 }
 
 /** A definition that cannot be compiled serves nobody. */

@@ -132,7 +132,12 @@ export class FeaturesModule implements OnModuleInit {
         isOnDemand,
         viewsOf: (source) => definitions.views().filter((view) => view.source.name === source),
         took,
-        waitForOnline: features.waitForOnline,
+        // A changed view is read from its old state until the new one is up.
+        waitForOnline: (views, position) =>
+          features.waitForOnline(
+            views.map((view) => definitions.heldView(view.name) ?? view),
+            position,
+          ),
         waitForTable: async (topic, { partition, offset }) => {
           const next = Array.from({ length: sources.partitionsOf(topic) }, (_, at) => (at === partition ? offset + 1 : 0));
           await sources.waitForTable(topic, next, config.queryDeadlineMs);

@@ -87,7 +87,19 @@ describe('changes of what is served', () => {
     await apply(
       `${VIEW('20h', ', {name: fares, aggregate: sum, column: fare, window: 20h}')}---${SERVICE('"rides:rides", "rides:fares"')}`,
     );
+    // What only the new state can answer says that it will.
+    const more = SERVICE('"rides:fares"').replace('model', 'more');
+    await apply(more);
+    const early = await Promise.all(
+      [{ feature_service: 'more' }, { features: ['rides:fares'] }].map(async (request) =>
+        trips.post('/get-online-features', { entities: { city: ['Bern'] }, at, ...request }),
+      ),
+    );
+    for (const response of early)
+      if (response.status !== 200)
+        expect([response.status, await response.text()]).toEqual([503, expect.stringContaining('still being filled')]);
     await reading;
+    expect(values(await read({ feature_service: 'more' }))).toEqual([OF_BERN]);
     expect([...seen].sort()).toEqual([`[${OF_BERN},${OF_BERN}]`, `[${OF_BERN}]`]);
   }, 120_000);
 });

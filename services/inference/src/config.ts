@@ -108,7 +108,7 @@ export const inferenceConfig = defineConfig('inference', {
   batchJobs: variable('MILLRACE_INFERENCE_BATCH_JOBS', integer(1, 64, 1), 'Batch jobs that run in one process at once; the others wait.'),
   batchSilenceMs: variable(
     'MILLRACE_INFERENCE_BATCH_SILENCE',
-    duration('2m', { least: '1s' }),
+    duration('2m', { least: '1ms' }),
     'A batch job of which nothing was heard for so long is taken up by another process.',
   ),
 });

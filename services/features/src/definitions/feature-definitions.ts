@@ -150,6 +150,11 @@ export class FeatureDefinitions {
     return this.#served.heldVersion(name) === undefined ? undefined : this.#served.view(name);
   }
 
+  /** Whether a state is of a version of the view that is known here. */
+  isKnownState(view: string, state: Buffer): boolean {
+    return this.#served.isKnown(view, state);
+  }
+
   /** To be told when a view's name stands for another state than before. */
   statesChanged(): void {
     this.#changed();
@@ -178,8 +183,22 @@ export class FeatureDefinitions {
       const version = this.#served.heldVersion(name);
       return version === undefined ? [] : [`${name}@${version}`];
     });
-    const versions = [...asked, ...read, ...held].filter((reference) => parseVersionedName(reference).version !== undefined);
+    const versions = [...asked, ...read, ...held, ...this.#stoodFor()].filter(
+      (reference) => parseVersionedName(reference).version !== undefined,
+    );
     return [...this.views(), ...[...new Set(versions)].sort().flatMap((reference) => this.view(reference) ?? [])];
+  }
+
+  /** What is read by services and views that stand for earlier versions, as what theirs read is still being filled. */
+  #stoodFor(): string[] {
+    const services = this.#catalog
+      .list('FeatureService')
+      .flatMap(({ name }) => unlessFaulty(() => this.#served.service(name), true)?.views ?? []);
+    const views = this.#catalog.list('FeatureView').flatMap(({ name }) => {
+      const plan = unlessFaulty(() => this.#served.servedView(name), true);
+      return plan && isOnDemand(plan) ? plan.inputs.map((input) => input.view) : [];
+    });
+    return [...services, ...views].map(({ name }) => name);
   }
 
   /** What an online read may ask for: a version that nobody serves is not kept, and an answer from nothing would be a wrong one. */
@@ -194,6 +213,8 @@ export class FeatureDefinitions {
       const plan = unlessFaulty(() => this.#served.service(reference));
       return plan?.views.every((view) => this.#isKept(view)) ? plan : undefined;
     },
+    isBeingFilled: (view: string, feature: string): boolean =>
+      this.servedView(view)?.features.some(({ name }: { readonly name: string }) => name === feature) === true,
     hasVersion: (of: 'feature view' | 'feature service', reference: string): boolean =>
       parseVersionedName(reference).version !== undefined &&
       (of === 'feature view' ? this.servedView(reference) : this.service(reference)) !== undefined,
@@ -291,12 +312,12 @@ export class FeatureDefinitions {
   }
 }
 
-/** What cannot be compiled is told in the problems, and serves nobody. */
-function unlessFaulty<T>(compile: () => T): T | undefined {
+/** What cannot be compiled is told in the problems, and serves nobody; what only cannot be yet is the asker's to know, unless it is `forgiven`. */
+function unlessFaulty<T>(compile: () => T, forgiven = false): T | undefined {
   try {
     return compile();
   } catch (error) {
-    if (!isFault(error)) throw error;
+    if (!isFault(error) || (error.retryable && !forgiven)) throw error;
     return undefined;
   }
 }

@@ -20,6 +20,8 @@ export interface OnlinePartitionOptions {
 
 interface View {
   readonly updater: OnlineUpdater;
+  /** As it is called now: a state may come to be that of another name or version. */
+  plan: ViewPlan;
   /** Applied with the others as batches come in; otherwise it is still being brought up from behind. */
   isJoined: boolean;
 }
@@ -59,8 +61,13 @@ export class OnlinePartition {
 
   /** Takes views on and lets go of those no longer there. */
   async change(plans: readonly ViewPlan[]): Promise<void> {
-    const wanted = new Map(plans.map((plan) => [plan.stateHash.toString('hex'), plan]));
-    for (const hash of [...this.#views.keys()]) if (!wanted.has(hash)) this.#views.delete(hash);
+    // Of those that share a state the first names it.
+    const wanted = new Map([...plans].reverse().map((plan) => [plan.stateHash.toString('hex'), plan]));
+    for (const [hash, view] of this.#views) {
+      const plan = wanted.get(hash);
+      if (plan) view.plan = plan;
+      else this.#views.delete(hash);
+    }
     const added = [...wanted].filter(([hash]) => !this.#views.has(hash));
     const views = await Promise.all(added.map(([, plan]) => this.#load(plan)));
     await this.#exclusive(async () => {
@@ -70,7 +77,7 @@ export class OnlinePartition {
 
   /** Views that are still behind, by name. */
   behind(): string[] {
-    return [...this.#views.values()].filter((view) => !view.isJoined).map((view) => view.updater.plan.name);
+    return [...this.#views.values()].filter((view) => !view.isJoined).map((view) => view.plan.name);
   }
 
   /** Applies a batch to the views that have come this far; says what is wrong when it could not. */
@@ -91,7 +98,7 @@ export class OnlinePartition {
       if (!isWritten) return this.#lose('the stored checkpoint is not this process’s');
       this.#mustReload = false;
       this.#next = Math.max(this.#next, nextOffset);
-      for (const { updater } of joined) this.#options.applied(updater.plan, this.#options.partition, this.#next);
+      for (const { plan } of joined) this.#options.applied(plan, this.#options.partition, this.#next);
       return undefined;
     });
   }
@@ -116,7 +123,7 @@ export class OnlinePartition {
     const { store, partition, maxCachedEvents } = this.#options;
     const updater = new OnlineUpdater({ plan, store, partition, maxCachedEvents });
     await updater.load();
-    return { updater, isJoined: false };
+    return { updater, plan, isJoined: false };
   }
 
   #add(view: View): void {
@@ -137,10 +144,10 @@ export class OnlinePartition {
         const { records, to } = await this.#read(from, Math.min(from + CATCH_UP_RECORDS, this.#next));
         if (!(await updater.apply(this.#options.decode(records), to)))
           return void this.#lose('the stored checkpoint is not this process’s');
-        this.#options.applied(updater.plan, this.#options.partition, to);
+        this.#options.applied(view.plan, this.#options.partition, to);
         pause = 50;
       } catch (error) {
-        this.#options.failed(updater.plan, error);
+        this.#options.failed(view.plan, error);
         await this.#options.pause(pause);
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
         await updater.load().catch(() => undefined);

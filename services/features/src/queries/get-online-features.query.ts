@@ -29,6 +29,8 @@ export type OnlineFeaturesProblem =
   /** It is there, and is not kept online, as nothing that is applied names it. */
   | { readonly kind: 'version-not-kept'; readonly of: 'feature view' | 'feature service'; readonly name: string }
   | { readonly kind: 'no-feature'; readonly view: string; readonly name: string }
+  /** The view has it as it is applied, and stands for an earlier version until its state is up. */
+  | { readonly kind: 'being-filled'; readonly view: string; readonly name: string }
   | { readonly kind: 'no-features' }
   | { readonly kind: 'no-reference'; readonly reference: string }
   | { readonly kind: 'request-conflict'; readonly message: string }
@@ -55,6 +57,8 @@ export type OnlineFeaturesProblem =
 export interface OnlineCatalog {
   view(name: string): ServedView | undefined;
   service(name: string): ServicePlan | undefined;
+  /** Whether the view has a feature that what it stands for now does not have. */
+  isBeingFilled(view: string, feature: string): boolean;
   /** Whether there is such a version, though it may not be kept. */
   hasVersion(of: 'feature view' | 'feature service', name: string): boolean;
 }
@@ -81,7 +85,7 @@ export function resolveFeatures(
       continue;
     }
     const index = view.features.findIndex((item) => item.name === feature);
-    if (index < 0) return { kind: 'no-feature', view: name, name: feature };
+    if (index < 0) return { kind: catalog.isBeingFilled(name, feature) ? 'being-filled' : 'no-feature', view: name, name: feature };
     features.push({ view, feature: index, name: feature });
   }
   if (features.length === 0) return { kind: 'no-features' };

@@ -21,6 +21,7 @@ const POLL_MS = 5;
 const POLL_OWN_MS = 100;
 /** How often it is looked whether a changed view's new state has come as far as the one it stands for. */
 const LOOK_MS = 100;
+const LONGEST_LOOK_MS = 1_000;
 
 /** Runs the sources that are applied: starts, changes and stops them as the resources change, one change after the other. */
 export class Sources {
@@ -30,7 +31,8 @@ export class Sources {
   readonly #states: ViewStates;
   /** Ends what is to be done later. */
   readonly #cancels = new Set<() => void>();
-  #isLooking = false;
+  /** Takes back the look that is to come. */
+  #endLook: () => void = () => undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #work: Promise<void> = Promise.resolve();
   #isStarted = false;
@@ -49,7 +51,8 @@ export class Sources {
       restarted: (source, reason) => {
         host.observer.restarted(source, reason);
         // An emptied store has lost what views stand for as well.
-        this.#later(LOOK_MS, () => this.#settleStates());
+        this.#endLook();
+        this.#endLook = this.#later(LOOK_MS, () => this.#settleStates());
       },
       failed: (source, view, error) => host.observer.failed(source, view, error),
       applied: (plan, partition, nextOffset) => {
@@ -63,8 +66,11 @@ export class Sources {
       states: host.definitions.states,
       kept: () => host.definitions.keptViews(),
       heldView: (name) => host.definitions.heldView(name),
+      isKnown: (name, state) => host.definitions.isKnownState(name, state),
+      changed: () => host.definitions.statesChanged(),
+      now: host.now,
       partitionsOf: (topic) => this.#partitionsOf(topic),
-      later: (milliseconds, run) => this.#later(milliseconds, () => this.#inTurn(run)),
+      later: (milliseconds, run) => void this.#later(milliseconds, () => this.#inTurn(run)),
     });
     host.definitions.onChange(() => this.#isStarted && this.reconcile());
   }
@@ -178,7 +184,7 @@ export class Sources {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();
-    for (const cancel of this.#cancels) cancel();
+    for (const end of [...this.#cancels]) end();
     await this.#work;
     await this.#turn;
     for (const source of this.#running.values()) await source.stop();
@@ -225,7 +231,8 @@ export class Sources {
   async #serve(name: string, source: Source): Promise<void> {
     try {
       if (!this.#running.has(name)) this.#running.set(name, await RunningSource.start(this.#host, source));
-      await this.#running.get(name)?.serve(this.#host.definitions.filledViews(name));
+      const views = this.#host.definitions.filledViews(name).filter((plan) => !this.#states.isLeaving(plan));
+      await this.#running.get(name)?.serve(views);
       this.#failing.delete(name);
     } catch (error) {
       this.#failing.set(name, {
@@ -236,33 +243,36 @@ export class Sources {
     }
   }
 
-  /** A source that cannot start is tried for ever; what views stand for does not wait for it. */
-  async #settleStates(): Promise<void> {
+  /** A source that cannot start is tried for ever; what views stand for does not wait for it. While a new state is behind, it is looked at again and again. */
+  async #settleStates(pause = LOOK_MS): Promise<void> {
+    this.#endLook();
     const { isOther, isBehind } = await this.#inTurn(() => this.#states.settle());
-    if (isOther) this.#host.definitions.statesChanged();
-    if (!isBehind || this.#isLooking) return;
-    this.#isLooking = true;
-    this.#later(LOOK_MS, async () => {
-      this.#isLooking = false;
-      await this.#settleStates();
-    });
+    if (!isBehind) return;
+    const next = isOther ? LOOK_MS : Math.min(pause * 2, LONGEST_LOOK_MS);
+    this.#endLook();
+    this.#endLook = this.#later(pause, () => this.#settleStates(next));
   }
 
   #partitionsOf(topic: string): number | undefined {
     return [...this.#running.values()].find(({ source }) => source.plan.topic === topic)?.partitions;
   }
 
-  /** Runs something after so long; what fails is done again. */
-  #later(milliseconds: number, run: () => Promise<void>): void {
-    if (this.#isStopped) return;
+  /** Runs something after so long; what fails is done again. Returns how to take it back before. */
+  #later(milliseconds: number, run: () => Promise<void>): () => void {
+    if (this.#isStopped) return () => undefined;
     const cancel = this.#host.scheduler.after(milliseconds, () => {
-      this.#cancels.delete(cancel);
+      this.#cancels.delete(end);
       run().catch((error: unknown) => {
         this.#host.failed('note what views stand for', error);
         this.#later(LONGEST_PAUSE_MS, run);
       });
     });
-    this.#cancels.add(cancel);
+    const end = (): void => {
+      this.#cancels.delete(end);
+      cancel();
+    };
+    this.#cancels.add(end);
+    return end;
   }
 
   /** Steps in which names of views move to other states, and states are removed, are done one after the other. */

@@ -24,10 +24,22 @@ describe('what the names of views stand for', () => {
   let kept: ViewPlan[];
   let held: ViewPlan | undefined;
   let later: (() => Promise<void>)[];
+  let now: number;
+  let known: ViewPlan[];
   const open = (): { view: ViewStates; states: StandingStates } => {
     const states = new StandingStates(store);
     const heldView = (name: string): ViewPlan | undefined => (name === 'rides' ? held : undefined);
-    const host = { online: store, states, kept: () => kept, heldView, partitionsOf: () => 2 };
+    const isKnown = (_name: string, state: Buffer): boolean => known.some((plan) => plan.stateHash.equals(state));
+    const host = {
+      online: store,
+      states,
+      kept: () => kept,
+      heldView,
+      isKnown,
+      changed: () => undefined,
+      now: () => now,
+      partitionsOf: () => 2,
+    };
     return { states, view: new ViewStates({ ...host, later: (_, run) => later.push(run) }) };
   };
   const checkpoints = (plan: ViewPlan, next: readonly number[]): Promise<boolean> =>
@@ -40,6 +52,7 @@ describe('what the names of views stand for', () => {
   beforeEach(async () => {
     store = new MemoryOnlineStore();
     [kept, held, later] = [[OLD], undefined, []];
+    [known, now] = [[OLD, NEW], 0];
     await open().view.settle();
     await checkpoints(OLD, [5, 7]);
   });
@@ -103,6 +116,44 @@ describe('what the names of views stand for', () => {
     await view.settle();
     await later[0]?.();
     expect(await isStored(OLD)).toBe(true);
+  });
+
+  test('a state that is being removed is not taken up before it is gone', async () => {
+    const { view, states } = open();
+    await view.start();
+    kept = [NEW];
+    await view.settle();
+    let goOn: () => void = () => undefined;
+    const clear = store.clear.bind(store);
+    store.clear = async (prefix) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return clear(prefix);
+    };
+    const removed = later[0]?.();
+    kept = [OLD];
+    expect(view.isLeaving(OLD)).toBe(true);
+    expect(await view.settle()).toMatchObject({ isBehind: true });
+    expect(states.of('rides')).toEqual(NEW.stateHash);
+    goOn();
+    await removed;
+    expect([view.isLeaving(OLD), await isStored(OLD)]).toEqual([false, false]);
+    expect(await view.settle()).toMatchObject({ isBehind: false });
+    expect(states.of('rides')).toEqual(OLD.stateHash);
+  });
+
+  test('a process that is behind with the definitions does not take back what another has moved', async () => {
+    const { view, states } = open();
+    await view.start();
+    const third = rides('3h');
+    await store.writeMany([{ key: viewKey('rides'), value: third.stateHash }]);
+    expect(await view.settle()).toEqual({ isOther: true, isBehind: true });
+    now = 9_999;
+    expect(await view.settle()).toEqual({ isOther: false, isBehind: true });
+    expect(states.of('rides')).toEqual(third.stateHash);
+    // Of a format that nobody writes any more.
+    now = 10_000;
+    expect(await view.settle()).toEqual({ isOther: true, isBehind: false });
+    expect(states.of('rides')).toEqual(OLD.stateHash);
   });
 
   test('another process learns which state a name stands for', async () => {

@@ -17,7 +17,7 @@ const LONGEST_PAUSE_MS = 1_000;
 
 /**
  * Keeps what is served up to date: forgets what was compiled when a definition changes, and looks what views' names stand for until each stands
- * for what is applied. Returns how to stop, and whether the store was asked since the last change.
+ * for what is applied. Returns how to stop, and whether the store was asked once of what there was.
  */
 export function followServedFeatures({ catalog, states, served, scheduler, failed }: FollowServedOptions): {
   readonly stop: () => void;
@@ -27,7 +27,8 @@ export function followServedFeatures({ catalog, states, served, scheduler, faile
   let isStopped = false;
   /** What the last look has not seen yet. */
   let isChanged = false;
-  let isKnown = true;
+  let hasFailed = false;
+  let hasLooked = false;
   let wake: () => void = () => undefined;
   const follow = async (): Promise<void> => {
     let pause = LOOK_MS;
@@ -37,13 +38,16 @@ export function followServedFeatures({ catalog, states, served, scheduler, faile
       const views = catalog.list('FeatureView').flatMap(({ name }) => (served.isSettled(name) ? [] : [name]));
       try {
         if (await states.look(views)) served.forget();
-        isKnown = !isChanged;
+        hasFailed = false;
+        hasLooked ||= !isChanged;
         isSettled = views.every((name) => served.isSettled(name));
       } catch (error) {
         failed(error);
+        hasFailed = true;
         isChanged = true;
       }
       if (isSettled && !isChanged) break;
+      if (isChanged && !hasFailed) continue;
       await new Promise<void>((resolve) => {
         const cancel = scheduler.after(pause, resolve);
         wake = () => {
@@ -58,7 +62,6 @@ export function followServedFeatures({ catalog, states, served, scheduler, faile
   const changed = (): void => {
     served.forget();
     isChanged = true;
-    isKnown = false;
     wake();
     if (isRunning || isStopped) return;
     isRunning = true;
@@ -71,6 +74,6 @@ export function followServedFeatures({ catalog, states, served, scheduler, faile
       isStopped = true;
       wake();
     },
-    hasLooked: () => isKnown,
+    hasLooked: () => hasLooked || catalog.list('FeatureView').length === 0,
   };
 }

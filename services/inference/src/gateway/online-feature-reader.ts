@@ -10,10 +10,11 @@ import {
   type ServicePlan,
   type Value,
 } from '@millrace/feature-engine';
+import { isFault } from '@millrace/kernel';
 import type { OnlineStore } from '@millrace/online-store';
 import type { ServedFeatures } from '@millrace/resources';
 import type { MissingStatus } from '../domain/prediction/prediction.js';
-import { invalid, Refusal } from '../domain/refusal.js';
+import { invalid, isRefusal, Refusal } from '../domain/refusal.js';
 import type { EntityValue, FeatureReader, FeatureServiceShape, FeatureValue, FeatureVectors } from './feature-vectors.js';
 
 interface Compiled {
@@ -42,7 +43,13 @@ export class OnlineFeatureReader implements FeatureReader {
   }
 
   shapeOf(featureService: string): FeatureServiceShape | undefined {
-    return this.#compile(featureService)?.shape;
+    try {
+      return this.#compile(featureService)?.shape;
+    } catch (error) {
+      // It will be known when what it needs is filled; who sends tensors does not need it.
+      if (!isRefusal(error)) throw error;
+      return undefined;
+    }
   }
 
   async read(
@@ -75,7 +82,7 @@ export class OnlineFeatureReader implements FeatureReader {
   }
 
   #compile(name: string): Compiled | undefined {
-    const plan = this.#served.service(name);
+    const plan = this.#planOf(name);
     if (!plan) return undefined;
     let compiled = this.#compiled.get(plan);
     if (!compiled) {
@@ -83,6 +90,15 @@ export class OnlineFeatureReader implements FeatureReader {
       this.#compiled.set(plan, (compiled = { plan, shape: shapeOf(plan), versions }));
     }
     return compiled;
+  }
+
+  #planOf(name: string): ServicePlan | undefined {
+    try {
+      return this.#served.service(name);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      throw new Refusal('MR_INFERENCE_FEATURES', error.message, { cause: error });
+    }
   }
 
   async #learnPartitions(topic: string): Promise<void> {

@@ -56,6 +56,8 @@ export function feastError(problem: OnlineFeaturesProblem): FeastError {
         isPlainInFeast: true,
         message: `Feature ${problem.name} does not exist in feature view ${problem.view}`,
       };
+    case 'being-filled':
+      return { status: 503, message: `Feature ${problem.name} of feature view ${problem.view} is still being filled; try again` };
     case 'not-online':
       return notOnline(problem.view);
     case 'no-features':
