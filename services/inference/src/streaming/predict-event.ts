@@ -114,11 +114,12 @@ function checkUnit(
   experiment: ExperimentDefinition | undefined,
   inputs: readonly string[],
 ): void {
-  if (!experiment || experiment.isRollout || unit !== undefined) return;
-  if (experiment.unit === undefined ? inputs.length > 0 : inputs.includes(experiment.unit)) return;
+  // Of an experiment; a rollout assigns nobody where it is not said whom.
+  const assigned = experiment?.isRollout ? undefined : experiment?.unit;
+  if (experiment === undefined || assigned === undefined || unit !== undefined || inputs.includes(assigned)) return;
   throw new Refusal(
     'MR_INFERENCE_UNSERVABLE',
-    `Deployment ${deployment} runs Experiment ${experiment.name}, which assigns ${experiment.unit ?? 'a unit'}; say in spec.unit of the stream which column of Source ${source.name} that is`,
+    `Deployment ${deployment} runs Experiment ${experiment.name}, which assigns ${assigned}; say in spec.unit of the stream which column of Source ${source.name} that is`,
   );
 }
 
