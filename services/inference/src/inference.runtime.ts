@@ -38,6 +38,7 @@ import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
 import { InferenceMetrics } from './metrics.js';
+import { columnsOf } from './models/columns-of.js';
 import { followDefinitions, predictionLogOf } from './models/follow-definitions.js';
 import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
@@ -285,7 +286,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
         const service = resources.catalog.get('Deployment', deployment)?.spec.featureService;
         return service === undefined ? undefined : features.shapeOf(service)?.joinKeys[0]?.name;
       },
-      columns: async (model, version) => (await status.model(model, String(version))).features,
+      columns: (model, version) => columnsOf(directory, model, version),
     },
   );
   const batchJobs = await openBatchJobs(host, { config, domain, registry, directory, features });

@@ -36,6 +36,8 @@ describe('what the prediction log keeps', () => {
     const models = new PublishedModels(service.host);
     await models.register('adds', addsModel(1));
     await models.register('delay', delayModel(0));
+    for (let version = 0; version < 3; version++) await models.register('towns', delayModel(version));
+    await models.register('towns', delayModel(3), '0'.repeat(64));
     const deployment = (name: string, spec: string): string =>
       `apiVersion: millrace.dev/v1\nkind: Deployment\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
     const documents = [
@@ -45,6 +47,9 @@ describe('what the prediction log keeps', () => {
       deployment('blank', "{model: models:/adds/1, predictionLog: {redact: ['*']}}"),
       deployment('private', '{model: models:/delay/1, featureService: delay_model, predictionLog: {redact: [origin, label]}}'),
       deployment('whole', '{model: models:/adds/1}'),
+      // Called as a model is, and serves another.
+      deployment('towns', '{model: models:/adds/1}'),
+      deployment('columns', '{model: models:/adds/1, predictionLog: {redact: [departures_1h]}}'),
     ];
     await apply(documents.join('---\n'));
     await departures(service.host, [{ origin: 'ORD', departed: '2001-01-01T08:00:00Z', delay: 30 }]);
@@ -98,15 +103,21 @@ describe('what the prediction log keeps', () => {
     expect(row?.['features']).toContain('departures_1h');
   });
 
+  const post = (path: string, body: object) =>
+    fetch(`${service.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const send = async (path: string, body: object): Promise<void> => {
+    const response = await post(path, body);
+    if (!response.ok) throw new Error(await response.text());
+  };
+  const edge = (model: string, version: number, deployment: string, ...predictions: readonly object[]): [path: string, body: object] => [
+    `/api/v1/serving/models/${model}/versions/${version}/predictions`,
+    {
+      ...{ device: 'device-0001', session: 'session-0001', runner: 'node', sentAt: 3, deployment },
+      predictions: predictions.map((one) => ({ time: 1, outputs: { y: 1 }, latencyMicros: 1, ...one })),
+    },
+  ];
+
   test('without it also where a batch job or an exported model has answered', async () => {
-    const send = async (path: string, body: object): Promise<void> => {
-      const response = await fetch(`${service.url}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      if (!response.ok) throw new Error(await response.text());
-    };
     const before = (await rows('blank')).length;
     await send('/api/v1/batch-jobs?wait=30s', { deployment: 'blank', input: { query: 'SELECT toFloat32(41) AS x' }, log: 'all' });
     const predictions = [
@@ -120,6 +131,29 @@ describe('what the prediction log keeps', () => {
     expect(found).toHaveLength(3);
     for (const row of found) expect(row).toMatchObject({ unit: null, inputs: '{}', request: '{}' });
     expect(found.map((row) => row['error_message']).filter(Boolean)).toEqual(['not recorded: it may quote what was sent']);
+  });
+
+  test('without the columns of the version that has answered, whatever a deployment of its name serves', async () => {
+    const inputs = { input: [100, 5, 2] };
+    await send(...edge('towns', 1, 'columns', { id: 'columns-0001', inputs }));
+    // What can never be served says no columns.
+    await send(...edge('towns', 4, 'columns', { id: 'columns-0004', inputs }));
+    await recorded('columns', 2);
+    expect((await rows<{ inputs: string }>('columns')).map((row) => row.inputs).sort()).toEqual(['{"input":[100,5,null]}', '{}']);
+  });
+
+  test('not at all while nobody can say which column is which: whoever sent it keeps it', async () => {
+    const { artifacts } = service.host;
+    const stat = artifacts.stat.bind(artifacts);
+    artifacts.stat = () => Promise.reject(new Error('the store is away'));
+    const upload = edge('towns', 2, 'columns', { id: 'columns-0002', inputs: { input: [100, 5, 2] } });
+    const refused = await post(...upload);
+    expect({ status: refused.status, retryAfter: refused.headers.get('retry-after') }).toEqual({ status: 503, retryAfter: '1' });
+    expect(await refused.json()).toMatchObject({ code: 'MR_INFERENCE_LOADING', detail: expect.stringContaining('the store is away') });
+    artifacts.stat = stat;
+    await waitFor(async () => (await post(...upload)).status === 202, { what: 'the version to be loaded' });
+    await recorded('columns', 3);
+    expect((await rows<{ inputs: string }>('columns')).filter((row) => row.inputs === '{"input":[100,5,null]}')).toHaveLength(2);
   });
 
   test('of a request whose record has no room nothing is answered, where that is wanted; nothing is lost', async () => {

@@ -1,7 +1,8 @@
-import type { Position } from '@millrace/kernel';
+import { Fault, type Position } from '@millrace/kernel';
 import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
-import { redactRecord } from './redact-rows.js';
+import { isRefusal, type RefusalCode } from '../domain/refusal.js';
+import { keepsInputs, redactRecord } from './redact-rows.js';
 
 /** Appends facts of one topic; the service kit's, narrowed. */
 export type AppendPredictions = (
@@ -15,9 +16,12 @@ export interface EdgeRules {
   readonly of: (deployment: string) => Promise<PredictionLogRules | undefined>;
   /** The join key that the deployment's units are taken from. */
   readonly unitName: (deployment: string) => string | undefined;
-  /** Columns of a version's one input tensor, when it says them; throws where that cannot be known. */
+  /** Columns of a version's one input tensor, when it says them. Throws a refusal of {@link FOR_GOOD} where they can never be known, and anything else where they may be later. */
   readonly columns: (model: string, version: number) => Promise<readonly string[] | undefined>;
 }
+
+/** What is said of a version that will never be served. All else passes. */
+const FOR_GOOD: readonly RefusalCode[] = ['MR_INFERENCE_UNSERVABLE', 'MR_INFERENCE_UNKNOWN_MODEL', 'MR_INFERENCE_UNKNOWN_VERSION'];
 
 /**
  * Puts answers of exported models on the log. Unlike the gateway's own they are not behind an answer: who sent them keeps them until this resolves, so
@@ -44,9 +48,11 @@ export class EdgeRecorder {
     if (!first || deployment === null) return predictions;
     const rules = await this.rules.of(deployment);
     if (rules === undefined || rules.redact.size === 0) return predictions;
+    const { redact } = rules;
+    // A version that is asked for is loaded, and others make room: only where something of it is kept.
+    const isAsked = predictions.some(({ rows }) => rows.some((row) => keepsInputs(row, redact)));
+    const columns = isAsked ? await this.#columns(first) : undefined;
     const unitName = rules.redact.has('unit') ? 'unit' : this.rules.unitName(deployment);
-    // Where nobody can say which column is which, no tensor is kept.
-    const columns = await this.rules.columns(first.model, first.version).catch(() => null);
     return predictions.map((prediction) => {
       const rows = prediction.rows.map((row) => ({
         ...row,
@@ -57,5 +63,16 @@ export class EdgeRecorder {
       const redacted = redactRecord({ ...prediction, rows }, rules, { columns: columns ?? undefined, unitName });
       return { ...redacted, rows: redacted.rows.map((row) => ({ ...row, request: row.features, features: null })) };
     });
+  }
+
+  /** `null` where nobody will ever know them. What passes is thrown: whoever sent the predictions keeps them and sends them again. */
+  async #columns({ model, version }: PredictionMade): Promise<readonly string[] | undefined | null> {
+    try {
+      return await this.rules.columns(model, version);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (FOR_GOOD.includes(error.code)) return null;
+      throw new Fault(error.code, `which columns may not be recorded is not known yet: ${error.message}`, true);
+    }
   }
 }

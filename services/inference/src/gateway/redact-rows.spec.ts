@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
-import { featureNames, redactRecord, redactRows } from './redact-rows.js';
+import { featureNames, keepsInputs, redactRecord, redactRows } from './redact-rows.js';
 
 const byEntity: PredictedRow = {
   row: 0,
@@ -73,4 +73,10 @@ test.each([
   expect(redactRecord(record, { sample: 1, ...rules([]) }, of)).toBe(record);
   const late = { ...record, error: { code: 'MR_INFERENCE_DEADLINE', message: 'the deadline passed' } };
   expect(redactRecord(late, { sample: 1, ...rules(['iban']) }, of).error?.message).toBe('the deadline passed');
+});
+
+test('columns matter only where an input is kept', () => {
+  expect(keepsInputs(byTensor, new Set(['b']))).toBe(true);
+  for (const redact of [['x'], ['*']]) expect(keepsInputs(byTensor, new Set(redact))).toBe(false);
+  expect(keepsInputs(byEntity, new Set(['b']))).toBe(false);
 });

@@ -51,6 +51,11 @@ export function hidesUnit(redact: ReadonlySet<string>, unitName: string | undefi
   return redact.has(EVERYTHING) || (unitName !== undefined && redact.has(unitName));
 }
 
+/** Whether the inputs of a row, or any of them, may be kept: only then does it matter which column is which. */
+export function keepsInputs(row: PredictedRow, redact: ReadonlySet<string>): boolean {
+  return !redact.has(EVERYTHING) && Object.keys(row.inputs ?? {}).some((name) => !redact.has(name));
+}
+
 /** The rows without what is not to be kept. Columns of a tensor are null in their place, so that the others keep theirs. */
 export function redactRows(rows: readonly PredictedRow[], { redact, redactFeatures, columns, unitName }: Redaction): PredictedRow[] {
   const isEverything = redact.has(EVERYTHING);

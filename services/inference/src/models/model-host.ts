@@ -40,6 +40,8 @@ export interface Slot {
   readonly unloaded: string | undefined;
   /** Why the newest target is not served. The last good version goes on being served meanwhile. */
   readonly failure: string | undefined;
+  /** The failure may pass, and it is tried again. */
+  readonly isRetried: boolean;
 }
 
 interface MutableSlot {
@@ -47,6 +49,7 @@ interface MutableSlot {
   current: ServedModel | undefined;
   wanted: string | undefined;
   failure: string | undefined;
+  isRetried: boolean;
   unloaded: string | undefined;
   isLoading: boolean;
   /** Somebody waits for it: others make room. */
@@ -98,7 +101,7 @@ export class ModelHost {
       let slot = this.#slots.get(reference);
       if (!slot) {
         const nothing = { current: undefined, wanted: undefined, failure: undefined, unloaded: undefined };
-        slot = { reference, ...nothing, isLoading: false, isDemanded: false, settled: Promise.resolve() };
+        slot = { reference, ...nothing, isRetried: false, isLoading: false, isDemanded: false, settled: Promise.resolve() };
         this.#slots.set(reference, slot);
       }
       this.#refresh(slot);
@@ -148,6 +151,7 @@ export class ModelHost {
       slot.wanted = undefined;
       slot.current = undefined;
       slot.failure = resolved.reason;
+      slot.isRetried = false;
       slot.unloaded = undefined;
       slot.isLoading = false;
       return;
@@ -180,6 +184,7 @@ export class ModelHost {
         const before = slot.current?.version;
         slot.current = model;
         slot.failure = undefined;
+        slot.isRetried = false;
         slot.unloaded = undefined;
         this.#retryMs = FIRST_RETRY_MS;
         observer.swapped(slot.reference, before, version);
@@ -225,6 +230,7 @@ export class ModelHost {
   #defer(slot: MutableSlot, version: ModelVersion, error: NoRoom): void {
     slot.unloaded = error.message;
     slot.failure = undefined;
+    slot.isRetried = false;
     this.#options.observer.deferred(slot.reference, version, error.message);
     // Asked for while this attempt was under way.
     if (!slot.isDemanded) return;
@@ -236,6 +242,7 @@ export class ModelHost {
     // A refusal is about the artifact and stays true until it is registered anew; anything else (a store down) may pass.
     const isRetried = !isRefusal(error) || error.code === 'MR_INFERENCE_CRASHED';
     slot.failure = error instanceof Error ? error.message : String(error);
+    slot.isRetried = isRetried;
     this.#options.observer.failed(slot.reference, version, slot.failure, isRetried);
     if (!isRetried || this.#cancelRetry || this.#closed) return;
     const delay = this.#retryMs;

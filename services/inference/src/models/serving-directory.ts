@@ -103,6 +103,17 @@ export class ServingDirectory implements Directory {
     return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
   }
 
+  /** A version of a registered model; {@link find} takes the name for a deployment's where there is one that is called as the model. */
+  async findVersion(model: string, version: number): Promise<Served> {
+    const { loadWaitMs, caughtUp } = this.#options;
+    const asked = String(version);
+    if (!this.#resolved(model, asked)?.ok) await caughtUp(loadWaitMs).catch(() => undefined);
+    if (!this.#resolved(model, asked)?.ok) throw this.#unknown(model, model, asked);
+    const reference = this.#wanted(`models:/${model}/${asked}`);
+    if (!this.#slotOf(reference)?.current) await this.#loadOnDemand(reference, loadWaitMs);
+    return { deployment: undefined, slotOf: this.#slotOf, load: this.#load, reference };
+  }
+
   #known(name: string, version: string | undefined): Known | undefined {
     const deployment = this.#deployments.get(name);
     if (deployment && version === undefined) return { deployment, reference: this.referenceOf(deployment) };

@@ -27,7 +27,8 @@ export interface EdgePredictionOptions {
  * `{device, session, runner: "web" | "node", sentAt, graph?, digest?, deployment?, predictions: [{id, time, inputs | features, outputs | error, latencyMicros,
  * unit?}]}`, times in milliseconds since the epoch by the device's clock, at most 1,000 predictions. Answers `202 {recorded}` once the log has them all: until then
  * they are the sender's to keep. The same prediction id again does no harm. Refused whole, with every refusal in `details.refused` as `{index, id, field, reason}`,
- * so that the sender can put those aside and send the rest. 404 when there is no such version, 409 `MR_INFERENCE_EDGE_DIGEST` when the export was made of other bytes.
+ * so that the sender can put those aside and send the rest. 404 when there is no such version, 409 `MR_INFERENCE_EDGE_DIGEST` when the export was made of other bytes,
+ * 503 `MR_INFERENCE_LOADING` while it is not known which of the version's columns the deployment wants left out.
  */
 export function edgePredictionRoutes(scope: FastifyInstance, options: EdgePredictionOptions): void {
   const origins = new Set(options.origins);
