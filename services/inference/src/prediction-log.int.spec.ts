@@ -140,6 +140,8 @@ describe('what the prediction log keeps', () => {
     await send(...edge('towns', 4, 'columns', { id: 'columns-0004', inputs }));
     await recorded('columns', 2);
     expect((await rows<{ inputs: string }>('columns')).map((row) => row.inputs).sort()).toEqual(['{"input":[100,5,null]}', '{}']);
+    const job = { model: 'models:/towns/1', input: { query: 'SELECT 1 AS distance, 2 AS delay_mean_6h, 3 AS departures_1h' } };
+    expect(await (await post('/api/v1/batch-jobs?wait=30s', job)).json()).toMatchObject({ status: 'completed' });
   });
 
   test('not at all while nobody can say which column is which: whoever sent it keeps it', async () => {

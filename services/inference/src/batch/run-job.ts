@@ -12,6 +12,7 @@ import type { FeatureReader, FeatureServiceShape } from '../gateway/feature-vect
 import type { Directory } from '../gateway/gateway.js';
 import { modelOf } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
+import type { ServingDirectory } from '../models/serving-directory.js';
 import { assembleOutput } from './assemble-output.js';
 import { recordsOf, untold } from './batch-records.js';
 import { outputColumns, type OutputColumn } from './check-columns.js';
@@ -25,7 +26,7 @@ export interface RunHost extends InputHost {
   readonly store: OfflineStore;
   readonly artifacts: ArtifactStore;
   readonly scratch: ScratchTables;
-  readonly directory: Directory;
+  readonly directory: Directory & Pick<ServingDirectory, 'findVersion'>;
   readonly features: FeatureReader;
   readonly ids: Ids;
   readonly now: () => number;
@@ -84,10 +85,10 @@ export async function runJob(host: RunHost, steps: RunSteps): Promise<void> {
 
 /** The version the job was accepted with, loaded. */
 export async function pinnedModel(
-  directory: Directory,
+  directory: Pick<ServingDirectory, 'findVersion'>,
   { model: name, version, digest }: Pick<BatchJobRequested, 'model' | 'version' | 'digest'>,
 ): Promise<ServedModel> {
-  const served = await directory.find(name, String(version));
+  const served = await directory.findVersion(name, version);
   const model = modelOf(served.slotOf(served.reference), `version ${version} of model ${JSON.stringify(name)}`);
   if (model.version.digest !== digest)
     throw new Refusal(
