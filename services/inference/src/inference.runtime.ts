@@ -38,8 +38,8 @@ import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
 import { InferenceMetrics } from './metrics.js';
+import { followDefinitions, predictionLogOf, saidUnitsOf } from './models/follow-definitions.js';
 import { columnsOf } from './models/columns-of.js';
-import { followDefinitions, predictionLogOf } from './models/follow-definitions.js';
 import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
@@ -282,10 +282,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     {
       of: async (deployment) => (await resources.log.barrier(), predictionLogOf(resources.catalog, deployment)),
-      unitName: (deployment) => {
-        const service = resources.catalog.get('Deployment', deployment)?.spec.featureService;
-        return service === undefined ? undefined : features.shapeOf(service)?.joinKeys[0]?.name;
-      },
+      units: (deployment) => saidUnitsOf(resources.catalog, (service) => features.shapeOf(service), deployment),
       columns: (model, version) => columnsOf(directory, model, version),
     },
   );

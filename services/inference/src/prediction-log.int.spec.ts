@@ -8,6 +8,14 @@ import { delayModel, departures, FLIGHTS } from './testing/flights.js';
 import { PublishedModels } from './testing/published-models.js';
 
 const REQUESTS = 400;
+const EXPERIMENT = `apiVersion: millrace.dev/v1
+kind: Experiment
+metadata: {name: by-customer}
+spec:
+  unit: customer
+  variants: [{name: a, weight: 1}, {name: b, weight: 1}]
+  metrics: [{name: clicks, source: outcome, type: mean}]
+`;
 /** Records that may wait. */
 const CAPACITY = 100;
 
@@ -50,10 +58,12 @@ describe('what the prediction log keeps', () => {
       // Called as a model is, and serves another.
       deployment('towns', '{model: models:/adds/1}'),
       deployment('columns', '{model: models:/adds/1, predictionLog: {redact: [departures_1h]}}'),
+      `${EXPERIMENT}---\n${deployment('units', '{model: models:/adds/1, experiment: by-customer, predictionLog: {redact: [customer]}}')}`,
+      deployment('deleted', '{model: models:/delay/1, featureService: delay_model, predictionLog: {redact: [origin]}}'),
     ];
     await apply(documents.join('---\n'));
     await departures(service.host, [{ origin: 'ORD', departed: '2001-01-01T08:00:00Z', delay: 30 }]);
-    for (const name of ['sampled', 'none', 'blank', 'private', 'whole'])
+    for (const name of ['sampled', 'none', 'blank', 'private', 'whole', 'units'])
       await waitFor(async () => (await fetch(`${service.url}/v2/models/${name}/ready`)).ok, { what: `${name} to be ready` });
   }, 60_000);
   afterAll(async () => {
@@ -156,6 +166,20 @@ describe('what the prediction log keeps', () => {
     await waitFor(async () => (await post(...upload)).status === 202, { what: 'the version to be loaded' });
     await recorded('columns', 3);
     expect((await rows<{ inputs: string }>('columns')).filter((row) => row.inputs === '{"input":[100,5,null]}')).toHaveLength(2);
+  });
+
+  test('without the unit where it is of what is not to be kept, whoever has answered', async () => {
+    const units = async (deployment: string): Promise<unknown[]> => (await rows<{ unit: unknown }>(deployment)).map(({ unit }) => unit);
+    await send(...edge('adds', 1, 'units', { id: 'units-0001', features: { customer: 'C1' }, unit: 'C1' }));
+    await send(...edge('adds', 1, 'units', { id: 'units-0002', features: { x: 1 }, unit: 'C2' }));
+    expect((await ask('units', { ...adds(1), parameters: { unit: 'C3' } })).status).toBe(200);
+    await recorded('units', 3);
+    expect(await units('units')).toEqual([null, null, null]);
+    // A deployment's rules hold on when it is deleted, and so does what its units are of.
+    expect((await fetch(`${service.url}/api/v1/resources/Deployment/deleted`, { method: 'DELETE' })).status).toBeLessThan(300);
+    await send(...edge('delay', 1, 'deleted', { id: 'deleted-0001', features: { distance: 1 }, unit: 'ORD' }));
+    await recorded('deleted', 1);
+    expect(await units('deleted')).toEqual([null]);
   });
 
   test('of a request whose record has no room nothing is answered, where that is wanted; nothing is lost', async () => {

@@ -8,6 +8,7 @@ import { elementsOf, pickRows, sliceRows, type Tensor } from '../domain/tensor/t
 import { describeRows } from '../gateway/describe-rows.js';
 import type { OutgoingFact } from '../gateway/fact-sink.js';
 import { redactRecord } from '../gateway/redact-rows.js';
+import { unitsTaken } from '../gateway/units.js';
 import type { BatchRun } from './score-rows.js';
 
 export interface RecordsOptions {
@@ -95,7 +96,7 @@ function predictionOf(
     error: failure ? { code: failure.code, message: failure.message } : null,
     traceparent: null,
   };
-  return redactRecord(record, rules, { columns, unitName: Object.keys(entityRows?.entities[0] ?? {})[0] });
+  return redactRecord(record, rules, { columns, units: unitsTaken(Object.keys(entityRows?.entities[0] ?? {})[0]) });
 }
 
 /** So many that the tensors of all of them are kept. */

@@ -4,6 +4,7 @@ import type { PredictionMade } from '../domain/prediction/prediction.js';
 import { Refusal, type RefusalCode } from '../domain/refusal.js';
 import { EdgeRecorder, type EdgeRules } from './edge-recorder.js';
 import { featureNames } from './redact-rows.js';
+import { unitsSaid } from './units.js';
 
 const SENT = {
   ...{ predictionId: 'edge-0001', deployment: 'ranking', model: 'towns', version: 3, error: null },
@@ -17,7 +18,7 @@ describe('what exported models send', () => {
     kept.length = 0;
     const rules: EdgeRules = {
       of: () => Promise.resolve({ sample: 1, redact: new Set(redact), redactFeatures: featureNames(redact) }),
-      unitName: () => undefined,
+      units: () => unitsSaid(undefined, undefined, undefined),
       columns,
     };
     await new EdgeRecorder((facts) => (kept.push(...facts.map(({ data }) => data)), Promise.resolve([])), rules).record([sent], undefined);

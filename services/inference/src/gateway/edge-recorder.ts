@@ -3,6 +3,7 @@ import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
 import { isRefusal, type RefusalCode } from '../domain/refusal.js';
 import { keepsInputs, redactRecord } from './redact-rows.js';
+import type { UnitSource } from './units.js';
 
 /** Appends facts of one topic; the service kit's, narrowed. */
 export type AppendPredictions = (
@@ -14,8 +15,8 @@ export type AppendPredictions = (
 export interface EdgeRules {
   /** What the deployment wants kept, as of all that is on the log. */
   readonly of: (deployment: string) => Promise<PredictionLogRules | undefined>;
-  /** The join key that the deployment's units are taken from. */
-  readonly unitName: (deployment: string) => string | undefined;
+  /** What the deployment's units may be of, as of its newest version: its rules hold on when it is deleted. */
+  readonly units: (deployment: string) => UnitSource;
   /** Columns of a version's one input tensor, when it says them. Throws a refusal of {@link FOR_GOOD} where they can never be known, and anything else where they may be later. */
   readonly columns: (model: string, version: number) => Promise<readonly string[] | undefined>;
 }
@@ -52,15 +53,10 @@ export class EdgeRecorder {
     // A version that is asked for is loaded, and others make room: only where something of it is kept.
     const isAsked = predictions.some(({ rows }) => rows.some((row) => keepsInputs(row, redact)));
     const columns = isAsked ? await this.#columns(first) : undefined;
-    const unitName = rules.redact.has('unit') ? 'unit' : this.rules.unitName(deployment);
+    const units = this.rules.units(deployment);
     return predictions.map((prediction) => {
-      const rows = prediction.rows.map((row) => ({
-        ...row,
-        inputs: columns === null ? null : row.inputs,
-        request: null,
-        features: row.request,
-      }));
-      const redacted = redactRecord({ ...prediction, rows }, rules, { columns: columns ?? undefined, unitName });
+      const rows = prediction.rows.map((row) => ({ ...row, request: null, features: row.request }));
+      const redacted = redactRecord({ ...prediction, rows }, rules, { columns, units });
       return { ...redacted, rows: redacted.rows.map((row) => ({ ...row, request: row.features, features: null })) };
     });
   }

@@ -12,14 +12,13 @@ import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { eventTimeOf, readEntityRows, type EntityRows } from './entity-rows.js';
 import { runOrFallBack, type Ran } from './fallback.js';
-import type { FeatureReader, FeatureVectors } from './feature-vectors.js';
+import type { FeatureReader, FeatureServiceShape, FeatureVectors } from './feature-vectors.js';
 import type { Mirror } from './mirror.js';
-import { isRecorded, predictionRecord, type Answered } from './prediction-record.js';
+import { isRecorded, predictionRecord, recordedUnits, type Answered } from './prediction-record.js';
 import { readFeatures, withRequests } from './read-features.js';
-import { hidesUnit } from './redact-rows.js';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
-import { unitNameOf, unitsOf } from './units.js';
+import { unitNameOf, unitsOf, unitsSaid, unitsTaken, type UnitSource } from './units.js';
 
 /** What the gateway finds behind a name: a deployment's definition, or a registered model under its own name. */
 export interface Served {
@@ -133,9 +132,9 @@ export class Gateway {
     const served = await directory.find(command.name, command.version, timeoutMs);
     const predictionId = command.predictionId ?? ids.next();
     const eventTime = eventTimeOf(command.parameters);
-    const context: RequestContext = { command, served, predictionId, started, now, eventTime, deadline: started + timeoutMs };
     const { deployment } = served;
     const shape = deployment?.featureService === undefined ? undefined : features.shapeOf(deployment.featureService);
+    const context: RequestContext = { command, served, shape, predictionId, started, now, eventTime, deadline: started + timeoutMs };
     const first = served.slotOf(served.reference)?.current;
     const isTensors = first?.inputs.every((input) => command.inputs.some((tensor) => tensor.name === input.name)) ?? false;
     if (deployment?.featureService !== undefined && !shape && !isTensors)
@@ -242,10 +241,10 @@ export class Gateway {
     } catch (error) {
       failure = this.#blamed(context, work, error);
     }
-    this.#record(context, work, result, failure);
+    const answered = this.#record(context, work, result, failure);
     this.#observe(context, work, queued, result);
     if (failure !== undefined) throw asError(failure);
-    if (result && isWhole && group.variant === null) this.#mirror(context, work, result);
+    if (result && isWhole && group.variant === null) this.#mirror(context, work, result, answered);
     return { rows: group.rows, outputs: (result as RunResult).outputs };
   }
 
@@ -265,14 +264,14 @@ export class Gateway {
     });
   }
 
-  #mirror({ served, predictionId, command, eventTime }: RequestContext, work: Work, { outputs, computeMs }: RunResult): void {
-    const { mirror } = this.#options;
-    const { group, model, units, vectors, entityRows } = work;
+  #mirror({ served, predictionId, command, eventTime }: RequestContext, work: Work, result: RunResult, answered: Answered): void {
+    const { mirror, maxLoggedElements } = this.#options;
+    const { group, model, vectors, entityRows } = work;
     if (!served.deployment || !mirror?.wants(served.deployment.name, predictionId)) return;
-    const { name, predictionLog } = served.deployment;
-    const isHidden = predictionLog !== undefined && hidesUnit(predictionLog.redact, unitNameOf(work.experiment, entityRows, command));
+    const { outputs, computeMs } = result;
+    const units = recordedUnits(answered, maxLoggedElements);
     mirror.offer({
-      ...{ deployment: name, predictionId, units: isHidden ? units.map(() => null) : units, primary: model, outputs, computeMs },
+      ...{ deployment: served.deployment.name, predictionId, units, primary: model, outputs, computeMs },
       featureTime: entityRows?.at ?? eventTime,
       inputsFor: (target) =>
         vectors && entityRows
@@ -294,7 +293,7 @@ export class Gateway {
     observer.ran({ ...of, rows: Math.max(1, group.rows.length), batchRows, ...times }, now);
   }
 
-  #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): void {
+  #record(context: RequestContext, work: Work, result: RunResult | undefined, failure: unknown): Answered {
     const { command, served, predictionId, now, started, eventTime } = context;
     const { sink, elapsed, maxLoggedElements } = this.#options;
     const { model, group, experiment, entityRows, vectors, units } = work;
@@ -303,7 +302,7 @@ export class Gateway {
       ...{
         rows: group.rows,
         units,
-        unitName: unitNameOf(experiment, entityRows, command),
+        unitSource: this.#unitSource(context, work),
         entityRows,
         vectors,
         eventTime,
@@ -313,6 +312,13 @@ export class Gateway {
     };
     sink.answered(answered);
     if (isRecorded(answered)) sink.predicted(predictionRecord(answered, maxLoggedElements), now);
+    return answered;
+  }
+
+  #unitSource({ command, served: { deployment }, shape }: RequestContext, { experiment, entityRows }: Work): UnitSource {
+    if (command.parameters['unit'] === undefined) return unitsTaken(unitNameOf(experiment, entityRows, command));
+    // A request that names its version is not split, and may name a unit of the experiment all the same.
+    return unitsSaid((experiment ?? (deployment && this.#options.directory.splitOf(deployment)))?.unit, deployment?.featureService, shape);
   }
 
   /** The request's `timeout` (microseconds, as the protocol's schedule policy has it; 0: none), at most what its caller waits and the default. */
@@ -331,6 +337,7 @@ function priorityOf({ parameters: { priority = 0 } }: InferCommand): number {
 interface RequestContext {
   readonly command: InferCommand;
   readonly served: Served;
+  readonly shape: FeatureServiceShape | undefined;
   readonly predictionId: string;
   readonly started: number;
   readonly now: number;

@@ -1,5 +1,5 @@
 import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
-import type { PredictionMade } from '../domain/prediction/prediction.js';
+import type { PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
 import { isRefusal } from '../domain/refusal.js';
 import type { Tensor } from '../domain/tensor/tensor.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -7,7 +7,8 @@ import type { RunResult } from '../runner/batching-queue.js';
 import { describeRows } from './describe-rows.js';
 import type { EntityRows } from './entity-rows.js';
 import type { FeatureVectors } from './feature-vectors.js';
-import { redactRecord } from './redact-rows.js';
+import { redactRecord, redactRows } from './redact-rows.js';
+import type { UnitSource } from './units.js';
 
 /** Everything that is known of a request, or of its part that went to one model, when it is over. */
 export interface Answered {
@@ -20,7 +21,7 @@ export interface Answered {
   /** Numbers of the rows that went to this model. */
   readonly rows: readonly number[];
   readonly units: readonly (string | null)[];
-  readonly unitName: string | undefined;
+  readonly unitSource: UnitSource;
   readonly entityRows: EntityRows | undefined;
   readonly vectors: FeatureVectors | undefined;
   /** The time the request says it is about, milliseconds since the epoch; `null` where it says none. */
@@ -42,10 +43,6 @@ export function isRecorded({ deployment, variant, failure, predictionId }: Answe
 /** The record of what was answered. Tensors of more than `maxElements` are left out of it, and so is what the deployment does not want kept. */
 export function predictionRecord(answered: Answered, maxElements: number): PredictionMade {
   const { deployment, model, experiment, variant, entityRows, vectors, result, failure } = answered;
-  const rows = describeRows(answered.rows, {
-    ...{ units: answered.units, entityRows, vectors, outputs: result?.outputs, maxElements },
-    tensors: entityRows ? undefined : answered.tensors,
-  });
   const record: PredictionMade = {
     predictionId: answered.predictionId,
     requestId: answered.requestId ?? null,
@@ -56,7 +53,7 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
     variant,
     ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
-    rows,
+    rows: describe(answered, maxElements),
     featureService: vectors ? (deployment?.featureService ?? null) : null,
     featureTime: entityRows ? (vectors ? entityRows.at : null) : answered.eventTime,
     featurePositions: vectors?.positions ?? null,
@@ -66,7 +63,20 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     error: failure === undefined ? null : errorOf(failure),
     traceparent: answered.traceparent ?? null,
   };
-  return redactRecord(record, deployment?.predictionLog, { columns: model.features, unitName: answered.unitName });
+  return redactRecord(record, deployment?.predictionLog, { columns: model.features, units: answered.unitSource });
+}
+
+/** The units as the record has them. */
+export function recordedUnits(answered: Answered, maxElements: number): readonly (string | null)[] {
+  const { deployment, model, unitSource: units } = answered;
+  if (!deployment?.predictionLog?.redact.size) return answered.units;
+  const rows = describe(answered, maxElements);
+  return redactRows(rows, { ...deployment.predictionLog, columns: model.features, units }).map(({ unit }) => unit);
+}
+
+function describe({ rows, units, entityRows, vectors, tensors, result }: Answered, maxElements: number): PredictedRow[] {
+  const outputs = result?.outputs;
+  return describeRows(rows, { units, entityRows, vectors, outputs, maxElements, tensors: entityRows ? undefined : tensors });
 }
 
 function errorOf(failure: unknown): { code: string; message: string } {

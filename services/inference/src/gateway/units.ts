@@ -1,10 +1,35 @@
 import type { ExperimentDefinition } from '../domain/deployment/definitions.js';
 import { elementsOf, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import type { EntityRows } from './entity-rows.js';
+import type { FeatureServiceShape } from './feature-vectors.js';
 
 interface Asked {
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
   readonly inputs: readonly Tensor[];
+}
+
+/** Where the units of a record are from, as far as that can be told. */
+export interface UnitSource {
+  /** The one name they were taken from, or all that they may be of where they were said; `undefined` where those are not known here. */
+  readonly names: readonly string[] | undefined;
+  /** Said beside the inputs, not taken from them: any value of a row may be its unit. */
+  readonly isSaid: boolean;
+}
+
+/** Units that were taken from a join key or input; from none where no name is given. */
+export function unitsTaken(name: string | undefined): UnitSource {
+  return { names: name === undefined ? [] : [name], isSaid: false };
+}
+
+/** Units that came beside the inputs: the experiment's, or any join key of the deployment's feature service, whose shape may not be known here now. */
+export function unitsSaid(
+  experimentUnit: string | undefined,
+  featureService: string | undefined,
+  shape: FeatureServiceShape | undefined,
+): UnitSource {
+  if (featureService !== undefined && !shape) return { names: undefined, isSaid: true };
+  const joinKeys = shape?.joinKeys.map(({ name }) => name) ?? [];
+  return { names: experimentUnit === undefined ? joinKeys : [experimentUnit, ...joinKeys], isSaid: true };
 }
 
 /** Where the units are taken from: the request's parameter `unit`, or a join key or input. */

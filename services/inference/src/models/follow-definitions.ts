@@ -2,7 +2,9 @@ import type { EventLog } from '@millrace/event-log';
 import type { LoggedDecision } from '@millrace/kernel';
 import type { DeploymentSpec, ExperimentSpec, ResourceCatalog } from '@millrace/resources';
 import type { DeploymentDefinition, ExperimentDefinition, PredictionLogRules } from '../domain/deployment/definitions.js';
+import type { FeatureServiceShape } from '../gateway/feature-vectors.js';
 import { featureNames } from '../gateway/redact-rows.js';
+import { unitsSaid, type UnitSource } from '../gateway/units.js';
 import type { ServingDirectory } from './serving-directory.js';
 
 /** A domain's fold, as far as it is looked at here. */
@@ -58,6 +60,17 @@ export function deploymentOf(name: string, { model, featureService, experiment, 
 export function predictionLogOf(catalog: Pick<ResourceCatalog, 'versions'>, name: string): PredictionLogRules | undefined {
   const [resource] = catalog.versions('Deployment', name);
   return resource && deploymentOf(name, resource.spec).predictionLog;
+}
+
+/** What units that are said with a deployment's predictions may be of; of one that is deleted, as it was last. */
+export function saidUnitsOf(
+  catalog: Pick<ResourceCatalog, 'versions'>,
+  shapeOf: (featureService: string) => FeatureServiceShape | undefined,
+  name: string,
+): UnitSource {
+  const { experiment, featureService } = catalog.versions('Deployment', name)[0]?.spec ?? {};
+  const unit = experiment === undefined ? undefined : catalog.versions('Experiment', experiment)[0]?.spec.unit;
+  return unitsSaid(unit, featureService, featureService === undefined ? undefined : shapeOf(featureService));
 }
 
 export function experimentOf(name: string, { salt = name, traffic = 1, unit, variants }: ExperimentSpec): ExperimentDefinition {
