@@ -208,6 +208,24 @@ describe('millrace models optimize', () => {
     expect(files.map(({ path }) => path).sort()).toEqual(['MLmodel', 'model.onnx']);
   });
 
+  test('weights that many tensors name count for each of them: what would not fit into a graph is refused with the reason', async () => {
+    const { graph, file } = moveWeightsOut(bytes, 'weights.data');
+    const model = readModel(graph);
+    const externalData = [{ key: 'location', value: 'weights.data' }];
+    for (let index = 0; index < 300; index++)
+      model.graph!.initializer!.push({ name: `again${index}`, dims: [8 << 20], dataType: 2, dataLocation: 1, externalData });
+    const large = Buffer.concat([file, Buffer.alloc((8 << 20) - file.length)]);
+    for (const [name, part] of Object.entries({ 'model.onnx': writeModel(model), 'weights.data': large, MLmodel: Buffer.from(ML_MODEL) }))
+      await put(`models/towns/many/${name}`, part);
+    const source = 'mlflow-artifacts:/models/towns/many';
+    const { model_version: made } = await mlflow<{ model_version: Version }>('model-versions/create', { name: 'towns', source });
+    const { code, err } = await millrace('optimize', `towns@${made.version}`, '--clean');
+    expect([code, err]).toEqual([
+      EXIT.refused,
+      expect.stringContaining(`towns version ${made.version}: with the weights in the files beside it`),
+    ]);
+  });
+
   test('wrong usage is told before anything is done', async () => {
     const cases: [string[], string][] = [
       [[], 'say what is to be done'],

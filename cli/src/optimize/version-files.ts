@@ -1,4 +1,4 @@
-import { inlineExternalData } from '@millrace/onnx';
+import { inlineExternalData, type FileBeside } from '@millrace/onnx';
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
@@ -58,8 +58,22 @@ export async function readVersion(client: MillraceClient, io: Io, { name, versio
   const graph = graphOf(files, `${name} version ${version}`);
   const folder = posix.dirname(graph);
   const beside = (location: string): string => posix.join(folder, location);
-  const { bytes, taken } = inlineExternalData(files.get(graph) as Uint8Array, (location) => files.get(beside(location)));
+  const { bytes, taken } = wholeGraph(
+    files.get(graph) as Uint8Array,
+    (location) => files.get(beside(location)),
+    `${name} version ${version}`,
+  );
   return { files, graph, bytes, weights: new Set([...taken].map(beside)) };
+}
+
+/** What has more weights than fit into one graph is of no use to who asked. */
+function wholeGraph(graph: Uint8Array, fileOf: FileBeside, label: string): ReturnType<typeof inlineExternalData> {
+  try {
+    return inlineExternalData(graph, fileOf);
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== 'MR_ONNX_TOO_LARGE') throw cause;
+    throw new CliError(`${label}: ${(cause as Error).message}`, EXIT.refused, { cause });
+  }
 }
 
 /** As the gateway finds it: the only file, the one the MLmodel names, or the only one that ends in .onnx. */

@@ -1,6 +1,6 @@
 export { checkModel, type ModelProblem } from './check-model.js';
 export { FEATURES_METADATA, logisticRegression, logisticRegressionModel, type LogisticRegression } from './logistic-regression.js';
-export { inlineExternalData, type FileBeside } from './inline-external-data.js';
+export { inlineExternalData, MOST_GRAPH_BYTES, takeWeightsIn, type FileBeside, type WeightsBeside } from './inline-external-data.js';
 export { metadataOf, readModel, setMetadata, writeModel } from './model-codec.js';
 export {
   AttributeType,

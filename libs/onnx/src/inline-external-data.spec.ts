@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { checkModel } from './check-model.js';
-import { inlineExternalData, type FileBeside } from './inline-external-data.js';
+import { inlineExternalData, takeWeightsIn, type FileBeside } from './inline-external-data.js';
 import { readModel, writeModel } from './model-codec.js';
 import { AttributeType, type ModelProto, type TensorProto } from './onnx-types.js';
 import { moveWeightsOut, perceptron } from './testing.js';
@@ -66,6 +66,37 @@ describe('weights beside the graph', () => {
     const inner = readModel(bytes).graph!.node![0]!.attribute!.at(-1)!.g!.node![0]!.attribute![0]!.t!;
     expect(inner.rawData).toHaveLength(8);
     expect(inner.externalData ?? []).toEqual([]);
+  });
+
+  test('count for every tensor that names them, and are refused before they are written where that is too much', () => {
+    const location = [{ key: 'location', value: 'weights.data' }];
+    const tensors = (count: number): TensorProto[] =>
+      Array.from({ length: count }, (_, index) => ({
+        name: `w${index}`,
+        dims: [1024],
+        dataType: 2,
+        dataLocation: 1,
+        externalData: location,
+      }));
+    const graph = writeModel({ irVersion: 8, graph: { initializer: tensors(300) } });
+    const whole = graph.length + 300 * 1024;
+    const file = new Uint8Array(1024);
+    expect(inlineExternalData(graph, () => file, whole).taken).toEqual(new Set(['weights.data']));
+    const refused = expect.objectContaining({
+      code: 'MR_ONNX_TOO_LARGE',
+      message: expect.stringContaining(
+        `the graph has ${whole} bytes, more than the ${whole - 1} it may have; tensors that name the same bytes count each`,
+      ),
+    });
+    expect(() => inlineExternalData(graph, () => file, whole - 1)).toThrow(refused);
+    // What no graph can hold is refused whatever the bound is, or none.
+    const large = new Uint8Array(1 << 23);
+    for (const bound of [undefined, 2 ** 40])
+      expect(() => inlineExternalData(graph, () => large, bound)).toThrow(/more than the 2000000000 it may have/);
+    // In place nothing is copied, however often it is named.
+    const model: ModelProto = { graph: { initializer: tensors(2) } };
+    takeWeightsIn(model, { graphBytes: 0, fileOf: () => file });
+    expect(model.graph!.initializer!.map(({ rawData }) => rawData!.buffer === file.buffer)).toEqual([true, true]);
   });
 
   test('cost a graph that has none nothing: its bytes are given back, and so is what is no graph', () => {
