@@ -68,7 +68,11 @@ export const inferenceConfig = defineConfig('inference', {
     integer(1, 10_000, 16),
     'Versions kept loaded beside those that deployments name; the longest unused goes first.',
   ),
-  maxModelBytes: variable('MILLRACE_INFERENCE_MAX_MODEL', size('1GiB'), 'A model artifact larger than this is not loaded.'),
+  maxModelBytes: variable(
+    'MILLRACE_INFERENCE_MAX_MODEL',
+    size('1GiB'),
+    'A model artifact larger than this is not loaded, nor a graph larger than this once the weights in files beside it are in it.',
+  ),
   maxBufferedPredictions: variable(
     'MILLRACE_INFERENCE_MAX_BUFFERED_PREDICTIONS',
     integer(1, 10_000_000, 20_000),

@@ -44,6 +44,7 @@ import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
 import { ServingDirectory } from './models/serving-directory.js';
+import type { ModelFiles } from './models/servable-model.js';
 import { openVersionChecks } from './models/open-version-checks.js';
 import { hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
@@ -137,12 +138,16 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
     load: (version, admit) => {
-      const read = (admitted?: (bytes: number) => void): Promise<Uint8Array> =>
-        readModelArtifact(host.artifacts, version, limits, signatures, admitted);
+      let admitted = 0;
+      // Told of the files first, and of the graph when the weights in them make it larger than they are.
+      const admitMore = (bytes: number): void => {
+        if (bytes <= admitted) return;
+        admitted = bytes;
+        admit(bytes);
+      };
       // Read again, and verified again, when its thread has to be started anew; only the first time it needs room.
-      let isAdmitted = false;
-      const readOnce = (): Promise<Uint8Array> => (isAdmitted ? read() : ((isAdmitted = true), read(admit)));
-      return ServedModel.load(version, readOnce, opener, batching);
+      const read = (): Promise<ModelFiles> => readModelArtifact(host.artifacts, version, limits, signatures, admitMore);
+      return ServedModel.load(version, read, opener, batching, admitMore);
     },
     maxBytes,
     scheduler,

@@ -30,7 +30,9 @@ function openerOf(options: Partial<RunnerOpenerOptions> = {}): (bytes: Uint8Arra
   const models: OpenedModel[] = [];
   open.push({ opener, models });
   return async (bytes) => {
-    const model = await opener.open('m version 1', () => Promise.resolve(Uint8Array.from(bytes)));
+    const model = await opener.open('m version 1', () =>
+      Promise.resolve({ graph: Uint8Array.from(bytes), beside: new Map(), maxBytes: 1 << 20 }),
+    );
     models.push(model);
     return model;
   };

@@ -1,12 +1,12 @@
 import type { ArtifactInfo, ArtifactStore } from '@millrace/artifact-store';
 import { directoryDigest, SINGLE_FILE, type SignedFile } from '@millrace/model-signing';
-import { inlineExternalData } from '@millrace/onnx';
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { parse } from 'yaml';
 import { Refusal } from '../domain/refusal.js';
 import { onnxMend, type Flavors } from './onnx-mend.js';
 import type { ModelVersion } from '../domain/registry/model-reference.js';
+import type { ModelFiles } from './servable-model.js';
 import { verifySignature, type SignatureRules } from './verify-signature.js';
 
 export interface ArtifactLimits {
@@ -16,8 +16,8 @@ export interface ArtifactLimits {
 }
 
 /**
- * Reads a version's ONNX bytes: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file), with the weights
- * that lie in other files of the directory.
+ * Reads a version's graph: a single file, or the file a model directory names in its `MLmodel` (or its only `.onnx` file), with the directory's
+ * other files, in which its weights may lie. What they are is not looked at here: that takes long enough to be a thread's work.
  * Every byte is checked against the signed manifest and the digest taken at registration, so what was approved is what is served.
  */
 export async function readModelArtifact(
@@ -27,7 +27,7 @@ export async function readModelArtifact(
   signatures: SignatureRules,
   /** Told the artifact's bytes before they are read; may throw. */
   admit: (bytes: number) => void = () => undefined,
-): Promise<Buffer> {
+): Promise<ModelFiles> {
   const label = `${version.name} version ${version.version}`;
   const path = version.artifactPath;
   if (path === null) throw unservable(`${label}: its source ${version.source} does not lie in the artifact store`);
@@ -46,12 +46,11 @@ export async function readModelArtifact(
   }
   await verifySignature(store, version, digests, signatures);
   verifyDigest(version, digests, label);
-  if (!info.isDirectory) return contents.get(path) as Buffer;
-  const model = modelFileOf(path, contents, label);
-  // Only what was listed and digested with the version is looked at, whatever path the graph names.
-  const beside = (location: string): Buffer | undefined => contents.get(posix.join(posix.dirname(model), location));
-  const { bytes } = inlineExternalData(contents.get(model) as Buffer, beside);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const model = info.isDirectory ? modelFileOf(path, contents, label) : path;
+  const graph = contents.get(model) as Buffer;
+  contents.delete(model);
+  const beside = new Map([...contents].map(([file, bytes]) => [posix.relative(posix.dirname(model), file), bytes]));
+  return { graph, beside, maxBytes: limits.maxModelBytes };
 }
 
 async function listFiles(store: ArtifactStore, root: string, limits: ArtifactLimits, label: string): Promise<ArtifactInfo[]> {

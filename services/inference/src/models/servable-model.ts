@@ -2,15 +2,28 @@ import {
   checkModel,
   FEATURES_METADATA,
   metadataOf,
+  MOST_GRAPH_BYTES,
   readModel,
   signatureOf,
   stripZipMap,
+  takeWeightsIn,
   widenHalfPrecision,
   writeModel,
+  type ModelProto,
 } from '@millrace/onnx';
 import { isFault } from '@millrace/kernel';
+import { posix } from 'node:path';
 import { Refusal } from '../domain/refusal.js';
 import type { TensorSpec } from '../domain/tensor/tensor.js';
+
+/** A version's graph, with what its weights may lie in. */
+export interface ModelFiles {
+  readonly graph: Uint8Array;
+  /** The version's other files, by their paths from the graph's folder. */
+  readonly beside: ReadonlyMap<string, Uint8Array>;
+  /** Bytes of the graph at most, once the weights in other files are in it. */
+  readonly maxBytes: number;
+}
 
 /** What of a graph is looked at when it serves. */
 export interface ServableSignature {
@@ -30,12 +43,14 @@ export interface ServableModel extends ServableSignature {
 }
 
 /**
- * Checks a graph and makes it one the runtime can serve: ZipMaps are taken off, half-precision inputs and outputs get a cast. Throws a refusal
- * that starts with `label` and says what is wrong and how to mend it.
+ * Checks a graph and makes it one the runtime can serve: weights in files beside it are taken in, ZipMaps are taken off, half-precision inputs
+ * and outputs get a cast. This is work for a thread: of a large graph it takes a second. Throws a refusal that starts with `label` and says what
+ * is wrong and how to mend it.
  */
-export function servableModel(label: string, bytes: Uint8Array): ServableModel {
+export function servableModel(label: string, files: ModelFiles): ServableModel {
   const refuse = (why: string): Refusal => new Refusal('MR_INFERENCE_UNSERVABLE', `${label}: ${why}`);
-  const model = readGraph(bytes, refuse);
+  const model = readGraph(files.graph, refuse);
+  const taken = takeIn(model, files, refuse);
   const [problem] = checkModel(model);
   if (problem) throw refuse(problem.message);
   const stripped = stripZipMap(model);
@@ -46,17 +61,28 @@ export function servableModel(label: string, bytes: Uint8Array): ServableModel {
   const { inputs, outputs } = signature;
   if (outputs.length === 0) throw refuse('it gives no tensor');
   const features = featuresOf(metadataOf(model), refuse);
-  return { bytes: stripped.length + widened.length > 0 ? writeModel(model) : bytes, inputs, outputs, features, stripped, widened };
+  const isChanged = taken.size + stripped.length + widened.length > 0;
+  return { bytes: isChanged ? writeModel(model) : files.graph, inputs, outputs, features, stripped, widened };
 }
 
 type Refuse = (why: string) => Refusal;
 
-function readGraph(bytes: Uint8Array, refuse: Refuse): ReturnType<typeof readModel> {
+function readGraph(bytes: Uint8Array, refuse: Refuse): ModelProto {
   try {
     return readModel(bytes);
   } catch (error) {
     if (isFault(error)) throw refuse(error.message);
     throw error;
+  }
+}
+
+/** Only the version's own files are looked at, whatever path the graph names. */
+function takeIn(model: ModelProto, { graph, beside, maxBytes }: ModelFiles, refuse: Refuse): ReadonlySet<string> {
+  try {
+    return takeWeightsIn(model, { graphBytes: graph.length, fileOf: (location) => beside.get(posix.normalize(location)), maxBytes });
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    throw refuse(maxBytes < MOST_GRAPH_BYTES ? `${error.message}, or raise MILLRACE_INFERENCE_MAX_MODEL` : error.message);
   }
 }
 

@@ -3,6 +3,7 @@ import type { TensorSpec } from '../domain/tensor/tensor.js';
 import { BatchingQueue, type BatchingOptions } from '../runner/batching-queue.js';
 import type { Place } from '../runner/runner.js';
 import type { OpenedModel, RunnerOpener } from '../runner/runner-opener.js';
+import type { ModelFiles } from './servable-model.js';
 
 /** One version, loaded and able to answer. Leased while a request uses it; closed after it is retired and the last lease is back. */
 export class ServedModel {
@@ -27,14 +28,18 @@ export class ServedModel {
     this.outputNames = opened.outputs.map((output) => output.name);
   }
 
-  /** Loads the graph that `read` gives, and warms it up. Throws a refusal that says why when it cannot be served. */
+  /**
+   * Loads the graph that `read` gives, and warms it up; `admit` is told its bytes before, and may throw. Throws a refusal that says why when it
+   * cannot be served.
+   */
   static async load(
     version: ModelVersion,
-    read: () => Promise<Uint8Array>,
+    read: () => Promise<ModelFiles>,
     opener: RunnerOpener,
     batching: BatchingOptions,
+    admit?: (graphBytes: number) => void,
   ): Promise<ServedModel> {
-    const opened = await opener.open(`${version.name} version ${version.version}`, read);
+    const opened = await opener.open(`${version.name} version ${version.version}`, read, admit);
     return new ServedModel(version, opened, batching);
   }
 

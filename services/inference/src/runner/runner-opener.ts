@@ -1,5 +1,5 @@
 import type { Scheduler } from '@millrace/kernel';
-import type { ServableSignature } from '../models/servable-model.js';
+import type { ModelFiles, ServableSignature } from '../models/servable-model.js';
 import { InLoopRunner } from './in-loop-runner.js';
 import { PlacedRunner } from './placed-runner.js';
 import { placeOf, RunTimeJudge, type RunJudge } from './run-time-judge.js';
@@ -73,10 +73,13 @@ export class RunnerOpener {
     return this.#turns.busyMs;
   }
 
-  /** Opens the graph that `read` gives; it is read again when the model moves or its thread has to be started again. What it gives is moved away. */
-  async open(label: string, read: () => Promise<Uint8Array>): Promise<OpenedModel> {
+  /**
+   * Opens the graph that `read` gives; it is read again when the model moves or its thread has to be started again. What it gives is moved away.
+   * `admit` is told, the first time, the bytes of the graph with all its weights before the runtime loads it; it may throw.
+   */
+  async open(label: string, read: () => Promise<ModelFiles>, admit?: (graphBytes: number) => void): Promise<OpenedModel> {
     const { place, observer } = this.#options;
-    const { runner, trial } = await this.#open(label, read, place);
+    const { runner, trial } = await this.#open(label, read, place, admit);
     const { inputs, outputs, features, stripped, widened, warmUpError, mixesRows } = trial;
     const placed = new PlacedRunner(runner, {
       reopen: place === 'auto' ? async (wanted) => (await this.#open(label, read, wanted)).runner : undefined,
@@ -90,10 +93,10 @@ export class RunnerOpener {
   }
 
   /** Checks, loads and tries a graph in a thread, and frees it again. */
-  async try(label: string, bytes: Uint8Array): Promise<TriedModel> {
+  async try(label: string, files: ModelFiles): Promise<TriedModel> {
     const { thread, trials } = this.#takeThread();
     try {
-      const trial = await thread.open(label, bytes);
+      const trial = await thread.open(label, files);
       await thread.giveBack();
       this.#giveThread(thread, trials + 1);
       return { ...trial, place: this.#placeOf(trial, this.#options.place) };
@@ -110,12 +113,17 @@ export class RunnerOpener {
     await Promise.all(this.#spares.splice(0).map(({ thread }) => thread.close()));
   }
 
-  async #open(label: string, read: () => Promise<Uint8Array>, wanted: Place | 'auto'): Promise<{ runner: Runner; trial: Trial }> {
+  async #open(
+    label: string,
+    read: () => Promise<ModelFiles>,
+    wanted: Place | 'auto',
+    admit?: (graphBytes: number) => void,
+  ): Promise<{ runner: Runner; trial: Trial }> {
     // Read first: where there is no room, no thread is started for it.
-    const bytes = await read();
+    const files = await read();
     const { thread, trials } = this.#takeThread();
     try {
-      const trial = await thread.open(label, bytes);
+      const trial = await thread.open(label, files, admit);
       if (this.#placeOf(trial, wanted) === 'worker') return { runner: await this.#inWorker(label, read, trial, thread), trial };
       const graph = await thread.giveBack();
       this.#giveThread(thread, trials + 1);
@@ -132,7 +140,7 @@ export class RunnerOpener {
     return wanted === 'auto' ? placeOf(trial.warmUpMs) : wanted;
   }
 
-  #inWorker(label: string, read: () => Promise<Uint8Array>, trial: Trial, thread: SessionThread): Promise<WorkerRunner> {
+  #inWorker(label: string, read: () => Promise<ModelFiles>, trial: Trial, thread: SessionThread): Promise<WorkerRunner> {
     const { sessionsPerModel, scheduler, observer } = this.#options;
     return WorkerRunner.open(trial, thread, {
       label,
@@ -140,10 +148,10 @@ export class RunnerOpener {
       turns: this.#turns,
       scheduler,
       reopen: async () => {
-        const bytes = await read();
+        const files = await read();
         const another = this.#takeThread().thread;
         try {
-          await another.open(label, bytes);
+          await another.open(label, files);
           await another.keep();
           return another;
         } catch (error) {

@@ -1,11 +1,14 @@
 import type { RefusalCode } from '../domain/refusal.js';
 import type { Tensor } from '../domain/tensor/tensor.js';
-import type { ServableSignature } from '../models/servable-model.js';
+import type { ModelFiles, ServableSignature } from '../models/servable-model.js';
 
 /** What a session's thread is asked. One request is answered after the other; `id` pairs them. */
 export type ThreadRequest = { readonly id: number } & (
-  | { readonly kind: 'open'; readonly label: string; readonly bytes: Uint8Array }
   | { readonly kind: 'run'; readonly inputs: readonly Tensor[]; readonly outputs: readonly string[] }
+  /** Checks a graph and makes it one the runtime can serve; answers with its bytes. */
+  | { readonly kind: 'prepare'; readonly label: string; readonly files: ModelFiles }
+  /** Loads and tries the graph that was prepared. */
+  | { readonly kind: 'open' }
   /** Frees the session and hands the graph back, to be opened elsewhere. */
   | { readonly kind: 'give-back' }
   /** Frees the graph's bytes; the session is enough. */
@@ -38,7 +41,7 @@ export interface ThreadFailure {
 }
 
 export type ThreadReply = { readonly id: number } & (
-  | { readonly ok: true; readonly value: Trial | ThreadRun | Uint8Array | undefined }
+  | { readonly ok: true; readonly value: Trial | ThreadRun | Uint8Array | number | undefined }
   | { readonly ok: false; readonly failure: ThreadFailure }
 );
 

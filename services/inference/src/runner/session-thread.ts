@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { Refusal } from '../domain/refusal.js';
 import type { Tensor, TensorData } from '../domain/tensor/tensor.js';
+import type { ModelFiles } from '../models/servable-model.js';
 import { movable, type ThreadFailure, type ThreadReply, type ThreadRequest, type ThreadRun, type Trial } from './session-protocol.js';
 
 /** The program of the threads: its file, and how Node is to run it. */
@@ -66,11 +67,15 @@ export class SessionThread {
     this.#onCrash = listener;
   }
 
-  /** Checks, loads and tries a graph. The bytes go over to the thread. */
-  open(label: string, bytes: Uint8Array): Promise<Trial> {
-    // Small buffers of Node's share one allocation; what is moved has to be on its own.
-    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
-    return this.#ask({ kind: 'open', label, bytes: own }, movable([own]));
+  /**
+   * Checks, loads and tries a graph. Its files go over to the thread. `admit` is told the bytes of the graph with all its weights before the
+   * runtime loads it, and may throw: then the thread is to be closed.
+   */
+  async open(label: string, { graph, beside, maxBytes }: ModelFiles, admit?: (graphBytes: number) => void): Promise<Trial> {
+    const own = { graph: ownOf(graph), beside: new Map([...beside].map(([path, bytes]) => [path, ownOf(bytes)])), maxBytes };
+    const graphBytes = await this.#ask<number>({ kind: 'prepare', label, files: own }, movable([own.graph, ...own.beside.values()]));
+    admit?.(graphBytes);
+    return this.#ask({ kind: 'open' }, []);
   }
 
   run(inputs: readonly Tensor[], outputs: readonly string[], isOwned: boolean): Promise<ThreadRun> {
@@ -146,6 +151,11 @@ function crashed(reason: string): Refusal {
 
 function reasonOf(error: Error & { code?: string }): string {
   return error.code === undefined ? error.message : `${error.code}: ${error.message}`;
+}
+
+/** Small buffers of Node's share one allocation; what is moved has to be on its own. */
+function ownOf(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
 function copyOf(data: TensorData): TensorData {

@@ -3,7 +3,7 @@ import { openSession } from '@millrace/onnx/runtime';
 import type { InferenceSession } from 'onnxruntime-node';
 import { parentPort } from 'node:worker_threads';
 import { isRefusal, Refusal } from '../domain/refusal.js';
-import { servableModel, type ServableModel } from '../models/servable-model.js';
+import { servableModel, type ModelFiles, type ServableModel } from '../models/servable-model.js';
 import { runSession } from './ort-session.js';
 import { movable, type ThreadFailure, type ThreadReply, type ThreadRequest, type Trial } from './session-protocol.js';
 import { mixesRows } from './row-mixing.js';
@@ -19,6 +19,7 @@ const WARM_UP_MS = 200;
 const port = parentPort;
 if (!port) throw new Error('session-worker is the program of a worker thread');
 
+let prepared: { readonly label: string; readonly model: ServableModel } | undefined;
 let session: InferenceSession | undefined;
 let graph: Uint8Array | undefined;
 /** The runtime's calls are asynchronous in form only; one after the other keeps the replies in the order of the requests. */
@@ -53,8 +54,10 @@ interface Done {
 
 async function perform(request: ThreadRequest): Promise<Done> {
   switch (request.kind) {
+    case 'prepare':
+      return { value: prepare(request.label, request.files), moves: [] };
     case 'open':
-      return { value: await open(request.label, request.bytes), moves: [] };
+      return { value: await open(), moves: [] };
     case 'run': {
       if (!session) throw new Error('no session is open');
       const value = await runSession(session, request.inputs, request.outputs);
@@ -73,9 +76,18 @@ async function perform(request: ThreadRequest): Promise<Done> {
   }
 }
 
-async function open(label: string, bytes: Uint8Array): Promise<Trial> {
+function prepare(label: string, files: ModelFiles): number {
+  const { buffer, byteOffset, byteLength } = files.graph;
   // As a Buffer the weights are looked at where they lie; from other arrays the decoder copies them.
-  const model = servableModel(label, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const model = servableModel(label, { ...files, graph: Buffer.from(buffer, byteOffset, byteLength) });
+  prepared = { label, model };
+  return model.bytes.byteLength;
+}
+
+async function open(): Promise<Trial> {
+  if (!prepared) throw new Error('no graph is prepared');
+  const { label, model } = prepared;
+  prepared = undefined;
   const started = performance.now();
   try {
     session = await openSession(model.bytes);

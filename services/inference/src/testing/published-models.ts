@@ -1,6 +1,6 @@
 import { decisionsTopic } from '@millrace/contracts';
 import { encodeDecision } from '@millrace/event-log';
-import { signFiles, type SigningKey } from '@millrace/model-signing';
+import { directoryDigest, signFiles, type SigningKey } from '@millrace/model-signing';
 import type { Host } from '@millrace/service';
 import { createHash } from 'node:crypto';
 
@@ -13,14 +13,27 @@ export class PublishedModels {
 
   /** Registers the next version of a model from its ONNX bytes; `digest` other than the bytes' own makes a damaged version. */
   async register(name: string, onnx: Uint8Array, digest = createHash('sha256').update(onnx).digest('hex')): Promise<number> {
+    return this.#register(name, 'model.onnx', digest, (path) => this.host.artifacts.put(path, Buffer.from(onnx)));
+  }
+
+  /** Registers the next version of a model as a folder of files, by their paths in it. */
+  async registerFolder(name: string, files: Readonly<Record<string, Uint8Array>>): Promise<number> {
+    const entries = Object.entries(files);
+    const digests = entries.map(([path, bytes]) => ({ name: path, sha256: createHash('sha256').update(bytes).digest('hex') }));
+    return this.#register(name, 'model', directoryDigest(digests), async (folder) => {
+      for (const [path, bytes] of entries) await this.host.artifacts.put(`${folder}/${path}`, Buffer.from(bytes));
+    });
+  }
+
+  async #register(name: string, file: string, digest: string, put: (artifactPath: string) => Promise<unknown>): Promise<number> {
     const modelId = this.#modelId(name);
     if (!this.#versions.has(name)) {
       await this.#decide('models/catalog', 'ModelRegistered', { modelId, name, description: null, tags: {} });
     }
     const version = (this.#versions.get(name) ?? 0) + 1;
     this.#versions.set(name, version);
-    const artifactPath = `models/${name}/${version}/model.onnx`;
-    await this.host.artifacts.put(artifactPath, Buffer.from(onnx));
+    const artifactPath = `models/${name}/${version}/${file}`;
+    await put(artifactPath);
     await this.#decide(`model/${modelId}`, 'VersionRegistered', {
       ...{ version, name, source: `mlflow-artifacts:/${artifactPath}`, artifactPath, digest },
       ...{ runId: null, runLink: null, description: null, tags: {} },
