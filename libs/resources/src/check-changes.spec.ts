@@ -96,3 +96,19 @@ test('a source that is made again, or comes back to its topic, keeps what its re
   expect(await told(SALES.replace('shop: String', 'shop: Int64'))).toContain('as its key rests on it');
   expect(await told(SALES.replace('spare: Int32', 'spare: String'))).toBe('applied');
 });
+
+test('a column that was the key keeps its type, as the table is sorted by it', async () => {
+  const { told } = await house(SALES);
+  const keyless = SALES.replace('key: shop, ', '');
+  const refused = (type: string): string =>
+    `Source/sales spec.schema.shop cannot change from String to ${type}, as what was its key rests on it: its events have the one; ` +
+    'add a column of another name, or give it another topic, or define another source';
+  expect(await told(keyless.replace('shop: String', 'shop: Int32'))).toBe(refused('Int32'));
+  expect(await told(keyless)).toBe('applied');
+  expect(await told(keyless.replace('shop: String', 'shop: Int32'))).toBe(refused('Int32'));
+  expect(await told(keyless.replace('shop: String', 'shop: Nullable(String)'))).toBe(refused('Nullable(String)'));
+  expect(await told(keyless.replace('shop: String, ', ''))).toBe('applied');
+  expect(await told(keyless.replace('shop: String', 'shop: Int32'))).toBe(refused('Int32'));
+  expect(await told(keyless.replace('shop: String', 'shop: Int32').replace('topic: sales', 'topic: sales_2'))).toBe('applied');
+  expect(await told(keyless)).toBe('applied');
+});

@@ -73,13 +73,14 @@ function viewsOn(catalog: ResourceCatalog, kind: Kind, name: string): string[] {
 
 /**
  * What is on the source's topic and in its table was put there by its definition, and cannot be brought in line with another. It outlives the definition, so the last one
- * of the topic counts, also of a source that was deleted since or had another topic for a while.
+ * of the topic counts, also of a source that was deleted since or had another topic for a while; of keys each one does.
  */
 function checkSourceChange(document: ResourceDocument, { catalog, lookup }: ChangeContext): DocumentProblem[] {
   const { name } = document;
   const now = document.spec as unknown as SourceSpec;
   const topic = sourceTopic(name, now);
-  const before = catalog.versions('Source', name).find(({ spec }) => sourceTopic(name, spec) === topic)?.spec;
+  const earlier = catalog.versions('Source', name).flatMap(({ spec }) => (sourceTopic(name, spec) === topic ? [spec] : []));
+  const [before] = earlier;
   if (!before) return [];
   const problems: DocumentProblem[] = [];
   const mend = now.topic === undefined ? 'define another source' : 'give it another topic, or define another source';
@@ -93,11 +94,14 @@ function checkSourceChange(document: ResourceDocument, { catalog, lookup }: Chan
   }
   if (before.partitions !== undefined && now.partitions !== undefined && before.partitions !== now.partitions)
     problems.push(problemOf(document, 'spec.partitions', `cannot change: its topic has ${before.partitions}; ${mend}`));
-  for (const [column, type] of Object.entries(before.schema)) {
+  // Its table is sorted by what was its key once, and such a column keeps the type it has there.
+  const sorted = new Map(earlier.flatMap((spec) => keyColumns(spec).map((column) => [column, spec.schema[column] as string] as const)));
+  for (const [column, type] of new Map([...sorted, ...Object.entries(before.schema)])) {
     const other = now.schema[column];
-    if (other === undefined || other === type || other === `Nullable(${type})`) continue;
+    if (other === undefined || other === type) continue;
+    if (other === `Nullable(${type})` && (key.includes(column) || !sorted.has(column))) continue;
     const users = [
-      ...(oldKey.includes(column) && key.includes(column) ? ['its key'] : []),
+      ...(sorted.has(column) ? [key.includes(column) ? 'its key' : 'what was its key'] : []),
       ...viewsOn(catalog, 'Source', name).flatMap((view) => {
         const spec = lookup('FeatureView', view);
         return spec && reads(spec, before, column, lookup) ? [`FeatureView ${view}`] : [];
