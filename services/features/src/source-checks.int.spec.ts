@@ -130,13 +130,14 @@ describe('checks of a source', () => {
       ['Int32', 'a', 5, [5]],
       ['Float64', 'b', 1.5, [5, 1.5]],
       ['String', 'c', 'x', ['5', '1.5', 'x']],
-      ['Nullable(Int32)', 'd', null, [5, null, null, null]],
-      ['Float64', 'e', 2.5, [5, 1.5, 0, 0, 2.5]],
+      ['String', 'c7', '7', ['5', '1.5', 'x', '7']],
+      ['Nullable(Int32)', 'd', null, [5, null, null, 7, null]],
+      ['Float64', 'e', 2.5, [5, 1.5, 0, 7, 0, 2.5]],
       [
         'DateTime64(3)',
         'f',
         START,
-        [5, 1.5, 0, 0, 2.5].map((seconds) => new Date(seconds * 1000).toISOString().slice(0, -1).replace('T', ' ')),
+        [5, 1.5, 0, 7, 0, 2.5].map((seconds) => new Date(seconds * 1000).toISOString().slice(0, -1).replace('T', ' ')),
       ],
     ];
     for (const [type, id, watts, expected] of steps) {
@@ -144,6 +145,25 @@ describe('checks of a source', () => {
       await sendTo(id, watts);
       expect((await until(rows, (found) => found.length === expected.length)).map((row) => row.watts)).toEqual(expected);
     }
+  });
+
+  test('a key without events yet gets another type with another topic, as the refusal advises, and the source takes events', async () => {
+    const posts = (key: string, topic: string, type: string): string =>
+      METERS('')
+        .replace(/name: meters/, 'name: posts')
+        .replace('topic: meters', `topic: ${topic}${key}`)
+        .replace('site: String', `site: ${type}`);
+    expect((await apply(posts('\n  key: site', 'posts', 'String'))).status).toBe(200);
+    const refused = await apply(posts('', 'posts', 'Int32'));
+    expect(refused).toMatchObject({ status: 422, detail: expect.stringContaining('as what was its key rests on it') });
+    expect((await apply(posts('\n  key: site', 'posts_2', 'Int32'))).status).toBe(200);
+    const answer = await until(
+      () => trips.post('/api/v1/sources/posts/events', JSON.stringify({ at, site: 5, watts: 1 }), 'application/x-ndjson'),
+      ({ status: sent }) => sent === 200,
+    );
+    expect(await answer.json()).toMatchObject({ accepted: 1 });
+    const rows = (): Promise<object[]> => trips.service.host.offline.query('SELECT site FROM millrace.source_posts');
+    expect(await until(rows, (found) => found.length > 0)).toEqual([{ site: 5 }]);
   });
 
   test('a source that cannot be started keeps no other from being started, and who sends to it is told in time', async () => {
