@@ -1,5 +1,5 @@
 import { access, constants, mkdir, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CliError, EXIT } from '../cli-error.js';
 
 /** What commands call the interpreter. */
@@ -15,11 +15,14 @@ export async function checkPython(file: string): Promise<void> {
     throw new CliError(`--python ${file} is no program that can be run; name an interpreter, such as .venv/bin/python`, EXIT.usage);
 }
 
-/** Makes a folder of programs in which `python` is the interpreter that was given, whatever it is called; it runs from where it is, which keeps its environment. */
-export async function givenPython(file: string, folder: string): Promise<string> {
+/**
+ * The folders of programs that an interpreter stands for, first to last: one made here in which `python` is the interpreter that was given, whatever it is
+ * called (it runs from where it is, which keeps its environment), and the interpreter's own with what was installed beside it, such as `mlflow`.
+ */
+export async function givenPython(file: string, folder: string): Promise<string[]> {
   const bin = join(folder, 'given-python');
   await mkdir(bin, { recursive: true });
   const quoted = `'${file.replaceAll("'", `'\\''`)}'`;
   for (const name of NAMES) await writeFile(join(bin, name), `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
-  return bin;
+  return [bin, dirname(file)];
 }

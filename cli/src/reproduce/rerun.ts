@@ -26,14 +26,14 @@ export async function rerun(
   const code = join(options.folder, 'code');
   await fetchCode(client, io, original, files, recipe, code);
   const { python, folder } = options;
-  const bin = await (python === undefined ? makeEnvironment(io, recipe, folder) : givenPython(python, folder));
+  const bins = await (python === undefined ? makeEnvironment(io, recipe, folder) : givenPython(python, folder));
   const startTime = Date.now();
   const tags = { 'millrace.reproduces': original.runId, 'mlflow.source.name': recipe.command ?? '', 'mlflow.source.type': 'JOB' };
   const runId = await createRun(client, original, tags, startTime);
   io.err(`run ${runId}: ${recipe.command}\n`);
   const apiKey = io.environment['MILLRACE_API_KEY'];
   const environment = {
-    PATH: [bin, io.environment['PATH'] ?? ''].join(delimiter),
+    PATH: [...bins, io.environment['PATH'] ?? ''].join(delimiter),
     MLFLOW_TRACKING_URI: client.server,
     MLFLOW_EXPERIMENT_ID: original.experimentId,
     MLFLOW_RUN_ID: runId,
@@ -89,8 +89,8 @@ function isRepository(text: string | null): text is string {
   return text !== null && (/^(https?|ssh|git|file):\/\//.test(text) || /^[\w.-]+@[\w.-]+:/.test(text) || text.startsWith('/'));
 }
 
-/** A new virtual environment with the run's requirements; returns the folder of its programs. */
-async function makeEnvironment(io: Io, { environment }: Recipe, folder: string): Promise<string> {
+/** A new virtual environment with the run's requirements; returns the folders of its programs. */
+async function makeEnvironment(io: Io, { environment }: Recipe, folder: string): Promise<string[]> {
   const { python, requirements, file } = environment as NonNullable<Recipe['environment']>;
   const interpreter = await findPython(io, python);
   io.err(`environment: ${file}, ${requirements.length} requirements, ${interpreter.program} (${interpreter.version})\n`);
@@ -107,7 +107,7 @@ async function makeEnvironment(io: Io, { environment }: Recipe, folder: string):
     ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '-r', list],
     folder,
   );
-  return join(venv, 'bin');
+  return [join(venv, 'bin')];
 }
 
 /** The interpreter nearest to the version that was recorded: `python3.11` for 3.11.7, else `python3`. */
