@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { access, constants, readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
@@ -163,10 +163,13 @@ async function follow(client: MillraceClient, io: Io, first: BatchJob, options: 
   return ['running', 'completed'].includes(job.status) && job.progress.failedRows === 0;
 }
 
-/** Before anything is scored: what cannot be kept need not be computed. */
-async function checkTarget({ to }: BatchGetOptions): Promise<void> {
+/** Before anything is scored: what cannot be kept need not be computed. What is there already is written into, be it a file, a pipe or a device. */
+export async function checkTarget({ to }: Pick<BatchGetOptions, 'to'>): Promise<void> {
   if (to === undefined) return;
-  await access(dirname(resolve(to)), constants.W_OK).catch((cause: unknown) => {
+  const found = await stat(to).catch(() => undefined);
+  if (found?.isDirectory() || to.endsWith(sep))
+    throw new CliError(`--to ${to} cannot be written: it is a folder; name a file in it`, EXIT.usage);
+  await access(found ? to : dirname(resolve(to)), constants.W_OK).catch((cause: unknown) => {
     throw new CliError(`--to ${to} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, EXIT.usage, { cause });
   });
 }
