@@ -96,10 +96,15 @@ export class ServingDirectory implements Directory {
   }
 
   async find(name: string, version: string | undefined, waitMs = this.#options.loadWaitMs): Promise<Served> {
-    const { deployment, reference } = this.#known(name, version) ?? (await this.#soonKnown(name, version, waitMs));
-    if (deployment && version === undefined) {
-      if (waitMs > 0 && !this.#slotOf(reference)?.current) await this.#load(reference, waitMs);
-    } else if (!this.#slotOf(reference)?.current) await this.#loadOnDemand(reference, waitMs > 0 ? waitMs : this.#options.loadWaitMs);
+    const bound = waitMs > 0 ? waitMs : this.#options.loadWaitMs;
+    const asked = performance.now();
+    const { deployment, reference } = this.#known(name, version) ?? (await this.#soonKnown(name, version, bound));
+    if (!this.#slotOf(reference)?.current) {
+      // What was waited for the name is not waited again for its model.
+      const left = Math.max(0, bound - (performance.now() - asked));
+      if (!deployment || version !== undefined) await this.#loadOnDemand(reference, left);
+      else if (waitMs > 0) await this.#load(reference, left);
+    }
     return { deployment, slotOf: this.#slotOf, load: this.#load, reference };
   }
 
@@ -122,13 +127,19 @@ export class ServingDirectory implements Directory {
     return resolved?.ok ? { deployment, reference: this.#wanted(`models:/${model}/${resolved.version.version}`) } : undefined;
   }
 
-  /** What is not known may have been registered or applied a moment ago: only what the logs do not have is refused. */
-  async #soonKnown(name: string, version: string | undefined, waitMs: number): Promise<Known> {
+  /** What is not known may have been registered or applied a moment ago: only what the logs do not have is said not to be there. */
+  async #soonKnown(name: string, version: string | undefined, longestMs: number): Promise<Known> {
     const { loadWaitMs, caughtUp } = this.#options;
+    // What is no number is no version, whatever the logs say.
     const isNumber = version === undefined || VERSION.test(version);
-    if (isNumber) await caughtUp(waitMs > 0 ? Math.min(waitMs, loadWaitMs) : loadWaitMs).catch(() => undefined);
+    const isCaughtUp = !isNumber || (await succeeds(caughtUp(Math.min(longestMs, loadWaitMs))));
     const known = this.#known(name, version);
     if (known) return known;
+    if (!isCaughtUp) {
+      const label = version === undefined ? JSON.stringify(name) : `version ${version} of ${JSON.stringify(name)}`;
+      const message = `${label} is not known here, and what was registered and applied last could not be read in time; try again in a second`;
+      throw new Refusal('MR_INFERENCE_LOADING', message);
+    }
     const deployment = this.#deployments.get(name);
     const model = deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name;
     throw this.#unknown(name, model, version);
@@ -214,3 +225,10 @@ export class ServingDirectory implements Directory {
 }
 
 const VERSION = /^[1-9]\d{0,8}$/;
+
+function succeeds(done: Promise<unknown>): Promise<boolean> {
+  return done.then(
+    () => true,
+    () => false,
+  );
+}
