@@ -56,6 +56,11 @@ describe('a row', () => {
     ['INT64', '9223372036854775808', '-9223372036854775808'],
     ['UINT64', '-1', '18446744073709551615'],
     ['FP32', 1e39, 3e38],
+    ['FP32', 1e400, 'Infinity'],
+    ['FP32', '1e400', '-Infinity'],
+    ['FP64', 1e400, 'Infinity'],
+    ['FP64', '-1e400', '-Infinity'],
+    ['FP64', 'nan', 'NaN'],
     ['BYTES', 'a\0b', ''],
   ])('%s does not take %j, which it would take for something else, and takes %j', (datatype, refused, taken) => {
     const manifest = {

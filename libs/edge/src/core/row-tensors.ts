@@ -141,7 +141,8 @@ function converted(value: unknown, datatype: RowDatatype): number | bigint | str
     const isWhole = typeof number === 'string' ? /^-?\d+$/.test(number) : Number.isSafeInteger(number);
     return isWhole ? within(datatype, BigInt(number as string | number)) : undefined;
   }
-  const plain = typeof number === 'string' ? numberIn(number) : number;
+  // JSON has no infinity: a number that reads as one was beyond any double, and the record of it would say nothing. A text may say `Infinity`.
+  const plain = typeof number === 'string' ? numberIn(number) : number === Infinity || number === -Infinity ? undefined : number;
   return typeof plain === 'number' && (isFloat || Number.isInteger(plain)) ? within(datatype, plain) : undefined;
 }
 
@@ -160,16 +161,19 @@ const RANGES: Readonly<Record<Exclude<RowDatatype, 'BYTES' | 'FP64'>, readonly [
   FP32: [-LARGEST_FP32, LARGEST_FP32],
 };
 
-/** A value that the type holds; what it does not would silently become another, as the gateway refuses too. */
+/** A value that the type holds, infinities among those of floating point; what it does not would silently become another, as the gateway refuses too. */
 function within<T extends number | bigint>(datatype: Exclude<RowDatatype, 'BYTES'>, value: T): T | undefined {
-  if (datatype === 'FP64' || Number.isNaN(value)) return value;
+  if (datatype === 'FP64' || (typeof value === 'number' && !Number.isFinite(value))) return value;
   const [least, most] = RANGES[datatype];
   return value >= least && value <= most ? value : undefined;
 }
 
+const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
+
 function numberIn(text: string): number | undefined {
   const number = Number(text);
-  return text.trim() === '' || (Number.isNaN(number) && text !== 'NaN') ? undefined : number;
+  if (!Number.isFinite(number)) return NOT_FINITE.has(text) ? number : undefined;
+  return text.trim() === '' ? undefined : number;
 }
 
 /** The runtimes take a text up to its first NUL. */

@@ -28,6 +28,11 @@ test.each<[Datatype, number | bigint | string | boolean]>([
   ['BOOL', 2],
   ['INT8', 1.5],
   ['BYTES', 'a\0b'],
+  ['FP32', 1e39],
+  ['FP32', -3.5e38],
+  ['BF16', 3.4e38],
+  ['FP16', 70_000],
+  ['FP16', 70_000n],
 ])('a %s input refuses %s, which it would take for something else', (datatype, value) => {
   const one = { inputs: [{ name: 'n', datatype, shape: [-1, 1] }], features: ['a'] };
   expect(() => assembleTensors(one, [new Map([['a', value]])])).toThrow(/^feature "a" is /);
@@ -38,6 +43,11 @@ test.each<[Datatype, number | bigint | boolean, number | bigint]>([
   ['UINT64', 2n ** 64n - 1n, 2n ** 64n - 1n],
   ['BOOL', true, 1],
   ['FP32', 3n, 3],
+  ['FP16', -65_504, -65_504],
+  ['FP64', 1e39, 1e39],
+  ['FP32', Infinity, Infinity],
+  ['FP64', -Infinity, -Infinity],
+  ['FP32', NaN, NaN],
 ])('a %s input takes %s', (datatype, value, taken) => {
   const one = { inputs: [{ name: 'n', datatype, shape: [-1, 1] }], features: ['a'] };
   expect(assembleTensors(one, [new Map([['a', value]])])[0]?.data[0]).toBe(taken);

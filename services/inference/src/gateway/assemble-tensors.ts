@@ -1,5 +1,5 @@
 import { invalid, Refusal } from '../domain/refusal.js';
-import { holdsInteger, isWholeString } from '../domain/tensor/ranges.js';
+import { holdsFloat, holdsInteger, isWholeString } from '../domain/tensor/ranges.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorSpec } from '../domain/tensor/tensor.js';
 import type { EntityValue, FeatureValue } from './feature-vectors.js';
 
@@ -110,7 +110,7 @@ function convert(name: string, datatype: Datatype, value: FeatureValue): number 
   const isWide = datatype === 'INT64' || datatype === 'UINT64';
   const number = typeof value === 'boolean' ? Number(value) : value;
   const isNumber = typeof number === 'bigint' || (typeof number === 'number' && (isFloat || Number.isInteger(number)));
-  if (!isNumber || !(isFloat || holdsInteger(datatype, number)))
+  if (!isNumber || !(isFloat ? holdsFloat(datatype, Number(number)) : holdsInteger(datatype, number)))
     throw invalid(
       `feature ${JSON.stringify(name)} is ${typeof value === 'bigint' ? value : JSON.stringify(value)}; the model expects ${datatype}`,
     );

@@ -1,5 +1,5 @@
 import { invalid } from '../../domain/refusal.js';
-import { holdsInteger } from '../../domain/tensor/ranges.js';
+import { holdsInteger, largestOf } from '../../domain/tensor/ranges.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
 
 /** A tensor of JSON data, flat or nested, row-major. `null` in a floating point tensor is NaN: JSON has no other word for it. */
@@ -7,7 +7,7 @@ export function tensorFromJson(name: string, datatype: Datatype, shape: readonly
   const count = elementsOf(shape);
   if (!Array.isArray(data)) throw invalid(`input ${quote(name)}: data must be a list`);
   const values = emptyData(datatype, count);
-  if ((datatype === 'FP32' || datatype === 'FP64') && data.length === count && areFinite(data, values as Float64Array, LARGEST[datatype]))
+  if ((datatype === 'FP32' || datatype === 'FP64') && data.length === count && areFinite(data, values as Float64Array, largestOf(datatype)))
     return { name, datatype, shape, data: values, given: data as number[] };
   const filled = fill({ name, shape, sizes: sizesOf(shape), target: values, convert: converter(name, datatype), limit: count }, 0, data, 0);
   if (filled !== count)
@@ -16,7 +16,7 @@ export function tensorFromJson(name: string, datatype: Datatype, shape: readonly
 }
 
 /** Takes a flat list of numbers, what nearly every request sends; false, and nothing is said of `values`, where it is anything else. */
-function areFinite(data: readonly unknown[], values: Float32Array | Float64Array, largest = Number.MAX_VALUE): boolean {
+function areFinite(data: readonly unknown[], values: Float32Array | Float64Array, largest: number): boolean {
   for (let index = 0; index < data.length; index++) {
     const value = data[index];
     // NaN is in no JSON, and infinities are beyond the largest.
@@ -78,9 +78,6 @@ function ownerOf({ name }: Filling): string {
   return `input ${quote(name)}`;
 }
 
-/** The largest finite value; beyond it a number would silently become infinite. */
-const LARGEST: Partial<Record<Datatype, number>> = { FP16: 65504, BF16: 3.3895313892515355e38, FP32: 3.4028234663852886e38 };
-
 function converter(name: string, datatype: Datatype): (value: unknown) => number | bigint | string {
   const refuse = (value: unknown): never => {
     throw invalid(`input ${quote(name)}: ${show(value)} is not a value of ${datatype}`);
@@ -90,7 +87,8 @@ function converter(name: string, datatype: Datatype): (value: unknown) => number
     case 'BF16':
     case 'FP32':
     case 'FP64': {
-      const largest = LARGEST[datatype] ?? Number.MAX_VALUE;
+      // JSON has no infinity: what reads as one was a number beyond any double.
+      const largest = largestOf(datatype);
       return (value) => {
         if (value === null) return NaN;
         const number = typeof value === 'bigint' ? Number(value) : value;

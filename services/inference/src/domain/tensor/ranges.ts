@@ -20,6 +20,19 @@ export function holdsInteger(datatype: Datatype, value: number | bigint): boolea
   return range === undefined || (value >= range[0] && value <= range[1]);
 }
 
+/** The largest finite values; of FP64 no number is beyond it. */
+const LARGEST: Partial<Readonly<Record<Datatype, number>>> = { FP16: 65504, BF16: 3.3895313892515355e38, FP32: 3.4028234663852886e38 };
+
+/** The largest finite value of a floating point datatype; a number beyond it would silently become infinite. */
+export function largestOf(datatype: Datatype): number {
+  return LARGEST[datatype] ?? Number.MAX_VALUE;
+}
+
+/** Whether a number is one of the floating point datatype's: a finite one up to {@link largestOf}, an infinity, or NaN. */
+export function holdsFloat(datatype: Datatype, value: number): boolean {
+  return Math.abs(value) <= largestOf(datatype) || !Number.isFinite(value);
+}
+
 /** The runtime takes a string up to its first NUL: what comes after would silently be lost. */
 export function isWholeString(text: string): boolean {
   return !text.includes('\u0000');
