@@ -15,7 +15,7 @@ export {
   type TypeProto,
   type ValueInfoProto,
 } from './onnx-types.js';
-export { addsModel, centredModel, constantModel, echoModel, float16Model, slowAddsModel } from './sample-models.js';
+export { addsModel, centredModel, constantModel, constantRowsModel, echoModel, float16Model, slowAddsModel } from './sample-models.js';
 export { describeType, signatureOf, type Datatype, type ModelSignature, type OtherSignature, type TensorSignature } from './signature.js';
 export { classesOf, stripZipMap } from './strip-zip-map.js';
 export { widenHalfPrecision } from './widen-half-precision.js';

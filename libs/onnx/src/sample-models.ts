@@ -87,6 +87,14 @@ export function constantModel(): Uint8Array {
   return writeModel(graph([node('Identity', ['c'], 'y')], [], [y], [constant]));
 }
 
+/** Takes nothing and gives the places of what is not zero in [3, 4], as rows whose number the graph leaves open. */
+export function constantRowsModel(): Uint8Array {
+  const constant: TensorProto = { name: 'c', dims: [2], dataType: DataType.FLOAT, floatData: [3, 4] };
+  const shape = { dim: [{ dimParam: 'N' }, { dimValue: 1 }] };
+  const y: ValueInfoProto = { name: 'y', type: { tensorType: { elemType: DataType.INT64, shape } } };
+  return writeModel(graph([node('NonZero', ['c'], 'places'), node('Transpose', ['places'], 'y')], [], [y], [constant]));
+}
+
 /** `y = x + x` in FP16. */
 export function float16Model(): Uint8Array {
   return writeModel(graph([node('Add', ['x', 'x'], 'y')], [value('x', DataType.FLOAT16, 1)], [value('y', DataType.FLOAT16, 1)]));

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { addsModel, centredModel, constantModel, float16Model, slowAddsModel } from '@millrace/onnx';
+import { addsModel, centredModel, constantModel, constantRowsModel, float16Model, slowAddsModel } from '@millrace/onnx';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
@@ -17,7 +17,7 @@ afterEach(async () => {
 interface Reply {
   readonly status: number;
   readonly model_version?: string;
-  readonly outputs?: readonly { data: number[] }[];
+  readonly outputs?: readonly { shape?: number[]; data: number[] }[];
   readonly error?: string;
 }
 
@@ -107,6 +107,7 @@ test('a model that has just been registered answers, and so do more at once than
 test('a model without inputs answers a request without tensors, and another names what is missing', async () => {
   const { service, models } = await start();
   await models.register('constant', constantModel());
+  await models.register('counted', constantRowsModel());
   await models.register('adds', addsModel(1));
   const ask = async (model: string): Promise<Reply> => {
     const response = await fetch(`${service.url}/v2/models/${model}/infer`, { method: 'POST', body: '{"inputs": []}' });
@@ -114,6 +115,9 @@ test('a model without inputs answers a request without tensors, and another name
   };
   const replies = await Promise.all([ask('constant'), ask('constant'), ask('constant')]);
   for (const reply of replies) expect(reply).toMatchObject({ status: 200, outputs: [{ data: [3, 4] }] });
+  // Its rows are as many as it finds: whoever asks at the same time gets all of them.
+  for (const reply of await Promise.all([ask('counted'), ask('counted'), ask('counted')]))
+    expect(reply).toMatchObject({ status: 200, outputs: [{ shape: [2, 1], data: [0, 1] }] });
   expect(await ask('adds')).toMatchObject({ status: 400, error: expect.stringContaining('input "x" is missing') });
 }, 60_000);
 

@@ -1,6 +1,7 @@
 import type { TensorSpec } from '../domain/tensor/tensor.js';
 import type { Directory } from '../gateway/gateway.js';
 import { modelOf, type Slot } from '../models/model-host.js';
+import { isRowwise } from '../runner/row-mixing.js';
 
 export interface ModelDescription {
   /** Of the version that is described. */
@@ -56,7 +57,7 @@ export class ServingStatus {
     const served = await this.options.directory.find(name, version);
     const model = modelOf(served.slotOf(served.reference), `model ${JSON.stringify(name)}`);
     const { inputs, outputs } = model;
-    const isBatched = this.options.maxBatchRows > 1 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
+    const isBatched = this.options.maxBatchRows > 1 && isRowwise(inputs, outputs);
     return {
       version: String(model.version.version),
       versions: this.options.versionsOf(model.version.name).map(String),

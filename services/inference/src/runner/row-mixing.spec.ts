@@ -3,7 +3,7 @@ import { AttributeType, DataType, writeModel, type NodeProto, type ValueInfoProt
 import { openSession } from '@millrace/onnx/runtime';
 import type { Datatype, TensorSpec } from '../domain/tensor/tensor.js';
 import { runSession } from './ort-session.js';
-import { mixesRows } from './row-mixing.js';
+import { isRowwise, mixesRows } from './row-mixing.js';
 
 const axis = (value: number) => ({ name: 'axis', type: AttributeType.INT, i: value });
 
@@ -54,4 +54,9 @@ test('another number of rows than was given is no answer by row', async () => {
   const spec: TensorSpec = { name: 'x', datatype: 'FP32', shape: [-1, 1] };
   const first = { name: 'x', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(1) } as const;
   expect(await mixesRows([spec], [spec], () => Promise.resolve([first]))).toBe(true);
+});
+
+test('a model without inputs has no rows that requests could share, whatever number it gives', () => {
+  const spec: TensorSpec = { name: 'x', datatype: 'FP32', shape: [-1, 1] };
+  expect([isRowwise([], [spec]), isRowwise([spec], [spec])]).toEqual([false, true]);
 });

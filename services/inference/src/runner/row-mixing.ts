@@ -13,9 +13,9 @@ import {
 /** Kernels for more rows add up in another order; what a statistic over the rows changes is far beyond this, relative to the value (to 1 below it). */
 const TOLERANCE = 1e-3;
 
-/** Whether requests can be put together at all: every first dimension is free, so that outputs can be taken apart again. */
+/** Whether requests can be put together at all: every first dimension is free, so that outputs can be taken apart again. A model without inputs has no rows to put together. */
 export function isRowwise(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
-  return [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
+  return inputs.length > 0 && [...inputs, ...outputs].every((spec) => spec.shape?.[0] === -1);
 }
 
 /**
@@ -27,7 +27,7 @@ export async function mixesRows(
   outputs: readonly TensorSpec[],
   run: (inputs: readonly Tensor[]) => Promise<readonly Tensor[]>,
 ): Promise<boolean> {
-  if (inputs.length === 0 || !isRowwise(inputs, outputs)) return false;
+  if (!isRowwise(inputs, outputs)) return false;
   const rows = [0, 1].map((row) => inputs.map((spec) => madeUp(spec, row)));
   try {
     const apart: (readonly Tensor[])[] = [];
