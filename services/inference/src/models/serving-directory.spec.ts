@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { CATALOG_SUBJECT, type CatalogState, type ModelState, type RegisteredVersion } from '../domain/registry/model-catalog.js';
+import { CATALOG_SUBJECT, type RegisteredVersion } from '../domain/registry/model-catalog.js';
 import { RolloutsInForce } from '../rollouts/rollouts-in-force.js';
 import { ModelHost } from './model-host.js';
 import { ServingDirectory } from './serving-directory.js';
@@ -11,9 +11,7 @@ function directoryOf(caughtUp: (registered: (name: string) => void) => Promise<u
   const modelIds = new Map<string, string>();
   const version = {} as RegisteredVersion;
   const registry = (subject: string): unknown =>
-    subject === CATALOG_SUBJECT
-      ? ({ modelIds } as unknown as CatalogState)
-      : ({ versions: new Map([[1, version]]), aliases: new Map() } as unknown as ModelState);
+    subject === CATALOG_SUBJECT ? { modelIds } : { versions: new Map([[1, version]]), aliases: new Map() };
   const waits: number[] = [];
   const nothing = (): void => undefined;
   const host: ModelHost = new ModelHost({
