@@ -74,6 +74,29 @@ describe('a batching queue', () => {
     expect(runner.runs).toEqual([4]);
   });
 
+  test('requests to a model without inputs share no run, and each gets all rows it gives', async () => {
+    const runner = new (class extends HeldRunner {
+      override readonly inputs = [];
+      override run(inputs: readonly Tensor[]): Promise<RunOutcome> {
+        this.runs.push(inputs.length);
+        return Promise.resolve({ outputs: [{ ...row(3, 4), name: 'y' }], computeMs: 1, cpuMs: 1 });
+      }
+    })(false);
+    const queue = queueOf(runner);
+    const asked = () => queue.run({ inputs: [], outputs: ['y'], deadline: Infinity }).then(({ outputs }) => [...outputs[0]!.data]);
+    expect(await Promise.all([asked(), asked(), asked()])).toEqual([
+      [3, 4],
+      [3, 4],
+      [3, 4],
+    ]);
+    expect(runner.runs).toEqual([0, 0, 0]);
+    // Two at once are as many as the rows it gives, which is no reason to share them.
+    expect(await Promise.all([asked(), asked()])).toEqual([
+      [3, 4],
+      [3, 4],
+    ]);
+  });
+
   test('says what waits and runs, and how long it has been busy', async () => {
     const runner = new HeldRunner();
     const queue = queueOf(runner);
