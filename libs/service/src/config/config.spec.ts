@@ -105,6 +105,8 @@ describe('the configuration', () => {
       MILLRACE_REDIS_URL: 'redis://(secret)@cache:6379/a@b',
       MILLRACE_TRACKING_URL: 'http://(secret)@h1,http://(secret)@h2',
     });
+    const withComma = loadConfig([], { MILLRACE_REDIS_URL: 'redis://:hunt,er4@cache:6379' });
+    expect(withComma.redacted()).toMatchObject({ MILLRACE_REDIS_URL: 'redis://(secret)@cache:6379' });
   });
 
   test('no variable is declared twice', () => {

@@ -95,5 +95,5 @@ function textOf(value: unknown): string {
 
 function withoutUserInfo(text: string): string {
   // To the last @ before the path: a password may hold one.
-  return text.replace(/(^|,)([a-z][a-z0-9+.-]*:\/\/)[^/,]*@/gi, '$1$2(secret)@');
+  return text.replace(/(^|,)([a-z][a-z0-9+.-]*:\/\/)[^/]*@/gi, '$1$2(secret)@');
 }
