@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../http/problem.js';
 import type { Access } from './access.js';
 import { accessRuleOf, isSafeMethod } from './access-rules.js';
-import { isLocalName, isOfForeignPage } from './foreign-pages.js';
+import { foreignPage, isLocalName } from './foreign-pages.js';
 import { allows, type AccessRule, type Identity } from './identity.js';
 
 declare module 'fastify' {
@@ -33,13 +33,9 @@ export function addAccessHook(server: FastifyInstance, access: Access): void {
     route.config = { ...route.config, access: route.config?.access ?? accessRuleOf(method, route.url, { metrics }) };
   });
   server.addHook('onRequest', (request, reply, done) => {
-    if (
-      !isSafeMethod(request.method) &&
-      isOfForeignPage(request.headers) &&
-      !request.routeOptions.config.origins?.has(request.headers.origin ?? '')
-    ) {
-      const message = 'a page of another site may not change anything here; use this server’s own address';
-      done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', message));
+    const foreign = isSafeMethod(request.method) ? undefined : foreignPage(request.headers);
+    if (foreign !== undefined && !request.routeOptions.config.origins?.has(request.headers.origin ?? '')) {
+      done(new ProblemError(403, 'MR_ACCESS_CROSS_SITE', foreign));
       return;
     }
     const rule: AccessRule = request.routeOptions.config.access ?? 'viewer';

@@ -1,18 +1,26 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /**
- * Whether a browser that shows another site's page sends the request: what it sends may carry the person's credentials without their knowing. Browsers say
- * it of addresses they trust, which are those with TLS and those of this machine; of any other they say at least whose page it is.
+ * Why a request is not answered that a browser sends for another site's page: what it sends may carry the person's credentials without their knowing. Nothing
+ * where it is sent for a page of ours, or by no browser. Browsers say it of addresses they trust, which are those with TLS and those of this machine, and
+ * for them another port and another name below the same domain are the same site; so there, and for any other address, it is compared whose page it is.
  */
-export function isOfForeignPage(headers: IncomingHttpHeaders): boolean {
+export function foreignPage(headers: IncomingHttpHeaders): string | undefined {
   const site = headers['sec-fetch-site'];
-  if (site !== undefined) return site === 'cross-site';
+  if (site === 'cross-site') return 'a page of another site may not change anything here; use this server’s own address';
+  if (site === 'same-origin' || site === 'none') return undefined;
   const { origin } = headers;
-  if (origin === undefined) return false;
+  if (origin === undefined) return undefined;
   const page = URL.canParse(origin) ? new URL(origin).host : undefined;
   const forwarded = headers['x-forwarded-host'];
-  const own = [headers.host, typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : undefined];
-  return page === undefined || !own.some((host) => host !== undefined && withoutUsualPort(host.toLowerCase()) === page);
+  const own = [headers.host, typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : undefined].filter(
+    (host) => host !== undefined,
+  );
+  if (page !== undefined && own.some((host) => withoutUsualPort(host.toLowerCase()) === page)) return undefined;
+  return (
+    `a page of another site may not change anything here: the page is of ${page ?? origin}, and the request is for ${own.join(' and ') || 'no host'}. ` +
+    'Use this server’s own address; a proxy in front has to pass on Host with its port, or say it in X-Forwarded-Host'
+  );
 }
 
 /** A URL leaves the usual port of its protocol out. */
