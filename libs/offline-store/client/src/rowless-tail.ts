@@ -45,14 +45,24 @@ export class RowlessTails {
     return Number(row?.next ?? 0);
   }
 
-  /** The same of every partition that has rows. */
+  /** Next offset the table was read to, of every partition that something is known of: by its rows, and by what was told of records behind them. */
   async checkpoints(): Promise<ReadonlyMap<number, number>> {
     const { store, table, topic } = this.#options;
     const rows = await store.query<{ partition: number; next: string }>(
       `SELECT _partition AS partition, max(_offset) + 1 AS next FROM ${quoteTable(table)} WHERE _topic = {topic:String} GROUP BY _partition`,
       { topic },
     );
-    return new Map(rows.map(({ partition, next }) => [Number(partition), Number(next)]));
+    const read = new Map(rows.map(({ partition, next }) => [Number(partition), Number(next)]));
+    const tails = await store.query<{ partition: number; after: string; next: string }>(
+      `SELECT partition, after, max(next) AS next FROM ${TAILS} WHERE table_name = {table:String} AND topic = {topic:String} GROUP BY partition, after`,
+      { table, topic },
+    );
+    const inTable = new Map(read);
+    for (const { partition, after, next } of tails) {
+      if (Number(after) > (inTable.get(Number(partition)) ?? 0)) continue;
+      read.set(Number(partition), Math.max(read.get(Number(partition)) ?? 0, Number(next)));
+    }
+    return read;
   }
 
   /** Next offset the table is known to hold everything before. A tail that begins behind the table's end says nothing of what lies between. */

@@ -62,9 +62,68 @@ describe('starting and stopping', () => {
       /tallies\.decisions\/\d ends at 0, and the stored state of tallies has read to 1\. .*MILLRACE_DATA_DIR/,
     );
     rmSync(join(temp.path, 'state'), { recursive: true });
-    await expect(open()).rejects.toThrow(/ends at 0, and the table millrace\.decisions has read to 1/);
+    await expect(open()).rejects.toThrow(
+      /ends at 0, and the table millrace\.decisions has read to 1\. .*the folder offline .* keep a copy/,
+    );
     rmSync(join(temp.path, 'offline'), { recursive: true });
     await (await open()).close();
+  });
+
+  test('who adds a reader of such a log again is told again, and nobody is told to give up a topic that is not the platform’s', async () => {
+    const host = await openHost(config(), { service: 'test', logDestination });
+    try {
+      await host.log.ensureTopic({ name: 'rides', partitions: 1, retention: 'forever' });
+      await host.offline.command(
+        `CREATE TABLE millrace.rides (_topic String, _partition UInt32, _offset UInt64) ENGINE = ReplacingMergeTree
+         ORDER BY (_topic, _partition, _offset) SETTINGS non_replicated_deduplication_window = 100`,
+      );
+      await host.offline.insert('millrace.rides', [{ _topic: 'rides', _partition: 0, _offset: 4 }], 'rides');
+      const project = () =>
+        host.tables.add({
+          ...{ name: 'rides.table', topic: 'rides', table: 'millrace.rides' },
+          decode: (record) => ({ ok: true, value: record.value }),
+          toRows: () => ({}),
+        });
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await expect(project()).rejects.toThrow(
+          /rides\/0 ends at 0, and the table millrace\.rides has read to 5\. .*give the source another topic.*take away the table millrace\.rides/,
+        );
+      }
+      await host.offline.command('TRUNCATE TABLE millrace.rides');
+      await host.offline.insert(
+        'millrace.rowless_tails',
+        [{ table_name: 'millrace.rides', topic: 'rides', partition: 0, after: 0, next: 3 }],
+        'tail',
+      );
+      await expect(project()).rejects.toThrow(/has read to 3/);
+      await host.offline.command('TRUNCATE TABLE millrace.rowless_tails');
+      const projection = await project();
+      expect(await project()).toBe(projection);
+    } finally {
+      await host.close();
+    }
+  });
+
+  test('a consumer that readiness does not wait for is held against the log as well, and goes on once its place is mended', async () => {
+    const host = await openHost(config(), { service: 'test', logDestination });
+    try {
+      await host.log.ensureTopic({ name: 'rides', partitions: 1, retention: 'forever' });
+      let place = 5;
+      const consumer = await host.consumers.add({
+        ...{ name: 'rides.online', topic: 'rides', mustCatchUp: false, from: () => place },
+        decode: (record) => ({ ok: true, value: record.value }),
+        handle: () => Promise.resolve({ kind: 'ok' as const }),
+      });
+      const check = async () => (await host.health.readiness()).checks.find(({ name }) => name === 'rides.online');
+      await waitFor(async () => (await check())?.ok === false);
+      expect((await check())?.detail).toMatch(/rides\/0 ends at 0, and rides\.online has read to 5\. .*the folder online/);
+      place = 0;
+      await waitFor(async () => (await check())?.ok === true);
+      await host.consumers.remove(consumer);
+      expect(await check()).toBeUndefined();
+    } finally {
+      await host.close();
+    }
   });
 
   test('a damaged log is refused before LMDB can die of it; a damaged online store is made anew', async () => {

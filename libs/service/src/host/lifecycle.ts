@@ -24,9 +24,14 @@ export class Lifecycle {
     return this.#closing !== undefined;
   }
 
-  /** Registers a closer; of one phase the last one registered is closed first. */
-  add(phase: Phase, name: string, close: () => Promise<void> | void): void {
-    this.#closers.push({ phase, name, close });
+  /** Registers a closer; of one phase the last one registered is closed first. Returns what takes it back: nothing is left to close. */
+  add(phase: Phase, name: string, close: () => Promise<void> | void): () => void {
+    const closer = { phase, name, close };
+    this.#closers.push(closer);
+    return () => {
+      const index = this.#closers.indexOf(closer);
+      if (index >= 0) this.#closers.splice(index, 1);
+    };
   }
 
   /** Closes all of it once. A closer that fails is logged and does not keep the others open; false when one did. */

@@ -1,5 +1,5 @@
 import type { EventLog } from '@millrace/event-log';
-import { refuseLogBehind } from './log-behind.js';
+import { refuseLogBehind, type LogReader } from './log-behind.js';
 
 /** How far a reader still is from where the log ended when the reader started. Reached once per partition, reached for good. */
 export class CatchUp {
@@ -13,7 +13,7 @@ export class CatchUp {
   static async start(
     log: EventLog,
     topic: string,
-    reader: string,
+    reader: LogReader,
     from: (partition: number) => number | Promise<number> = () => 0,
   ): Promise<CatchUp> {
     const [begins, ends] = await Promise.all([log.begin(topic), log.end(topic)]);

@@ -113,7 +113,8 @@ export class DomainLogs {
     const name = isOwner ? `${domain}.replica` : this.#followerName(domain, options.as);
     const isDurable = options.state !== 'memory';
     const store = isDurable ? await states.open(isOwner ? domain : name, foldVersion(options)) : new MemoryStateStore();
-    await refuseLogBehind(log, topic, `the stored state of ${domain}`, store.positions());
+    const reader = { name: `the stored state of ${domain}`, holds: 'the folder state in MILLRACE_DATA_DIR (of every service)' };
+    await refuseLogBehind(log, topic, reader, store.positions());
     const replica = new DecisionReplica({ topic, partitions: PARTITIONS, aggregates, store, scheduler, keepsReplies: isOwner });
     const handler = isOwner
       ? new CommandHandler({

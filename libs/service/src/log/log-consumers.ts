@@ -1,5 +1,5 @@
 import { LogConsumer, type EventLog, type ItemBatch, type LogConsumerOptions } from '@millrace/event-log';
-import type { Clock, Scheduler } from '@millrace/kernel';
+import { isFault, type Clock, type Scheduler } from '@millrace/kernel';
 import type { Logger } from 'pino';
 import type { Health } from '../host/health.js';
 import type { Lifecycle } from '../host/lifecycle.js';
@@ -8,11 +8,14 @@ import type { Telemetry } from '../telemetry/telemetry.js';
 import { traced } from '../telemetry/traced-batch.js';
 import { CatchUp } from './catch-up.js';
 import { ConsumerWatch } from './consumer-watch.js';
+import { ONLINE_STORE, refuseLogBehind } from './log-behind.js';
 
 /** What the kit adds to a {@link LogConsumer} is left out: the log, the clock, the scheduler and the observer. */
 export type AddConsumer<T> = Omit<LogConsumerOptions<T>, 'log' | 'scheduler' | 'now' | 'observer'> & {
   /** Readiness waits until this consumer has read what was on the log when it started. Default: true. */
   readonly mustCatchUp?: boolean;
+  /** What its place in the topic is kept in, for whoever has to take it away. Default: the online store. */
+  readonly holds?: string;
 };
 
 export interface LogConsumersOptions {
@@ -43,13 +46,18 @@ export class LogConsumers {
 
   /** Makes and starts a consumer of a topic that exists. Its name has to be the only one of its kind in this process. */
   async add<T>(options: AddConsumer<T>): Promise<LogConsumer<T>> {
-    const { log, clock, scheduler, telemetry, health, lifecycle } = this.#options;
-    const { mustCatchUp = true, ...rest } = options;
+    const { log, clock, scheduler, telemetry, health, lifecycle, logger } = this.#options;
+    const { mustCatchUp = true, holds = ONLINE_STORE, ...rest } = options;
+    const reader = { name: rest.name, holds };
     if (this.#running.has(rest.name)) throw new Error(`there is already a consumer called ${rest.name} in this process`);
     this.#running.set(rest.name, undefined);
+    /** Why partitions are not read. */
+    const behind = new Map<number, string>();
+    let missing = (): string | undefined => undefined;
+    const notReady = (): string | undefined => [...behind.values()][0] ?? missing();
     const watch = new ConsumerWatch(this.#options, rest.name, rest.topic);
     try {
-      const catchUp = mustCatchUp ? await CatchUp.start(log, rest.topic, rest.name, rest.from) : undefined;
+      const catchUp = mustCatchUp ? await CatchUp.start(log, rest.topic, reader, rest.from) : undefined;
       const handle = traced(telemetry, rest.name, rest.handle);
       const consumer = new LogConsumer<T>({
         ...rest,
@@ -57,6 +65,22 @@ export class LogConsumers {
         scheduler,
         now: () => clock.now(),
         observer: watch.observer,
+        from: async (partition) => {
+          const next = await rest.from(partition);
+          try {
+            await refuseLogBehind(log, rest.topic, reader, new Map([[partition, next]]));
+            behind.delete(partition);
+          } catch (error) {
+            // It is asked again and again until what is behind is mended: readiness says meanwhile what that is.
+            if (isFault(error) && error.code === 'MR_LOG_BEHIND') {
+              if (!behind.has(partition)) logger.error({ err: error, consumer: rest.name, partition }, 'a partition cannot be read');
+              behind.set(partition, error.message);
+              health.catchUp(rest.name, notReady);
+            }
+            throw error;
+          }
+          return next;
+        },
         handle: async (batch: ItemBatch<T>) => {
           const result = await handle(batch);
           if (result.kind === 'ok') catchUp?.passed(batch.partition, batch.nextOffset);
@@ -64,13 +88,23 @@ export class LogConsumers {
         },
       });
       this.#running.set(rest.name, consumer);
-      lifecycle.add('consumers', rest.name, () => consumer.stop());
-      await consumer.start();
+      const takeBack = lifecycle.add('consumers', rest.name, () => consumer.stop());
+      try {
+        await consumer.start();
+      } catch (error) {
+        takeBack();
+        await consumer.stop().catch(() => undefined);
+        throw error;
+      }
       watch.follow(consumer);
-      if (catchUp) health.catchUp(rest.name, () => catchUp.missing(consumer.assigned()));
+      if (catchUp) {
+        missing = () => catchUp.missing(consumer.assigned());
+        health.catchUp(rest.name, notReady);
+      }
       return consumer;
     } catch (error) {
       this.#running.delete(rest.name);
+      health.forget(rest.name);
       throw error;
     }
   }

@@ -50,6 +50,8 @@ export interface TableProjectionsOptions {
 export class TableProjections {
   readonly #options: TableProjectionsOptions;
   readonly #running = new Map<string, RunnableProjection>();
+  /** What is being started. */
+  readonly #starting = new Map<string, Promise<void>>();
 
   constructor(options: TableProjectionsOptions) {
     this.#options = options;
@@ -62,8 +64,10 @@ export class TableProjections {
   async add<T>(options: AddTableProjection<T>): Promise<TableProjection<T>> {
     const { mustCatchUp, ...rest } = options;
     const running = this.#running.get(options.name);
-    if (running instanceof TableProjection && running.topic === options.topic && running.table === options.table)
+    if (running instanceof TableProjection && running.topic === options.topic && running.table === options.table) {
+      await this.#starting.get(options.name);
       return running as TableProjection<T>;
+    }
     return this.run(
       options.name,
       options.topic,
@@ -79,21 +83,51 @@ export class TableProjections {
     make: (common: Pick<TableProjectionOptions<never>, 'store' | 'log' | 'scheduler' | 'now' | 'observer'>) => P,
     mustCatchUp = true,
   ): Promise<P> {
-    const { store, log, scheduler, clock, health, lifecycle } = this.#options;
+    const { store, log, scheduler, clock, health, metrics } = this.#options;
     if (this.#running.has(name)) throw new Error(`there is already a projection called ${name} in this process`);
     const watch = new ConsumerWatch(this.#options, name, topic);
     const projection = make({ store, log, scheduler, now: () => clock.now(), observer: this.#observer(name, watch) });
     this.#running.set(name, projection);
-    const catchUp = mustCatchUp ? await CatchUp.start(log, topic, name) : undefined;
+    const starting = this.#start(projection, watch, mustCatchUp);
+    this.#starting.set(name, starting);
+    try {
+      await starting;
+      return projection;
+    } catch (error) {
+      // Whoever adds it again has it tried again, and is told the same for as long as it is so.
+      if (this.#running.get(name) === projection) this.#running.delete(name);
+      health.forget(name);
+      metrics.forget(name);
+      await projection.stop().catch(() => undefined);
+      throw error;
+    } finally {
+      this.#starting.delete(name);
+    }
+  }
+
+  async #start(projection: RunnableProjection, watch: ConsumerWatch, mustCatchUp: boolean): Promise<void> {
+    const { log, health, lifecycle } = this.#options;
+    const { name, topic } = projection;
+    const catchUp = mustCatchUp ? await CatchUp.start(log, topic, { name, holds: '' }) : undefined;
     if (projection instanceof TableProjection) {
       const table = projection as TableProjection<unknown>;
-      await refuseLogBehind(log, topic, `the table ${table.table}`, await table.checkpoints());
+      await refuseLogBehind(log, topic, { name: `the table ${table.table}`, holds: this.#holdsOf(table.table) }, await table.checkpoints());
     }
-    lifecycle.add('projections', name, () => projection.stop());
-    await projection.start();
+    const takeBack = lifecycle.add('projections', name, () => projection.stop());
+    try {
+      await projection.start();
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
     watch.follow(projection);
     if (catchUp) health.catchUp(name, () => catchUp.missingAt(projection.positions()));
-    return projection;
+  }
+
+  /** A table is its own checkpoint. In process, nobody can drop one alone. */
+  #holdsOf(table: string): string {
+    if (this.#options.store.kind === 'server') return `the table ${table} and its rows in millrace.rowless_tails`;
+    return `the table ${table}, which is in the folder offline in MILLRACE_DATA_DIR with the tables of all sources`;
   }
 
   /** Resolves once every table holds what its topic holds. */

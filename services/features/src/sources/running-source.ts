@@ -86,7 +86,7 @@ export class RunningSource {
     if (this.#online) return this.#online.change(views);
     if (views.length === 0) return;
     const { log, online, consumers, scheduler, maxCachedEvents, observer } = this.host;
-    this.#online = new OnlineProjection(
+    const projection = new OnlineProjection(
       {
         source: this.source.plan.name,
         topic: this.source.plan.topic,
@@ -100,7 +100,14 @@ export class RunningSource {
       },
       views,
     );
-    await this.#online.start();
+    try {
+      await projection.start();
+    } catch (error) {
+      // It is tried again, with another one.
+      await projection.stop();
+      throw error;
+    }
+    this.#online = projection;
   }
 
   async stop(): Promise<void> {

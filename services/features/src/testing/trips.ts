@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { FeaturesModule, featuresConfig } from '../index.js';
@@ -86,14 +88,19 @@ export class TripsService {
   static async start(more: Readonly<Record<string, string>> = {}): Promise<TripsService> {
     const temp = await tempDir('features');
     const trips = new TripsService(await open(temp, more), temp, more);
-    const applied = await trips.post('/api/v1/apply', RESOURCES, 'application/yaml');
-    if (applied.status !== 200) throw new Error(`${applied.status} ${await applied.text()}`);
+    await trips.apply();
     return trips;
   }
 
-  /** Ends, and begins again on what is stored. */
-  async restart(): Promise<void> {
+  async apply(): Promise<void> {
+    const applied = await this.post('/api/v1/apply', RESOURCES, 'application/yaml');
+    if (applied.status !== 200) throw new Error(`${applied.status} ${await applied.text()}`);
+  }
+
+  /** Ends, and begins again on what is stored, without these folders of it. */
+  async restart(without: readonly string[] = []): Promise<void> {
     await this.service.close();
+    for (const folder of without) await rm(join(this.temp.path, folder), { recursive: true, force: true });
     this.service = await open(this.temp, this.more);
   }
 

@@ -70,6 +70,7 @@ export class RunningStream {
       topic: plan.source.topic,
       shared: true,
       mustCatchUp: false,
+      holds: `the place of stream ${plan.name} (delete the stream and apply it again)`,
       maxBatchRecords: plan.maxBatchRecords,
       from: async (partition) => {
         const next = await host.position(plan, partition);
