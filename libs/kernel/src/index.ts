@@ -21,5 +21,6 @@ export { aggregateOf, type DecisionRecord, type LoggedDecision } from './record.
 export { Fault, isFault, type Rejection } from './rejection.js';
 export { DecisionReplica, type ReplicaCounts, type ReplicaOptions, type Verdict } from './replica.js';
 export { replyKey, type CommandReply, type StateCommit, type StateStore, type SubjectState } from './state-store.js';
+export { usableMemory } from './usable-memory.js';
 export { PositionWaiters } from './waiters.js';
 export { ANY_TEXT, ONE_CHARACTER, wildcardPattern, type WildcardUnit } from './wildcard-pattern.js';

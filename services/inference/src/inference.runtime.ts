@@ -2,7 +2,7 @@ import type { ArtifactStore } from '@millrace/artifact-store';
 import { TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import { StandingStates } from '@millrace/feature-engine';
-import type { Clock, Ids, Scheduler } from '@millrace/kernel';
+import { usableMemory, type Clock, type Ids, type Scheduler } from '@millrace/kernel';
 import { migrate, offlineStoreMigrations, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import { ServedFeatures } from '@millrace/resources';
@@ -133,7 +133,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     scheduler,
     observer: runnerObserver(logger, metrics),
   });
-  const maxBytes = config.memoryBytes ?? Math.floor(usableMemory() / 2);
+  const maxBytes = config.memoryBytes ?? Math.floor(usableMemory(process.constrainedMemory(), totalmem()) / 2);
   const observer = hostObserver(logger, metrics);
   const models = new ModelHost({
     resolve: (reference) => directory.resolve(reference),
@@ -309,12 +309,6 @@ function serveFeatures({ resources: { catalog }, online, scheduler, health, life
   health.catchUp('inference.features', () => (following.hasLooked() ? undefined : 'asking what serves of changed feature views'));
   lifecycle.add('consumers', 'inference.features', () => following.stop());
   return served;
-}
-
-/** Of the machine, or of the container where that has less. */
-function usableMemory(): number {
-  const constrained = process.constrainedMemory();
-  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** Which signatures are believed; the keys' ids are told once, for whoever wonders. */

@@ -1,3 +1,4 @@
+import { usableMemory } from '@millrace/kernel';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import type { Readable } from 'node:stream';
@@ -16,13 +17,16 @@ import { InsertFiles } from './insert-files.js';
 import { OutputFiles } from './output-files.js';
 import { Slots } from './slots.js';
 
-/** `write`: projections. `read`: the platform's own queries. `guest`: analysts, who must never hold the other two up. */
-export type ChdbLane = 'write' | 'read' | 'guest';
+/**
+ * `write`: projections. `read`: the platform's own queries. `guest`: analysts. `given`: queries of others that the platform runs for its own work, such as a
+ * training set's spine. None may hold another up.
+ */
+export type ChdbLane = 'write' | 'read' | 'guest' | 'given';
 
 export interface ChdbSessionOptions {
   /**
    * Threads of libuv's pool (`UV_THREADPOOL_SIZE`, 4 unless set). A query holds one while it runs and cannot be taken off it, so
-   * each lane gets a quarter of them and the last quarter stays free for files, names and LMDB.
+   * each lane gets a fifth of them and the last fifth stays free for files, names and LMDB.
    */
   readonly threads?: number;
   /** Guests at a time, where they are the purpose of the process. */
@@ -62,7 +66,7 @@ interface PooledConnection {
   settings: string;
 }
 
-const GUEST_MEMORY_BYTES = Math.max(2 ** 30, Math.floor((process.constrainedMemory() || totalmem()) / 4));
+const GUEST_MEMORY_BYTES = Math.max(2 ** 30, Math.floor(usableMemory(process.constrainedMemory(), totalmem()) / 4));
 
 const NEWLINE = 0x0a;
 const BLANK_LINE = Buffer.from('\n\n');
@@ -109,13 +113,14 @@ export class ChdbSession {
     this.#keeper = this.#addon.CreateConnection(path);
     this.#threads = new EngineThreads();
     this.#outputs = new OutputFiles(path);
-    const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 4));
+    const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 5));
     const maxWaiting = options.maxWaiting ?? 1000;
     this.guestMemoryBytes = options.guestMemoryBytes ?? GUEST_MEMORY_BYTES;
     this.#lanes = {
       write: new Slots('offline store (writes)', perLane, maxWaiting),
       read: new Slots('offline store (reads)', perLane, maxWaiting),
       guest: new Slots("analysts' port", options.guests ?? perLane, Math.min(maxWaiting, 100)),
+      given: new Slots('offline store (queries of others)', perLane, Math.min(maxWaiting, 100)),
     };
   }
 
@@ -140,7 +145,7 @@ export class ChdbSession {
   /** What waits and runs, for metrics. */
   load(): Record<ChdbLane, { running: number; waiting: number }> {
     const of = (lane: ChdbLane) => ({ running: this.#lanes[lane].running, waiting: this.#lanes[lane].waiting });
-    return { write: of('write'), read: of('read'), guest: of('guest') };
+    return { write: of('write'), read: of('read'), guest: of('guest'), given: of('given') };
   }
 
   /** Runs a statement of ours on a kept connection. */
@@ -164,12 +169,14 @@ export class ChdbSession {
     });
   }
 
-  /** Runs a statement that is somebody's own in the platform's terms: among guests, within bounds, reading only where that is all it is for. */
+  /** Runs a statement that is somebody's own in the platform's terms: beside analysts, within bounds, reading only where that is all it is for. */
   async runGuests(statement: ChdbStatement, readOnly: boolean): Promise<ChdbResult> {
-    const { sql, deadlineMs = 0, ...rest } = statement;
-    const settings = { ...PLATFORM_TERMS, max_execution_time: deadlineMs / 1000, max_memory_usage: this.guestMemoryBytes };
-    const wait = deadlineMs > 0 ? { deadlineMs } : {};
-    return (await this.guest({ ...rest, ...wait, statement: sql, settings, readOnly })) as ChdbResult;
+    const { sql, deadlineMs, ...rest } = statement;
+    const result = await this.#asGuest('given', deadlineMs, (left) => {
+      const settings = { ...PLATFORM_TERMS, max_execution_time: left ?? 0, max_memory_usage: this.guestMemoryBytes };
+      return { ...rest, statement: sql, settings, readOnly };
+    });
+    return result as ChdbResult;
   }
 
   /** Inserts bytes. Waits for the engine without a deadline, so its answer is definite. */
@@ -206,13 +213,7 @@ export class ChdbSession {
 
   /** Runs a guest's statement on a connection of its own that keeps nothing of it; read-only ones cannot be argued out of it. */
   async guest(statement: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
-    const release = await this.#lanes.guest.take(statement.deadlineMs);
-    try {
-      this.#assertOpen();
-      return await this.#track(this.#runGuest(statement));
-    } finally {
-      release();
-    }
+    return this.#asGuest('guest', statement.deadlineMs, () => statement);
   }
 
   /** ClickHouse's own parser says what a text is: how many statements, and whether it only reads. */
@@ -232,6 +233,21 @@ export class ChdbSession {
     this.#threads.close();
     await this.#files.close();
     open.delete(this.path);
+  }
+
+  async #asGuest(
+    lane: 'guest' | 'given',
+    deadlineMs: number | undefined,
+    statement: (leftSeconds: number | undefined) => GuestStatement,
+  ): Promise<ChdbResult | ChdbInsertResult> {
+    const asked = performance.now();
+    const release = await this.#lanes[lane].take(deadlineMs);
+    try {
+      this.#assertOpen();
+      return await this.#track(this.#runGuest(statement(secondsLeft(deadlineMs, asked))));
+    } finally {
+      release();
+    }
   }
 
   async #runGuest(guest: GuestStatement): Promise<ChdbResult | ChdbInsertResult> {
@@ -276,9 +292,8 @@ export class ChdbSession {
     const release = await this.#lanes[lane].take(deadlineMs);
     try {
       const connection = await this.#connect();
-      const left = deadlineMs === undefined ? undefined : Math.max(0.001, (deadlineMs - (performance.now() - asked)) / 1000);
       try {
-        return await this.#track(work(connection, left));
+        return await this.#track(work(connection, secondsLeft(deadlineMs, asked)));
       } finally {
         this.#idle.push(connection);
       }
@@ -332,4 +347,9 @@ export class ChdbSession {
   #assertOpen(): void {
     if (this.#closed) throw clickHouseFault(new Error('the session is closed'), 'opening a connection');
   }
+}
+
+/** Of a deadline, after the wait for a slot. */
+function secondsLeft(deadlineMs: number | undefined, asked: number): number | undefined {
+  return deadlineMs === undefined ? undefined : Math.max(0.001, (deadlineMs - (performance.now() - asked)) / 1000);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { tempDir, waitFor } from '@millrace/testing';
 import { readdirSync, readFileSync } from 'node:fs';
-import { getPriority } from 'node:os';
+import { getPriority, totalmem } from 'node:os';
 import { ChdbSession } from './chdb-session.js';
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
@@ -26,6 +26,16 @@ onLinux("the engine's threads give way to the process's own, those that come lat
     });
     expect(nicenessOf('libuv-worker').every((niceness) => niceness === 0)).toBe(true);
     expect(getPriority(process.pid)).toBe(getPriority());
+  } finally {
+    await session.close();
+  }
+});
+
+test('what a statement of somebody’s may take is bounded by the machine', async () => {
+  await using temp = await tempDir('guest-memory');
+  const session = ChdbSession.open(temp.path);
+  try {
+    expect(session.guestMemoryBytes).toBeLessThanOrEqual(Math.max(2 ** 30, totalmem() / 4));
   } finally {
     await session.close();
   }
