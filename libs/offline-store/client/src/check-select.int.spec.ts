@@ -4,7 +4,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { checkSelect, openOfflineStore, type OfflineStore } from './index.js';
+import { checkSelect, openOfflineStore, type ChdbOfflineStore, type ChdbResult, type OfflineStore } from './index.js';
 
 const before = cwd();
 let directory: string;
@@ -32,6 +32,11 @@ test.each([
   ['a table', 'SELECT city, avg(fare) AS fare FROM millrace.rides GROUP BY city -- by city'],
   ['a common table expression', 'WITH some AS (SELECT * FROM millrace.rides) SELECT * FROM some WHERE fare IN (SELECT 1)'],
   ['numbers', 'SELECT number FROM numbers(10)'],
+  ['a slash in a column’s name', 'SELECT fare AS "eur/km", city AS "a\\\\b" FROM millrace.rides ORDER BY "eur/km"'],
+  [
+    'a slash in a column of a subquery',
+    'SELECT "eur/km", upper(city) AS c FROM (SELECT city, fare AS "eur/km" FROM millrace.rides) WHERE "eur/km" IN (1, 2)',
+  ],
   ['a word that is text', "SELECT 'file(''/etc/passwd'')' AS text"],
 ])('takes %s', async (_what, sql) => {
   expect(await check(sql)).toEqual({ sql: expect.stringMatching(/^(SELECT|WITH)/) });
@@ -47,6 +52,14 @@ test.each([
   ['a file in a condition', () => 'SELECT 1 AS a WHERE a IN (SELECT word FROM `secret.csv`)'],
   ['a file to join', () => 'SELECT * FROM millrace.rides AS r LEFT JOIN `secret.csv` AS s ON s.word = r.city'],
   ['a file as a set', () => "SELECT 1 AS a WHERE 'sesame' IN `secret.csv`"],
+  ['a path as a set', (path: string) => `SELECT 1 AS a WHERE 'sesame' IN "${path}"`],
+  ['a path in parentheses as a set', (path: string) => `SELECT 1 AS a WHERE 'sesame' IN ("${path}")`],
+  ['a path beside another table', (path: string) => `SELECT * FROM millrace.rides AS r, "${path}" AS s`],
+  [
+    'a path after a condition of a join',
+    (path: string) => `SELECT * FROM numbers(1) AS a JOIN numbers(1) AS b ON a.number = b.number, "${path}"`,
+  ],
+  ['a path by its database', (path: string) => `SELECT * FROM default."${path}"`],
   ['a function that reads a file', () => "SELECT file('/etc/passwd')"],
   ['a table function', () => "SELECT * FROM url('http://127.0.0.1:1/')"],
 ])('refuses %s', async (_what, sql) => {
@@ -80,6 +93,21 @@ test('what is somebody’s own runs within bounds, and nothing of the platform w
     deadlineMs: 60_000,
   });
   await expect(greedy).rejects.toMatchObject({ code: 'MR_OFFLINE_STORE_REFUSED', retryable: false, details: { clickhouseCode: 241 } });
+}, 60_000);
+
+test('what is somebody’s own and analysts do not wait for each other, and its wait counts', async () => {
+  const session = (store as ChdbOfflineStore).session;
+  const sql = 'SELECT max(sipHash64(number)) AS m FROM numbers(100000000000)';
+  const own = () => store.query(sql, undefined, { isGuests: true, deadlineMs: 3_000 }).catch((error: unknown) => error);
+  const began = performance.now();
+  const both = Promise.all([own(), own()]);
+  const answer = await session.guest({ statement: 'SELECT 1', deadlineMs: 2_500, readOnly: true });
+  expect((answer as ChdbResult).bytes.toString()).toBe('1\n');
+  expect(await both).toEqual([
+    expect.objectContaining({ code: 'MR_DEADLINE_EXCEEDED' }),
+    expect.objectContaining({ code: 'MR_DEADLINE_EXCEEDED' }),
+  ]);
+  expect(performance.now() - began).toBeLessThan(5_500);
 }, 60_000);
 
 test('a small file that unfolds into more than there is room for is refused', async () => {

@@ -8,6 +8,8 @@ const DESCRIBE_DEADLINE_MS = 60_000;
 const HARMLESS = new Set(['numbers', 'zeros', 'generateseries', 'generate_series', 'values']);
 /** Ordinary functions that read files or run models; every other one computes. */
 const REACHING = ['file', 'catboostevaluate', 'aigenerate', 'aiclassify', 'aiextract', 'aitranslate', 'aiembed'];
+const TABLE_FOLLOWS = new Set(['FROM', 'JOIN', 'IN', 'TABLE']);
+const CLAUSES = new Set(['SELECT', 'FROM', 'WHERE', 'PREWHERE', 'GROUP', 'HAVING', 'ORDER', 'LIMIT', 'WINDOW', 'QUALIFY', 'WITH']);
 const WORDS = /'(?:[^'\\]|\\[\s\S])*'|`((?:[^`\\]|\\[\s\S])*)`|([A-Za-z_][\w$]*)|(\S)/gu;
 
 /**
@@ -47,18 +49,36 @@ async function resolved(store: OfflineStore, canonical: string, field: string): 
 /** Why a canonical statement is not one that may be run. */
 function problemOf(canonical: string, refused: ReadonlySet<string>, field: string): string | undefined {
   const words = [...canonical.matchAll(WORDS)];
+  const places = tablePlaces(words);
   if (!/^(SELECT|WITH|\(SELECT)\b/.test(canonical)) return `${field} must be a SELECT`;
   for (const [index, [text, quoted, bare]] of words.entries()) {
     if (text === ';') return `${field} must be one statement`;
     if (bare === 'SETTINGS' || bare === 'OUTFILE' || bare === 'FORMAT') return `${field} may not have ${bare}`;
     const name = (quoted ?? bare)?.toLowerCase();
     if (name === undefined) continue;
-    if (quoted !== undefined && /[\\/]/.test(quoted))
-      return `${field} may not hold a slash or backslash in a name, here ${JSON.stringify(quoted)}`;
+    if (quoted !== undefined && /[\\/]/.test(quoted) && places[index] === true)
+      return `${field} may not hold a slash or backslash in a table's name, here ${JSON.stringify(quoted)}`;
     const isCalled = words[index + 1]?.[0] === '(';
     const isQualified = words[index - 1]?.[0] === '.';
     if (isCalled && refused.has(name)) return `${field} may not use ${name}`;
     if (REACHING.includes(name) && !isQualified) return `${field} may not use ${name}; write a column of that name with its table`;
   }
   return undefined;
+}
+
+/** Which words stand where a table can: after FROM, JOIN or IN, after a comma of a FROM, and beside a dot. */
+function tablePlaces(words: readonly RegExpMatchArray[]): boolean[] {
+  const at = (index: number) => words[index]?.[0];
+  /** The clause of each open parenthesis; a word that is not known to begin one leaves it as it is. */
+  const clauses = [''];
+  return words.map(([text, , bare], index) => {
+    if (text === '(') clauses.push('');
+    else if (text === ')') clauses.pop();
+    else if (bare !== undefined && CLAUSES.has(bare)) clauses[clauses.length - 1] = bare;
+    let before = at(index - 1) ?? '';
+    // One name in parentheses is that name.
+    for (let outer = index - 1; before === '('; before = at(--outer) ?? '');
+    const isListed = before === ',' && clauses.at(-1) === 'FROM';
+    return isListed || before === '.' || at(index + 1) === '.' || TABLE_FOLLOWS.has(before);
+  });
 }
