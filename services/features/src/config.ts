@@ -16,7 +16,7 @@ export const featuresConfig = defineConfig('features', {
   maxAheadMs: variable(
     'MILLRACE_FEATURES_MAX_AHEAD',
     duration('1d', { most: '36500d' }),
-    'How far an event time may lie after the time its record was made. One event of the year 2190 would push all others behind the horizon.',
+    'How far an event time may lie after the time its record was made. One event of the year 2190 would push all others behind the horizon. At most `36500d`.',
   ),
   maxOnlineRows: variable('MILLRACE_FEATURES_MAX_ONLINE_ROWS', integer(1, 1_000_000, 10_000), 'Entity rows of one online read at most.'),
   feastStrict: variable(

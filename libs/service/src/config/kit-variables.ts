@@ -253,12 +253,12 @@ const variables = {
   drainMs: variable(
     'MILLRACE_DRAIN',
     duration('0ms', { most: '1d' }),
-    'How long a process that is told to end goes on answering while it says it is not ready, so that balancers stop sending to it. `MILLRACE_SHUTDOWN_DEADLINE` counts from then.',
+    'How long a process that is told to end goes on answering while it says it is not ready, so that balancers stop sending to it. `MILLRACE_SHUTDOWN_DEADLINE` counts from then. At most `1d`.',
   ),
   shutdownDeadlineMs: variable(
     'MILLRACE_SHUTDOWN_DEADLINE',
     duration('30s', { least: '1ms', most: '1d' }),
-    'How long a stop may take before it is cut short.',
+    'How long a stop may take before it is cut short. At most `1d`.',
   ),
 } as const;
 

@@ -8,7 +8,7 @@ export function configurationReference(groups: readonly ConfigGroup[]): string {
     '# Configuration',
     'Everything is set by environment variables, read once at the start. An unknown `MILLRACE_*` variable refuses to start and names the nearest ' +
       'known one; variables of other services (`MILLRACE_<SERVICE>_*`) are passed over. An empty value counts as not set. Durations are `500ms`, ' +
-      '`30s`, `5m`, `1h`, `7d`, of `24d` at most; sizes are `64KiB`, `16MiB`, `1GiB`. Secrets are never printed.',
+      '`30s`, `5m`, `1h`, `7d`, of `24d` at most unless it is said otherwise; sizes are `64KiB`, `16MiB`, `1GiB`. Secrets are never printed.',
     '## Every process',
     table(Object.values(kitConfig.variables)),
   ];
