@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import urllib.error
 import urllib.request
 
 import pandas
@@ -48,8 +49,12 @@ assert (again["id"], again["sha256"]) == (training_set["id"], training_set["sha2
 
 # An index that is no range is written as a column, which is refused with the way to mend it.
 indexed = urllib.request.Request(ask.full_url, rides.set_index(pandas.Index([5, 3, 4, 1, 2])).to_parquet(), {"content-type": "application/vnd.apache.parquet"})
-refused = json.load(urllib.request.urlopen(indexed))
-assert refused["status"] == "failed" and "index=False" in refused["error"], refused
+try:
+    urllib.request.urlopen(indexed)
+    raise AssertionError("an index column was taken")
+except urllib.error.HTTPError as error:
+    refused = json.load(error)
+    assert error.code == 422 and "index=False" in refused["detail"], refused
 
 # polars, three lines: rows by SQL over the offline store, Arrow back.
 body = {"featureService": "fares", "timestampColumn": "asked", "output": "arrow", "spine": {"sql": "SELECT city, at AS asked, row_number() OVER (ORDER BY id) AS paid FROM millrace.source_trips FINAL ORDER BY id LIMIT 5"}}

@@ -192,8 +192,8 @@ interface Verified {
 }
 
 async function verifyAll(client: PlatformClient, say: (line: string) => void): Promise<Verified> {
-  // The check waits until the table holds what is on the log.
-  await client.post('/api/v1/features/verify', { deployment: 'none' });
+  // The check waits until the table holds what is on the log; of so long ago there is nothing to check.
+  await client.post('/api/v1/features/verify', { to: '1970-01-01T00:00:00Z' });
   const logged = await client.sql<{ at: string; rows: string }>(
     `SELECT toUnixTimestamp64Milli(time) AS at, count() AS rows FROM millrace.predictions FINAL WHERE deployment = '${DEPLOYMENT}' AND features != '{}' GROUP BY at ORDER BY at`,
   );

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT } from '../cli-error.js';
@@ -23,20 +23,4 @@ test('a new file, a file that is there, and a device are', async () => {
   const there = join(folder, 'there.parquet');
   await writeFile(there, '');
   for (const to of [join(folder, 'new.parquet'), there, '/dev/null']) await checkTarget({ to });
-});
-
-// Root may write everywhere.
-(process.getuid?.() === 0 ? test.skip : test)('what is there counts by itself, and not by its folder', async () => {
-  const shut = join(folder, 'shut');
-  await mkdir(shut);
-  const [writable, readOnly] = [join(shut, 'writable.parquet'), join(folder, 'read-only.parquet')];
-  await writeFile(writable, '');
-  await writeFile(readOnly, '', { mode: 0o444 });
-  await chmod(shut, 0o555);
-  try {
-    await checkTarget({ to: writable });
-    await expect(checkTarget({ to: readOnly })).rejects.toMatchObject(refusal(readOnly));
-  } finally {
-    await chmod(shut, 0o755);
-  }
 });
