@@ -55,11 +55,14 @@ export async function run(): Promise<BenchResult[]> {
       open.push(side);
       return side;
     };
-    const env = { MILLRACE_TRACE_RATIO: TRACE_RATIO, MILLRACE_REDIS_URL: redis.url };
-    const whole = await start(startMillrace(await place('whole'), collector.url, env));
+    // A database each: with a log of its own, neither may find the other's places in Redis.
+    const env = (database: number) => ({ MILLRACE_TRACE_RATIO: TRACE_RATIO, MILLRACE_REDIS_URL: `${redis.url}/${database}` });
+    const whole = await start(startMillrace(await place('whole'), collector.url, env(0)));
     await deployAll(whole.url);
     whole.pause();
-    const answering = await start(startMillrace(await place('answering'), collector.url, { ...env, MILLRACE_INFERENCE_TABLES: 'false' }));
+    const answering = await start(
+      startMillrace(await place('answering'), collector.url, { ...env(1), MILLRACE_INFERENCE_TABLES: 'false' }),
+    );
     await deployAll(answering.url);
     answering.pause();
     const others: Side[] = [];
