@@ -84,6 +84,8 @@ export class FeatureDefinitions {
   #onDemand = new Map<string, OnDemandPlan | undefined>();
   #services = new Map<string, ServicePlan | undefined>();
   #problems = new Map<string, string>();
+  /** Every read of a version asks whether it is kept, so they are found once for each change. */
+  #allServed: readonly ViewPlan[] | undefined;
   #isDue = false;
   readonly #served: ServedFeatures;
 
@@ -173,7 +175,11 @@ export class FeatureDefinitions {
   }
 
   /** The views that are applied, and beside them the versions that a feature service names, a deployment serves, or a changed view's name still stands for. */
-  servedViews(): ViewPlan[] {
+  servedViews(): readonly ViewPlan[] {
+    return (this.#allServed ??= this.#findServed());
+  }
+
+  #findServed(): ViewPlan[] {
     const references = this.servedServices().flatMap((name) => serviceResources(this.#catalog, name)?.features ?? []);
     const asked = references.map((reference) => parseFeatureReference(reference).view);
     // What is computed on demand keeps nothing itself; what it reads is kept.
@@ -302,6 +308,7 @@ export class FeatureDefinitions {
     this.#onDemand = new Map();
     this.#services = new Map();
     this.#problems = new Map();
+    this.#allServed = undefined;
     this.#served.forget();
     if (this.#isDue) return;
     this.#isDue = true;
