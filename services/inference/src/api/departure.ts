@@ -1,26 +1,29 @@
 import type { ServerResponse } from 'node:http';
-import type { Departure } from '../runner/batching-queue.js';
+import type { Departure, DepartureListener } from '../runner/batching-queue.js';
 
 /** An AbortController would do the same, and costs more than many a model's run. */
 class ClientDeparture implements Departure {
   aborted = false;
-  readonly #listeners = new Set<() => void>();
+  /** One nearly always. */
+  #listeners: DepartureListener[] = [];
 
   constructor(response: ServerResponse) {
     response.once('close', () => {
       if (response.writableFinished) return;
       this.aborted = true;
-      for (const listener of this.#listeners) listener();
-      this.#listeners.clear();
+      const listeners = this.#listeners;
+      this.#listeners = [];
+      for (const listener of listeners) listener.handleEvent();
     });
   }
 
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.add(listener);
+  addEventListener(_type: 'abort', listener: DepartureListener): void {
+    this.#listeners.push(listener);
   }
 
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.delete(listener);
+  removeEventListener(_type: 'abort', listener: DepartureListener): void {
+    const place = this.#listeners.indexOf(listener);
+    if (place >= 0) this.#listeners.splice(place, 1);
   }
 }
 

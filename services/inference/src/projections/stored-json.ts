@@ -1,7 +1,7 @@
 /** From here on, and from the other down, JSON writes doubles as whole numbers that no 64 bits hold. */
 const [MOST, LEAST] = [2 ** 64, -(2 ** 63)];
-/** As many digits as the least of them has; with more than 21 JSON writes an exponent. */
-const MANY_DIGITS = /\d{19}/;
+/** As many digits from its first on as the least of them has; with more than 21 JSON writes an exponent. Looked for anywhere, the digits of each fraction are gone over again and again. */
+const MANY_DIGITS = /[[,:-]\d{19}/;
 
 /**
  * JSON that ClickHouse's functions read as well: to them a whole number that no 64 bits hold is none, and a text with one no JSON, so that everything else in it is missing too.

@@ -39,8 +39,8 @@ const MOST_BATCH_SIZES = 512;
 
 /** Counts what the gateway answers, for the protocol's statistics extension. */
 export class ServingStatistics implements GatewayObserver {
-  /** In the order of the last use. */
   readonly #versions = new Map<string, Counters>();
+  #uses = 0;
 
   ran(report: RunReport, time: number): void {
     const counters = this.#countersOf(report);
@@ -79,11 +79,20 @@ export class ServingStatistics implements GatewayObserver {
 
   #countersOf({ name, version }: { readonly name: string; readonly version: number }): Counters {
     const key = `${version}/${name}`;
-    const counters = this.#versions.get(key) ?? new Counters(name, String(version));
-    this.#versions.delete(key);
-    this.#versions.set(key, counters);
-    if (this.#versions.size > MOST_VERSIONS) this.#versions.delete(this.#versions.keys().next().value as string);
+    let counters = this.#versions.get(key);
+    if (!counters) {
+      if (this.#versions.size >= MOST_VERSIONS) this.#forgetOne();
+      counters = new Counters(name, String(version));
+      this.#versions.set(key, counters);
+    }
+    counters.used = ++this.#uses;
     return counters;
+  }
+
+  #forgetOne(): void {
+    let [oldest, used] = ['', Infinity];
+    for (const [key, counters] of this.#versions) if (counters.used < used) [oldest, used] = [key, counters.used];
+    this.#versions.delete(oldest);
   }
 }
 
@@ -108,6 +117,8 @@ class MutableTally {
 }
 
 class Counters {
+  /** When it was last used, counted in uses of all: kept in their order, each answer would make another table of the map. */
+  used = 0;
   lastInference = 0;
   inferences = 0;
   executions = 0;

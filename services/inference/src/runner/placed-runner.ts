@@ -71,9 +71,12 @@ export class PlacedRunner implements Runner {
       return this.#halves.size === 0 ? outcome : { ...outcome, outputs: outcome.outputs.map((output) => this.#named(output)) };
     } finally {
       const left = (this.#underWay.get(runner) as number) - 1;
-      if (left > 0) this.#underWay.set(runner, left);
-      else this.#underWay.delete(runner);
-      if (left === 0 && runner !== this.#current) void runner.close();
+      // The current one's entry stays: a map that is emptied after each run gets a new table each time.
+      if (left > 0 || runner === this.#current) this.#underWay.set(runner, left);
+      else {
+        this.#underWay.delete(runner);
+        void runner.close();
+      }
     }
   }
 
@@ -100,7 +103,10 @@ export class PlacedRunner implements Runner {
       }
       this.#current = next;
       observer.moved(next.place);
-      if (!this.#underWay.has(before)) await before.close();
+      if (!this.#underWay.get(before)) {
+        this.#underWay.delete(before);
+        await before.close();
+      }
     } catch (error) {
       observer.stayed(place, error);
     } finally {
