@@ -54,8 +54,7 @@ export interface RunResult {
 }
 
 /**
- * A request in the queue or in a run. It listens to its client's departure itself: with a closure for each, what a request held outlived the collector's young generation, four
- * kilobytes of each, and a third of the requests a second went into that.
+ * A request in the queue or in a run. It listens itself for its client's leaving: with a closure for each, all that a request holds outlived the collector's young generation (ADR 0042).
  */
 class Waiting implements Linked<Waiting>, DepartureListener {
   list: Linked<Waiting>['list'] = undefined;

@@ -1,3 +1,4 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { LinkedList, type Linked } from './linked-list.js';
 
 class Item implements Linked<Item> {
