@@ -116,7 +116,8 @@ export class HotRoutes {
     const watched = watch.began(method, url, headers['traceparent']);
     const id = ids.next();
     const reply = new HotReply(response, id);
-    response.once('close', () => {
+    // Heard once anyway, and `once` costs a wrapper and its removal.
+    response.on('close', () => {
       if (response.writableFinished) watch.answered(watched, route.path, response.statusCode);
       else watch.left(watched);
     });

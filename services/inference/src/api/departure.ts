@@ -8,7 +8,7 @@ class ClientDeparture implements Departure {
   #listeners: DepartureListener[] = [];
 
   constructor(response: ServerResponse) {
-    response.once('close', () => {
+    response.on('close', () => {
       if (response.writableFinished) return;
       this.aborted = true;
       const listeners = this.#listeners;

@@ -31,7 +31,7 @@ export interface FactSinkOptions {
 }
 
 const MAX_BATCH = 500;
-const GATHER_MS = 10;
+const GATHER_MS = 25;
 /** Units remembered as exposed; a unit forgotten is told again, which readers of exposures expect. */
 const REMEMBERED_EXPOSURES = 100_000;
 

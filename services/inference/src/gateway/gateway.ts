@@ -148,7 +148,10 @@ export class Gateway {
       : [{ variant: null, reference: served.reference, rows: range(count) }];
     for (const { reference } of groups)
       if (served.load && !served.slotOf(reference)?.current) await served.load(reference, context.deadline - elapsed());
-    const leased = groups.map((group) => ({ group, model: modelOf(served.slotOf(group.reference), labelOf(command, group)) }));
+    const leased = groups.map((group) => {
+      const slot = served.slotOf(group.reference);
+      return { group, model: slot?.current ?? modelOf(slot, labelOf(command, group)) };
+    });
     const releases = leased.map(({ model }) => model.lease());
     try {
       const works = leased.map(({ group, model }) => ({
@@ -298,17 +301,23 @@ export class Gateway {
     const { sink, elapsed, maxLoggedElements } = this.#options;
     const { model, group, experiment, entityRows, vectors, units } = work;
     const answered: Answered = {
-      ...{ predictionId, requestId: command.id, deployment: served.deployment, model, experiment, variant: group.variant },
-      ...{
-        rows: group.rows,
-        units,
-        unitSource: this.#unitSource(context, work),
-        entityRows,
-        vectors,
-        eventTime,
-        tensors: command.inputs,
-      },
-      ...{ result, failure, latencyMs: elapsed() - started, traceparent: command.traceparent },
+      predictionId,
+      requestId: command.id,
+      deployment: served.deployment,
+      model,
+      experiment,
+      variant: group.variant,
+      rows: group.rows,
+      units,
+      unitSource: this.#unitSource(context, work),
+      entityRows,
+      vectors,
+      eventTime,
+      tensors: command.inputs,
+      result,
+      failure,
+      latencyMs: elapsed() - started,
+      traceparent: command.traceparent,
     };
     sink.answered(answered);
     if (isRecorded(answered)) sink.predicted(predictionRecord(answered, maxLoggedElements), now);
