@@ -12,10 +12,11 @@ import { BARE_LABEL, FASTAPI_LABEL, MLSERVER_LABEL, startBare, startFastApi, sta
 import { wrk, type Load, type Question } from './wrk.js';
 
 const CONNECTIONS = 32;
-const SECONDS = 4;
+const SECONDS = 3;
 /** Long, because there is more of ours to be compiled, and a server runs for weeks. */
 const WARM_SECONDS = 15;
-const ROUNDS = 3;
+/** The machine's pace changes by half within minutes: many short turns meet the same of it. */
+const ROUNDS = 7;
 /** Of the requests, one in a hundred is traced, as where there are thousands a second. */
 const TRACE_RATIO = '0.01';
 
@@ -73,7 +74,10 @@ export async function run(): Promise<BenchResult[]> {
     }
     const sides = [whole, answering, ...others];
     const results: BenchResult[] = [];
-    for (const model of MODELS) results.push(...resultsOf(model, await inTurns(sides, json(model), directory.path)));
+    for (const model of MODELS) {
+      const turns = sides.map((side) => ({ side, question: json(model) }));
+      results.push(...resultsOf(model, await inTurns(turns, directory.path)));
+    }
     results.push(...(await otherWays(answering, directory.path)));
     return results;
   } finally {
@@ -93,11 +97,16 @@ async function deployAll(url: string): Promise<void> {
   await deploy(url, BY_DRIVER, 'models:/mlp/1', FEATURE_SERVICE);
 }
 
-/** Loads by side, the middle of the rounds. */
-async function inTurns(sides: readonly Side[], question: Question, directory: string): Promise<Load[]> {
-  const rounds = sides.map((): Load[] => []);
+interface Turn {
+  readonly side: Side;
+  readonly question: Question;
+}
+
+/** Loads by turn, the middle of the rounds. */
+async function inTurns(turns: readonly Turn[], directory: string): Promise<Load[]> {
+  const rounds = turns.map((): Load[] => []);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [turn, side] of sides.entries()) {
+    for (const [turn, { side, question }] of turns.entries()) {
       side.resume();
       await wrk(side.url, question, CONNECTIONS, round === 0 ? WARM_SECONDS : 1, directory);
       (rounds[turn] as Load[]).push(await wrk(side.url, question, CONNECTIONS, SECONDS, directory));
@@ -167,9 +176,8 @@ async function otherWays(side: Side, directory: string): Promise<BenchResult[]> 
     ...json(BY_DRIVER),
     body: Buffer.from(JSON.stringify({ inputs: [{ name: 'driver', datatype: 'INT64', shape: [1], data: [7] }] })),
   };
-  const [plain] = await inTurns([side], json('mlp'), directory);
-  const [raw] = await inTurns([side], binary, directory);
-  const [looked] = await inTurns([side], byDriver, directory);
+  const turns = [json('mlp'), binary, byDriver].map((question) => ({ side, question }));
+  const [plain, raw, looked] = await inTurns(turns, directory);
   side.resume();
   const call = { model_name: 'mlp', inputs: [input], raw_input_contents: [RAW_ROW] };
   await grpcLoad(side.grpcPort as number, call, CONNECTIONS, WARM_SECONDS);

@@ -5,10 +5,10 @@ import { invalid, isRefusal, Refusal } from '../domain/refusal.js';
 import { checkInputs } from '../domain/tensor/check-inputs.js';
 import { pickRows, rowsOf, type Tensor } from '../domain/tensor/tensor.js';
 import { modelOf, type Slot } from '../models/model-host.js';
-import { outputDifference } from '../models/output-difference.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { Departure, RunResult } from '../runner/batching-queue.js';
 import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
+import { mustAnswerAlike, outputNames } from './asked-outputs.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { eventTimeOf, readEntityRows, type EntityRows } from './entity-rows.js';
 import { runOrFallBack, type Ran } from './fallback.js';
@@ -368,22 +368,6 @@ interface Work {
 /** Nearly always there is one, and nothing to be waited for together. */
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
   return promises.length === 1 ? [await (promises[0] as Promise<T>)] : Promise.all(promises);
-}
-
-function outputNames({ outputNames: all }: ServedModel, asked: readonly string[] | undefined): readonly string[] {
-  if (!asked) return all;
-  const unknown = asked.find((name) => !all.includes(name));
-  if (unknown !== undefined)
-    throw invalid(`output ${JSON.stringify(unknown)} is unknown; the model gives ${all.map((name) => JSON.stringify(name)).join(', ')}`);
-  return asked;
-}
-
-/** Callers read what the primary gives: a candidate that gives something else fails them. */
-function mustAnswerAlike({ slotOf, reference }: Served, candidate: ServedModel): void {
-  const primary = slotOf(reference)?.current;
-  const difference = primary && outputDifference(primary, candidate);
-  if (difference !== undefined)
-    throw new Refusal('MR_INFERENCE_UNSERVABLE', `the candidate does not give what the primary does: ${difference}`);
 }
 
 function labelOf(command: InferCommand, group: Group): string {
