@@ -64,15 +64,19 @@ export class OnlineReader {
 
   /**
    * The features' values for each row, at `at` (one time, or one for each row; milliseconds since the epoch). `request` has what the caller brings: for each
-   * of the service's request fields its values by row. What on-demand features are computed from is read once, with everything else.
+   * of the service's request fields its values by row. What on-demand features are computed from is read once, with everything else. Each read of the
+   * store is given up after `withinMs`.
    */
   readVectors(
     service: ServicePlan,
     rows: readonly EntityRow[],
     at: number | readonly number[],
     request: readonly (readonly Value[])[] = [],
+    withinMs?: number,
   ): Promise<FeatureVectors> {
-    return service.onDemand.length === 0 ? this.#readStored(service, rows, at) : this.#readOnDemand(service, rows, at, request);
+    return service.onDemand.length === 0
+      ? this.#readStored(service, rows, at, withinMs)
+      : this.#readOnDemand(service, rows, at, request, withinMs);
   }
 
   async #readOnDemand(
@@ -80,14 +84,20 @@ export class OnlineReader {
     rows: readonly EntityRow[],
     at: number | readonly number[],
     request: readonly (readonly Value[])[],
+    withinMs: number | undefined,
   ): Promise<FeatureVectors> {
-    const stored = service.views.length === 0 ? NOTHING : await this.#readStored(service, rows, at);
+    const stored = service.views.length === 0 ? NOTHING : await this.#readStored(service, rows, at, withinMs);
     return withOnDemand(service, stored, request, rows.length, at);
   }
 
-  async #readStored(service: ServicePlan, rows: readonly EntityRow[], at: number | readonly number[]): Promise<FeatureVectors> {
+  async #readStored(
+    service: ServicePlan,
+    rows: readonly EntityRow[],
+    at: number | readonly number[],
+    withinMs: number | undefined,
+  ): Promise<FeatureVectors> {
     if (typeof at === 'number' && service.views.every((plan) => this.#isTold(plan))) {
-      const vectors = await this.#readLatest(service, rows, at);
+      const vectors = await this.#readLatest(service, rows, at, withinMs);
       if (vectors) return vectors;
     }
     const lookups: Lookup[] = [];
@@ -100,7 +110,7 @@ export class OnlineReader {
     let positions: ViewPositions = {};
     for (let round = 1; ; round++) {
       let complete = true;
-      const states = await this.#fetch(service.views, lookups);
+      const states = await this.#fetch(service.views, lookups, withinMs);
       positions = states.positions;
       for (let index = 0; index < lookups.length; index++) {
         const lookup = lookups[index] as Lookup;
@@ -146,7 +156,12 @@ export class OnlineReader {
    * Latest values from the heads alone, which is what nearly every read of views without windows comes down to. `undefined` when an entity's
    * latest event is later than `at`: what stood before it is in its chunks.
    */
-  async #readLatest(service: ServicePlan, rows: readonly EntityRow[], at: number): Promise<FeatureVectors | undefined> {
+  async #readLatest(
+    service: ServicePlan,
+    rows: readonly EntityRow[],
+    at: number,
+    withinMs: number | undefined,
+  ): Promise<FeatureVectors | undefined> {
     const { views } = service;
     const heads: Buffer[] = [];
     const checkpoints: Buffer[] = [];
@@ -162,7 +177,7 @@ export class OnlineReader {
       for (const partition of involved) checkpoints.push(checkpointKey(plan, partition));
       return involved;
     });
-    const found = await this.#store.getMany([...heads, ...checkpoints]);
+    const found = await this.#store.getMany([...heads, ...checkpoints], withinMs);
     const columns = service.stored.map(({ view, feature, name }): FeatureColumn => {
       const { type } = view.features[feature] as ViewPlan['features'][number];
       const [values, statuses, times] = [new Array<Value>(rows.length), new Array<Status>(rows.length), new Array<number>(rows.length)];
@@ -211,7 +226,11 @@ export class OnlineReader {
     return { view, row, at: time, entity: encodeEntityKey(values), partitions, chunks };
   }
 
-  async #fetch(views: readonly ViewPlan[], lookups: readonly Lookup[]): Promise<{ entities: LoadedEntity[]; positions: ViewPositions }> {
+  async #fetch(
+    views: readonly ViewPlan[],
+    lookups: readonly Lookup[],
+    withinMs: number | undefined,
+  ): Promise<{ entities: LoadedEntity[]; positions: ViewPositions }> {
     const keys: Buffer[] = [];
     const perView = views.map((plan, view) => {
       const partitions = [...new Set(lookups.flatMap((lookup) => (lookup.view === view ? lookup.partitions : [])))];
@@ -225,7 +244,7 @@ export class OnlineReader {
         for (const chunk of chunks) keys.push(chunkKey(plan, entity, partition, chunk));
       }
     }
-    const found = await this.#store.getMany(keys);
+    const found = await this.#store.getMany(keys, withinMs);
     let next = 0;
     const positions: Record<string, Record<number, number>> = {};
     for (const [view, partitions] of perView.entries()) {

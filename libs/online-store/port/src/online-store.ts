@@ -19,8 +19,11 @@ export const MAX_ONLINE_KEY_BYTES = 1024;
  * and is rebuilt from the log. One contract suite (`onlineStoreContract`) holds for every adapter.
  */
 export interface OnlineStore {
-  /** Values in the order of the keys; `null` where there is none. One round trip, one snapshot: a batch is seen whole or not at all. */
-  getMany(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]>;
+  /**
+   * Values in the order of the keys; `null` where there is none. One round trip, one snapshot: a batch is seen whole or not at all. Fails with a
+   * retryable fault soon after the store is known to be away, and with `MR_DEADLINE_EXCEEDED` after `withinMs` where an answer may be long in coming.
+   */
+  getMany(keys: readonly Buffer[], withinMs?: number): Promise<readonly (Buffer | null)[]>;
   /**
    * Applies all writes at once, or none of them. With guards it writes only while every guard holds and answers whether it did: a projection
    * guards its batch with the checkpoint it last wrote, so a second owner, or a store that was emptied, cannot be written over.

@@ -1,14 +1,17 @@
-import { Fault } from '@millrace/kernel';
+import { Fault, type Scheduler } from '@millrace/kernel';
 import type { OnlineGuard, OnlineStore, OnlineWrite } from '@millrace/online-store';
 import { createClient, RESP_TYPES } from 'redis';
+import { GatheredReads, PAGE, type Values } from './gathered-reads.js';
 
 export interface RedisOnlineStoreOptions {
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
   readonly url: string;
   /** Put before every key, so that several houses can share one Redis. */
   readonly prefix?: string;
-  /** How long one command may wait for an answer, also while the connection is down. */
+  /** How long a read may wait for an answer, and any other command for a connection. */
   readonly commandTimeoutMs?: number;
+  /** How long after the connection was lost reads wait for the next one; then they fail at once, until there is one. */
+  readonly bridgeMs?: number;
   /** Commands that may wait for the connection; beyond it they fail at once. */
   readonly maxQueuedCommands?: number;
 }
@@ -35,25 +38,32 @@ const ZERO = Buffer.from('0');
 const ONE = Buffer.from('1');
 const EMPTY = Buffer.alloc(0);
 const SCAN_COUNT = '5000';
-/** Keys per MGET and DEL of a scan or clear: short enough not to hold Redis up. */
-const PAGE = 1_000;
+const LONGEST_RECONNECT_PAUSE_MS = 500;
+const MAX_QUEUED = 10_000;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }
 
-/** A read that leaves with others. */
-interface GatheredRead {
-  readonly keys: readonly Buffer[];
-  readonly resolve: (values: readonly (Buffer | null)[]) => void;
-  readonly reject: (error: unknown) => void;
-}
+/** Timers that keep no process alive: a read that waits has a connection that does. */
+const UNREFERENCED: Scheduler = {
+  after: (milliseconds, run) => {
+    const timer = setTimeout(run, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 function connect(options: RedisOnlineStoreOptions) {
   return createClient({
     url: options.url,
-    commandsQueueMaxLength: options.maxQueuedCommands ?? 10_000,
-    socket: { connectTimeout: 5_000, keepAlive: true, noDelay: true, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) },
+    commandsQueueMaxLength: options.maxQueuedCommands ?? MAX_QUEUED,
+    socket: {
+      connectTimeout: 5_000,
+      keepAlive: true,
+      noDelay: true,
+      // Reads fail until there is a connection, so the next try is never far.
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, LONGEST_RECONNECT_PAUSE_MS),
+    },
   }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
 }
 
@@ -68,15 +78,32 @@ export class RedisOnlineStore implements OnlineStore {
   #script: string | undefined;
   /** Why there is no connection now. */
   #lost: unknown;
-  #reading = 0;
-  #gathered: GatheredRead[] = [];
+  readonly #reads: GatheredReads;
 
   private constructor(client: ReturnType<typeof connect>, options: RedisOnlineStoreOptions) {
     this.#client = client;
     this.#prefix = Buffer.from(options.prefix ?? '');
     this.#timeoutMs = options.commandTimeoutMs ?? 10_000;
-    client.on('error', (error: unknown) => (this.#lost = error));
-    client.on('ready', () => (this.#lost = undefined));
+    this.#reads = new GatheredReads({
+      ask: (keys) => client.sendCommand<(Buffer | null)[]>(['MGET', ...keys]),
+      failure: (cause) => fault('read', cause),
+      late: (cause) => fault('read in the time that was left', cause, 'MR_DEADLINE_EXCEEDED'),
+      timeoutMs: this.#timeoutMs,
+      bridgeMs: Math.min(options.bridgeMs ?? 1_000, this.#timeoutMs),
+      maxWaiting: options.maxQueuedCommands ?? MAX_QUEUED,
+      now: () => performance.now(),
+      scheduler: UNREFERENCED,
+    });
+    client.on('error', (error: unknown) => {
+      // An answer that cannot be parsed is told here too, while the connection stands.
+      if (client.isReady) return;
+      this.#lost = error;
+      this.#reads.lost(error);
+    });
+    client.on('ready', () => {
+      this.#lost = undefined;
+      this.#reads.found();
+    });
   }
 
   /** Connects; fails at once when Redis cannot be reached, reconnects by itself when it is lost later. */
@@ -99,49 +126,13 @@ export class RedisOnlineStore implements OnlineStore {
     return new RedisOnlineStore(client, options);
   }
 
-  /**
-   * One command when nothing is being read, so that a lone reader waits for nobody. Calls that come while one is under way are put together into the
-   * next, which costs both sides little more than one of them; each is still answered from one moment.
-   */
-  async getMany(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
-    if (keys.length === 0) return [];
-    if (this.#reading === 0) return this.#read(keys.map((key) => this.#full(key)));
-    return new Promise((resolve, reject) => {
-      if (this.#gathered.length === 0) setImmediate(() => this.#readGathered());
-      this.#gathered.push({ keys: keys.map((key) => this.#full(key)), resolve, reject });
-    });
-  }
-
-  #readGathered(): void {
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    for (let from = 0; from < gathered.length;) {
-      let to = from;
-      let count = 0;
-      do count += (gathered[to++] as GatheredRead).keys.length;
-      while (to < gathered.length && count + (gathered[to] as GatheredRead).keys.length <= PAGE);
-      void this.#readTogether(gathered.slice(from, to));
-      from = to;
-    }
-  }
-
-  async #readTogether(reads: readonly GatheredRead[]): Promise<void> {
-    try {
-      const found = await this.#read(reads.length === 1 ? (reads[0] as GatheredRead).keys : reads.flatMap(({ keys }) => keys));
-      let from = 0;
-      for (const { keys, resolve } of reads) resolve(reads.length === 1 ? found : found.slice(from, (from += keys.length)));
-    } catch (error) {
-      for (const { reject } of reads) reject(error);
-    }
-  }
-
-  async #read(fullKeys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
-    this.#reading++;
-    try {
-      return await this.#send<(Buffer | null)[]>('read', ['MGET', ...fullKeys]);
-    } finally {
-      this.#reading--;
-    }
+  /** Reads that are under way at the same time share commands; see {@link GatheredReads}. */
+  getMany(keys: readonly Buffer[], withinMs?: number): Promise<Values> {
+    if (keys.length === 0) return Promise.resolve([]);
+    return this.#reads.read(
+      keys.map((key) => this.#full(key)),
+      withinMs,
+    );
   }
 
   async writeMany(writes: readonly OnlineWrite[], guards: readonly OnlineGuard[] = []): Promise<boolean> {
@@ -203,6 +194,7 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   async close(): Promise<void> {
+    this.#reads.close();
     if (!this.#client.isOpen) return;
     try {
       await this.#client.close();
@@ -237,8 +229,8 @@ function escapeGlob(bytes: Buffer): Buffer {
   return Buffer.from(escaped);
 }
 
-function fault(doing: string, error: unknown): Fault {
+function fault(doing: string, error: unknown, code = 'MR_ONLINE_STORE'): Fault {
   // An address tried as IPv6 and as IPv4 fails with two errors and an empty sentence.
   const reason = error instanceof AggregateError && error.message === '' ? error.errors.map(String).join('; ') : messageOf(error);
-  return new Fault('MR_ONLINE_STORE', `the online store (Redis) failed to ${doing}: ${reason}`, true, { cause: error });
+  return new Fault(code, `the online store (Redis) failed to ${doing}: ${reason}`, true, { cause: error });
 }

@@ -118,7 +118,7 @@ const variables = {
   redisUrl: variable(
     'MILLRACE_REDIS_URL',
     url('redis:', 'rediss:').optional(),
-    'Set: Redis is the online store. Not set: the embedded store.',
+    'Set: Redis is the online store. Not set: the embedded store. While Redis is away, reads of features are refused (503) after a second; writes wait.',
   ),
   clickhouseUrl: variable(
     'MILLRACE_CLICKHOUSE_URL',

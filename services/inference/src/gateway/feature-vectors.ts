@@ -34,11 +34,12 @@ export interface FeatureVectors {
 /** Where the gateway reads features: the online store, through the one feature engine. */
 export interface FeatureReader {
   shapeOf(featureService: string): FeatureServiceShape | undefined;
-  /** One read for all rows, as of `at`, or each as of a time of its own; `requests` has what came with each of them. */
+  /** One read for all rows, as of `at`, or each as of a time of its own; `requests` has what came with each of them. Given up after `withinMs`. */
   read(
     featureService: string,
     entities: readonly Readonly<Record<string, EntityValue>>[],
     requests: readonly Readonly<Record<string, FeatureValue>>[],
     at: number | readonly number[],
+    withinMs?: number,
   ): Promise<FeatureVectors>;
 }

@@ -218,7 +218,8 @@ export class Gateway {
 
   async #readFeatures(context: RequestContext, works: readonly Work[], rows: EntityRows): Promise<FeatureVectors> {
     try {
-      return await readFeatures(this.#options.features, context.served.deployment?.featureService as string, rows);
+      const { features, elapsed } = this.#options;
+      return await readFeatures(features, context.served.deployment?.featureService as string, rows, context.deadline - elapsed());
     } catch (refusal) {
       for (const work of works) this.#record(context, work, undefined, refusal);
       throw refusal;

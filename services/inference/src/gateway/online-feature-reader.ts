@@ -57,13 +57,14 @@ export class OnlineFeatureReader implements FeatureReader {
     entities: readonly Readonly<Record<string, EntityValue>>[],
     requests: readonly Readonly<Record<string, FeatureValue>>[],
     at: number | readonly number[],
+    withinMs?: number,
   ): Promise<FeatureVectors> {
     const compiled = this.#compile(featureService);
     if (!compiled) throw new Refusal('MR_INFERENCE_FEATURES', `feature service ${JSON.stringify(featureService)} is not known here yet`);
     const { plan } = compiled;
     for (const view of plan.views) await this.#learnPartitions(view.source.topic);
     const request = plan.onDemand.length === 0 ? [] : plan.request.map(({ name }) => requests.map((row) => row[name] as Value));
-    const { columns, positions } = await this.#reader.readVectors(plan, entities, at, request);
+    const { columns, positions } = await this.#reader.readVectors(plan, entities, at, request, withinMs);
     const names = servedNames(columns);
     return {
       rows: entities.map(

@@ -107,8 +107,9 @@ export function faultToFeastError(error: unknown): FeastError | undefined {
   return { status, message: error.message };
 }
 
-/** Feast's double encoding: a JSON text that holds JSON. */
+/** Feast's double encoding: a JSON text that holds JSON. What passes by itself says when to come again. */
 export function sendFeastError<R extends HttpReply>(reply: R, error: FeastError, isStrict = false): R {
+  if (error.status === 503) void reply.header('retry-after', '1');
   const className = isStrict && error.isPlainInFeast ? undefined : error.className;
   const body =
     className === undefined ? error.message : JSON.stringify({ module: 'feast.errors', class: className, message: error.message });
