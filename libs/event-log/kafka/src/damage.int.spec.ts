@@ -11,7 +11,13 @@ const faults: string[] = [];
 
 beforeAll(async () => {
   kafka = await startKafka({ settings: { 'message.max.bytes': '1048588' } });
-  log = await KafkaEventLog.connect({ brokers: [kafka.brokers], clientId: 'damage', onFault: (fault) => faults.push(fault.code) });
+  log = await KafkaEventLog.connect({
+    brokers: [kafka.brokers],
+    clientId: 'damage',
+    // A broker that is alone takes longer to start than appends wait for any.
+    awayTimeoutMs: 30_000,
+    onFault: (fault) => faults.push(fault.code),
+  });
 }, 120_000);
 afterAll(async () => {
   await log.close();

@@ -23,6 +23,8 @@ export interface KafkaEventLogOptions {
   readonly requestTimeoutMs?: number;
   /** How long an append is tried before it fails with an indefinite fault. */
   readonly appendTimeoutMs?: number;
+  /** How long an append waits while no broker can be reached at all; beyond it appends are refused until one is reached. */
+  readonly awayTimeoutMs?: number;
   /** Appends waiting in memory beyond this are refused with `MR_LOG_OVERLOADED`. */
   readonly maxQueuedBytes?: number;
   /** Copies of the topics made here; by default three, or one per broker when there are fewer. */
@@ -61,10 +63,10 @@ export class KafkaEventLog implements EventLog {
       ...(sasl ? { sasl } : {}),
       ...(ssl === undefined ? {} : { ssl }),
     });
-    const { appendTimeoutMs = 30_000, maxQueuedBytes = 128 * 1024 * 1024 } = options;
+    const { appendTimeoutMs = 30_000, awayTimeoutMs = 5_000, maxQueuedBytes = 128 * 1024 * 1024 } = options;
     // A broker that hangs must not hold an append for longer than it may take.
     this.#appendBrokers = this.#brokers.another({ requestTimeoutMs: Math.min(requestTimeoutMs, appendTimeoutMs) });
-    this.#appender = new Appender(this.#appendBrokers, { appendTimeoutMs, maxQueuedBytes });
+    this.#appender = new Appender(this.#appendBrokers, { appendTimeoutMs, awayTimeoutMs, maxQueuedBytes });
   }
 
   /** Opens the log. Throws a retryable `MR_LOG_UNAVAILABLE` when no broker answers. */

@@ -11,6 +11,8 @@ import { BATCH_OVERHEAD, prepare, sizeInBatch, type PreparedRecord } from '../wi
 export interface AppenderOptions {
   /** How long an append is tried before it is given up with an indefinite fault. */
   readonly appendTimeoutMs: number;
+  /** How long appends wait for any broker at all; then they are refused until one is reached. */
+  readonly awayTimeoutMs: number;
   /** Appends wait in memory up to this; beyond it they are refused. */
   readonly maxQueuedBytes: number;
 }
@@ -89,6 +91,8 @@ export class Appender {
 
   #enqueue(records: readonly NewRecord[]): Promise<readonly Position[]> {
     if (this.#isClosed) return Promise.reject(logClosed());
+    // While one append looks for a broker, the others need not queue up behind it.
+    if (this.#running.size > 0 && this.#isAway()) return Promise.reject(this.#away('nothing of this was written'));
     const now = Date.now();
     let bytes = 0;
     const entries: { queue: PartitionQueue; prepared: PreparedRecord; size: number }[] = [];
@@ -195,14 +199,28 @@ export class Appender {
     else this.#backOff.reset();
   }
 
+  #isAway(): boolean {
+    return this.#brokers.awayMs >= this.#options.awayTimeoutMs;
+  }
+
+  #away(told: string, cause?: unknown): Fault {
+    const seconds = Math.max(1, Math.floor(this.#brokers.awayMs / 1000));
+    const because = cause instanceof Error ? ` (${cause.message})` : '';
+    const message = `${told}: no Kafka broker has been reached for ${seconds} s${because}; see that the brokers run and can be reached, then send it again`;
+    return new Fault('MR_LOG_UNAVAILABLE', message, true, cause === undefined ? {} : { cause });
+  }
+
   /** Before the next try: who is given up, where the leaders are, and a pause. */
   async #retryLater(queues: readonly PartitionQueue[], error: unknown): Promise<void> {
+    const isFinal = isFault(error) && !error.retryable;
+    // What is known may be old, and another broker may have come back: refused is only after all were tried.
+    if (!isFinal && this.#isAway()) await this.#brokers.any().catch(() => undefined);
+    const cause = !isFinal && this.#isAway() ? this.#away('appending failed', error) : error;
     // Who closes the log waits for the try that is under way, not for another.
-    const now = this.#isClosed ? Infinity : Date.now();
+    const now = isFinal || cause !== error || this.#isClosed ? Infinity : Date.now();
     for (const queue of queues) {
-      const isFinal = isFault(error) && !error.retryable;
-      const isLost = isFinal ? queue.giveUp(Infinity, error) : queue.giveUp(now, error);
-      if (isLost) this.#identities.renew();
+      // What was never sent is taken back, so that it cannot be written after it was refused.
+      if (queue.giveUp(now, cause)) this.#identities.renew();
     }
     if (queues.every((queue) => queue.isEmpty)) return;
     await this.#pause.for(this.#backOff.next());

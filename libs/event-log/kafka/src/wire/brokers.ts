@@ -52,6 +52,7 @@ export class Brokers {
   readonly #connecting = new Map<KafkaBroker, Promise<void>>();
   #nextSeed = 0;
   #controllerId = -1;
+  #awaySince: number | undefined;
   #isClosed = false;
 
   constructor(seeds: readonly { host: string; port: number }[], options: ConnectionOptionsOfKafka) {
@@ -68,6 +69,11 @@ export class Brokers {
 
   get count(): number {
     return this.#nodes.size;
+  }
+
+  /** For how many milliseconds no broker has been reached, as far as it was tried; 0 when the last try found one. */
+  get awayMs(): number {
+    return this.#awaySince === undefined ? 0 : performance.now() - this.#awaySince;
   }
 
   /** Metadata of the topics that exist among `topics`, or of all. */
@@ -171,6 +177,7 @@ export class Brokers {
         if (isFault(error) && !error.retryable) throw error;
       }
     }
+    this.#awaySince ??= performance.now();
     throw faultOf(failure, 'reaching a Kafka broker');
   }
 
@@ -239,6 +246,7 @@ export class Brokers {
     const { host, port } = broker.connectionPool;
     try {
       await broker.connect();
+      this.#awaySince = undefined;
     } catch (error) {
       throw faultOf(error, `connecting to ${host}:${port}`);
     }
