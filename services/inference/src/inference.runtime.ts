@@ -49,8 +49,8 @@ import { openVersionChecks } from './models/open-version-checks.js';
 import { hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
 import type { VersionChecks } from './models/version-checks.js';
-import { EdgeRepeats } from './projections/edge-repeats.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
+import { PredictionRepeats } from './projections/prediction-repeats.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { ModelRepository } from './queries/model-repository.js';
 import { ServingStatistics } from './queries/serving-statistics.js';
@@ -327,7 +327,7 @@ async function projectTables({ tables, offline }: InferenceHost, writesTables: b
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   if (!writesTables) return;
-  const repeats = new EdgeRepeats(offline);
+  const repeats = new PredictionRepeats(offline);
   await tables.add({
     name: 'inference.predictions',
     topic: TOPICS.predictions.name,

@@ -187,7 +187,7 @@ interface Outcome {
   readonly table: number;
   /** Ids and reasons of the letters, each once. */
   readonly letters: readonly string[];
-  /** Digest of all predictions, each once. */
+  /** Digest of all predictions in the table. */
   readonly predicted: string;
 }
 
@@ -199,7 +199,7 @@ async function outcomeOf(directory: TempDir, { process: child, streams }: Live):
   });
   await child.stop();
   const service = await openService(directory);
-  const { log, offline } = service.host;
+  const { log, offline, tables } = service.host;
   const rows = await Promise.all(
     NAMES.map(async (name) =>
       (await countedOutputs(log, `${name}.out`)).map(({ record, data }) =>
@@ -215,13 +215,10 @@ async function outcomeOf(directory: TempDir, { process: child, streams }: Live):
   }
   const count = async (sql: string): Promise<number> => Number((await offline.query<{ n: number }>(`SELECT toInt32(${sql}`))[0]?.n);
   await waitFor(async () => (await count('count()) AS n FROM millrace.stream_outputs')) >= rows.flat().length, { timeoutMs: 60_000 });
-  const predictions = (await log.end('millrace.inference.predictions')).reduce((sum, end) => sum + end, 0);
-  await waitFor(async () => (await count('uniqExact(_partition, _offset)) AS n FROM millrace.predictions')) === predictions, {
-    timeoutMs: 60_000,
-  });
+  await tables.settled();
   const [digest] = await offline.query<{ digest: string }>(
     `SELECT concat(toString(count()), ' ', toString(sum(cityHash64(prediction_id, request_id, outputs, error_code)))) AS digest
-     FROM (SELECT * FROM millrace.predictions LIMIT 1 BY prediction_id, row)`,
+     FROM millrace.predictions FINAL`,
   );
   const table = await count('count()) AS n FROM millrace.stream_outputs');
   await service.close();

@@ -106,6 +106,27 @@ describe('the sums of a rollout', () => {
     expect(sums.positions).toEqual({ [`${TOPICS.predictions.name}/0`]: 6 });
   });
 
+  test('count an event of a stream once, however much else was asked since and whichever variant answers it again', () => {
+    const sums = new RolloutSums(NAME, 1, PLAN, {});
+    let offset = 0;
+    const fold = (id: number, change: Partial<PredictionMade>): void => {
+      const data = predictionOf(id, change);
+      const where = { topic: TOPICS.predictions.name, partition: 0, offset: offset++ };
+      sums.predicted(data, { id: `${data.predictionId}:${data.variant}`, ...where });
+    };
+    const primary = { variant: 'primary', stream: 'due', error: null } as const;
+    const again = { ...primary, mayRepeat: true } as const;
+    fold(1, primary);
+    for (let id = 100_000; id < 120_001; id++) fold(id, { variant: 'candidate', error: null });
+    fold(1, again);
+    fold(1, { ...again, variant: 'candidate' });
+    expect(sums.requests).toEqual({ primary: 1, candidate: 20_001 });
+    // Tried, and answered when it was tried again.
+    fold(2, { ...primary, variant: 'candidate', error: { code: 'MR_INFERENCE_CRASHED', message: '' } });
+    fold(2, again);
+    expect([sums.requests, sums.failures('candidate')]).toEqual([{ primary: 2, candidate: 20_002 }, 1]);
+  });
+
   test('count what the versions have shown that the run is about; one that does not know them counts all', () => {
     const arms = { primary: { model: 'delay', version: 1 }, candidate: { model: 'delay', version: 2 } };
     const filled = (sums: RolloutSums): RolloutSums => {

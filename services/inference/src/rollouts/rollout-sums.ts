@@ -97,7 +97,7 @@ export class RolloutSums {
   /** `time`: of the fact, milliseconds since the epoch. */
   predicted(data: PredictionMade, at: Folded, time = 0): void {
     const { variant } = data;
-    if (!this.#isNew(at) || data.rollout !== this.name) return;
+    if (!this.#isNewPrediction(data, at) || data.rollout !== this.name) return;
     if (variant === null && data.rows.some(({ unit }) => unit === null)) this.unassigned++;
     if (!isVariant(variant)) return;
     for (const outcomes of this.#outcomes.values()) outcomes.reached(time);
@@ -168,12 +168,32 @@ export class RolloutSums {
     return arm === undefined || version === undefined || (arm.version === version && arm.model === model);
   }
 
-  #isNew({ id, topic, partition, offset }: Folded): boolean {
+  /**
+   * A stream answers events again when its process was killed, whenever that was: what it answered is remembered beside what others ask meanwhile. An
+   * event that was answered counts once, also where another variant answers it again.
+   */
+  #isNewPrediction({ predictionId, stream, error }: PredictionMade, at: Folded): boolean {
+    if (!stream) return this.#isNew(at);
+    const partition = `${at.topic}/${at.partition}`;
+    if (!this.#isAhead(at) || !this.#isUnseen(`${partition} of streams`, at.id)) return false;
+    return error !== null || this.#isUnseen(`${partition} answered to streams`, predictionId);
+  }
+
+  #isNew(at: Folded): boolean {
+    return this.#isAhead(at) && this.#isUnseen(`${at.topic}/${at.partition}`, at.id);
+  }
+
+  /** Whether the fact is behind all that was folded of its partition. */
+  #isAhead({ topic, partition, offset }: Folded): boolean {
     const key = `${topic}/${partition}`;
     if (offset < (this.positions[key] ?? 0)) return false;
     this.positions[key] = offset + 1;
-    let seen = this.#seen.get(key);
-    if (!seen) this.#seen.set(key, (seen = new Set()));
+    return true;
+  }
+
+  #isUnseen(among: string, id: string): boolean {
+    let seen = this.#seen.get(among);
+    if (!seen) this.#seen.set(among, (seen = new Set()));
     if (seen.has(id)) return false;
     seen.add(id);
     if (seen.size > REMEMBERED_IDS) seen.delete(seen.values().next().value as string);

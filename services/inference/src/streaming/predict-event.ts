@@ -11,9 +11,12 @@ import { modelOf } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
 import { requestMaker, type Asked, type EventRequest } from './event-request.js';
 import type { StreamPlan } from './stream-plan.js';
+import type { StreamSink } from './stream-sink.js';
 
 export interface PredictingOptions {
   readonly gateway: Pick<Gateway, 'infer'>;
+  /** Where that gateway's records go. */
+  readonly records: Pick<StreamSink, 'during'>;
   readonly directory: Directory & { deployments(): readonly { readonly name: string }[] };
   readonly features: Pick<FeatureReader, 'shapeOf'>;
   readonly ids: Ids;
@@ -30,7 +33,8 @@ const OF_THE_EVENT: readonly RefusalCode[] = ['MR_INFERENCE_INVALID', 'MR_INFERE
 /** A deployment whose model is not there is asked for once a batch, and its requests do not wait. */
 const LOAD_WAIT_MS = 5_000;
 
-export type PredictEvent = (event: SourceEvent) => Promise<EventOutcome>;
+/** `mayRepeat`: whether the event may have been predicted before. */
+export type PredictEvent = (event: SourceEvent, mayRepeat: boolean) => Promise<EventOutcome>;
 
 /** What a deployment's events are asked with, and the models that may answer them. */
 interface Asking {
@@ -45,11 +49,12 @@ interface Asking {
 export async function eventPredictor(options: PredictingOptions, plan: StreamPlan): Promise<PredictEvent> {
   const { asked, models } = await askingOf(options, plan);
   const make = requestMaker(plan, asked);
-  return async (event) => {
+  return async (event, mayRepeat) => {
     const { stream, generation, topic } = { stream: plan.name, generation: plan.generation, topic: plan.source.topic };
     const place = { stream, generation, topic, partition: event.partition, offset: event.offset };
     try {
-      const answer = await options.gateway.infer(commandOf(options, plan, place, make(event)));
+      const command = commandOf(options, plan, place, make(event));
+      const answer = await options.records.during(command.predictionId, { stream, mayRepeat }, () => options.gateway.infer(command));
       return { kind: 'output', place, data: outputOf(plan, place, event, answer) };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

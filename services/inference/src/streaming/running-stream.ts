@@ -25,6 +25,10 @@ import type { StreamsHost } from './streams-host.js';
 const TELL_AFTER = 1_000;
 const TELL_AFTER_MS = 5_000;
 const LOOK_EVERY_MS = 2_000;
+/** What `maxBatchRecords` may be at most: what it was for who had a partition before is not known. */
+const LARGEST_BATCH = 10_000;
+/** Who had a partition before had at most so many events without an output that the log does not tell of, and one batch with the model. */
+const MOST_TRIED_BEFORE = TELL_AFTER + 2 * LARGEST_BATCH;
 const SOURCE = '/millrace/inference';
 const TYPE = formatEventType({ domain: 'inference', name: 'StreamPredicted', version: 1 });
 
@@ -74,7 +78,9 @@ export class RunningStream {
       maxBatchRecords: plan.maxBatchRecords,
       from: async (partition) => {
         const next = await host.position(plan, partition);
-        this.#partitions.set(partition, new StreamPartition(next));
+        // Of what comes to the topic from now on nobody has tried anything.
+        const end = (await host.log.end(plan.source.topic))[partition] ?? next;
+        this.#partitions.set(partition, new StreamPartition(next, { end, most: MOST_TRIED_BEFORE }));
         this.#written.begin(partition, next);
         return next;
       },
@@ -164,7 +170,7 @@ export class RunningStream {
   ): Promise<{ readonly done: readonly Done[]; readonly again: (EventOutcome & { kind: 'again' }) | undefined }> {
     if (items.length === 0) return { done: [], again: undefined };
     const predict = await eventPredictor(this.host.predicting, this.plan);
-    const outcomes = state.isCareful ? await this.#oneByOne(predict, items) : await this.#together(predict, items);
+    const outcomes = state.isCareful ? await this.#oneByOne(predict, state, items) : await this.#together(predict, state, items);
     const done: Done[] = [];
     for (const [index, found] of outcomes.entries()) {
       const item = items[index] as Item<SourceEvent>;
@@ -175,25 +181,26 @@ export class RunningStream {
     return { done, again: undefined };
   }
 
-  #together(predict: PredictEvent, items: readonly Item<SourceEvent>[]): Promise<EventOutcome[]> {
-    return Promise.all(items.map((item) => this.#one(predict, item)));
+  #together(predict: PredictEvent, state: StreamPartition, items: readonly Item<SourceEvent>[]): Promise<EventOutcome[]> {
+    return Promise.all(items.map((item) => this.#one(predict, state, item)));
   }
 
-  async #oneByOne(predict: PredictEvent, items: readonly Item<SourceEvent>[]): Promise<EventOutcome[]> {
+  async #oneByOne(predict: PredictEvent, state: StreamPartition, items: readonly Item<SourceEvent>[]): Promise<EventOutcome[]> {
     const outcomes: EventOutcome[] = [];
     for (const item of items) {
-      const outcome = await this.#one(predict, item);
+      const outcome = await this.#one(predict, state, item);
       outcomes.push(outcome);
       if (outcome.kind === 'again') break;
     }
     return outcomes;
   }
 
-  async #one(predict: PredictEvent, { value }: Item<SourceEvent>): Promise<EventOutcome> {
+  async #one(predict: PredictEvent, state: StreamPartition, { value, record }: Item<SourceEvent>): Promise<EventOutcome> {
+    const mayRepeat = state.tries(record.offset);
     const release = await this.#turns.take();
     this.#inFlight++;
     try {
-      return await predict(value);
+      return await predict(value, mayRepeat);
     } finally {
       this.#inFlight--;
       release();

@@ -56,3 +56,11 @@ test('an event in whose run the thread ends is tried alone, and given up when it
     reason: expect.stringMatching(/each of 3 times it was run alone, the thread ended/),
   });
 });
+
+test('knows which events may have been tried before: those tried here, and so many of those that were there when it was taken up', () => {
+  const state = new StreamPartition(10, { end: 15, most: 3 });
+  expect([10, 12, 13, 14, 15].map((offset) => state.tries(offset))).toEqual([true, true, true, false, false]);
+  expect([13, 14, 15, 16].map((offset) => state.tries(offset))).toEqual([true, true, true, false]);
+  const idle = new StreamPartition(10, { end: 10, most: 3 });
+  expect([10, 11, 11].map((offset) => idle.tries(offset))).toEqual([false, false, true]);
+});

@@ -21,8 +21,25 @@ export class StreamPartition {
   /** Offset and number of the threads that ended under one event. */
   #crashes: { readonly offset: number; readonly count: number } | undefined;
 
-  constructor(next: number) {
-    this.#next = this.#told = this.end = next;
+  /** Behind the last event that was tried here. */
+  #tried: number;
+  /** Of events before this end, so many at most may have been tried by who had the partition before. */
+  readonly #triedBefore: { readonly end: number; most: number };
+
+  /** `before`: how far who had the partition last may have tried events whose outputs are not there. */
+  constructor(next: number, before: { readonly end: number; readonly most: number } = { end: next, most: 0 }) {
+    this.#next = this.#told = this.#tried = next;
+    this.end = Math.max(next, before.end);
+    this.#triedBefore = { ...before };
+  }
+
+  /** Told of each event that is tried, in order. Returns whether it may have been tried before, here or by who had the partition last. */
+  tries(offset: number): boolean {
+    if (offset < this.#tried) return true;
+    this.#tried = offset + 1;
+    if (offset >= this.#triedBefore.end || this.#triedBefore.most === 0) return false;
+    this.#triedBefore.most--;
+    return true;
   }
 
   /** Offset of the first event that is not done with. */

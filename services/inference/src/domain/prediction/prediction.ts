@@ -61,6 +61,18 @@ export interface PredictionMade {
   readonly traceparent: string | null;
   /** `null` or absent of the gateway's own answers. Of several records of one upload the first counts. */
   readonly edge?: EdgeOrigin | null;
+  /** The StreamingInference whose event was answered; `null` or absent of all others. */
+  readonly stream?: string | null;
+  /** Of a stream's: its event may have been answered before, so the prediction may be on the topic already. The first counts. */
+  readonly mayRepeat?: boolean;
+}
+
+/**
+ * What of several records of one prediction is the same: its answer, whoever gave it, or an error of one kind; an upload as a whole. Of a request
+ * of several rows that went to several variants the records differ: only for uploads and streams, whose records answer one row.
+ */
+export function repeatKeyOf({ id, variant, error, isEdge }: { id: string; variant: string; error: string; isEdge: boolean }): string {
+  return isEdge || error === '' ? id : `${id} ${variant} ${error}`;
 }
 
 /** A row's prediction as one number: the first number among its outputs. */

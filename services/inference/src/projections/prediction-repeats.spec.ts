@@ -1,0 +1,62 @@
+import { expect, test } from '@jest/globals';
+import type { Item, LoggedFact } from '@millrace/event-log';
+import type { PredictionMade } from '../domain/prediction/prediction.js';
+import { PredictionRepeats } from './prediction-repeats.js';
+
+type Change = Partial<Pick<PredictionMade, 'variant' | 'error' | 'stream' | 'mayRepeat' | 'edge'>>;
+const FAILED = { code: 'MR_INFERENCE_CRASHED', message: '' };
+const again = { stream: 's', mayRepeat: true } as const;
+
+/** Of an empty table: what was put in before is known from the batches alone. Gives the offsets that are repeats, batch by batch. */
+async function repeatsOf(...batches: (readonly [id: string, change: Change])[][]): Promise<{ repeats: number[][]; asked: number }> {
+  let asked = 0;
+  let offset = 0;
+  const repeats = new PredictionRepeats({
+    query: () => {
+      asked++;
+      return Promise.resolve([]);
+    },
+  });
+  const found: number[][] = [];
+  for (const batch of batches) {
+    const items = batch.map(([predictionId, change]) => {
+      const data = { predictionId, variant: null, error: null, ...change };
+      return { record: { partition: 0, offset: offset++ }, value: { data } } as unknown as Item<LoggedFact<PredictionMade>>;
+    });
+    await repeats.prepare({ topic: 't', partition: 0, items, nextOffset: offset, end: offset });
+    found.push(items.filter((item) => repeats.isRepeat(item)).map(({ record }) => record.offset));
+    repeats.stored(0, offset);
+  }
+  return { repeats: found, asked };
+}
+
+test('the table is asked for what may be a repeat, and never for what the gateway answered', async () => {
+  expect(
+    await repeatsOf(
+      [
+        ['a', {}],
+        ['a', {}],
+      ],
+      [['b', { stream: 's' }]],
+    ),
+  ).toEqual({ repeats: [[], []], asked: 0 });
+  expect(
+    await repeatsOf(
+      [
+        ['b', { stream: 's' }],
+        ['b', again],
+      ],
+      [['b', again]],
+    ),
+  ).toEqual({ repeats: [[1], [2]], asked: 2 });
+});
+
+test('an answer counts once whichever variant gave it, and an error once of its kind, beside the answer', async () => {
+  const failed = { ...again, variant: 'candidate', error: FAILED };
+  const { repeats } = await repeatsOf([['a', failed]], [['a', failed]], [['a', { ...again, variant: 'candidate' }]], [['a', again]]);
+  expect(repeats).toEqual([[], [1], [], [3]]);
+});
+
+test('who had an event before and tells of it later does not know that it is a repeat', async () => {
+  expect((await repeatsOf([['a', again]], [['b', {}]], [['a', { stream: 's' }]])).repeats).toEqual([[], [], [2]]);
+});
