@@ -90,6 +90,7 @@ spec: {model: models:/delay@champion, featureService: delay_model}
         { name: 'probability', datatype: 'FP32', shape: [-1, 1] },
         { name: 'label', datatype: 'INT64', shape: [-1] },
       ],
+      parameters: { feature_service: 'delay_model', 'join_key.origin': 'BYTES', 'request_feature.distance': 'FP32' },
     });
   });
 

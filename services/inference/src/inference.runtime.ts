@@ -192,6 +192,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
   const status = new ServingStatus({
     directory,
     slots: () => models.slots(),
+    shapeOf: (featureService) => features.shapeOf(featureService),
     versionsOf: (model) => versionsOf(model, stateOf),
     areDefinitionsKnown,
     maxBatchRows: config.maxBatchRows,

@@ -1,4 +1,5 @@
 import type { TensorSpec } from '../domain/tensor/tensor.js';
+import type { FeatureServiceShape } from '../gateway/feature-vectors.js';
 import type { Directory } from '../gateway/gateway.js';
 import { modelOf, type Slot } from '../models/model-host.js';
 import { isRowwise } from '../runner/row-mixing.js';
@@ -16,11 +17,14 @@ export interface ModelDescription {
   readonly features: readonly string[] | undefined;
   /** Of the deployment behind the name, when it has one. */
   readonly featureService: string | undefined;
+  /** What that feature service is asked with; absent while it is not known here. */
+  readonly asked?: FeatureServiceShape | undefined;
 }
 
 export interface ServingStatusOptions {
   readonly directory: Directory;
   readonly slots: () => readonly Slot[];
+  readonly shapeOf: (featureService: string) => FeatureServiceShape | undefined;
   /** The versions that a registered model has. */
   readonly versionsOf: (model: string) => readonly number[];
   /** Everything that was on the log at the start has been looked at. */
@@ -57,13 +61,15 @@ export class ServingStatus {
     const served = await this.options.directory.find(name, version);
     const model = modelOf(served.slotOf(served.reference), `model ${JSON.stringify(name)}`);
     const { inputs, outputs } = model;
+    const featureService = served.deployment?.featureService;
     const isBatched = this.options.maxBatchRows > 1 && isRowwise(inputs, outputs);
     return {
       version: String(model.version.version),
       versions: this.options.versionsOf(model.version.name).map(String),
       ...{ inputs, outputs, features: model.features },
       maxBatchRows: isBatched ? this.options.maxBatchRows : 0,
-      featureService: served.deployment?.featureService,
+      featureService,
+      asked: featureService === undefined ? undefined : this.options.shapeOf(featureService),
     };
   }
 

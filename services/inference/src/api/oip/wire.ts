@@ -1,7 +1,13 @@
 import type { TensorSpec } from '../../domain/tensor/tensor.js';
+import type { FeatureServiceShape } from '../../gateway/feature-vectors.js';
 import type { IndexedModel } from '../../queries/model-repository.js';
 import type { ModelDescription } from '../../queries/serving-status.js';
 import type { ModelStatistics, Tally } from '../../queries/serving-statistics.js';
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly parameters?: Readonly<Record<string, string>>;
+}
 
 // What the protocol says of server and models. REST and gRPC give their fields the same names, so both say it by these.
 
@@ -11,8 +17,35 @@ export function serverMetadata(version: string): object {
   return { name: 'millrace', version, extensions: EXTENSIONS };
 }
 
-export function modelMetadata(name: string, { versions, inputs, outputs }: ModelDescription): object {
-  return { name, versions, platform: 'onnxruntime_onnx', inputs: inputs.map(tensorMetadata), outputs: outputs.map(tensorMetadata) };
+/** Inputs are the model's. What a deployment with a feature service takes instead of them is said by parameters, which clients that do not know them pass over. */
+export function modelMetadata(name: string, description: ModelDescription): ModelMetadata {
+  const { versions, inputs, outputs } = description;
+  const parameters = askedParameters(description);
+  return {
+    ...{ name, versions, platform: 'onnxruntime_onnx', inputs: inputs.map(tensorMetadata), outputs: outputs.map(tensorMetadata) },
+    ...(parameters === undefined ? {} : { parameters }),
+  };
+}
+
+/** A parameter's value is one text, number or boolean, so each input is one of its own, of shape `[N]`: its datatype by its name. */
+function askedParameters({ featureService, asked }: ModelDescription): Record<string, string> | undefined {
+  if (featureService === undefined) return undefined;
+  const inputs = (kind: string, named: FeatureServiceShape['joinKeys' | 'requestFeatures'] = []): (readonly [string, string])[] =>
+    named.map((input) => [`${kind}.${input.name}`, datatypeOf(input.type)] as const);
+  return Object.fromEntries([
+    ['feature_service', featureService],
+    ...inputs('join_key', asked?.joinKeys),
+    ...inputs('request_feature', asked?.requestFeatures),
+  ]);
+}
+
+/** The datatype that holds a column type whole; times are texts in ISO 8601. */
+function datatypeOf(type: string): string {
+  const integer = /^(U?)Int(8|16|32|64)$/.exec(type);
+  if (integer) return `${integer[1] as string}INT${integer[2] as string}`;
+  const float = /^Float(32|64)$/.exec(type);
+  if (float) return `FP${float[1] as string}`;
+  return type === 'Bool' ? 'BOOL' : 'BYTES';
 }
 
 function tensorMetadata({ name, datatype, shape }: TensorSpec): object {

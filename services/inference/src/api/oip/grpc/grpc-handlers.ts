@@ -5,7 +5,7 @@ import type { ServingStatus } from '../../../queries/serving-status.js';
 import { refuseFiles } from '../extension.routes.js';
 import { answerParameters } from '../infer-response.js';
 import { modelConfig, modelMetadata, modelStatistics, repositoryIndex, serverMetadata } from '../wire.js';
-import { inferMessage, readInferMessage, type ModelInferRequest } from './infer-message.js';
+import { inferMessage, parameterMessages, readInferMessage, type ModelInferRequest } from './infer-message.js';
 import type { Rpc } from './inference-service.js';
 
 export interface GrpcHandlersOptions {
@@ -55,7 +55,10 @@ export function grpcHandlers(options: GrpcHandlersOptions): Readonly<Record<Excl
     },
     ModelMetadata: {
       route: model(''),
-      answer: async ({ name, version }: Named) => modelMetadata(name, await status.model(name, given(version))),
+      answer: async ({ name, version }: Named) => {
+        const metadata = modelMetadata(name, await status.model(name, given(version)));
+        return { ...metadata, parameters: parameterMessages(metadata.parameters ?? {}) };
+      },
     },
     ModelConfig: {
       route: model('/config'),

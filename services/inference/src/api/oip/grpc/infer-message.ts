@@ -83,7 +83,7 @@ export function inferMessage(response: InferResponse, isRaw: boolean): object {
     model_name: response.modelName,
     model_version: response.modelVersion,
     id: response.id,
-    parameters: Object.fromEntries(Object.entries(response.parameters).map(([key, value]) => [key, parameterOf(value)])),
+    parameters: parameterMessages(response.parameters),
     outputs: response.outputs.map((output) => ({
       name: output.name,
       datatype: output.datatype,
@@ -112,6 +112,11 @@ function readParameters(given: InferParameters): Parameters {
       }
     }),
   );
+}
+
+/** Parameters as the codec encodes them. */
+export function parameterMessages(parameters: Parameters): InferParameters {
+  return Object.fromEntries(Object.entries(parameters).map(([key, value]) => [key, parameterOf(value)]));
 }
 
 function parameterOf(value: string | number | boolean): InferParameter {
