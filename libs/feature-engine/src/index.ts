@@ -15,6 +15,7 @@ export type {
 } from './definitions.js';
 export { parseDuration } from './duration.js';
 export { compileExpression } from './expression/compile-expression.js';
+export { nearest } from './expression/nearest.js';
 export { EntityHistory, type KnownPositions } from './entity-history.js';
 export { encodeEntityKey, entityKeyText, recordKeyOf } from './entity-key.js';
 export { exactJsonText, hasLongDigits, parseExactJson } from './exact-json.js';

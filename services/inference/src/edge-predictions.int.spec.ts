@@ -126,6 +126,28 @@ describe('predictions of exported models', () => {
     expect(labelled).toEqual([{ label: 6.5, prediction: 6, deployment: 'adds-at-the-till' }]);
   });
 
+  test('labels are kept whoever they are told for, with a warning where nothing is known of the name', async () => {
+    const tell = async (name: string): Promise<unknown> => {
+      const body = JSON.stringify({ predictionId: 'p', value: 1 });
+      const response = await fetch(`${service.url}/api/v1/deployments/${name}/labels`, { method: 'POST', body });
+      expect(response.status).toBe(202);
+      return response.json();
+    };
+    expect(await tell('elsewhere')).toEqual({
+      recorded: 1,
+      warnings: [
+        expect.stringMatching(/^deployment "elsewhere" is unknown here: it was never applied, .* send them again under the right one$/),
+      ],
+    });
+    expect(await tell('add')).toMatchObject({ recorded: 1, warnings: [expect.stringContaining('did you mean "adds"?')] });
+    // One is registered, the other known by the predictions of a device, and the third was applied and deleted.
+    expect([await tell('adds'), await tell('adds-at-the-till')]).toEqual([{ recorded: 1 }, { recorded: 1 }]);
+    const resource = { apiVersion: 'millrace.dev/v1', kind: 'Deployment', metadata: { name: 'gone' }, spec: { model: 'models:/adds/1' } };
+    await fetch(`${service.url}/api/v1/apply`, { method: 'POST', body: JSON.stringify(resource) });
+    expect((await fetch(`${service.url}/api/v1/resources/Deployment/gone`, { method: 'DELETE' })).ok).toBe(true);
+    expect(await tell('gone')).toEqual({ recorded: 1 });
+  });
+
   test('count once, however often they are sent: in one upload, at once, and after a restart', async () => {
     const all = Array.from({ length: 20 }, (_, index) => prediction(100 + index));
     const ids = all.map(({ id }) => id);

@@ -89,7 +89,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       ...{ domainLogs, resources, topics, facts, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, registry, logger },
     });
-    const { gateway, status, statistics, repository, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams } =
+    const { gateway, status, statistics, repository, labels, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams } =
       this.#inference;
     const { maxBodyBytes } = config;
     const onDefect = (error: unknown, request: { readonly url: string }): void =>
@@ -101,7 +101,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
     rawRoutes(this.http, { body: 'buffer', onError: invocationsError(onDefect) }, (scope) =>
       invocationsRoutes(scope, { gateway, status, maxBodyBytes }),
     );
-    rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { recorder, clock }));
+    rawRoutes(this.http, { body: 'buffer' }, (scope) => labelRoutes(scope, { ...labels, clock }));
     const { edgeOrigins: origins, maxLoggedElements: maxElements } = config.of(inferenceConfig);
     rawRoutes(this.http, { body: 'json' }, (scope) =>
       edgePredictionRoutes(scope, { recorder: edge, resolve: resolveVersion, maxElements, origins }),

@@ -27,7 +27,7 @@ import type { BatchJobs } from './batch/batch-jobs.js';
 import { openBatchJobs } from './batch/open-batch-jobs.js';
 import { inferenceConfig } from './config.js';
 import { BATCH_JOB, batchJob } from './domain/batch-job/batch-job.decider.js';
-import { registryReaders } from './domain/registry/model-catalog.js';
+import { CATALOG_SUBJECT, registryReaders, type CatalogState } from './domain/registry/model-catalog.js';
 import { resolveModel, versionsOf, type Resolved } from './domain/registry/model-reference.js';
 import { ROLLOUT, rollout } from './domain/rollout/rollout.decider.js';
 import { STREAM, stream } from './domain/stream/stream.decider.js';
@@ -52,6 +52,7 @@ import type { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
 import { PredictionRepeats } from './projections/prediction-repeats.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
+import { hasPredictions, LabelTargets } from './queries/label-targets.js';
 import { ModelRepository } from './queries/model-repository.js';
 import { ServingStatistics } from './queries/serving-statistics.js';
 import { ServingStatus } from './queries/serving-status.js';
@@ -93,7 +94,7 @@ export interface Inference {
   readonly statistics: ServingStatistics;
   readonly repository: ModelRepository;
   readonly metrics: InferenceMetrics;
-  readonly recorder: LabelRecorder;
+  readonly labels: { readonly recorder: LabelRecorder; readonly targets: LabelTargets };
   readonly edge: EdgeRecorder;
   readonly rollouts: OpenedRollouts;
   readonly checks: VersionChecks;
@@ -279,6 +280,12 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
       ),
     ids,
   );
+  const targets = new LabelTargets({
+    names: () => [...resources.catalog.names('Deployment'), ...(stateOf(CATALOG_SUBJECT) as CatalogState).modelIds.keys()],
+    caughtUp: () => Promise.all([registry.barrier(), resources.log.barrier()]),
+    hasPredictions: (name) => hasPredictions(host.offline, name),
+  });
+  const labels = { recorder, targets };
   const edge = new EdgeRecorder(
     (predictions, traceparent) =>
       facts.append(
@@ -297,7 +304,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     ...{ domain, directory, features, sink: new FactSink(sinkOptions) },
     openGateway: (parts) => new Gateway({ ...gatewayOptions, ...parts }),
   });
-  return { gateway, status, statistics, repository, metrics, recorder, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams };
+  return { gateway, status, statistics, repository, metrics, labels, edge, checks, resolveVersion, rollouts, domain, batchJobs, streams };
 }
 
 /** The features as they are served: what views' names stand for is noted in the online store. */

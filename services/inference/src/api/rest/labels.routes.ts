@@ -2,6 +2,7 @@ import { ProblemError, sendPosition } from '@millrace/service';
 import type { Clock } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import type { LabelRecorder, NewLabel } from '../../gateway/label-recorder.js';
+import type { LabelTargets } from '../../queries/label-targets.js';
 import { parseLabel } from './parse-label.js';
 import { parseLines } from './parse-lines.js';
 
@@ -9,7 +10,10 @@ import { parseLines } from './parse-lines.js';
 const MAX_LABELS = 10_000;
 
 /** `POST /api/v1/deployments/{d}/labels`: NDJSON or a JSON array of `{predictionId | unit + predictedAt, value, time?, name?, row?, id?}`. */
-export function labelRoutes(scope: FastifyInstance, options: { recorder: LabelRecorder; clock: Clock }): void {
+export function labelRoutes(
+  scope: FastifyInstance,
+  options: { recorder: LabelRecorder; targets: Pick<LabelTargets, 'warningOf'>; clock: Clock },
+): void {
   scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/labels', async (request, reply) => {
     const values = parseLines(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
     if (values.length > MAX_LABELS)
@@ -25,6 +29,7 @@ export function labelRoutes(scope: FastifyInstance, options: { recorder: LabelRe
       reply,
       positions.map((position) => position),
     );
-    return reply.code(202).send({ recorded: labels.length });
+    const warning = await options.targets.warningOf(request.params.deployment);
+    return reply.code(202).send({ recorded: labels.length, ...(warning === undefined ? {} : { warnings: [warning] }) });
   });
 }

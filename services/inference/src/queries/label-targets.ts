@@ -1,0 +1,47 @@
+import { nearest } from '@millrace/feature-engine';
+import type { OfflineStore } from '@millrace/offline-store';
+
+export interface LabelTargetsOptions {
+  /** Deployments that are applied, or were, and registered models, as far as they are read here. */
+  readonly names: () => readonly string[];
+  /** Resolves when all that was applied and registered until now is read. */
+  readonly caughtUp: () => Promise<unknown>;
+  /** Whether predictions are recorded for the name: an exported model's deployment need not be applied. */
+  readonly hasPredictions: (name: string) => Promise<boolean>;
+}
+
+/** Names labels are told for. A label is a fact and is kept whatever its deployment is called; but a name that nobody knows is likely misspelt. */
+export class LabelTargets {
+  constructor(private readonly options: LabelTargetsOptions) {}
+
+  /** What is said of labels for a name that nothing is known of; `undefined` of all others, and where it cannot be found out now. */
+  async warningOf(name: string): Promise<string | undefined> {
+    if (await this.#isKnown(name)) return undefined;
+    const near = nearest(name, this.options.names());
+    return (
+      `deployment ${JSON.stringify(name)} is unknown here: it was never applied, no registered model has the name, and no prediction is recorded for it yet. ` +
+      `The labels are kept and join predictions that come under this name; if it is misspelt${near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`}, send them again under the right one`
+    );
+  }
+
+  async #isKnown(name: string): Promise<boolean> {
+    const { names, caughtUp, hasPredictions } = this.options;
+    if (names().includes(name)) return true;
+    try {
+      await caughtUp();
+      return names().includes(name) || (await hasPredictions(name));
+    } catch {
+      // Labels are taken also while a store or the log cannot be read.
+      return true;
+    }
+  }
+}
+
+/** Whether predictions are recorded for a deployment, or for a model under its own name. */
+export async function hasPredictions(store: Pick<OfflineStore, 'query'>, name: string): Promise<boolean> {
+  const found = await store.query(
+    `SELECT 1 AS found FROM millrace.predictions WHERE deployment = {name:String} OR (deployment = '' AND model = {name:String}) LIMIT 1`,
+    { name },
+  );
+  return found.length > 0;
+}
