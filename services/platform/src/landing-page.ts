@@ -19,6 +19,7 @@ const PLACES: readonly Place[] = [
   { path: '/api/v1/training-sets', what: 'Point-in-time training sets.' },
   { path: '/api/v1/batch-jobs', what: 'Score whole tables and files with a model.' },
   { path: '/api/v1/experiments/{name}/results', what: 'What an experiment has shown.' },
+  { path: '/api/v1/openapi.json', what: 'All of /api/v1, as OpenAPI.', opens: true },
   { path: '/readyz', what: 'Is everything up, and if not, what is missing.', opens: true },
   { path: '/healthz', what: 'Is the process alive.', opens: true },
   { path: '/metrics', what: 'Prometheus.', opens: true },

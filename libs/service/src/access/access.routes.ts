@@ -2,6 +2,7 @@ import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
+import { AT_LEAST, commonDoc } from '../http/route-doc.js';
 import type { Access } from './access.js';
 import { parseKeyRequest, type KeyRequest } from './key-request.js';
 import { isLive, KEYS, type ApiKey, type KeysRejection } from './domain/keys/keys.decider.js';
@@ -16,14 +17,18 @@ export interface AccessRoutesContext {
 /** API keys over HTTP, the same in every service: `/api/v1/access/keys` for admins, `/api/v1/access/whoami` for everybody. */
 export function accessRoutes(server: FastifyInstance, context: AccessRoutesContext): void {
   const { access, clock } = context;
-  server.get('/api/v1/access/whoami', (request) => whoami(access, request));
-  server.get('/api/v1/access/keys', async (request) => {
+  server.get('/api/v1/access/whoami', commonDoc('Who the credentials say you are, and your role.'), (request) => whoami(access, request));
+  server.get('/api/v1/access/keys', commonDoc('Lists the API keys, without their secrets.', { query: AT_LEAST }), async (request) => {
     await awaitPosition(request, access.log);
     await access.log.barrier();
     return { keys: access.list().map((key) => view(key, clock.now())) };
   });
-  server.post('/api/v1/access/keys', (request, reply) => create(context, parseKeyRequest(request.body, clock.now()), request, reply));
-  server.delete('/api/v1/access/keys/:key', (request, reply) => revoke(context, request, reply));
+  const creating = commonDoc('Creates an API key; this answer alone shows it.');
+  server.post('/api/v1/access/keys', creating, (request, reply) =>
+    create(context, parseKeyRequest(request.body, clock.now()), request, reply),
+  );
+  const revoking = commonDoc('Revokes an API key, by its id or name.', { query: { reason: 'Why.' } });
+  server.delete('/api/v1/access/keys/:key', revoking, (request, reply) => revoke(context, request, reply));
 }
 
 function whoami({ isRequired, settings: { workspace } }: Access, { identity }: FastifyRequest): unknown {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { markdownTable } from '../markdown-table.js';
 import { kitConfig } from './kit-variables.js';
 import type { ConfigGroup, Variable } from './variable.js';
 
@@ -19,13 +20,11 @@ export function configurationReference(groups: readonly ConfigGroup[]): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** Columns are padded as prettier pads them, so that `npm run format` leaves the page alone. */
 function table(variables: readonly Variable[]): string {
-  const cells = variables.map((variable) => [`\`${variable.name}\``, fallbackOf(variable), variable.meaning.replaceAll('|', '\\|')]);
-  const all = [['variable', 'default', 'meaning'], ...cells];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => (row[column] as string).length)));
-  const [head, ...rows] = all.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`);
-  return [head, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows].join('\n');
+  return markdownTable(
+    ['variable', 'default', 'meaning'],
+    variables.map((variable) => [`\`${variable.name}\``, fallbackOf(variable), variable.meaning]),
+  );
 }
 
 /** The default as it would be written in the environment. */

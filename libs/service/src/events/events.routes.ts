@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../http/problem.js';
+import { commonDoc, type QueryDoc } from '../http/route-doc.js';
 import type { EventReader, ReadEvents } from './read-events.js';
 import { recordJson } from './record-json.js';
 import { status, topicStatuses, type StatusContext } from './status.js';
@@ -16,12 +17,25 @@ const LONGEST_WAIT_MS = 30_000;
 /** A waiting request holds one of the process's request slots. */
 const MOST_WAITING = 64;
 const NDJSON = 'application/x-ndjson; charset=utf-8';
+const QUERY: QueryDoc = {
+  partition: { type: 'integer', description: 'Which partition; has to be said where the topic has several.' },
+  from: '`beginning`, `end`, an offset, or `-N` for the last N; `beginning` unless given.',
+  limit: { type: 'integer', description: `How many at most: ${DEFAULT_LIMIT} unless given, ${HIGHEST_LIMIT} at the highest.` },
+  wait: { type: 'integer', description: 'How many milliseconds to wait for events where there are none yet; 0 unless given.' },
+};
 
 /** Looking at the log over HTTP: `/api/v1/events`, `/api/v1/events/{topic}` and `/api/v1/status`, the same in every service. */
 export function eventsRoutes(server: FastifyInstance, context: EventsRoutesContext): void {
-  server.get('/api/v1/status', () => status(context));
-  server.get('/api/v1/events', async () => ({ topics: await topicStatuses(context.log, context.topics) }));
-  server.get('/api/v1/events/:topic', (request, reply) => events(context, request, reply));
+  server.get('/api/v1/status', commonDoc('How this service stands: its topics, readers and resources.'), () => status(context));
+  server.get('/api/v1/events', commonDoc('The topics of the log, with where they begin and end.'), async () => ({
+    topics: await topicStatuses(context.log, context.topics),
+  }));
+  const page = commonDoc('Records of a partition of a topic, one JSON object a line.', {
+    description: 'The header `millrace-next-offset` says where to go on.',
+    query: QUERY,
+    answer: { 'application/x-ndjson': 'text' },
+  });
+  server.get('/api/v1/events/:topic', page, (request, reply) => events(context, request, reply));
 }
 
 /** One record a line; the header `millrace-next-offset` says where to go on. */

@@ -18,6 +18,7 @@ import { StoredCheckpoints } from '../transport/checkpoints.js';
 import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
 import { createHttpServer, type Route } from './http-server.js';
+import { openApiRoutes } from './openapi.js';
 import { ProblemFilter } from './problem.filter.js';
 import { resetRoutes } from '../reset/reset-routes.js';
 import { rawRoutes } from './raw-routes.js';
@@ -79,6 +80,7 @@ async function createApp(module: Type | DynamicModule, host: Host): Promise<{ ap
     resourceRoutes(scope, { resources: host.resources, checkShape: checkSpec, clock, ids });
     accessRoutes(scope, { access, clock, ids });
     resetRoutes(scope, host);
+    openApiRoutes(scope, routes);
   });
   const transport = new LogTransport({ consumers, topics, logger, checkpoints: new StoredCheckpoints(online) });
   transport.attach(app.get(ModuleRef));

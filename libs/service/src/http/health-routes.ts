@@ -1,20 +1,25 @@
 import type { FastifyInstance } from 'fastify';
 import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { commonDoc } from './route-doc.js';
 
 /** `/healthz`, `/readyz`, `/metrics`: for the orchestrator and Prometheus. */
 export function addHealthRoutes(server: FastifyInstance, health: Health, metrics: Metrics): void {
-  server.get('/healthz', (_request, reply) => {
+  server.get('/healthz', commonDoc('Whether the process is alive.', { otherwise: { 503: 'It is not.' } }), (_request, reply) => {
     const { live, fatal } = health.liveness();
     return reply.code(live ? 200 : 503).send({ status: live ? 'ok' : 'dead', fatal });
   });
-  server.get('/readyz', async (_request, reply) => {
-    const { ready, checks } = await health.readiness();
-    return reply
-      .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks });
-  });
-  server.get('/metrics', async (_request, reply) => {
+  server.get(
+    '/readyz',
+    commonDoc('Whether everything is up, and what is missing.', { otherwise: { 503: 'Something is missing.' } }),
+    async (_request, reply) => {
+      const { ready, checks } = await health.readiness();
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks });
+    },
+  );
+  server.get('/metrics', commonDoc('Metrics for Prometheus.', { answer: { 'text/plain': 'text' } }), async (_request, reply) => {
     const text = await metrics.scrape();
     return reply.header('content-type', metrics.registry.contentType).send(text);
   });

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createServer, type RequestListener, type ServerOptions } from 'node:http';
 import { addAccessHook } from '../access/access-hook.js';
 import type { Access } from '../access/access.js';
+import type { AccessRule } from '../access/identity.js';
 import type { Config } from '../config/config.js';
 import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -11,6 +12,7 @@ import type { Telemetry } from '../telemetry/telemetry.js';
 import { HotRoutes } from './hot-routes.js';
 import { PROBLEM_JSON } from './problem.js';
 import { RequestWatch, type WatchedRequest } from './request-watch.js';
+import type { RouteDoc } from './route-doc.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -37,6 +39,10 @@ export interface HttpServerOptions {
 export interface Route {
   readonly method: string;
   readonly path: string;
+  /** Who may call it. */
+  readonly access: AccessRule;
+  /** What it does; every route under `/api/v1` says so. */
+  readonly doc: RouteDoc | undefined;
 }
 
 export interface HttpServer {
@@ -73,12 +79,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   const routes: Route[] = [];
   const server = adapter.getInstance<FastifyInstance>();
-  server.addHook('onRoute', ({ method, url }) => {
-    for (const one of Array.isArray(method) ? method : [method]) if (one !== 'HEAD') routes.push({ method: one, path: url });
-  });
   server.decorate('hotRoutes', hotRoutes);
   addHooks(server, watch, options);
   addAccessHook(server, access);
+  // After the hook that says who may call a route.
+  server.addHook('onRoute', ({ method, url, config }) => {
+    const said = { access: config?.access ?? 'viewer', doc: config?.doc };
+    for (const one of Array.isArray(method) ? method : [method]) if (one !== 'HEAD') routes.push({ method: one, path: url, ...said });
+  });
   return { adapter, routes };
 }
 

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { Host } from '../host/host.js';
 import { ProblemError } from '../http/problem.js';
+import { commonDoc } from '../http/route-doc.js';
 
 /** `POST /api/v1/testing/reset`: the answer comes when everything is empty. Registered with `MILLRACE_TESTING=1` only; otherwise there is no such path. */
 export function resetRoutes(server: FastifyInstance, { config, log, reset, logger }: Host): void {
   if (!config.testing) return;
   logger.warn('MILLRACE_TESTING=1: POST /api/v1/testing/reset empties this platform for whoever asks');
-  server.post('/api/v1/testing/reset', async () => {
+  server.post('/api/v1/testing/reset', commonDoc('Empties everything, for tests.', { body: {} }), async () => {
     if (!log.clear) {
       throw new ProblemError(
         409,

@@ -19,6 +19,7 @@ import { requireRole } from '../access/access-hook.js';
 import { itemsAfter, limitOf, pageOf } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
+import { AT_LEAST, commonDoc, PAGED } from '../http/route-doc.js';
 import type { Resources } from '../log/resources.js';
 
 export interface ResourceRoutesContext {
@@ -34,18 +35,33 @@ const MOST_NAMED = 10;
 
 /** The resources' REST, the same in every service: `/api/v1/apply` and `/api/v1/resources`. Bodies arrive as bytes, YAML or JSON. */
 export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesContext): void {
-  server.post('/api/v1/apply', (request, reply) => apply(context, request, reply));
-  server.get('/api/v1/resources', async (request) => {
+  const applying = commonDoc('Applies resources, all of them or none.', {
+    description:
+      'YAML or JSON, one or several documents or a list. A Policy takes the role admin. 422 has every problem in `details.problems`.',
+    query: { dryRun: { type: 'boolean', description: '`true` only tells what would be done.' } },
+    body: { 'application/yaml': 'Resources', 'application/json': 'Resources' },
+  });
+  server.post('/api/v1/apply', applying, (request, reply) => apply(context, request, reply));
+  const listing = commonDoc('Lists the resources that are applied.', {
+    query: { kind: 'Only those of a kind.', ...PAGED, ...AT_LEAST },
+    answer: { 'application/json': 'ResourceList' },
+  });
+  server.get('/api/v1/resources', listing, async (request) => {
     await awaitPosition(request, context.resources.log);
     return list(context, request.query as Record<string, string | undefined>);
   });
-  server.get('/api/v1/resources/:kind/:name', async (request) => {
+  const showing = commonDoc('Shows a resource as it could be applied again, and its version.', {
+    query: { version: { type: 'integer', description: 'An earlier version; the current one unless given.' }, ...AT_LEAST },
+    answer: { 'application/json': 'AppliedResource' },
+  });
+  server.get('/api/v1/resources/:kind/:name', showing, async (request) => {
     await awaitPosition(request, context.resources.log);
     const { kind, name } = request.params as { kind: string; name: string };
     const { version } = request.query as { version?: string };
     return view(found(context, kindOf(kind), name, version));
   });
-  server.delete('/api/v1/resources/:kind/:name', (request, reply) => remove(context, request, reply));
+  const deleting = commonDoc('Deletes a resource that no other rests on.', { description: 'A Policy takes the role admin.' });
+  server.delete('/api/v1/resources/:kind/:name', deleting, (request, reply) => remove(context, request, reply));
 }
 
 /** 200 with one line per document; 422 with every problem, and nothing applied. `?dryRun=true` only tells. */

@@ -9,7 +9,7 @@ import { trackingConfig, TrackingModule } from '@millrace/tracking';
 import { serviceOf, type ServiceName } from './routes.js';
 
 /** What every process answers for itself. */
-const OWN = /^\/(healthz|readyz|metrics|api\/v1\/(apply|status|(resources|events|access).*))$/;
+const OWN = /^\/(healthz|readyz|metrics|api\/v1\/(apply|status|openapi\.json|(resources|events|access).*))$/;
 
 describe('every route a service has is one the router sends to it', () => {
   test.each([

@@ -44,6 +44,13 @@ describe('a router that can be reached from beyond this machine', () => {
     expect(await (await fetch(`${router.url}/api/v1/access/whoami`, WITH_KEY)).json()).toMatchObject({ actor: 'admin', role: 'admin' });
   });
 
+  test('tells what the services answer to whom they would tell it themselves', async () => {
+    const refused = await fetch(`${router.url}/api/v1/openapi.json`);
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Basic')]);
+    const { paths } = (await (await fetch(`${router.url}/api/v1/openapi.json`, WITH_KEY)).json()) as { paths: object };
+    expect(Object.keys(paths)).toContain('/api/v1/apply');
+  });
+
   test('asks a service who reads its own metrics', async () => {
     const refused = await fetch(`${router.url}/metrics`);
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Basic')]);

@@ -1,8 +1,9 @@
-import { ASK_HEADER, PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
+import { ASK_HEADER, OPENAPI_PATH, PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
 import { Agent, createServer, request as ask, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { landingPage } from '../landing-page.js';
+import { openApiOfServices, ServiceSilent } from './openapi.js';
 import { SERVICES, serviceOf, type ServiceName } from './routes.js';
 
 export interface RouterOptions {
@@ -107,6 +108,10 @@ export class Router {
         return;
       default:
     }
+    if (url.split('?')[0] === OPENAPI_PATH && (request.method === 'GET' || request.method === 'HEAD')) {
+      void this.#openApi(request, response);
+      return;
+    }
     const service = serviceOf(url);
     if (!service) {
       problem(response, 404, 'MR_ROUTER_NOT_FOUND', `no service answers ${url.split('?')[0]}`);
@@ -193,6 +198,25 @@ export class Router {
     } catch (error) {
       this.#options.logger.warn({ reason: String(error) }, 'whoever reads the metrics could not be asked who they are');
       problem(response, 502, 'MR_ROUTER_UNREACHABLE', 'the registry service cannot be reached to ask who may read this');
+    }
+  }
+
+  /** What all services answer; without one of them it would be half the truth, so there is none. */
+  async #openApi(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { status, contentType, body, challenge } = await openApiOfServices({
+        addressOf: (service) => this.#next(service),
+        authorization: request.headers.authorization,
+        isAuthRequired: this.#options.isAuthRequired ?? false,
+        timeoutMs: PROBE_TIMEOUT_MS,
+      });
+      if (challenge !== undefined) response.setHeader('www-authenticate', challenge);
+      respond(response, status, contentType, body);
+    } catch (error) {
+      const silent = error instanceof ServiceSilent ? error : undefined;
+      this.#options.logger.warn({ reason: String(silent?.cause ?? error) }, 'the services’ routes could not be told');
+      const detail = `${silent?.message ?? 'a service answers in a form that is not known here'}, and its routes belong to this document`;
+      problem(response, 502, 'MR_ROUTER_UNREACHABLE', detail);
     }
   }
 

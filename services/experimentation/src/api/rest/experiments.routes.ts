@@ -1,14 +1,16 @@
 import type { Clock, Position } from '@millrace/kernel';
-import { ProblemError, sendPosition } from '@millrace/service';
+import { AT_LEAST, ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Experiment } from '../../domain/experiment/experiment.js';
 import type { OutcomeRecorded, UnitExposed } from '../../domain/experiment/facts.js';
 import type { ExperimentResults } from '../../queries/experiment-results.query.js';
+import { doc } from './doc.js';
 import { parseExposure, parseOutcome, type ParsedFact, type TimedFact } from './parse-facts.js';
 import { parseLines } from './parse-lines.js';
 
 /** Units, exposures or outcomes of one request at most. */
 const MAX_ITEMS = 10_000;
+const FACTS = { 'application/json': 'array', 'application/x-ndjson': 'text' } as const;
 
 export interface ExperimentRoutesOptions {
   /** The experiment as applied now and its assignment; waits for what the request says must be passed. */
@@ -40,30 +42,45 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
     return running;
   };
 
-  scope.post<Named>('/api/v1/experiments/:name/assignments', async (request) => {
+  scope.post<Named>('/api/v1/experiments/:name/assignments', doc('Assigns units to the variants of an experiment.'), async (request) => {
     const { experiment, variantOf } = await found(request);
     const units = readUnits(request.body);
     return { experiment: experiment.name, unit: experiment.unit, assignments: units.map((unit) => ({ unit, variant: variantOf(unit) })) };
   });
 
-  scope.post<Named>('/api/v1/experiments/:name/exposures', async (request, reply) => {
-    const { experiment, variantOf } = await found(request);
-    const names = new Set(experiment.variants.map((variant) => variant.name));
-    const facts = readFacts(request.body, (value) => parseExposure(experiment.name, value, options.clock.now(), variantOf));
-    const stranger = facts.findIndex((fact) => !names.has(fact.data.variant));
-    if (stranger >= 0) throw invalid(stranger, `${JSON.stringify(facts[stranger]?.data.variant)} is no variant of ${experiment.name}`);
-    return recorded(reply, await options.expose(facts, request.traceparent));
-  });
+  scope.post<Named>(
+    '/api/v1/experiments/:name/exposures',
+    doc('Records which units met which variant.', { body: FACTS }),
+    async (request, reply) => {
+      const { experiment, variantOf } = await found(request);
+      const names = new Set(experiment.variants.map((variant) => variant.name));
+      const facts = readFacts(request.body, (value) => parseExposure(experiment.name, value, options.clock.now(), variantOf));
+      const stranger = facts.findIndex((fact) => !names.has(fact.data.variant));
+      if (stranger >= 0) throw invalid(stranger, `${JSON.stringify(facts[stranger]?.data.variant)} is no variant of ${experiment.name}`);
+      return recorded(reply, await options.expose(facts, request.traceparent));
+    },
+  );
 
-  scope.post<Named>('/api/v1/experiments/:name/outcomes', async (request, reply) => {
-    const { name } = request.params;
-    if (!(await options.find(name, request)) && !options.isRollout(name))
-      throw new ProblemError(404, 'MR_EXPERIMENTATION_EXPERIMENT_NOT_FOUND', `no Experiment or Rollout ${JSON.stringify(name)} is applied`);
-    const facts = readFacts(request.body, (value) => parseOutcome(name, value, options.clock.now()));
-    return recorded(reply, await options.measure(facts, request.traceparent));
-  });
+  scope.post<Named>(
+    '/api/v1/experiments/:name/outcomes',
+    doc('Records outcomes of units, of an experiment or a rollout.', { body: FACTS }),
+    async (request, reply) => {
+      const { name } = request.params;
+      if (!(await options.find(name, request)) && !options.isRollout(name))
+        throw new ProblemError(
+          404,
+          'MR_EXPERIMENTATION_EXPERIMENT_NOT_FOUND',
+          `no Experiment or Rollout ${JSON.stringify(name)} is applied`,
+        );
+      const facts = readFacts(request.body, (value) => parseOutcome(name, value, options.clock.now()));
+      return recorded(reply, await options.measure(facts, request.traceparent));
+    },
+  );
 
-  scope.get<Named>('/api/v1/experiments/:name/results', async (request) => {
+  const estimating = doc('Estimates what an experiment has shown.', {
+    query: { level: { type: 'number', description: 'Of confidence, between 0 and 1; 0.95 unless given.' }, ...AT_LEAST },
+  });
+  scope.get<Named>('/api/v1/experiments/:name/results', estimating, async (request) => {
     const { experiment } = await found(request);
     const level = request.query.level === undefined ? 0.95 : Number(request.query.level);
     if (!(level > 0 && level < 1)) throw new ProblemError(400, 'MR_EXPERIMENTATION_LEVEL_INVALID', 'level must lie between 0 and 1');

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { EventIntake, GivenEvents, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
+import { doc } from './doc.js';
 import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
 
 export interface IngestOptions {
@@ -24,30 +25,46 @@ export interface IngestOptions {
  * some were, 422 when none was; `?atomic=true` takes all or none.
  */
 export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): void {
-  scope.post<{ Params: { name: string }; Querystring: Record<string, unknown> }>('/api/v1/sources/:name/events', async (request, reply) => {
-    const { name } = request.params;
-    const atomic = isAtomic(request.query);
-    if (options.isBatch(name)) {
-      const message = `source ${name} is filled from its query, table or files; materialize it instead`;
-      throw new ProblemError(409, 'MR_FEATURES_SOURCE_BATCH', message);
-    }
-    const reader = await options.reader(name);
-    if (!reader) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
-    const events = await eventsOf(request, reader.plan, options, atomic);
-    const { intake } = options;
-    const result = atomic
-      ? await intake.takeAll(reader, events, request.traceparent)
-      : await intake.take(reader, events, request.traceparent);
-    options.took(name, result);
-    sendPosition(reply, result.positions);
-    const status = result.rejectedCount === 0 ? 200 : result.accepted > 0 ? 207 : 422;
-    return reply.code(status).send({
-      accepted: result.accepted,
-      rejected: result.rejected,
-      ...(result.rejectedCount > result.rejected.length ? { rejectedCount: result.rejectedCount } : {}),
-      position: result.positions.map(formatPosition),
-    });
+  const sending = doc('Sends events of a source.', {
+    description: '207 when some were taken.',
+    query: { atomic: { type: 'boolean', description: '`true` takes all events or none.' } },
+    body: {
+      'application/x-ndjson': 'text',
+      'application/json': 'array',
+      'application/cloudevents-batch+json': 'array',
+      'application/cloudevents+json': 'object',
+    },
+    otherwise: { 422: 'No event was taken; the body says why, as it does for those that are refused among others.' },
   });
+  scope.post<{ Params: { name: string }; Querystring: Record<string, unknown> }>(
+    '/api/v1/sources/:name/events',
+    sending,
+    async (request, reply) => {
+      const { name } = request.params;
+      const atomic = isAtomic(request.query);
+      if (options.isBatch(name)) {
+        const message = `source ${name} is filled from its query, table or files; materialize it instead`;
+        throw new ProblemError(409, 'MR_FEATURES_SOURCE_BATCH', message);
+      }
+      const reader = await options.reader(name);
+      if (!reader)
+        throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
+      const events = await eventsOf(request, reader.plan, options, atomic);
+      const { intake } = options;
+      const result = atomic
+        ? await intake.takeAll(reader, events, request.traceparent)
+        : await intake.take(reader, events, request.traceparent);
+      options.took(name, result);
+      sendPosition(reply, result.positions);
+      const status = result.rejectedCount === 0 ? 200 : result.accepted > 0 ? 207 : 422;
+      return reply.code(status).send({
+        accepted: result.accepted,
+        rejected: result.rejected,
+        ...(result.rejectedCount > result.rejected.length ? { rejectedCount: result.rejectedCount } : {}),
+        position: result.positions.map(formatPosition),
+      });
+    },
+  );
 }
 
 /** Whoever asks for all or none in other words must not get a part. */

@@ -1,11 +1,12 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import { itemsAfter, limitOf, pageOf, ProblemError, sendPosition, waitOf, type PageQuery } from '@millrace/service';
+import { AT_LEAST, itemsAfter, limitOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
 import { materializationStatus } from '../../queries/materialization-status.query.js';
 import { asProblem } from './as-problem.js';
+import { doc } from './doc.js';
 
 export interface MaterializationRoutesOptions {
   readonly request: (source: string, asked: Asked, metadata: CommandMetadata) => Promise<RequestedMaterialization>;
@@ -46,7 +47,11 @@ const PATH = '/api/v1/sources/:name/materializations';
  * `POST .../materializations/{id}/cancel` stops one. `?wait=2m` answers once the run is over, or then.
  */
 export function materializationRoutes(scope: FastifyInstance, options: MaterializationRoutesOptions): void {
-  scope.post<{ Params: Params; Querystring: Query }>(PATH, async (request, reply) => {
+  const beginning = doc('Begins a materialization of a source with a query, a table or files.', {
+    description: '202 while it runs; 409 names the one that is under way.',
+    query: WAIT,
+  });
+  scope.post<{ Params: Params; Querystring: Query }>(PATH, beginning, async (request, reply) => {
     const { name } = request.params;
     const waitMs = waitOf(request.query.wait, invalid);
     const { id, position } = await told(options.request(name, askedOf(request.body ?? {}), options.metadata(request)));
@@ -59,7 +64,8 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
       .header('location', location)
       .send(show(run, options));
   });
-  scope.get<{ Params: Params; Querystring: Query }>(PATH, async (request) => {
+  const listing = doc('Lists the materializations of a source, the newest first.', { query: { ...PAGED, ...AT_LEAST } });
+  scope.get<{ Params: Params; Querystring: Query }>(PATH, listing, async (request) => {
     const { name } = request.params;
     const { limit, pageToken } = request.query;
     const most = limitOf(limit, PAGE, invalid);
@@ -74,15 +80,19 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
       ...next,
     };
   });
-  scope.get<{ Params: Params; Querystring: Query }>(`${PATH}/:id`, async (request) => {
-    const { name, id } = request.params;
-    const waitMs = waitOf(request.query.wait, invalid);
-    const run = existing(await told(options.state(request, name)), id);
-    if (waitMs === 0) return show(run, options);
-    await options.settled(name, id, waitMs);
-    return show(existing(await told(options.state(request, name)), id), options);
-  });
-  scope.post<{ Params: Params }>(`${PATH}/:id/cancel`, async (request, reply) => {
+  scope.get<{ Params: Params; Querystring: Query }>(
+    `${PATH}/:id`,
+    doc('Shows a materialization.', { query: { ...WAIT, ...AT_LEAST } }),
+    async (request) => {
+      const { name, id } = request.params;
+      const waitMs = waitOf(request.query.wait, invalid);
+      const run = existing(await told(options.state(request, name)), id);
+      if (waitMs === 0) return show(run, options);
+      await options.settled(name, id, waitMs);
+      return show(existing(await told(options.state(request, name)), id), options);
+    },
+  );
+  scope.post<{ Params: Params }>(`${PATH}/:id/cancel`, doc('Stops a materialization.', { body: {} }), async (request, reply) => {
     const { name, id } = request.params;
     const position = await told(options.cancel(name, id, options.metadata(request)));
     sendPosition(reply, position);

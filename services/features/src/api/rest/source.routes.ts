@@ -1,6 +1,7 @@
 import { ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { SourceStatus } from '../../queries/source-status.query.js';
+import { doc } from './doc.js';
 
 export interface SourceRoutesOptions {
   readonly names: () => readonly string[];
@@ -12,11 +13,12 @@ export interface SourceRoutesOptions {
 
 /** `GET /api/v1/sources[/{name}]`: how far each source's views are, and which records on its topic are no events of it. */
 export function sourceRoutes(scope: FastifyInstance, options: SourceRoutesOptions): void {
-  scope.get('/api/v1/sources', async () => {
+  scope.get('/api/v1/sources', doc('Lists the sources, and how far their views are.'), async () => {
     const sources = await Promise.all(options.names().map((name) => options.status(name)));
     return { sources: sources.filter((source) => source !== undefined), problems: Object.fromEntries(options.problems()) };
   });
-  scope.get<{ Params: { name: string } }>('/api/v1/sources/:name', async (request) => {
+  const showing = doc('Shows how far a source’s views are, and which records are no events of it.');
+  scope.get<{ Params: { name: string } }>('/api/v1/sources/:name', showing, async (request) => {
     const { name } = request.params;
     const status = await options.status(name);
     if (!status) throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);

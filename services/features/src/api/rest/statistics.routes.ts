@@ -1,9 +1,16 @@
 import { isOnDemand, parseFeatureReference, type ServedView, type SourcePlan, type ViewPlan } from '@millrace/feature-engine';
-import { ProblemError } from '@millrace/service';
+import { ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { StatisticsSelection } from '../../statistics/read-statistics.js';
 import type { StatisticsAnswer } from '../../statistics/statistics.js';
+import { doc } from './doc.js';
 import { invalid, listOf, one, selectionOf, type StatisticsQuery } from './statistics-request.js';
+
+const INTERVALS: QueryDoc = {
+  from: 'Event time, RFC 3339 or milliseconds.',
+  to: 'Event time, RFC 3339 or milliseconds.',
+  every: 'Length of an interval in whole hours, `6h` or `1d`; `1h` unless given.',
+};
 
 export interface StatisticsRoutesOptions {
   /** `undefined` for what is not applied. */
@@ -24,19 +31,34 @@ export interface StatisticsRoutesOptions {
  * Of what was served, `notFound` counts values of entities without an event and `outsideMaxAge` latest values past their view's ttl, apart from `nulls`; of anything else both are 0. `behind` tells what is not in the numbers yet.
  */
 export function statisticsRoutes(scope: FastifyInstance, options: StatisticsRoutesOptions): void {
-  scope.get<{ Params: { name: string }; Querystring: StatisticsQuery }>('/api/v1/sources/:name/statistics', async ({ params, query }) => {
-    const plan = await options.source(params.name);
-    if (!plan)
-      throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(params.name)}; apply it first`);
-    const selection = selectionOf(query, ['column']);
-    const columns = listOf(query, 'column');
-    const names = plan.columns.map((column) => column.name);
-    const unknown = columns.find((name) => !names.includes(name));
-    if (unknown !== undefined) throw invalid(`column: source ${plan.name} has no column ${unknown}; it has ${names.join(', ')}`);
-    const { columns: found, behind } = await options.ofSource(plan.name, columns, selection);
-    return { source: plan.name, behind, columns: found };
+  const ofColumns = doc('What a source’s columns are like, by event time.', {
+    query: { column: 'Only these, separated by commas or given several times.', ...INTERVALS },
   });
-  scope.get<{ Querystring: StatisticsQuery }>('/api/v1/features/statistics', async ({ query }) => {
+  scope.get<{ Params: { name: string }; Querystring: StatisticsQuery }>(
+    '/api/v1/sources/:name/statistics',
+    ofColumns,
+    async ({ params, query }) => {
+      const plan = await options.source(params.name);
+      if (!plan)
+        throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(params.name)}; apply it first`);
+      const selection = selectionOf(query, ['column']);
+      const columns = listOf(query, 'column');
+      const names = plan.columns.map((column) => column.name);
+      const unknown = columns.find((name) => !names.includes(name));
+      if (unknown !== undefined) throw invalid(`column: source ${plan.name} has no column ${unknown}; it has ${names.join(', ')}`);
+      const { columns: found, behind } = await options.ofSource(plan.name, columns, selection);
+      return { source: plan.name, behind, columns: found };
+    },
+  );
+  const ofFeatures = doc('What a view’s features are like, at the times of events or as they were served.', {
+    query: {
+      view: { description: 'A feature view, or name@version.', required: true },
+      feature: 'Only these, separated by commas or given several times.',
+      of: { description: '`events` unless given.', enum: ['events', 'served'] },
+      ...INTERVALS,
+    },
+  });
+  scope.get<{ Querystring: StatisticsQuery }>('/api/v1/features/statistics', ofFeatures, async ({ query }) => {
     const selection = selectionOf(query, ['view', 'feature', 'of']);
     const reference = one(query, 'view');
     if (reference === undefined || reference === '') throw invalid('view is missing; it is the name of a feature view, or name@version');

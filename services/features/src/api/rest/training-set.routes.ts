@@ -1,6 +1,6 @@
 import { parseExactJson } from '@millrace/feature-engine';
 import type { CommandMetadata } from '@millrace/kernel';
-import { limitOf, ProblemError, sendPosition, waitOf } from '@millrace/service';
+import { AT_LEAST, limitOf, PAGED, ProblemError, sendPosition, WAIT, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -8,6 +8,7 @@ import type { TrainingSetRequested } from '../../domain/training-set/training-se
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 import { asProblem } from './as-problem.js';
+import { doc } from './doc.js';
 
 export interface TrainingSetRoutesOptions {
   readonly request: (input: TrainingSetInput, metadata: CommandMetadata) => Promise<RequestedTrainingSet>;
@@ -44,7 +45,12 @@ const LISTED = { usual: 100, highest: 1_000 };
  * `/{id}/data`. `?wait=2m` answers once the set is built, or then.
  */
 export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRoutesOptions): void {
-  scope.post<{ Querystring: Query }>('/api/v1/training-sets', async (request, reply) => {
+  const requesting = doc('Requests a training set, which is built once.', {
+    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it is built.',
+    query: WAIT,
+    body: { 'application/json': 'object', [MEDIA_TYPES.parquet]: 'bytes', 'text/csv': 'text' },
+  });
+  scope.post<{ Querystring: Query }>('/api/v1/training-sets', requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);
     const input = inputOf(request);
     if ('reason' in input) throw new ProblemError(400, 'MR_FEATURES_TRAINING_SET_INVALID', input.reason);
@@ -57,17 +63,23 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
       .header('location', `/api/v1/training-sets/${id}`)
       .send(show(id, state, options));
   });
-  scope.get<{ Querystring: Query }>('/api/v1/training-sets', async (request) => {
+  const listing = doc('Lists training sets, the newest first.', { query: { limit: PAGED.limit } });
+  scope.get<{ Querystring: Query }>('/api/v1/training-sets', listing, async (request) => {
     const most = limitOf(request.query.limit, LISTED, invalid);
     const sets = await options.list();
     return { trainingSets: sets.slice(0, most).map(({ id, state }) => show(id, state, options)) };
   });
-  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id', async (request) => {
+  const showing = doc('Shows a training set.', { query: { ...WAIT, ...AT_LEAST } });
+  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id', showing, async (request) => {
     const { id } = request.params;
     await waitFor(options, request, id);
     return show(id, await existing(options, request, id), options);
   });
-  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id/data', async (request, reply) => {
+  const reading = doc('The rows of a training set.', {
+    query: { ...WAIT, ...AT_LEAST },
+    answer: { [MEDIA_TYPES.parquet]: 'bytes', [MEDIA_TYPES.arrow]: 'bytes' },
+  });
+  scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id/data', reading, async (request, reply) => {
     const { id } = request.params;
     await waitFor(options, request, id);
     const state = await existing(options, request, id);

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { VectorSelection } from '../../verification/served-vectors.js';
 import type { VerificationReport } from '../../verification/scheduled-verification.js';
 import type { Verification } from '../../verification/verify-served.js';
+import { doc } from './doc.js';
 
 export interface VerificationRoutesOptions {
   readonly verify: (selection: VectorSelection) => Promise<Verification>;
@@ -22,13 +23,19 @@ const VERIFIED = 'features in answers of the gateway; reads over /get-online-fea
  * `GET /api/v1/features/verification`: what this process's last scheduled check found, `null` before the first.
  */
 export function verificationRoutes(scope: FastifyInstance, { verify, last, isApplied }: VerificationRoutesOptions): void {
-  scope.post('/api/v1/features/verify', async (request) => {
-    const selection = selectionOf(request.body ?? {});
-    const found = await verify(selection);
-    if (found.compared === 0 && Object.keys(found.unverifiable).length === 0) checkNames(selection, isApplied);
-    return { ...found, of: VERIFIED };
-  });
-  scope.get('/api/v1/features/verification', () => ({ last: last() ?? null }));
+  scope.post(
+    '/api/v1/features/verify',
+    doc('Recomputes what was served from the offline store, and counts what differs.'),
+    async (request) => {
+      const selection = selectionOf(request.body ?? {});
+      const found = await verify(selection);
+      if (found.compared === 0 && Object.keys(found.unverifiable).length === 0) checkNames(selection, isApplied);
+      return { ...found, of: VERIFIED };
+    },
+  );
+  scope.get('/api/v1/features/verification', doc('What this process’s last scheduled check of served values found.'), () => ({
+    last: last() ?? null,
+  }));
 }
 
 /** A misspelt name has no mismatches either. What is deleted may have answered, so only where nothing was found its name is looked at. */

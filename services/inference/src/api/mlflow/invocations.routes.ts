@@ -6,6 +6,7 @@ import type { ServingStatus } from '../../queries/serving-status.js';
 import { departureOf } from '../departure.js';
 import { decodedBody } from '../oip/content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from '../oip/errors.js';
+import { doc } from '../rest/doc.js';
 import { MLFLOW_ERROR } from './errors.js';
 import { invocationTensors, predictionsJson } from './invocation-tensors.js';
 import { parseCsvInvocation, parseInvocation } from './parse-invocation.js';
@@ -22,7 +23,11 @@ export interface InvocationsOptions {
  * `priority`), or `text/csv` with a header row; answers `{"predictions": ...}`. A request whose client leaves gives up its place in the queue. The header `millrace-prediction-id` names the prediction for its labels.
  */
 export function invocationsRoutes(scope: FastifyInstance, { gateway, status, maxBodyBytes }: InvocationsOptions): void {
-  scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/invocations', async (request, reply) => {
+  const scoring = doc('Predicts, as MLflow’s model server does.', {
+    body: { 'application/json': 'object', 'text/csv': 'text' },
+    hasMlflowErrors: true,
+  });
+  scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/invocations', scoring, async (request, reply) => {
     const { deployment } = request.params;
     const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const parse = isCsv(request) ? parseCsvInvocation : parseInvocation;

@@ -1,11 +1,12 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { itemsAfter, limitOf, pageOf, ProblemError, sendPosition, waitOf, type PageQuery } from '@millrace/service';
+import { AT_LEAST, itemsAfter, limitOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
 import type { BatchProgress, RequestedBatchJob } from '../../batch/batch-jobs.js';
 import { chunksOf, type BatchJob, type BatchJobState } from '../../domain/batch-job/batch-job.decider.js';
 import { isRefusal, type RefusalCode } from '../../domain/refusal.js';
+import { doc } from './doc.js';
 
 export interface BatchJobRoutesOptions {
   readonly request: (input: BatchJobInput, metadata: CommandMetadata) => Promise<RequestedBatchJob>;
@@ -59,7 +60,12 @@ const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
  * the same request again is the same job.
  */
 export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOptions): void {
-  scope.post<{ Querystring: Query }>(PATH, async (request, reply) => {
+  const requesting = doc('Requests a batch job, which scores a table or a file with a model.', {
+    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it runs.',
+    query: WAIT,
+    body: { 'application/json': 'object', [PARQUET]: 'bytes', 'text/csv': 'text' },
+  });
+  scope.post<{ Querystring: Query }>(PATH, requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);
     const input = inputOf(request);
     if ('reason' in input) throw invalid(input.reason);
@@ -72,7 +78,10 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
       .header('location', `${PATH}/${id}`)
       .send(show(id, job, options));
   });
-  scope.get<{ Querystring: Query }>(PATH, async (request) => {
+  const listing = doc('Lists batch jobs, the newest first.', {
+    query: { status: { description: 'Only those.', enum: STATUSES }, model: 'Only those of a model.', ...PAGED },
+  });
+  scope.get<{ Querystring: Query }>(PATH, listing, async (request) => {
     const { limit, pageToken, status, model } = request.query;
     const most = limitOf(limit, PAGE, invalid);
     if (status !== undefined && !STATUSES.includes(status)) throw invalid(`status must be one of ${STATUSES.join(', ')}`);
@@ -82,11 +91,13 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     const { page, next } = pageOf(rest, most, idOf);
     return { batchJobs: page.map(({ id, job }) => show(id, job, options)), ...next };
   });
-  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id`, async (request) => {
+  const asked = { ...WAIT, ...AT_LEAST };
+  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id`, doc('Shows a batch job.', { query: asked }), async (request) => {
     const { id } = request.params;
     return show(id, await waited(options, request, id), options);
   });
-  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id/data`, async (request, reply) => {
+  const reading = doc('The output of a batch job.', { query: asked, answer: { [PARQUET]: 'bytes' } });
+  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id/data`, reading, async (request, reply) => {
     const { id } = request.params;
     const { status, result, failure, deletedAt } = await waited(options, request, id);
     if (deletedAt !== undefined) {
@@ -110,17 +121,25 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     const position = await told(options.cancel(id, options.metadata(request)));
     return { position, body: show(id, await existing(options, request, id), options) };
   };
-  scope.delete<{ Params: { id: string } }>(`${PATH}/:id`, async (request, reply) => {
-    const { position, body } = await cancel(request);
-    sendPosition(reply, position);
-    return body;
-  });
-  scope.delete<{ Params: { id: string } }>(`${PATH}/:id/output`, async (request, reply) => {
-    const { id } = request.params;
-    sendPosition(reply, await told(options.deleteOutput(id, options.metadata(request))));
-    return show(id, await existing(options, request, id), options);
-  });
-  scope.post<{ Params: { id: string } }>(`${PATH}/:id/cancel`, async (request, reply) => {
+  scope.delete<{ Params: { id: string } }>(
+    `${PATH}/:id`,
+    doc('Cancels a batch job, as POST to its `cancel` does.'),
+    async (request, reply) => {
+      const { position, body } = await cancel(request);
+      sendPosition(reply, position);
+      return body;
+    },
+  );
+  scope.delete<{ Params: { id: string } }>(
+    `${PATH}/:id/output`,
+    doc('Deletes the output of a completed batch job.'),
+    async (request, reply) => {
+      const { id } = request.params;
+      sendPosition(reply, await told(options.deleteOutput(id, options.metadata(request))));
+      return show(id, await existing(options, request, id), options);
+    },
+  );
+  scope.post<{ Params: { id: string } }>(`${PATH}/:id/cancel`, doc('Cancels a batch job.', { body: {} }), async (request, reply) => {
     const { position, body } = await cancel(request);
     sendPosition(reply, position);
     return body;

@@ -1,9 +1,10 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { limitOf, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
+import { AT_LEAST, limitOf, PAGED, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
 import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
 import type { RolloutDecision } from '../../queries/rollout-history.query.js';
+import { doc } from './doc.js';
 
 export interface ShownRollout {
   readonly name: string;
@@ -13,6 +14,12 @@ export interface ShownRollout {
   readonly waitsFor: string | null;
 }
 
+const WHAT = {
+  promote: 'Promotes a rollout’s candidate at once.',
+  pause: 'Holds a rollout at its step.',
+  resume: 'Lets a rollout that was paused go on.',
+  abort: 'Ends a rollout; the primary gets everything.',
+} as const;
 const ACTIONS = { promote: 'PromoteRollout', pause: 'PauseRollout', resume: 'ResumeRollout', abort: 'AbortRollout' } as const;
 
 export interface RolloutRoutesOptions {
@@ -49,29 +56,42 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
     return rollout;
   };
 
-  scope.get<Named>('/api/v1/rollouts', async (request) => {
-    await options.settled(request);
-    const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, invalid);
-    const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-    const { page, next } = pageOf(rest, most, ({ name }) => name);
-    return { rollouts: page.map(show), ...next };
-  });
+  scope.get<Named>(
+    '/api/v1/rollouts',
+    doc('Lists the rollouts and where each stands.', { query: { ...PAGED, ...AT_LEAST } }),
+    async (request) => {
+      await options.settled(request);
+      const { limit, pageToken } = request.query;
+      const most = limitOf(limit, PAGE, invalid);
+      const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
+      const { page, next } = pageOf(rest, most, ({ name }) => name);
+      return { rollouts: page.map(show), ...next };
+    },
+  );
 
-  scope.get<Named>('/api/v1/rollouts/:name', async (request) => {
-    await options.settled(request);
-    return show(found(request.params.name));
-  });
+  scope.get<Named>(
+    '/api/v1/rollouts/:name',
+    doc('Shows where a rollout stands, with its gates as they are now.', { query: AT_LEAST }),
+    async (request) => {
+      await options.settled(request);
+      return show(found(request.params.name));
+    },
+  );
 
-  scope.get<Named>('/api/v1/rollouts/:name/explain', async (request) => {
-    await options.settled(request);
-    const rollout = found(request.params.name);
-    const decisions = await options.history(rollout.name);
-    return { ...show(rollout), decisions: decisions.map(({ time: at, ...decision }) => ({ ...decision, time: time(at) })) };
-  });
+  scope.get<Named>(
+    '/api/v1/rollouts/:name/explain',
+    doc('Every decision of a rollout, with the numbers it rested on.', { query: AT_LEAST }),
+    async (request) => {
+      await options.settled(request);
+      const rollout = found(request.params.name);
+      const decisions = await options.history(rollout.name);
+      return { ...show(rollout), decisions: decisions.map(({ time: at, ...decision }) => ({ ...decision, time: time(at) })) };
+    },
+  );
 
-  for (const [action, type] of Object.entries(ACTIONS)) {
-    scope.post<Named>(`/api/v1/rollouts/:name/${action}`, async (request, reply) => {
+  for (const action of Object.keys(ACTIONS) as (keyof typeof ACTIONS)[]) {
+    const type = ACTIONS[action];
+    scope.post<Named>(`/api/v1/rollouts/:name/${action}`, doc(WHAT[action]), async (request, reply) => {
       const { name } = request.params;
       try {
         sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));

@@ -1,6 +1,7 @@
-import { limitOf, pageOf, ProblemError, type PageQuery } from '@millrace/service';
+import { AT_LEAST, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ShownStream } from '../../streaming/streams.js';
+import { doc } from './doc.js';
 
 export interface StreamRoutesOptions {
   /** By name. */
@@ -21,20 +22,24 @@ const PAGE = { usual: 50, highest: 200 };
  * the partition, in seconds. 404 for a stream that is not applied. Times are RFC 3339.
  */
 export function streamRoutes(scope: FastifyInstance, options: StreamRoutesOptions): void {
-  scope.get<Named>(PATH, async (request) => {
-    await options.settled(request);
-    const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', message));
-    const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-    const { page, next } = pageOf(rest, most, ({ name }) => name);
-    const shown = await Promise.all(page.map(({ name }) => options.show(name)));
-    return {
-      streams: shown.flatMap((stream) => (stream ? [show(stream)] : [])),
-      ...next,
-    };
-  });
+  scope.get<Named>(
+    PATH,
+    doc('Lists the streams that are predicted, with their lag.', { query: { ...PAGED, ...AT_LEAST } }),
+    async (request) => {
+      await options.settled(request);
+      const { limit, pageToken } = request.query;
+      const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', message));
+      const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
+      const { page, next } = pageOf(rest, most, ({ name }) => name);
+      const shown = await Promise.all(page.map(({ name }) => options.show(name)));
+      return {
+        streams: shown.flatMap((stream) => (stream ? [show(stream)] : [])),
+        ...next,
+      };
+    },
+  );
 
-  scope.get<Named>(`${PATH}/:name`, async (request) => {
+  scope.get<Named>(`${PATH}/:name`, doc('Shows a stream, its status and its lag by partition.', { query: AT_LEAST }), async (request) => {
     await options.settled(request);
     const { name } = request.params;
     const stream = await options.show(name);

@@ -2,6 +2,7 @@ import { ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { Resolved } from '../../domain/registry/model-reference.js';
 import type { VersionChecks } from '../../models/version-checks.js';
+import { doc } from './doc.js';
 
 export interface VersionCheckOptions {
   readonly checks: VersionChecks;
@@ -15,11 +16,16 @@ export interface VersionCheckOptions {
  * 404 when there is no such version.
  */
 export function versionCheckRoutes(scope: FastifyInstance, { checks, resolve }: VersionCheckOptions): void {
-  scope.get<{ Params: { model: string; version: string } }>('/api/v1/serving/models/:model/versions/:version', async ({ params }) => {
-    if (!/^[1-9]\d{0,8}$/.test(params.version))
-      throw new ProblemError(400, 'MR_INFERENCE_INVALID', `version is ${JSON.stringify(params.version)}; versions are numbers from 1`);
-    const resolved = await resolve(params.model, Number(params.version));
-    if (!resolved.ok) throw new ProblemError(404, 'MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
-    return checks.of(resolved.version);
-  });
+  const checking = doc('Whether the gateway can serve a version, found out by loading it.');
+  scope.get<{ Params: { model: string; version: string } }>(
+    '/api/v1/serving/models/:model/versions/:version',
+    checking,
+    async ({ params }) => {
+      if (!/^[1-9]\d{0,8}$/.test(params.version))
+        throw new ProblemError(400, 'MR_INFERENCE_INVALID', `version is ${JSON.stringify(params.version)}; versions are numbers from 1`);
+      const resolved = await resolve(params.model, Number(params.version));
+      if (!resolved.ok) throw new ProblemError(404, 'MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
+      return checks.of(resolved.version);
+    },
+  );
 }

@@ -1,20 +1,40 @@
-import { ProblemError } from '@millrace/service';
+import { AT_LEAST, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { MODELS } from '../../domain/models/models.decider.js';
 import { placeOf, type AuditEntry, type AuditFilter } from '../../queries/audit.query.js';
 import type { GovernanceApi } from './context.js';
+import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
 const DEFAULT_LIMIT = 100;
 const HIGHEST_LIMIT = 1000;
 const NDJSON = 'application/x-ndjson; charset=utf-8';
-const FIELDS = ['subject', 'model', 'actor', 'domain', 'type', 'from', 'to', 'order', 'limit', 'pageToken', 'format', 'at-least'];
+const HISTORY: QueryDoc = {
+  from: 'Decisions from this time on.',
+  to: 'Decisions before this time.',
+  order: { description: 'By time; `asc` unless given.', enum: ['asc', 'desc'] },
+  ...PAGED,
+  ...AT_LEAST,
+};
+const TRAIL: QueryDoc = {
+  subject: 'Of these subjects, separated by commas.',
+  model: 'About the model that has or had this name; not together with `subject`.',
+  actor: 'Of this actor.',
+  domain: 'Of this domain.',
+  type: 'Of these types, separated by commas.',
+  ...HISTORY,
+  format: { description: '`jsonl` exports all of them, one a line, without pages.', enum: ['json', 'jsonl'] },
+};
 
 /** `GET /api/v1/audit` and `GET /api/v1/models/{name}/history`: who decided what, when and why, from the log's decisions. */
 export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
-  scope.get('/api/v1/audit', async (request, reply) => {
-    const fields = new RequestFields(request.query, FIELDS);
+  const trail = doc('Who decided what, when and why.', {
+    query: TRAIL,
+    answer: { 'application/json': 'object', 'application/x-ndjson': 'text' },
+  });
+  scope.get('/api/v1/audit', trail, async (request, reply) => {
+    const fields = new RequestFields(request.query, Object.keys(TRAIL));
     await api.upToDate(request);
     const filter = await filterOf(api, fields);
     const named = await namer(api);
@@ -24,8 +44,8 @@ export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
     const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
     return { entries: entries.map(named), ...rest };
   });
-  scope.get('/api/v1/models/:name/history', async (request) => {
-    const fields = new RequestFields(request.query, ['from', 'to', 'order', 'limit', 'pageToken', 'at-least']);
+  scope.get('/api/v1/models/:name/history', doc('Every decision about a model.', { query: HISTORY }), async (request) => {
+    const fields = new RequestFields(request.query, Object.keys(HISTORY));
     await api.upToDate(request);
     const { name } = request.params as { name: string };
     const filter = { ...timesOf(fields), models: await modelsOf(api, name) };

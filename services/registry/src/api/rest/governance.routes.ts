@@ -1,13 +1,15 @@
-import { ProblemError, rejectionToProblem, type AccessRule } from '@millrace/service';
+import { AT_LEAST, ProblemError, rejectionToProblem, type AccessRule } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { cardMarkdown } from '../../queries/model-card.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
 import type { GovernanceApi } from './context.js';
+import { doc } from './doc.js';
 import { invalid, numberIn, RequestFields } from './fields.js';
 import { checkJson, promotionJson } from './promotion-json.js';
 
 const STATUSES = ['open', 'promoted', 'rejected', 'withdrawn', 'expired'];
+const LISTED = { status: { description: 'Only those.', enum: STATUSES }, ...AT_LEAST };
 
 interface Params {
   readonly name: string;
@@ -33,17 +35,17 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   };
   const done = (reply: FastifyReply, written: Written<unknown>): void => api.sendPosition(reply, valueOf(written).position);
 
-  scope.get('/api/v1/promotions', async (request) => {
+  scope.get('/api/v1/promotions', doc('Lists the promotion requests of all models.', { query: LISTED }), async (request) => {
     const status = statusOf(request);
     await api.upToDate(request);
     return { promotions: [...view.models()].flatMap((model) => promotionsOf(api, model, status)) };
   });
-  scope.get(`${base}/promotions`, async (request) => {
+  scope.get(`${base}/promotions`, doc('Lists the promotion requests of a model.', { query: LISTED }), async (request) => {
     const status = statusOf(request);
     await api.upToDate(request);
     return { promotions: promotionsOf(api, modelOf(api, paramsOf(request).name), status) };
   });
-  scope.post(`${base}/promotions`, async (request, reply) => {
+  scope.post(`${base}/promotions`, doc('Requests that a version gets a stage or an alias.'), async (request, reply) => {
     const { name } = paramsOf(request);
     const fields = new RequestFields(request.body, ['version', 'stage', 'alias', 'archiveExisting', 'reason']);
     const promotion = {
@@ -59,18 +61,19 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
       .header('location', `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`)
       .send(show(name, value));
   });
-  scope.get(`${base}/promotions/:number`, async (request) => {
+  scope.get(`${base}/promotions/:number`, doc('Shows a promotion request.', { query: AT_LEAST }), async (request) => {
     const { name, number } = paramsOf(request);
     await api.upToDate(request);
     return show(name, numberIn(number, 'request'));
   });
   const about = (
     verb: string,
+    summary: string,
     known: readonly string[],
     act: (name: string, number: number, fields: RequestFields, request: FastifyRequest) => Promise<Written<number>>,
     access: AccessRule = 'editor',
   ): void => {
-    scope.post(`${base}/promotions/:number/${verb}`, { config: { access } }, async (request, reply) => {
+    scope.post(`${base}/promotions/:number/${verb}`, doc(summary, {}, { access }), async (request, reply) => {
       const { name, number: text } = paramsOf(request);
       const number = numberIn(text, 'request');
       done(reply, await act(name, number, new RequestFields(request.body, known), request));
@@ -79,26 +82,30 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   };
   about(
     'approve',
+    'Approves a promotion request.',
     ['comment'],
     (name, number, fields, request) => commands.approve(name, number, fields.text('comment') ?? '', api.metadata(request)),
     'approver',
   );
   about(
     'reject',
+    'Rejects a promotion request, with a reason.',
     ['reason'],
     (name, number, fields, request) => commands.reject(name, number, fields.requiredText('reason'), api.metadata(request)),
     'approver',
   );
-  about('withdraw', ['reason'], (name, number, fields, request) =>
+  about('withdraw', 'Withdraws a promotion request.', ['reason'], (name, number, fields, request) =>
     commands.withdraw(name, number, fields.text('reason') ?? '', api.metadata(request)),
   );
-  about('promote', [], (name, number, _fields, request) => commands.promote(name, number, api.metadata(request)));
+  about('promote', 'Carries out a promotion request that may be.', [], (name, number, _fields, request) =>
+    commands.promote(name, number, api.metadata(request)),
+  );
 
-  scope.get(`${base}/versions/:version/checks`, async (request) => {
+  scope.get(`${base}/versions/:version/checks`, doc('Lists the results of a version’s checks.', { query: AT_LEAST }), async (request) => {
     await api.upToDate(request);
     return checksOf(api, versionOf(api, paramsOf(request)));
   });
-  scope.post(`${base}/versions/:version/checks`, async (request, reply) => {
+  scope.post(`${base}/versions/:version/checks`, doc('Records the result of a check that was made elsewhere.'), async (request, reply) => {
     const params = paramsOf(request);
     const fields = new RequestFields(request.body, ['check', 'passed', 'detail', 'evidence']);
     const passed = fields.flag('passed');
@@ -114,13 +121,13 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     done(reply, await commands.recordCheck(params.name, check, api.metadata(request)));
     return checksOf(api, versionOf(api, params));
   });
-  scope.post(`${base}/versions/:version/checks/evaluate`, async (request, reply) => {
+  scope.post(`${base}/versions/:version/checks/evaluate`, doc('Makes the checks that a policy asks for.'), async (request, reply) => {
     const params = paramsOf(request);
     const target = new RequestFields(request.body, ['stage', 'alias']).target();
     done(reply, await commands.evaluate(params.name, numberIn(params.version, 'version'), target, api.metadata(request)));
     return checksOf(api, versionOf(api, params));
   });
-  scope.post(`${base}/rollback`, async (request, reply) => {
+  scope.post(`${base}/rollback`, doc('Gives a stage or an alias back to an earlier version.'), async (request, reply) => {
     const { name } = paramsOf(request);
     const fields = new RequestFields(request.body, ['stage', 'alias', 'to', 'reason']);
     const asked = { target: fields.target() ?? null, to: fields.number('to') ?? null, reason: fields.text('reason') ?? '' };
@@ -128,7 +135,11 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     api.sendPosition(reply, written.position);
     return rollbackJson(name, written.value);
   });
-  scope.get(`${base}/versions/:version/card`, async (request, reply) => {
+  const showing = doc('The card of a version, as JSON or Markdown.', {
+    query: { format: { description: 'As the header `Accept` says unless given.', enum: ['json', 'markdown'] }, ...AT_LEAST },
+    answer: { 'application/json': 'object', 'text/markdown': 'text' },
+  });
+  scope.get(`${base}/versions/:version/card`, showing, async (request, reply) => {
     await api.upToDate(request);
     const card = await api.card(versionOf(api, paramsOf(request)));
     const { format } = request.query as { format?: string };

@@ -2,11 +2,12 @@ import { joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
 import type { CommandMetadata, Position } from '@millrace/kernel';
 import { safeArtifactPath, sendArtifactFile } from '@millrace/mlflow-protocol';
 import { filesOf, SINGLE_FILE, type PublicSigningKey } from '@millrace/model-signing';
-import { ProblemError, rejectionToProblem } from '@millrace/service';
+import { AT_LEAST, ProblemError, rejectionToProblem } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { manifestOf, type Integrity } from '../../queries/integrity.query.js';
 import type { RegistryView, VersionView } from '../../queries/registry-view.js';
+import { doc } from './doc.js';
 import { numberIn } from './fields.js';
 import { basename } from 'node:path';
 
@@ -29,8 +30,10 @@ const PEM = 'application/x-pem-file';
 export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void {
   const base = '/api/v1/models/:name/versions/:version';
 
-  scope.get('/api/v1/signing-keys', async () => ({ keys: api.keys.map(({ keyId, algorithm, pem }) => ({ keyId, algorithm, pem })) }));
-  scope.get('/api/v1/signing-keys/:keyId', async (request, reply) => {
+  scope.get('/api/v1/signing-keys', doc('Lists the public keys whose signatures are believed here.'), async () => ({
+    keys: api.keys.map(({ keyId, algorithm, pem }) => ({ keyId, algorithm, pem })),
+  }));
+  scope.get('/api/v1/signing-keys/:keyId', doc('A public key, as PEM.', { answer: { [PEM]: 'text' } }), async (request, reply) => {
     const { keyId } = request.params as { keyId: string };
     const key = api.keys.find((one) => one.keyId === keyId);
     if (!key)
@@ -42,14 +45,20 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
     return reply.type(PEM).send(key.pem);
   });
 
-  scope.get(`${base}/manifest`, async (request, reply) => {
-    const view = await versionIn(api, request);
-    const manifest = await manifestOf(api.store, view);
-    if (!manifest) throw unsigned(view);
-    return reply.type(BUNDLE).send(manifest);
-  });
-  scope.get(`${base}/verification`, async (request) => api.verify(await versionIn(api, request)));
-  scope.get(`${base}/files`, async (request) => {
+  scope.get(
+    `${base}/manifest`,
+    doc('The signed manifest of a version.', { query: AT_LEAST, answer: { [BUNDLE]: 'object' } }),
+    async (request, reply) => {
+      const view = await versionIn(api, request);
+      const manifest = await manifestOf(api.store, view);
+      if (!manifest) throw unsigned(view);
+      return reply.type(BUNDLE).send(manifest);
+    },
+  );
+  scope.get(`${base}/verification`, doc('Whether a version’s files are those that were signed.', { query: AT_LEAST }), async (request) =>
+    api.verify(await versionIn(api, request)),
+  );
+  scope.get(`${base}/files`, doc('Lists the files of a version.', { query: AT_LEAST }), async (request) => {
     const view = await versionIn(api, request);
     const root = rootOf(view);
     const files = await filesOf(api.store, root);
@@ -60,7 +69,7 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
       files: files.map(({ name, info }) => ({ path: name, size: info.size, ...(name === SINGLE_FILE ? { name: basename(root) } : {}) })),
     };
   });
-  scope.get(`${base}/files/*`, async (request, reply) => {
+  scope.get(`${base}/files/*`, doc('A file of a version.', { query: AT_LEAST, answer: { '*/*': 'bytes' } }), async (request, reply) => {
     const view = await versionIn(api, request);
     const root = rootOf(view);
     const path = (request.params as { '*': string })['*'];
@@ -71,7 +80,7 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
     if (!info || info.isDirectory) throw noFile(view, path, info !== undefined);
     return sendArtifactFile(api.store, file, reply);
   });
-  scope.post(`${base}/sign`, { config: { access: 'admin' } }, async (request, reply) => {
+  scope.post(`${base}/sign`, doc('Signs a version with the registry’s key.', { body: {} }, { access: 'admin' }), async (request, reply) => {
     const view = await versionIn(api, request);
     const written = await api.sign(view, api.metadata(request));
     if (written.kind === 'rejected') throw rejectionToProblem(written.rejection);

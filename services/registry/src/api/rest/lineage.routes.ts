@@ -1,6 +1,7 @@
-import { ProblemError } from '@millrace/service';
+import { AT_LEAST, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LINEAGE_KINDS, type Lineage, type LineageDirection } from '../../queries/lineage.query.js';
+import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
 export interface LineageApi {
@@ -10,14 +11,20 @@ export interface LineageApi {
 
 const DEFAULT_DEPTH = 10;
 const DEEPEST = 50;
+const QUERY: QueryDoc = {
+  node: { description: 'Where to begin, `<kind>:<name>`, as `version:delay/3`.', required: true },
+  direction: { description: '`both` unless given.', enum: ['upstream', 'downstream', 'both'] },
+  depth: { type: 'integer', description: `How many steps: ${DEFAULT_DEPTH} unless given, ${DEEPEST} at most.` },
+  ...AT_LEAST,
+};
 
 /**
  * `GET /api/v1/lineage?node=&direction=&depth=`: source -> feature view -> feature service -> training set -> run -> model version -> deployment, both ways; a deployment also
  * rests on the feature service it serves from, a run on its datasets, a training set on the source or deployment its rows are of.
  */
 export function lineageRoutes(scope: FastifyInstance, api: LineageApi): void {
-  scope.get('/api/v1/lineage', async (request) => {
-    const fields = new RequestFields(request.query, ['node', 'direction', 'depth', 'at-least']);
+  scope.get('/api/v1/lineage', doc('What something rests on, and what rests on it.', { query: QUERY }), async (request) => {
+    const fields = new RequestFields(request.query, Object.keys(QUERY));
     const node = fields.requiredText('node');
     if (!LINEAGE_KINDS.some((kind) => node.startsWith(`${kind}:`) && node.length > kind.length + 1)) {
       throw invalid(

@@ -1,6 +1,8 @@
+import { AT_LEAST, PAGED } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { placeOf } from '../../queries/audit.query.js';
 import type { DeliveryStatus, LineageEventsPage } from '../../queries/open-lineage.query.js';
+import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
 export interface OpenLineageApi {
@@ -12,11 +14,12 @@ export interface OpenLineageApi {
 
 const DEFAULT_LIMIT = 100;
 const HIGHEST_LIMIT = 1000;
+const QUERY = { ...PAGED, ...AT_LEAST };
 
 /** `GET /api/v1/lineage/events`: what happened, as OpenLineage events, oldest first; `GET /api/v1/lineage/delivery`: how sending them goes. */
 export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): void {
-  scope.get('/api/v1/lineage/events', async (request) => {
-    const fields = new RequestFields(request.query, ['limit', 'pageToken', 'at-least']);
+  scope.get('/api/v1/lineage/events', doc('What happened, as OpenLineage events, the oldest first.', { query: QUERY }), async (request) => {
+    const fields = new RequestFields(request.query, Object.keys(QUERY));
     const limit = fields.number('limit') ?? DEFAULT_LIMIT;
     if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}`);
     const token = fields.text('pageToken');
@@ -25,7 +28,7 @@ export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): 
     const { events, ...rest } = await api.page(limit, token);
     return { events: events.map(({ body }) => body), ...rest };
   });
-  scope.get('/api/v1/lineage/delivery', async () => {
+  scope.get('/api/v1/lineage/delivery', doc('How sending OpenLineage events to their receiver goes.'), async () => {
     const status = api.delivery();
     return status ? { isOn: true, ...status } : { isOn: false };
   });

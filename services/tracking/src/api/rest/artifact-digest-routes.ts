@@ -4,6 +4,7 @@ import { compareFiles, fileDigests, filesOf } from '@millrace/model-signing';
 import { ProblemError, type RecordedFile } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import { doc } from './doc.js';
 
 export interface ArtifactDigestContext {
   readonly view: TrackingView;
@@ -13,7 +14,10 @@ export interface ArtifactDigestContext {
 
 /** `GET /api/v1/runs/{id}/artifacts`: a run's files with the digests they had when uploaded; `?verify=true` reads them and says which are others now. */
 export function artifactDigestRoutes(scope: FastifyInstance, context: ArtifactDigestContext): void {
-  scope.get('/api/v1/runs/:runId/artifacts', async (request) => {
+  const listing = doc('Lists a run’s files with the digests they had when uploaded.', {
+    query: { verify: { type: 'boolean', description: '`true` reads them and says which are others now.' } },
+  });
+  scope.get('/api/v1/runs/:runId/artifacts', listing, async (request) => {
     const { runId } = request.params as { runId: string };
     const { verify = 'false' } = request.query as { verify?: string };
     if (verify !== 'true' && verify !== 'false') {

@@ -1,13 +1,14 @@
 import { partitionOf } from '@millrace/event-log';
 import { parsePosition } from '@millrace/kernel';
 import { jsonDouble } from '@millrace/mlflow-protocol';
-import { ProblemError } from '@millrace/service';
+import { ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { bestRun, compareRuns, paramImportances } from '../../queries/compare-runs.query.js';
 import type { SeriesPoint } from '../../queries/metric-series.query.js';
 import type { RunView } from '../../queries/tracking-view.js';
 import type { TrackingApi } from '../mlflow/context.js';
+import { doc } from './doc.js';
 import { integer, invalid, oneOf, text, texts, type Query } from './query-parameters.js';
 import { runEvents } from './run-events.js';
 
@@ -15,14 +16,34 @@ const MOST_BUCKETS = 10_000;
 const DEFAULT_BUCKETS = 500;
 const MOST_COMPARED = 2_000;
 const MOST_STREAMS = 256;
+const COMPARED: QueryDoc = {
+  run_ids: `Runs, separated by commas, at most ${MOST_COMPARED}; or \`experiment_ids\`.`,
+  experiment_ids: 'Experiments, separated by commas, whose newest runs are compared.',
+  metric: 'Which run is best by it, and which parameters moved it.',
+  goal: { description: '`minimize` unless given.', enum: ['minimize', 'maximize'] },
+};
+const HISTORY: QueryDoc = {
+  buckets: { type: 'integer', description: `How many at most: ${DEFAULT_BUCKETS} unless given, ${MOST_BUCKETS} at the highest.` },
+  axis: { description: '`step` unless given.', enum: ['step', 'timestamp'] },
+  from: { type: 'integer', description: 'From this step or time on.' },
+  to: { type: 'integer', description: 'Up to this step or time.' },
+};
+const LIVE: QueryDoc = {
+  from: { description: '`now` unless given.', enum: ['now', 'beginning'] },
+  last_event_id: 'Goes on after this event; also the header `Last-Event-ID`.',
+};
 
 /** Runs over our own REST: histories thinned for a plot, comparisons, and live events. `stopping` aborts when the process stops. */
 export function runRestRoutes(scope: FastifyInstance, api: TrackingApi, stopping: AbortSignal): void {
-  scope.get('/api/v1/runs/compare', (request) => compare(api, request.query as Query));
-  scope.get<{ Params: { id: string; key: string } }>('/api/v1/runs/:id/metrics/:key/history', (request) =>
+  scope.get('/api/v1/runs/compare', doc('Compares runs: parameters, metrics, and what moved a metric.', { query: COMPARED }), (request) =>
+    compare(api, request.query as Query),
+  );
+  const thinned = doc('The history of a run’s metric, thinned for a plot.', { query: HISTORY });
+  scope.get<{ Params: { id: string; key: string } }>('/api/v1/runs/:id/metrics/:key/history', thinned, (request) =>
     history(api, request.params, request.query as Query),
   );
-  scope.get<{ Params: { id: string } }>('/api/v1/runs/:id/events', (request, reply) =>
+  const live = doc('Live events of a run, as server-sent events.', { query: LIVE, answer: { 'text/event-stream': 'text' } });
+  scope.get<{ Params: { id: string } }>('/api/v1/runs/:id/events', live, (request, reply) =>
     events(api, request.params.id, request, reply, stopping),
   );
 }

@@ -1,0 +1,3 @@
+import { routeDoc } from '@millrace/service';
+
+export const doc = routeDoc('tracking');
