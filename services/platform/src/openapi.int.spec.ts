@@ -130,6 +130,7 @@ describe('the description of our own REST', () => {
     const ajv = new Ajv2020({ strict: false, schemas: [{ $id: 'document', ...document }] });
     const isValid = (name: string, value: unknown) => ajv.validate({ $ref: `document#/components/schemas/${name}` }, value);
     const schemas = Object.keys(document.components.schemas);
+    for (const name of schemas) expect([name, ajv.validateSchema(document.components.schemas[name] as object)]).toEqual([name, true]);
     expect(schemas).toEqual(expect.arrayContaining(KINDS.flatMap((kind) => [kind, `${kind}Spec`])));
     const entity = { apiVersion: 'millrace.dev/v1', kind: 'Entity', metadata: { name: 'card' }, spec: { joinKeys: { card: 'String' } } };
     const apply = (resource: object) => fetch(`${platform.url}/api/v1/apply`, { method: 'POST', body: JSON.stringify(resource) });

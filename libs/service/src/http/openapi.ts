@@ -18,10 +18,11 @@ export interface OpenApiDocument {
   readonly components: Json;
 }
 
-const ABOUT = `Millrace's own REST. MLflow's, Feast's, OFREP's and the Open Inference Protocol's paths are described by their own projects.
-
-Where keys are asked for (always beyond loopback), each operation's security requirement names the lowest role that may call it. Commands take the header \`Idempotency-Key\` and
-answer \`millrace-position\`; a query with that position as \`at-least\` sees what the command did.`;
+const ABOUT = [
+  "Millrace's own REST. The paths of MLflow, Feast and the Open Inference Protocol are described by those projects.",
+  "Where keys are asked for, each operation's security requirement names the lowest role that may call it.",
+  'Commands take the header `Idempotency-Key` and answer `millrace-position`; a query with that position as `at-least` sees what the command did.',
+].join('\n\n');
 
 /** `GET /api/v1/openapi.json`: what this process answers under `/api/v1`, from the routes that are registered. */
 export function openApiRoutes(server: FastifyInstance, routes: readonly Route[]): void {
