@@ -15,6 +15,7 @@ export {
 } from './decider.js';
 export { editDistance } from './edit-distance.js';
 export type { Journal } from './journal.js';
+export { LinkedList, type Linked } from './linked-list.js';
 export { MemoryStateStore } from './memory-state-store.js';
 export { formatPosition, hasPassed, parsePosition, type NextOffsets, type Position } from './position.js';
 export { aggregateOf, type DecisionRecord, type LoggedDecision } from './record.js';

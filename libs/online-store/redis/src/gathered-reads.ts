@@ -1,4 +1,4 @@
-import type { Scheduler } from '@millrace/kernel';
+import { LinkedList, type Linked, type Scheduler } from '@millrace/kernel';
 
 export type Values = readonly (Buffer | null)[];
 
@@ -24,7 +24,7 @@ export interface GatheredReadsOptions {
 export const PAGE = 1_000;
 
 /** A read that nobody has been told of yet; `resolve` and `reject` are harmless after the first. */
-interface Read {
+interface Read extends Linked<Read> {
   readonly keys: readonly Buffer[];
   /** When it is given up, whatever the store does. */
   readonly until: number;
@@ -45,7 +45,7 @@ interface Read {
 export class GatheredReads {
   readonly #options: GatheredReadsOptions;
   /** Not answered yet, those that wait to be sent included. */
-  readonly #open = new Set<Read>();
+  readonly #open = new LinkedList<Read>();
   #gathered: Read[] = [];
   /** Requests that Redis has not answered. */
   #asked = 0;
@@ -67,7 +67,9 @@ export class GatheredReads {
       const refusal = this.#whyNot(time);
       if (refusal !== undefined) return reject(failure(refusal));
       if (this.#loss && this.#gathered.length >= maxWaiting) return reject(failure(this.#loss.cause));
-      const read: Read = { keys, until: time + Math.min(withinMs, timeoutMs), isHurried: withinMs < timeoutMs, resolve, reject };
+      const until = time + Math.min(withinMs, timeoutMs);
+      const linked = { list: undefined, before: undefined, after: undefined };
+      const read: Read = { keys, until, isHurried: withinMs < timeoutMs, resolve, reject, ...linked };
       this.#open.add(read);
       this.#arm(read.until);
       if (this.#asked === 0 && !this.#loss) return this.#ask([read]);

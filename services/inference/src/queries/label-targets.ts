@@ -12,6 +12,9 @@ export interface LabelTargetsOptions {
 
 /** Names labels are told for. A label is a fact and is kept whatever its deployment is called; but a name that nobody knows is likely misspelt. */
 export class LabelTargets {
+  /** Names that predictions have been found for: labels of a device's predictions come often. */
+  readonly #predicted = new Set<string>();
+
   constructor(private readonly options: LabelTargetsOptions) {}
 
   /** What is said of labels for a name that nothing is known of; `undefined` of all others, and where it cannot be found out now. */
@@ -26,10 +29,13 @@ export class LabelTargets {
 
   async #isKnown(name: string): Promise<boolean> {
     const { names, caughtUp, hasPredictions } = this.options;
-    if (names().includes(name)) return true;
+    if (this.#predicted.has(name) || names().includes(name)) return true;
     try {
       await caughtUp();
-      return names().includes(name) || (await hasPredictions(name));
+      if (names().includes(name)) return true;
+      const isPredicted = await hasPredictions(name);
+      if (isPredicted) this.#predicted.add(name);
+      return isPredicted;
     } catch {
       // Labels are taken also while a store or the log cannot be read.
       return true;

@@ -1,7 +1,6 @@
-import type { Scheduler } from '@millrace/kernel';
+import { LinkedList, type Linked, type Scheduler } from '@millrace/kernel';
 import { isRefusal, Refusal } from '../domain/refusal.js';
 import { concatRows, rowsOf, sliceRows, type Tensor } from '../domain/tensor/tensor.js';
-import { LinkedList, type Linked } from './linked-list.js';
 import { isRowwise } from './row-mixing.js';
 import type { Runner } from './runner.js';
 
