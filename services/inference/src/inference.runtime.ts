@@ -284,6 +284,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     names: () => [...resources.catalog.names('Deployment'), ...(stateOf(CATALOG_SUBJECT) as CatalogState).modelIds.keys()],
     caughtUp: () => Promise.all([registry.barrier(), resources.log.barrier()]),
     hasPredictions: (name) => hasPredictions(host.offline, name),
+    scheduler,
   });
   const labels = { recorder, targets };
   const edge = new EdgeRecorder(

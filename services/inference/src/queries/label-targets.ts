@@ -1,4 +1,5 @@
 import { nearest } from '@millrace/feature-engine';
+import type { Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
 
 export interface LabelTargetsOptions {
@@ -8,7 +9,11 @@ export interface LabelTargetsOptions {
   readonly caughtUp: () => Promise<unknown>;
   /** Whether predictions are recorded for the name: an exported model's deployment need not be applied. */
   readonly hasPredictions: (name: string) => Promise<boolean>;
+  readonly scheduler: Scheduler;
 }
+
+/** Labels that are on the log are not answered later than this for a warning. */
+const LONGEST_LOOK_MS = 1_000;
 
 /** Names labels are told for. A label is a fact and is kept whatever its deployment is called; but a name that nobody knows is likely misspelt. */
 export class LabelTargets {
@@ -28,8 +33,20 @@ export class LabelTargets {
   }
 
   async #isKnown(name: string): Promise<boolean> {
-    const { names, caughtUp, hasPredictions } = this.options;
+    const { names, scheduler } = this.options;
     if (this.#predicted.has(name) || names().includes(name)) return true;
+    let cancel: (() => void) | undefined;
+    const tooLate = new Promise<true>((resolve) => {
+      cancel = scheduler.after(LONGEST_LOOK_MS, () => resolve(true));
+    });
+    const isKnown = await Promise.race([this.#look(name), tooLate]);
+    cancel?.();
+    return isKnown;
+  }
+
+  /** Never rejects. */
+  async #look(name: string): Promise<boolean> {
+    const { names, caughtUp, hasPredictions } = this.options;
     try {
       await caughtUp();
       if (names().includes(name)) return true;
