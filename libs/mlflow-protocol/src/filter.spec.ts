@@ -93,6 +93,12 @@ describe('matching in process', () => {
     expect(matchesText('xmodel', 'LIKE', { kind: 'string', text: 'm%' })).toBe(false);
   });
 
+  test('RLIKE is known only where regular expressions are', () => {
+    const [clause] = parseFilter("tags.topic rlike '^f'", { knowsPatterns: true });
+    expect(clause).toEqual({ entity: 'tags', key: 'topic', comparator: 'RLIKE', value: { kind: 'string', text: '^f' } });
+    expect(() => parseFilter("tags.topic RLIKE '^f'")).toThrow(/^Invalid clause/);
+  });
+
   test('what is missing is null and meets nothing else', () => {
     const asks = (actual: string | undefined) => [
       matchesOptional(actual, 'IS NULL', { kind: 'none' }),

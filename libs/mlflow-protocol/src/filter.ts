@@ -4,6 +4,8 @@ import { invalid } from './mlflow-error.js';
 export const COMPARATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE', 'IN', 'NOT IN', 'IS NULL', 'IS NOT NULL'] as const;
 
 export type Comparator = (typeof COMPARATORS)[number];
+/** `RLIKE` is only known where {@link parseFilter} is told so. */
+export type AnyComparator = Comparator | 'RLIKE';
 
 /** The right side of a comparison as it was written; IS NULL and IS NOT NULL have none. */
 export type FilterValue =
@@ -13,10 +15,10 @@ export type FilterValue =
   | { readonly kind: 'none' };
 
 /** One comparison of a filter: `metrics.loss < 0.1`. `entity` is `null` where the key stands alone (`name = 'x'`). */
-export interface FilterClause {
+export interface FilterClause<C extends AnyComparator = Comparator> {
   readonly entity: string | null;
   readonly key: string;
-  readonly comparator: Comparator;
+  readonly comparator: C;
   readonly value: FilterValue;
 }
 
@@ -35,10 +37,13 @@ const SYMBOL = /!=|<=|>=|[=<>().,]/y;
 /**
  * Reads MLflow's filter language: comparisons joined by AND. A key follows its entity after a dot and may be quoted by backticks or
  * double quotes (``params.`learning rate` ``); values are numbers, quoted text, or a list in parentheses, and `IS NULL` has none. OR, NOT and nesting are refused.
+ * MLflow compares with regular expressions (`RLIKE`) in searches of traces only: `knowsPatterns`.
  */
-export function parseFilter(filter: string): FilterClause[] {
+export function parseFilter(filter: string): FilterClause[];
+export function parseFilter(filter: string, options: { readonly knowsPatterns: true }): FilterClause<AnyComparator>[];
+export function parseFilter(filter: string, { knowsPatterns = false } = {}): FilterClause<AnyComparator>[] {
   const tokens = tokenize(filter);
-  const clauses: FilterClause[] = [];
+  const clauses: FilterClause<AnyComparator>[] = [];
   let index = 0;
   const peek = (): Token | undefined => tokens[index];
   const refuse = (): Error => {
@@ -79,7 +84,7 @@ export function parseFilter(filter: string): FilterClause[] {
     return true;
   };
 
-  const comparator = (): Comparator => {
+  const comparator = (): AnyComparator => {
     if (takeWord('NOT')) {
       if (takeWord('IN')) return 'NOT IN';
       throw refuse();
@@ -91,7 +96,7 @@ export function parseFilter(filter: string): FilterClause[] {
     }
     const token = take();
     const text = token.kind === 'word' || token.kind === 'symbol' ? token.text.toUpperCase() : '';
-    const found = COMPARATORS.find((one) => one === text);
+    const found = knowsPatterns && text === 'RLIKE' ? text : COMPARATORS.find((one) => one === text);
     if (found) return found;
     index--;
     throw refuse();
@@ -143,7 +148,7 @@ export function parseFilter(filter: string): FilterClause[] {
 }
 
 /** Whether a comparator asks if there is a value at all. */
-export function isNullTest(comparator: Comparator): comparator is 'IS NULL' | 'IS NOT NULL' {
+export function isNullTest(comparator: AnyComparator): comparator is 'IS NULL' | 'IS NOT NULL' {
   return comparator === 'IS NULL' || comparator === 'IS NOT NULL';
 }
 

@@ -9,6 +9,7 @@ export {
   matchesOptional,
   matchesText,
   parseFilter,
+  type AnyComparator,
   type Comparator,
   type FilterClause,
   type FilterValue,

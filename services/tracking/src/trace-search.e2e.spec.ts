@@ -157,6 +157,17 @@ describe('what is asked of traces, logged models, records of datasets and histor
       ["span.attributes.`who` ILIKE 'A%'", [2]],
       ["span.attributes.who != 'bob'", [2]],
       ["span.content LIKE '%ann%'", [2]],
+      ["span.name RLIKE '^look (up|down)$'", [1, 2]],
+      ["span.name RLIKE '^LOOK'", []],
+      ["span.name RLIKE 'ook' AND span.status = 'ERROR'", [1]],
+      ["span.type RLIKE 'AGENT|CHAIN'", [1, 2]],
+      ["span.attributes.who RLIKE '^a.n$'", [2]],
+      ["span.attributes.hits RLIKE '[0-9]'", [1]],
+      ["trace.name RLIKE '^r.*t$'", [1, 2]],
+      [`trace_id RLIKE '1$'`, [1]],
+      ['tags.`mlflow.linkedPrompts` RLIKE \'"pr"\'', [1]],
+      ["feedback.q RLIKE '^(over|under)$'", [1]],
+      ["expectation.e RLIKE 'answer.*4'", [1]],
       ["feedback.q = 'over'", [1]],
       ["feedback.q = 'true'", [2]],
       ["feedback.q != 'over'", [2]],
@@ -175,6 +186,11 @@ describe('what is asked of traces, logged models, records of datasets and histor
       ['end_time_ms > 1767225601000', []],
     ];
     for (const [filter, expected] of cases) expect([filter, await found(filter)]).toEqual([filter, expected]);
+    const wrong = await call('POST', '3.0/mlflow/traces/search', {
+      locations: [{ mlflow_experiment: { experiment_id: experimentId } }],
+      filter: "tags.x RLIKE 'a(b'",
+    });
+    expect(wrong.body.message).toMatch(/^Invalid filter: RLIKE 'a\(b' is no regular expression \(RE2\): missing \)/);
     expect(await call('DELETE', `3.0/mlflow/traces/${ids[1] ?? ''}/assessments/${first}`)).toMatchObject({ status: 200 });
     expect(await found('feedback.q IS NOT NULL')).toEqual([1]);
     for (const filter of [
@@ -184,6 +200,12 @@ describe('what is asked of traces, logged models, records of datasets and histor
       'feedback.q IN (1)',
       "thing.x = 'y'",
       'status IS NULL',
+      "span.content RLIKE 'ann'",
+      "trace.text RLIKE 'ann'",
+      "timestamp_ms RLIKE '1'",
+      'feedback.score RLIKE 1',
+      "span.name RLIKE '('",
+      `name RLIKE '${'a'.repeat(1001)}'`,
     ]) {
       const refused = await call('POST', '3.0/mlflow/traces/search', {
         locations: [{ mlflow_experiment: { experiment_id: experimentId } }],

@@ -6,6 +6,8 @@ import type { TracesApi } from './api/mlflow/traces/context.js';
 import { decodeTraceFact, traceRows, TRACES_TABLE } from './projections/traces.projection.js';
 import { countTraces } from './queries/trace-counts.query.js';
 import { traceMetrics } from './queries/trace-metrics.query.js';
+import { wrongPattern } from './queries/trace-patterns.query.js';
+import type { TraceCriterion } from './queries/trace-sql.js';
 import { searchTraces, tracesById } from './queries/traces.query.js';
 import type { TrackingView } from './queries/tracking-view.js';
 import type { TrackingHost } from './tracking.runtime.js';
@@ -20,6 +22,12 @@ export async function openTraces(host: TrackingHost, view: TrackingView): Promis
   const table = await tables.add({
     ...{ name: 'tracking.traces', topic: TRACES, table: TRACES_TABLE, shared: true, decode: decodeTraceFact, toRows: traceRows },
   });
+  const checkPatterns = async (criteria: readonly TraceCriterion[]): Promise<void> => {
+    const wrong = await wrongPattern(offline, criteria);
+    if (!wrong) return;
+    const message = `Invalid filter: RLIKE '${wrong.pattern}' is no regular expression (RE2): ${wrong.reason}.`;
+    throw new MlflowError('INVALID_PARAMETER_VALUE', message);
+  };
   return {
     experiment: async (experimentId) => {
       if (!view.experiment(experimentId)) await view.upToDate();
@@ -45,14 +53,17 @@ export async function openTraces(host: TrackingHost, view: TrackingView): Promis
       return tracesById(offline, traceIds, withSpans);
     },
     search: async (search) => {
+      await checkPatterns(search.criteria);
       await table.barrier(config.queryDeadlineMs);
       return searchTraces(offline, search);
     },
     count: async (request) => {
+      await checkPatterns([...request.among, ...request.first, ...request.second]);
       await table.barrier(config.queryDeadlineMs);
       return countTraces(offline, request);
     },
     metrics: async (request) => {
+      await checkPatterns(request.criteria);
       await table.barrier(config.queryDeadlineMs);
       return traceMetrics(offline, request);
     },

@@ -1,4 +1,4 @@
-import type { TraceOperator } from './trace-sql.js';
+import { sqlOperator, type TraceOperator } from './trace-sql.js';
 
 type Value = string | number | readonly string[];
 
@@ -30,7 +30,7 @@ export function tracesWithSpan(criteria: readonly SpanCriterion[], bind: Bind): 
 }
 
 function spanTest(criterion: SpanCriterion, bind: Bind): string {
-  const test = `${criterion.operator} ${bind(criterion.value)}`;
+  const test = `${sqlOperator(criterion.operator)} ${bind(criterion.value)}`;
   switch (criterion.on) {
     case 'spanName':
       return `JSONExtractString(last, 'name') ${test}`;
@@ -68,12 +68,12 @@ function assessed(test: string): string {
     ) WHERE ${test}`;
 }
 
-function valueTest(on: 'feedback' | 'expectation', operator: string, value: Value, bind: Bind): string {
+function valueTest(on: 'feedback' | 'expectation', operator: TraceOperator, value: Value, bind: Bind): string {
   const plain = `JSONExtractRaw(last, '${on}', 'value')`;
   const serialized = `JSONExtractString(last, 'expectation', 'serialized_value', 'value')`;
   const raw = on === 'feedback' ? plain : `if(JSONHas(last, 'expectation', 'serialized_value'), ${serialized}, ${plain})`;
   if (typeof value === 'number') return `toFloat64OrNull(${raw}) ${operator} ${bind(value)}`;
-  return `${unquoted(raw)} ${operator} ${bind(value)}`;
+  return `${unquoted(raw)} ${sqlOperator(operator)} ${bind(value)}`;
 }
 
 /** The text of a JSON string; anything else as it is written. */

@@ -2,7 +2,15 @@ import type { SqlParameters } from '@millrace/offline-store';
 import { LINKED_PROMPTS, TRACE_NAME } from '../domain/trace/trace.js';
 import { tracesAssessed, tracesWithIssue, tracesWithSpan, type AssessmentCriterion, type SpanCriterion } from './trace-parts-sql.js';
 
-export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
+export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'RLIKE' | 'IN' | 'NOT IN';
+
+/** Begins the value of every RLIKE: a dot ends at the line's end, as in MLflow, where RE2 as ClickHouse uses it would go on. */
+export const PATTERN_FLAGS = '(?-s)';
+
+/** ClickHouse has regular expressions under another name; they are RE2's, whose time is linear in the text. */
+export function sqlOperator(operator: TraceOperator): string {
+  return operator === 'RLIKE' ? 'REGEXP' : operator;
+}
 
 /** What a search may ask of a trace itself, with the column that has it. */
 export const TRACE_ATTRIBUTES = {
@@ -118,18 +126,18 @@ export class TraceSql {
     switch (criterion.on) {
       case 'attribute': {
         const { column, isNumber } = TRACE_ATTRIBUTES[criterion.key];
-        return `${column} ${operator} ${this.#bound(value, isNumber)}`;
+        return `${column} ${sqlOperator(operator)} ${this.#bound(value, isNumber)}`;
       }
       case 'tag':
       case 'metadata':
-        return this.#having(criterion.on, criterion.key, `value ${operator} ${this.#bound(value, false)}`);
+        return this.#having(criterion.on, criterion.key, `value ${sqlOperator(operator)} ${this.#bound(value, false)}`);
       case 'name': {
-        const test = `${operator} ${this.#bound(value, false)}`;
+        const test = `${sqlOperator(operator)} ${this.#bound(value, false)}`;
         return `${this.#having('tag', TRACE_NAME, `value ${test}`)} OR (isToldByRoot AND root_name ${test})`;
       }
       case 'run':
         return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
-          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND key ${operator} ${this.#bound(value, false)})`;
+          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND key ${sqlOperator(operator)} ${this.#bound(value, false)})`;
       case 'text':
         return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
           WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'text' AND value ${operator} ${this.#bound(value, false)})`;

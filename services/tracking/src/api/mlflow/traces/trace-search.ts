@@ -1,5 +1,11 @@
-import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
-import { TRACE_ATTRIBUTES, type TraceAttribute, type TraceCriterion, type TraceOperator } from '../../../queries/trace-sql.js';
+import { invalid, isNullTest, parseFilter, parseOrderBy, type AnyComparator, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  PATTERN_FLAGS,
+  TRACE_ATTRIBUTES,
+  type TraceAttribute,
+  type TraceCriterion,
+  type TraceOperator,
+} from '../../../queries/trace-sql.js';
 import { SOURCE_RUN, TRACE_NAME } from '../../../domain/trace/trace.js';
 import type { TraceSearch } from '../../../queries/traces.query.js';
 
@@ -34,10 +40,12 @@ const ORDERS = ['timestamp', 'execution_time', 'end_time', 'status', 'trace_id',
 const ENTITIES = ['attribute', 'tag', 'metadata', 'span', 'feedback', 'expectation', 'issue'];
 const SPAN_TYPE = 'mlflow.spanType';
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
-const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
+const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE', 'RLIKE', 'IN', 'NOT IN'];
+/** Characters of a regular expression; what it costs grows with its length and with the text, and not faster. */
+const LONGEST_PATTERN = 1000;
 
 export function traceCriteriaOf(filter: string): TraceCriterion[] {
-  return parseFilter(filter).map(criterionOf);
+  return parseFilter(filter, { knowsPatterns: true }).map(criterionOf);
 }
 
 export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders'] {
@@ -51,13 +59,14 @@ export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders']
   });
 }
 
-function criterionOf(clause: FilterClause): TraceCriterion {
+function criterionOf(clause: FilterClause<AnyComparator>): TraceCriterion {
   const { entity, key, comparator, value } = clause;
   if (isNullTest(comparator)) return presenceOf(entity, key, comparator);
   const text = (): Text => {
     if (!TEXTUAL.includes(comparator))
       throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${TEXTUAL.join(', ')}.`);
     if (value.kind === 'number' || value.kind === 'none') throw invalid(`Expected a quoted string to compare ${key} with.`);
+    if (comparator === 'RLIKE' && value.kind === 'string') return { operator: comparator, value: patternOf(key, value.text) };
     return { operator: comparator, value: value.kind === 'list' ? value.items : value.text };
   };
   const pair = pairOf(entity, key);
@@ -100,13 +109,21 @@ interface Text {
   readonly value: string | readonly string[];
 }
 
+function patternOf(key: string, pattern: string): string {
+  if (pattern.length > LONGEST_PATTERN)
+    throw invalid(
+      `The regular expression that ${key} is compared with has ${pattern.length} characters; at most ${LONGEST_PATTERN} are taken.`,
+    );
+  return `${PATTERN_FLAGS}${pattern}`;
+}
+
 function spanCriterionOf(key: string, text: () => Text): TraceCriterion {
   if (key === 'name') return { on: 'spanName', ...text() };
   if (key === 'status') return { on: 'spanStatus', ...text() };
   if (key === 'type') return { on: 'spanAttribute', key: SPAN_TYPE, ...text() };
   if (key === 'content') {
     const asked = text();
-    if (!asked.operator.endsWith('LIKE')) throw invalid('The content of a span is searched with LIKE or ILIKE.');
+    if (asked.operator !== 'LIKE' && asked.operator !== 'ILIKE') throw invalid('The content of a span is searched with LIKE or ILIKE.');
     return { on: 'text', ...asked };
   }
   if (!/^attributes\../s.test(key)) {
@@ -115,7 +132,7 @@ function spanCriterionOf(key: string, text: () => Text): TraceCriterion {
   return { on: 'spanAttribute', key: key.slice('attributes.'.length), ...text() };
 }
 
-function promptCriterionOf({ comparator, value }: FilterClause): TraceCriterion {
+function promptCriterionOf({ comparator, value }: FilterClause<AnyComparator>): TraceCriterion {
   const [, name, version] = (comparator === '=' && value.kind === 'string' && /^([^/]+)\/([^/]+)$/.exec(value.text)) || [];
   if (name === undefined || version === undefined) throw invalid(`Prompts are searched as in prompt = 'name/version'.`);
   return { on: 'prompt', name, version };
