@@ -33,5 +33,11 @@ client.delete_registered_model_alias("delay", "challenger")
 client.update_registered_model("delay", "later or not")
 client.set_registered_model_tag("delay", "mt", "2")
 client.delete_registered_model_tag("delay", "owner")
+if int(mlflow.__version__.split(".")[0]) >= 3:
+    models = {model.name: model.model_id for model in client.search_logged_models([flights, client.get_experiment_by_name("it's odd ✈").experiment_id])}
+    client.set_logged_model_tags(models["echo"], {"team": "changed there", "mine": "changed there"})
+    client.finalize_logged_model(models["never ended ✈"], "READY")
+    client.log_metric(runs["run-0"], "m", 0.25, step=9999, model_id=models["many"])
+
 client.delete_model_version("delay", "1")
 client.delete_registered_model("empty model")

@@ -73,8 +73,33 @@ if MAJOR >= 3:
         def predict(self, context, model_input, params=None):
             return model_input
 
+    from mlflow.entities import LoggedModelInput
+
     with mlflow.start_run(run_name="logged-model"):
-        mlflow.pyfunc.log_model(name="echo", python_model=Echo(), registered_model_name="echo", pip_requirements=[])
+        logged = mlflow.pyfunc.log_model(
+            name="echo",
+            python_model=Echo(),
+            registered_model_name="echo",
+            pip_requirements=[],
+            params={"depth": "3"},
+            tags={"team": "ops"},
+            model_type="echoing",
+        )
+    with mlflow.start_run(run_name="evaluation") as evaluation:
+        client.log_inputs(evaluation.info.run_id, models=[LoggedModelInput(logged.model_id)])
+        dataset = mlflow.data.meta_dataset.MetaDataset(mlflow.data.http_dataset_source.HTTPDatasetSource("http://127.0.0.1/x"), name="rows")
+        for step in range(3):
+            mlflow.log_metric("accuracy", 0.5 + step / 10, step=step, model_id=logged.model_id, dataset=dataset)
+        mlflow.log_metric("odd", float("nan"), model_id=logged.model_id)
+    # More than one answer shows of a model here, one that failed, one that never ended, one that is deleted, one of an experiment that is.
+    many = client.create_logged_model(plain, name="many", source_run_id=runs[0])
+    for start in range(0, 1500, 500):
+        points = [Metric("m", step / 7, 1_600_000_000_000 + step, step, model_id=many.model_id) for step in range(start, start + 500)]
+        client.log_batch(runs[0], metrics=points)
+    client.finalize_logged_model(many.model_id, "FAILED")
+    client.create_logged_model(odd, name="never ended ✈", tags={"note": "first\nline"})
+    client.delete_logged_model(client.create_logged_model(odd, name="deleted").model_id)
+    client.create_logged_model(gone, name="of a deleted experiment", source_run_id=runs[6])
 
 client.delete_experiment(gone)
 print(json.dumps({"client": mlflow.__version__, "runs": len(runs)}))

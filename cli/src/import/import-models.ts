@@ -117,6 +117,7 @@ function isRefused({ refused }: Made, what: string): boolean {
 /** Where the version's files are here: with its run when they were the run's, else in a folder of their own. */
 async function sourceOf(context: ImportContext, version: Version, where: string): Promise<string> {
   const { from, to, report, withArtifacts } = context;
+  if (await isOfLoggedModelHere(context, version)) return version.source as string;
   const query = { name: version.name, version: String(version.version) };
   const { artifact_uri: uri } = await from.get<{ artifact_uri: string }>('model-versions/get-download-uri', query);
   if (version.run_id) {
@@ -134,6 +135,19 @@ async function sourceOf(context: ImportContext, version: Version, where: string)
     await bringFiles({ to, report, where, files: from.storedFiles(path), read, folder });
   }
   return `mlflow-artifacts:/${folder}`;
+}
+
+/** A logged model that was brought has the files of its versions. */
+async function isOfLoggedModelHere({ to }: ImportContext, { source }: Version): Promise<boolean> {
+  const [, modelId] = /^models:\/(m-[0-9a-f]{32})(\/|$)/.exec(source ?? '') ?? [];
+  if (modelId === undefined) return false;
+  try {
+    await to.get(`logged-models/${modelId}`);
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) return false;
+    throw error;
+  }
 }
 
 async function artifactUri(context: ImportContext, side: 'from' | 'to', runId: string): Promise<string | undefined> {

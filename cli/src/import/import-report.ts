@@ -2,6 +2,7 @@
 export interface Counts {
   experiments: number;
   runs: number;
+  loggedModels: number;
   params: number;
   tags: number;
   points: number;
@@ -77,5 +78,6 @@ export class ImportReport {
 }
 
 function zero(): Counts {
-  return { experiments: 0, runs: 0, params: 0, tags: 0, points: 0, files: 0, bytes: 0, models: 0, versions: 0, aliases: 0 };
+  const ofRuns = { experiments: 0, runs: 0, loggedModels: 0, params: 0, tags: 0, points: 0, files: 0, bytes: 0 };
+  return { ...ofRuns, models: 0, versions: 0, aliases: 0 };
 }

@@ -36,6 +36,7 @@ function sides(
     runs: () => all(run),
     history: (_: string, key: string) => all(point(key)),
     runFiles: () => all({ path: 'a.txt', file_size: 2 }),
+    hasLoggedModels: () => Promise.resolve(false),
     readRunFile: () => Promise.resolve(new Response('hi')),
   };
   const to = {

@@ -1,6 +1,7 @@
 import type { ImportReport } from './import-report.js';
 import { bringFiles, proxiedPath } from './import-files.js';
 import { isRefusal, type MlflowServer } from './mlflow-server.js';
+import { importLoggedModels } from './import-logged-models.js';
 import { attempt, compareField } from './import-compare.js';
 import type { Experiment, KeyValue, Metric, Run } from './mlflow-types.js';
 
@@ -50,6 +51,7 @@ export async function importExperiment(context: ImportContext, experiment: Exper
     await importRun(context, run, made.experiment_id);
     progress(`${where}: ${++runs} runs`);
   });
+  await attempt(report, where, () => importLoggedModels(context, experiment, made.experiment_id));
   if (lifecycle_stage === 'deleted' && here.lifecycle_stage === 'active' && !isLeft('lifecycle_stage')) {
     await to.post('experiments/import-deletion', { experiment_id: made.experiment_id, origin });
   } else if (made.refused.length === 0) {
@@ -77,8 +79,9 @@ interface MadeRun {
 }
 
 /** What is refused of a run is a problem, and the rest of it is brought all the same. */
-async function importRun(context: ImportContext, run: Run, experimentId: string): Promise<void> {
+async function importRun(context: ImportContext, found: Run, experimentId: string): Promise<void> {
   const { from, to, origin, withArtifacts, report } = context;
+  const run = await withModelInputs(context, found);
   const { run_id, run_name, user_id, status, start_time, end_time, lifecycle_stage } = run.info;
   const { params = [], tags = [], metrics = [] } = run.data;
   const where = `run ${run_id}`;
@@ -87,6 +90,7 @@ async function importRun(context: ImportContext, run: Run, experimentId: string)
     to.post<MadeRun>('runs/import', {
       ...{ run_id, run_name, user_id, status, start_time, end_time, lifecycle_stage, origin },
       ...{ experiment_id: experimentId, params, tags, datasets },
+      ...{ model_inputs: run.inputs?.model_inputs ?? [], model_outputs: run.outputs?.model_outputs ?? [] },
     }),
   );
   report.count('runs', 1, made?.created ? 1 : 0);
@@ -101,6 +105,14 @@ async function importRun(context: ImportContext, run: Run, experimentId: string)
     await attempt(report, where, () => to.post('runs/import-deletion', { run_id, origin }));
   }
   await attempt(report, where, () => compareRun(context, run, made));
+}
+
+/** MLflow's search leaves out the logged models that a run used; the run itself names them. */
+async function withModelInputs({ from, report }: ImportContext, run: Run): Promise<Run> {
+  if (!(await from.hasLoggedModels())) return run;
+  const whole = await attempt(report, `run ${run.info.run_id}`, () => from.run(run.info.run_id));
+  const models = whole?.inputs?.model_inputs ?? [];
+  return models.length === 0 ? run : { ...run, inputs: { ...run.inputs, model_inputs: models } };
 }
 
 /** Sends the points of a metric that are not here yet, then counts both sides. */
@@ -170,6 +182,8 @@ async function compareRun({ to, report }: ImportContext, run: Run, { created, ch
   }
   const inputs = [run, here].map(({ inputs: one }) => one?.dataset_inputs?.length ?? 0) as [number, number];
   if (inputs[1] < inputs[0]) report.problem(where, `${inputs[0]} datasets there, ${inputs[1]} here`);
+  const linked = [run, here].map((one) => new Set(linksOf(one))) as [Set<string>, Set<string>];
+  for (const link of linked[0]) if (!linked[1].has(link)) report.problem(where, `${link} is not here`);
   const tagsThere = new Set([...(run.data.tags ?? []).map(({ key }) => key), IMPORTED_FROM_TAG, RUN_NAME_TAG]);
   for (const { key } of here.data.tags ?? []) {
     if (!tagsThere.has(key) && !changed_here.includes(`tag:${key}`)) report.left(where, `tag ${key} is not there any more`);
@@ -177,6 +191,13 @@ async function compareRun({ to, report }: ImportContext, run: Run, { created, ch
   for (const field of ['status', 'start_time', 'end_time', 'lifecycle_stage', 'run_name', 'user_id'] as const) {
     compareField(report, where, field, [run.info[field], here.info[field]], isLeft(field === 'end_time' ? 'status' : field));
   }
+}
+
+function linksOf({ inputs, outputs }: Run): string[] {
+  return [
+    ...(inputs?.model_inputs ?? []).map(({ model_id }) => `input ${model_id}`),
+    ...(outputs?.model_outputs ?? []).map(({ model_id, step = 0 }) => `output ${model_id} of step ${step}`),
+  ];
 }
 
 async function inParallel<T>(items: AsyncIterable<T>, limit: number, work: (item: T) => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError, EXIT } from '../cli-error.js';
-import type { Experiment, FileInfo, Metric, Model, Run, Version } from './mlflow-types.js';
+import type { Experiment, FileInfo, LoggedModel, Metric, Model, Run, Version } from './mlflow-types.js';
 
 export interface MlflowServerOptions {
   /** What it is called when it fails: `the MLflow server`, `Millrace`. */
@@ -33,9 +33,13 @@ const PROXY = '/api/2.0/mlflow-artifacts/artifacts';
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 200;
 const POINTS_A_PAGE = 25_000;
+/** Each comes with all that was measured of it. */
+const LOGGED_MODELS_A_PAGE = 100;
 
 /** MLflow's REST API, of a server of MLflow's or of Millrace: an import reads one and writes the other through the same words. */
 export class MlflowServer {
+  #hasLoggedModels: Promise<boolean> | undefined;
+
   constructor(private readonly options: MlflowServerOptions) {}
 
   get<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
@@ -77,6 +81,33 @@ export class MlflowServer {
     });
   }
 
+  /** Servers before the 3.x line have no logged models and do not know the question. */
+  hasLoggedModels(): Promise<boolean> {
+    return (this.#hasLoggedModels ??= this.post('logged-models/search', { experiment_ids: ['0'], max_results: 1 }).then(
+      () => true,
+      (error: unknown) => {
+        // Whatever else it refuses, it knows the question.
+        if (isRefusal(error)) return !['404', '405', 'ENDPOINT_NOT_FOUND'].includes(error.code);
+        throw error;
+      },
+    ));
+  }
+
+  async run(runId: string): Promise<Run> {
+    return (await this.get<{ run: Run }>('runs/get', { run_id: runId, run_uuid: runId })).run;
+  }
+
+  async *loggedModels(experimentId: string): AsyncGenerator<LoggedModel> {
+    yield* this.#pages(async (page_token) => {
+      const body = { experiment_ids: [experimentId], max_results: LOGGED_MODELS_A_PAGE, ...(page_token ? { page_token } : {}) };
+      const { models = [], next_page_token } = await this.post<{ models?: LoggedModel[]; next_page_token?: string }>(
+        'logged-models/search',
+        body,
+      );
+      return [models, next_page_token];
+    });
+  }
+
   async *models(): AsyncGenerator<Model> {
     yield* this.#pages(async (page_token) => {
       const query = { max_results: '100', ...(page_token ? { page_token } : {}) };
@@ -104,6 +135,16 @@ export class MlflowServer {
     }
   }
 
+  /** Every file of a logged model; paths are below its artifacts. */
+  async *modelFiles(modelId: string, below = ''): AsyncGenerator<FileInfo> {
+    const path = `logged-models/${modelId}/artifacts/directories`;
+    const { files = [] } = await this.get<{ files?: FileInfo[] }>(path, below === '' ? {} : { artifact_directory_path: below });
+    for (const file of files) {
+      if (file.is_dir) yield* this.modelFiles(modelId, file.path);
+      else yield file;
+    }
+  }
+
   /** Every file below a folder of the server's artifact store; paths are below that folder. */
   async *storedFiles(folder: string, below = ''): AsyncGenerator<FileInfo> {
     const path = below === '' ? folder : `${folder}/${below}`;
@@ -121,6 +162,11 @@ export class MlflowServer {
 
   readRunFile(runId: string, path: string): Promise<Response> {
     return this.#call(`/get-artifact?${new URLSearchParams({ path, run_uuid: runId, run_id: runId }).toString()}`, { method: 'GET' });
+  }
+
+  readModelFile(modelId: string, path: string): Promise<Response> {
+    const query = new URLSearchParams({ artifact_file_path: path }).toString();
+    return this.#call(`/ajax-api/2.0/mlflow/logged-models/${modelId}/artifacts/files?${query}`, { method: 'GET' });
   }
 
   readStored(path: string): Promise<Response> {

@@ -35,7 +35,32 @@ export interface Run {
     readonly lifecycle_stage: 'active' | 'deleted';
   };
   readonly data: { readonly metrics?: readonly Metric[]; readonly params?: readonly KeyValue[]; readonly tags?: readonly KeyValue[] };
-  readonly inputs?: { readonly dataset_inputs?: readonly object[] };
+  readonly inputs?: { readonly dataset_inputs?: readonly object[]; readonly model_inputs?: readonly { readonly model_id: string }[] };
+  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string; readonly step?: Int }[] };
+}
+
+/** A model of the 3.x line, which is a thing of its own beside the run that logged it. */
+export interface LoggedModel {
+  readonly info: {
+    readonly model_id: string;
+    readonly experiment_id: string;
+    readonly name: string;
+    readonly creation_timestamp_ms?: Int;
+    readonly last_updated_timestamp_ms?: Int;
+    readonly artifact_uri?: string;
+    readonly status?: string;
+    readonly model_type?: string;
+    readonly source_run_id?: string;
+    readonly tags?: readonly KeyValue[];
+  };
+  readonly data?: { readonly params?: readonly KeyValue[]; readonly metrics?: readonly ModelMetric[] };
+}
+
+/** What a run measured of a logged model. */
+export interface ModelMetric extends Metric {
+  readonly run_id?: string;
+  readonly dataset_name?: string;
+  readonly dataset_digest?: string;
 }
 
 export interface FileInfo {

@@ -1,13 +1,16 @@
 import { TOPICS } from '@millrace/contracts';
 import { migrate } from '@millrace/offline-store';
+import type { Position } from '@millrace/kernel';
+import { MlflowError } from '@millrace/mlflow-protocol';
 import { commandMetadata, sendPosition, type DomainLog } from '@millrace/service';
 import type { LoggedModelsApi } from './api/mlflow/models/context.js';
 import { LoggedModelCommands } from './commands/logged-model-commands.js';
+import { LoggedModelImports } from './commands/logged-model-imports.js';
 import type { ModelMetricsLogged } from './domain/logged-model/model-metrics.js';
 import { decodeModelMetrics, MODEL_METRICS_TABLE, modelMetricRows } from './projections/model-metrics.projection.js';
 import type { LoggedModelsView } from './queries/logged-models-view.js';
 import type { RegisteredVersionsView } from './queries/registered-versions-view.js';
-import { modelMetrics } from './queries/model-metrics.query.js';
+import { modelMetrics, pointsNotMeasured } from './queries/model-metrics.query.js';
 import { searchLoggedModels } from './queries/search-logged-models.query.js';
 import type { TrackingView } from './queries/tracking-view.js';
 import type { TrackingHost } from './tracking.runtime.js';
@@ -34,8 +37,24 @@ export async function openLoggedModels(
     toRows: modelMetricRows,
   });
   const upToDate = () => Promise.all([models.upToDate(), metrics.barrier(config.queryDeadlineMs)]);
+  const logMetrics: LoggedModelsApi['logMetrics'] = async (runId, points, metadata) => {
+    const experimentId = view.run(runId)?.experimentId ?? '';
+    const batch = [...points].map(([modelId, measured]) => {
+      // A model may belong to another experiment than the run that measures it.
+      const data: ModelMetricsLogged = {
+        modelId,
+        experimentId: models.anyModel(modelId)?.experimentId ?? experimentId,
+        runId,
+        points: measured,
+      };
+      const id = ids.derived(metadata.commandId, `model-metrics/${modelId}`);
+      return { key: modelId, type: 'ModelMetricsLogged', domain: 'tracking', subject: `logged-model/${modelId}`, id, data };
+    });
+    return facts.append(MODEL_METRICS, batch, metadata.traceparent);
+  };
   return {
     commands: new LoggedModelCommands(domain, view, models, ids),
+    imports: new LoggedModelImports(domain, view, models, ids),
     view: models,
     artifacts: host.artifacts,
     search: async (search) => {
@@ -57,20 +76,21 @@ export async function openLoggedModels(
       await registered.upToDate();
       return new Map(found.map(({ modelId }) => [modelId, registered.ofLoggedModel(modelId)]));
     },
-    logMetrics: async (runId, points, metadata) => {
-      const experimentId = view.run(runId)?.experimentId ?? '';
-      const batch = [...points].map(([modelId, measured]) => {
-        // A model may belong to another experiment than the run that measures it.
-        const data: ModelMetricsLogged = {
-          modelId,
-          experimentId: models.anyModel(modelId)?.experimentId ?? experimentId,
-          runId,
-          points: measured,
-        };
-        const id = ids.derived(metadata.commandId, `model-metrics/${modelId}`);
-        return { key: modelId, type: 'ModelMetricsLogged', domain: 'tracking', subject: `logged-model/${modelId}`, id, data };
-      });
-      return facts.append(MODEL_METRICS, batch, metadata.traceparent);
+    logMetrics,
+    importPoints: async (modelId, byRun, { isCheckOnly, metadata }) => {
+      await upToDate();
+      const model = models.model(modelId);
+      if (!model?.imported) throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `No logged model with ID '${modelId}' was brought here`);
+      const missing = await pointsNotMeasured(offline, model.experimentId, modelId, byRun);
+      const positions: Position[] = [];
+      let count = 0;
+      for (const [runId, points] of missing) {
+        count += points.length;
+        if (isCheckOnly) continue;
+        const one = { ...metadata, commandId: ids.derived(metadata.commandId, runId) };
+        positions.push(...(await logMetrics(runId, new Map([[modelId, points]]), one)));
+      }
+      return { missing: count, positions };
     },
     metadata: (request) => commandMetadata(request, clock, ids),
     sendPosition,

@@ -22,6 +22,8 @@ test.each([
   ['GET', '/api/v1/access/keys', 'admin'],
   ['POST', '/api/v1/testing/reset', 'admin'],
   ['POST', '/api/2.0/mlflow/runs/import-points', 'admin'],
+  ['POST', '/api/2.0/mlflow/logged-models/import', 'admin'],
+  ['POST', '/api/2.0/mlflow/logged-models/import-points', 'admin'],
   ['POST', '/api/2.0/mlflow/model-versions/import', 'admin'],
   ['POST', '/api/2.0/mlflow/registered-models/import-rest', 'admin'],
   ['GET', '/api/2.0/mlflow/registered-models/imported', 'viewer'],

@@ -18,7 +18,7 @@ const TABLE: readonly (readonly [path: RegExp, rule: AccessRule])[] = [
   [/^\/api\/v1\/access\/whoami$/, 'anyone'],
   [/^\/api\/v1\/(access|testing)(\/|$)/, 'admin'],
   // Under ids, times and stages of their own, past what rules people have set.
-  [/\/mlflow\/(experiments|runs|registered-models|model-versions)\/import(-[a-z]+)?$/, 'admin'],
+  [/\/mlflow\/(experiments|runs|logged-models|registered-models|model-versions)\/import(-[a-z]+)?$/, 'admin'],
 ];
 
 /** Questions that are asked with POST because they do not fit in a URL. */

@@ -101,7 +101,9 @@ export class RegistryCommands {
   ): Promise<Written<ModelEvent | undefined>> {
     const artifact = await this.sources.resolve(name, version.source, version.runId);
     if ('code' in artifact) return { kind: 'rejected', rejection: artifact };
-    return this.version(name, { type: 'ImportVersion', name, ...version, ...artifact }, metadata);
+    const logged = await this.sources.loggedModel(version.source, null);
+    const of = logged ? { modelId: logged.modelId } : {};
+    return this.version(name, { type: 'ImportVersion', name, ...version, ...artifact, ...of }, metadata);
   }
 
   /** Any change of one model's versions, stages and aliases. */

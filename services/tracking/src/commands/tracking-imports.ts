@@ -8,7 +8,7 @@ import {
 import type { ExperimentsEvent, ImportedExperiment } from '../domain/experiments/experiments.events.js';
 import { toWire, type MetricPoint } from '../domain/metric-points/metric-points.js';
 import { IMPORTED_FROM_TAG, RUN_NAME_TAG, type KeyValue, type Run, type RunCommand, type RunRejection } from '../domain/run/run.decider.js';
-import type { DatasetInput, RunEvent, RunStatus } from '../domain/run/run.events.js';
+import type { DatasetInput, ModelOutput, RunEvent, RunStatus } from '../domain/run/run.events.js';
 import type { TrackingView } from '../queries/tracking-view.js';
 import type { AppendMetricPoints, DecisionWriter, Written } from './tracking-commands.js';
 
@@ -23,6 +23,9 @@ export interface ImportedRun {
   readonly params: readonly KeyValue[];
   readonly tags: readonly KeyValue[];
   readonly datasets: readonly DatasetInput[];
+  /** Logged models it used, and those it made. */
+  readonly modelInputs: readonly string[];
+  readonly modelOutputs: readonly ModelOutput[];
   readonly origin: string;
   /** Whether it is deleted there. */
   readonly deleted: boolean;
@@ -135,7 +138,7 @@ export class TrackingImports {
     return { kind: 'written', value: undefined, positions: await this.append(data, id, metadata.traceparent) };
   }
 
-  /** What is missing of the run, in order, and what was changed there and not here. Params and datasets are only ever added. */
+  /** What is missing of the run, in order, and what was changed there and not here. Params, datasets and links to models are only ever added. */
   #steps(imported: ImportedRun, artifactLocation: string, existing: Run | undefined): [step: string, command: RunCommand][] {
     const { runId, experimentId, name, userId, startTime, status, endTime, origin } = imported;
     const steps: [string, RunCommand][] = [];
@@ -152,6 +155,11 @@ export class TrackingImports {
       : [];
     if (params.length + others.length > 0) steps.push(['annotate', { type: 'AnnotateRun', params, tags: others, importedFrom: origin }]);
     if (imported.datasets.length > 0) steps.push(['datasets', { type: 'LogDatasets', inputs: imported.datasets }]);
+    const inputs = imported.modelInputs.filter((modelId) => !existing?.models?.inputs.includes(modelId));
+    const outputs = imported.modelOutputs.filter(
+      ({ modelId, step }) => !existing?.models?.outputs.some((one) => one.modelId === modelId && one.step === step),
+    );
+    if (inputs.length + outputs.length > 0) steps.push(['models', { type: 'LinkModels', inputs, outputs }]);
     const isUnfinished = existing?.status === 'RUNNING' && existing.endTime === null;
     const ended = !existing || isUnfinished || !isChangedHere('status') ? { status, endTime } : { status: null, endTime: null };
     const renamed = existing && name !== '' && !isChangedHere('run_name') ? name : null;

@@ -1,4 +1,5 @@
 import type { OfflineStore } from '@millrace/offline-store';
+import type { ModelPoint } from '../domain/logged-model/model-metrics.js';
 
 /** One value of a metric of a logged model; the dataset's fields are empty where none was told. */
 export interface ModelMetric {
@@ -55,6 +56,44 @@ export async function modelMetrics(
     else found.set(metric.modelId, [metric]);
   }
   return found;
+}
+
+/** Those of some points of a model, by run, that are not here, each once. Unlike what is shown of a model, it knows no bound. */
+export async function pointsNotMeasured(
+  store: OfflineStore,
+  experimentId: string,
+  modelId: string,
+  byRun: ReadonlyMap<string, readonly ModelPoint[]>,
+): Promise<Map<string, ModelPoint[]>> {
+  const missing = new Map<string, ModelPoint[]>();
+  const all = [...byRun.values()].flat();
+  if (all.length === 0) return missing;
+  const rows = await store.query<Row>(
+    `SELECT DISTINCT run_id, key, dataset_name, dataset_digest, step, timestamp, toString(value) AS text FROM millrace.logged_model_metrics
+     WHERE experiment_id = {experimentId:String} AND model_id = {modelId:String} AND key IN {keys:Array(String)}
+       AND timestamp IN {timestamps:Array(Int64)}`,
+    {
+      ...{ experimentId, modelId, keys: [...new Set(all.map(({ key }) => key))] },
+      timestamps: [...new Set(all.map(({ timestamp }) => timestamp))],
+    },
+  );
+  const here = new Set(
+    rows.map(({ run_id, key, dataset_name, dataset_digest, step, timestamp, text }) =>
+      JSON.stringify([run_id, key, Number(timestamp), Number(step), String(doubleOf(text)), dataset_name, dataset_digest]),
+    ),
+  );
+  for (const [runId, points] of byRun) {
+    for (const point of points) {
+      const { key, timestamp, step, value, datasetName, datasetDigest } = point;
+      const text = JSON.stringify([runId, key, timestamp, step, String(Number(value)), datasetName ?? '', datasetDigest ?? '']);
+      if (here.has(text)) continue;
+      here.add(text);
+      const ofRun = missing.get(runId);
+      if (ofRun) ofRun.push(point);
+      else missing.set(runId, [point]);
+    }
+  }
+  return missing;
 }
 
 /** Ids of the models of which a run has measured any value that holds; `test` `null`: any value at all. */

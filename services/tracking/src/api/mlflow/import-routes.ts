@@ -3,6 +3,7 @@ import { ARTIFACT_ROOT, type TrackingApi } from './context.js';
 import { valueOf } from './errors.js';
 import { checkBatchLimit, metricOf, runIdOf, statusOf } from './fields.js';
 import { LIMITS } from './limits.js';
+import { modelInputsOf, modelOutputsOf } from './models/run-models.js';
 import { datasetInputOf } from './run-routes.js';
 
 /**
@@ -61,6 +62,8 @@ export function importRoutes(api: TrackingApi): MlflowRoute[] {
           params: pairs('params'),
           tags: pairs('tags'),
           datasets: fields.messages('datasets').map(datasetInputOf),
+          modelInputs: modelInputsOf(fields, 'model_inputs'),
+          modelOutputs: modelOutputsOf(fields, 'model_outputs'),
           origin: fields.requiredString('origin'),
           deleted: fields.string('lifecycle_stage') === 'deleted',
         } as const;

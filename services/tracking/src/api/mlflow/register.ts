@@ -10,6 +10,7 @@ import { experimentRoutes } from './experiment-routes.js';
 import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
 import { registerLoggedModelFiles } from './models/logged-model-files.js';
+import { loggedModelImportRoutes } from './models/logged-model-import-routes.js';
 import { loggedModelRoutes } from './models/logged-model-routes.js';
 import { registerGraphql } from '../graphql/graphql-routes.js';
 import { registerOtlp } from '../otlp/otlp-routes.js';
@@ -34,6 +35,7 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...promptlabRoutes(api),
     ...importRoutes(api),
     ...loggedModelRoutes(api.loggedModels),
+    ...loggedModelImportRoutes(api.loggedModels),
     ...serverInfoRoutes(),
     ...traceRoutes(api.traces),
     ...traceAnalysisRoutes(api.traces),

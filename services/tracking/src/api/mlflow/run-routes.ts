@@ -88,7 +88,10 @@ export function runRoutes(api: TrackingApi): MlflowRoute[] {
         return undefined;
       },
     },
-    runCommand(api, 'runs/outputs', (fields) => ({ type: 'LinkModels', inputs: [], outputs: modelOutputsOf(fields) })),
+    runCommand(api, 'runs/outputs', (fields) => {
+      if (!fields.has('models')) throw fields.missing('models');
+      return { type: 'LinkModels', inputs: [], outputs: modelOutputsOf(fields) };
+    }),
     runCommand(api, 'runs/log-model', (fields) => {
       const text = fields.requiredString('model_json');
       const model = parseModel(text);

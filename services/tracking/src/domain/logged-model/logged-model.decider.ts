@@ -1,4 +1,5 @@
 import { accept, reject, unchanged, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
+import { followed, type Followed } from '../followed.js';
 import type { KeyValue } from '../run/run.decider.js';
 import type { LoggedModelCreated, LoggedModelEvent, LoggedModelOutcome, LoggedModelStatus } from './logged-model.events.js';
 
@@ -13,6 +14,8 @@ export interface LoggedModel extends Omit<LoggedModelCreated, 'params' | 'tags'>
   deleted: boolean;
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
+  /** Of one that was brought from another server: `status` and `tag:<key>` that were changed here since. Absent until something is. */
+  changedHere?: Set<string>;
 }
 
 /** `null` until it is created. */
@@ -21,8 +24,8 @@ export type LoggedModelState = LoggedModel | null;
 export type LoggedModelCommand =
   | (Command<'CreateLoggedModel'> &
       Omit<LoggedModelCreated, 'params' | 'tags'> & { readonly params: readonly KeyValue[]; readonly tags: readonly KeyValue[] })
-  | (Command<'FinalizeLoggedModel'> & { readonly status: LoggedModelOutcome })
-  | (Command<'TagLoggedModel'> & { readonly tags: readonly KeyValue[] })
+  | (Command<'FinalizeLoggedModel'> & Followed & { readonly status: LoggedModelOutcome })
+  | (Command<'TagLoggedModel'> & Followed & { readonly tags: readonly KeyValue[] })
   | (Command<'UntagLoggedModel'> & { readonly key: string })
   | (Command<'LogLoggedModelParams'> & { readonly params: readonly KeyValue[] })
   | Command<'DeleteLoggedModel'>;
@@ -43,12 +46,14 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, LoggedMo
   evolve(state, event, { time, actor }) {
     if (event.type === 'LoggedModelCreated') {
       const { params, tags, ...created } = event.data;
-      const pending = { ...created, status: 'PENDING', createdAt: time, updatedAt: time, creator: actor, deleted: false } as const;
-      return { ...pending, params: new Map(Object.entries(params)), tags: new Map(Object.entries(tags)) };
+      const { status = 'PENDING', createdAt = time, updatedAt = time } = created.imported ?? {};
+      const begun = { ...created, status, createdAt, updatedAt, creator: actor, deleted: false };
+      return { ...begun, params: new Map(Object.entries(params)), tags: new Map(Object.entries(tags)) };
     }
     // Cannot be: the decider gives an absent model no other event. It must not stop the fold.
     if (!state) return null;
     state.updatedAt = time;
+    noteChangeHere(state, event);
     switch (event.type) {
       case 'LoggedModelFinalized':
         state.status = event.data.status;
@@ -80,10 +85,12 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, LoggedMo
     }
     switch (command.type) {
       case 'FinalizeLoggedModel':
-        return state.status === command.status ? unchanged : accept('LoggedModelFinalized', { status: command.status });
+        return state.status === command.status
+          ? unchanged
+          : accept('LoggedModelFinalized', { status: command.status, ...followed(command) });
       case 'TagLoggedModel': {
         const changed = Object.entries(recordOf(command.tags)).filter(([key, value]) => state.tags.get(key) !== value);
-        return changed.length === 0 ? unchanged : accept('LoggedModelTagged', { tags: Object.fromEntries(changed) });
+        return changed.length === 0 ? unchanged : accept('LoggedModelTagged', { tags: Object.fromEntries(changed), ...followed(command) });
       }
       case 'UntagLoggedModel':
         if (!state.tags.has(command.key)) {
@@ -98,6 +105,25 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, LoggedMo
     }
   },
 };
+
+/** A later import leaves alone what people have changed here. Params are only ever added. */
+function noteChangeHere(state: LoggedModel, event: LoggedModelEvent): void {
+  if (!state.imported || ('importedFrom' in event.data && event.data.importedFrom !== undefined)) return;
+  for (const change of changesOf(event)) (state.changedHere ??= new Set()).add(change);
+}
+
+function changesOf(event: LoggedModelEvent): string[] {
+  switch (event.type) {
+    case 'LoggedModelFinalized':
+      return ['status'];
+    case 'LoggedModelTagged':
+      return Object.keys(event.data.tags).map((key) => `tag:${key}`);
+    case 'LoggedModelUntagged':
+      return [`tag:${event.data.key}`];
+    default:
+      return [];
+  }
+}
 
 function logParams(params: readonly KeyValue[], state: LoggedModel): LoggedModelDecision {
   const { modelId } = state;

@@ -26,16 +26,32 @@ export interface LoggedModelCreated {
   readonly artifactUri: string;
   readonly params: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
+  /** Of one that was brought from another server; absent otherwise. */
+  readonly imported?: ImportedLoggedModel;
+}
+
+export interface ImportedLoggedModel {
+  /** Address of the server it comes from, without credentials. */
+  readonly origin: string;
+  /** When it was created and last changed there, milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** What it was there when it was brought. */
+  readonly status: LoggedModelStatus;
 }
 
 /** The client has uploaded it, or failed to. */
 export interface LoggedModelFinalized {
   readonly status: LoggedModelOutcome;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 /** Tags that are new or changed. */
 export interface LoggedModelTagged {
   readonly tags: Readonly<Record<string, string>>;
+  /** The server where it was changed so, when an import has followed it. */
+  readonly importedFrom?: string;
 }
 
 export interface LoggedModelUntagged {

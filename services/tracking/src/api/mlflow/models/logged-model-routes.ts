@@ -8,7 +8,6 @@ import {
   proxiedArtifactPath,
   safeArtifactPath,
   type Fields,
-  type MlflowErrorCode,
   type MlflowRoute,
 } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
@@ -18,20 +17,11 @@ import type { LoggedModelOutcome } from '../../../domain/logged-model/logged-mod
 import { fileJson } from '../artifact-routes.js';
 import { checkBatchLimit, maxResultsOf, paramOf, tagOf } from '../fields.js';
 import type { LoggedModelsApi } from './context.js';
+import { LOGGED_MODEL_CODES } from './logged-model-errors.js';
 import { loggedModelSearchOf } from './logged-model-search.js';
 import { loggedModelJson } from './logged-model-wire.js';
 
 const LIMITS = { nameLength: 500, modelTypeLength: 500, pairsPerRequest: 1000, modelsPerPage: 1000, modelsByDefault: 100 } as const;
-
-/** What an MLflow client is told of each rejection. */
-const CODES: Readonly<Record<Extract<LoggedModelWritten, { kind: 'rejected' }>['rejection']['code'], MlflowErrorCode>> = {
-  MR_TRACKING_LOGGED_MODEL_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
-  MR_TRACKING_LOGGED_MODEL_EXISTS: 'RESOURCE_ALREADY_EXISTS',
-  MR_TRACKING_LOGGED_MODEL_PARAM_CHANGED: 'INVALID_PARAMETER_VALUE',
-  MR_TRACKING_LOGGED_MODEL_TAG_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
-  MR_TRACKING_EXPERIMENT_NOT_FOUND: 'RESOURCE_DOES_NOT_EXIST',
-  MR_TRACKING_EXPERIMENT_NOT_ACTIVE: 'INVALID_PARAMETER_VALUE',
-};
 
 /** By the numbers of MLflow's protocol buffers and by their names. */
 const OUTCOMES: Readonly<Record<string, LoggedModelOutcome>> = {
@@ -185,7 +175,7 @@ function outcomeOf(fields: Fields): LoggedModelOutcome {
 }
 
 function writtenOf(written: LoggedModelWritten): Extract<LoggedModelWritten, { kind: 'written' }> {
-  if (written.kind === 'rejected') throw new MlflowError(CODES[written.rejection.code], written.rejection.message);
+  if (written.kind === 'rejected') throw new MlflowError(LOGGED_MODEL_CODES[written.rejection.code], written.rejection.message);
   return written;
 }
 

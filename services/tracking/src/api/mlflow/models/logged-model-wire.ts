@@ -7,7 +7,7 @@ import type { NamedVersion } from '../../../queries/registered-versions-view.js'
 /** Where MLflow says which registered versions were made of a model. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
 
-const STATUSES: Readonly<Record<LoggedModelStatus, string>> = {
+export const LOGGED_MODEL_STATUSES: Readonly<Record<LoggedModelStatus, string>> = {
   PENDING: 'LOGGED_MODEL_PENDING',
   READY: 'LOGGED_MODEL_READY',
   FAILED: 'LOGGED_MODEL_UPLOAD_FAILED',
@@ -26,7 +26,7 @@ export function loggedModelJson(model: LoggedModel, metrics: readonly ModelMetri
       creation_timestamp_ms: model.createdAt,
       last_updated_timestamp_ms: model.updatedAt,
       artifact_uri: model.artifactUri,
-      status: STATUSES[model.status],
+      status: LOGGED_MODEL_STATUSES[model.status],
       ...(model.modelType === null ? {} : { model_type: model.modelType }),
       ...(model.sourceRunId === null ? {} : { source_run_id: model.sourceRunId }),
       tags: pairs(tags),

@@ -14,16 +14,21 @@ export function modelPointsOf(fields: Fields): ReadonlyMap<string, readonly Mode
   const byModel = new Map<string, ModelPoint[]>();
   for (const metric of metrics.filter(namesModel)) {
     const modelId = modelIdOf(metric);
-    const point = {
-      ...toWire(metricOf(metric)),
-      datasetName: textOf(metric, 'dataset_name', LIMITS.datasetNameLength),
-      datasetDigest: textOf(metric, 'dataset_digest', LIMITS.datasetDigestLength),
-    };
+    const point = modelPointOf(metric);
     const points = byModel.get(modelId);
     if (points) points.push(point);
     else byModel.set(modelId, [point]);
   }
   return byModel;
+}
+
+/** A point with the dataset it was measured on, as a field has it. */
+export function modelPointOf(metric: Fields): ModelPoint {
+  return {
+    ...toWire(metricOf(metric)),
+    datasetName: textOf(metric, 'dataset_name', LIMITS.datasetNameLength),
+    datasetDigest: textOf(metric, 'dataset_digest', LIMITS.datasetDigestLength),
+  };
 }
 
 function namesModel(metric: Fields): boolean {

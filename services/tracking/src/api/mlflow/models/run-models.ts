@@ -5,19 +5,18 @@ import { checkBatchLimit } from '../fields.js';
 const MODELS_PER_REQUEST = 1000;
 
 /** The logged models a run says it used. */
-export function modelInputsOf(fields: Fields): string[] {
-  return modelsOf(fields).map(modelIdOf);
+export function modelInputsOf(fields: Fields, name = 'models'): string[] {
+  return modelsOf(fields, name).map(modelIdOf);
 }
 
 /** The logged models a run says it made, each with its step. */
-export function modelOutputsOf(fields: Fields): ModelOutput[] {
-  if (!fields.has('models')) throw fields.missing('models');
-  return modelsOf(fields).map((model) => ({ modelId: modelIdOf(model), step: model.integer('step') ?? 0 }));
+export function modelOutputsOf(fields: Fields, name = 'models'): ModelOutput[] {
+  return modelsOf(fields, name).map((model) => ({ modelId: modelIdOf(model), step: model.integer('step') ?? 0 }));
 }
 
-function modelsOf(fields: Fields): readonly Fields[] {
-  const models = fields.messages('models');
-  checkBatchLimit('models', MODELS_PER_REQUEST, models.length);
+function modelsOf(fields: Fields, name: string): readonly Fields[] {
+  const models = fields.messages(name);
+  checkBatchLimit(name, MODELS_PER_REQUEST, models.length);
   return models;
 }
 
