@@ -215,6 +215,33 @@ describe('what is asked of traces, logged models, records of datasets and histor
     }
   }, 60_000);
 
+  test('feedback of a session counts for all of its traces', async () => {
+    experimentId = await newExperiment();
+    const session = (name: string) => ({ trace_metadata: { 'mlflow.trace.session': name } });
+    const [first, second, other, alone] = ['s1', 's2', 's3', 's4'].map((name) => `${name}-${experimentId}`) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await newTrace(first, 1, session('a'));
+    await newTrace(second, 2, session('a'));
+    await newTrace(other, 3, session('b'));
+    await newTrace(alone, 4);
+    const assess = async (trace: string, assessment: object) =>
+      expect((await call('POST', `3.0/mlflow/traces/${trace}/assessments`, { assessment })).status).toBe(200);
+    const metadata = { 'mlflow.trace.session': 'a' };
+    await assess(first, { assessment_name: 'mood', feedback: { value: 'good' }, metadata });
+    await assess(other, { assessment_name: 'mood', feedback: { value: 'good' } });
+    await assess(alone, { assessment_name: 'mood', feedback: { value: 'bad' }, metadata });
+    expect((await search({ filter: "feedback.mood = 'good'" })).ids).toEqual([other, second, first]);
+    expect((await search({ filter: "feedback.mood RLIKE '^b'" })).ids).toEqual([alone]);
+    expect((await search({ filter: 'feedback.mood IS NULL' })).ids).toEqual([]);
+    expect((await search({ filter: 'feedback.other IS NULL' })).ids).toHaveLength(4);
+    await call('POST', '3.0/mlflow/traces/delete-traces', { experiment_id: experimentId, request_ids: [first] });
+    expect((await search({ filter: 'feedback.mood IS NULL' })).ids).toEqual([second]);
+  }, 60_000);
+
   test('a point that comes late moves nothing in a history', async () => {
     experimentId = await newExperiment();
     const run_id = (await call('POST', '2.0/mlflow/runs/create', { experiment_id: experimentId })).body.run.info.run_id as string;

@@ -12,6 +12,12 @@ export type AssessmentCriterion = { readonly on: 'feedback' | 'expectation'; rea
   { readonly operator: TraceOperator; readonly value: Value } | { readonly operator: 'IS NULL' | 'IS NOT NULL' }
 );
 
+/** Metadata of a trace, and of an assessment that is of the whole session. */
+export const SESSION = 'mlflow.trace.session';
+
+/** Ids of the traces that are deleted. */
+export const DELETED = `SELECT trace_id FROM millrace.trace_facts WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'deleted'`;
+
 /** Binds a value and gives the text that stands for it. */
 type Bind = (value: Value) => string;
 
@@ -45,13 +51,19 @@ function spanTest(criterion: SpanCriterion, bind: Bind): string {
   }
 }
 
-/** Traces that have, or do not have, an assessment as asked for. */
-export function tracesAssessed(criterion: AssessmentCriterion, bind: Bind): string {
+/**
+ * Traces that have, or do not have, an assessment as asked for. One whose metadata names a session is of every trace of the session that
+ * its own trace belongs to; `sessions` are the traces with their sessions.
+ */
+export function tracesAssessed(criterion: AssessmentCriterion, bind: Bind, sessions: string): string {
   const { on, key, operator } = criterion;
   const named = `JSONHas(last, '${on}') AND JSONExtractString(last, 'assessment_name') = ${bind(key)}`;
   const isValid = `NOT (JSONHas(last, 'valid') AND NOT JSONExtractBool(last, 'valid'))`;
   const value = 'value' in criterion ? ` AND ${valueTest(on, criterion.operator, criterion.value, bind)}` : '';
-  const traces = `trace_id IN (${assessed(`${named} AND ${isValid}${value}`)})`;
+  const test = `${named} AND ${isValid}${value}`;
+  const ofSession = assessed(`${test} AND JSONHas(last, 'metadata', '${SESSION}') AND trace_id NOT IN (${DELETED})`);
+  const traces = `(trace_id IN (${assessed(test)}) OR trace_id IN (
+      SELECT trace_id FROM (${sessions}) WHERE value IN (SELECT value FROM (${sessions}) WHERE trace_id IN (${ofSession}))))`;
   return operator === 'IS NULL' ? `NOT ${traces}` : traces;
 }
 

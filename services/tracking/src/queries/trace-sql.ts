@@ -1,6 +1,14 @@
 import type { SqlParameters } from '@millrace/offline-store';
 import { LINKED_PROMPTS, TRACE_NAME } from '../domain/trace/trace.js';
-import { tracesAssessed, tracesWithIssue, tracesWithSpan, type AssessmentCriterion, type SpanCriterion } from './trace-parts-sql.js';
+import {
+  DELETED,
+  SESSION,
+  tracesAssessed,
+  tracesWithIssue,
+  tracesWithSpan,
+  type AssessmentCriterion,
+  type SpanCriterion,
+} from './trace-parts-sql.js';
 
 export type TraceOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'RLIKE' | 'IN' | 'NOT IN';
 
@@ -79,7 +87,7 @@ export class TraceSql {
     countIf(kind = 'info') = 0 AS isToldByRoot
   FROM millrace.trace_facts
   WHERE experiment_id IN {experimentIds:Array(String)} AND kind IN ('info', 'root')
-    AND trace_id NOT IN (SELECT trace_id FROM millrace.trace_facts WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'deleted')
+    AND trace_id NOT IN (${DELETED})
   GROUP BY trace_id
 ) AS traces`;
   }
@@ -105,7 +113,7 @@ export class TraceSql {
     switch (criterion.on) {
       case 'feedback':
       case 'expectation':
-        return tracesAssessed(criterion, bind);
+        return tracesAssessed(criterion, bind, this.pairs('metadata', SESSION));
       case 'issue':
         return tracesWithIssue(criterion.key, bind);
       case 'prompt': {
