@@ -4,7 +4,7 @@ import type { ImportContext } from './import-runs.js';
 import { attempt, compareField } from './import-compare.js';
 import type { ImportReport } from './import-report.js';
 import { isRefusal } from './mlflow-server.js';
-import type { Model, Run, Version } from './mlflow-types.js';
+import type { Model, Version } from './mlflow-types.js';
 
 /** What the registry says of a model or version that it was asked to bring. */
 interface Made {
@@ -152,7 +152,7 @@ async function isOfLoggedModelHere({ to }: ImportContext, { source }: Version): 
 
 async function artifactUri(context: ImportContext, side: 'from' | 'to', runId: string): Promise<string | undefined> {
   try {
-    const { run } = await context[side].get<{ run: Run }>('runs/get', { run_id: runId, run_uuid: runId });
+    const run = await context[side].run(runId);
     return run.info.artifact_uri.replace(/\/+$/, '');
   } catch (error) {
     // A run that was removed for good; its versions stay.

@@ -40,7 +40,8 @@ function sides(
     readRunFile: () => Promise.resolve(new Response('hi')),
   };
   const to = {
-    get: (path: string) => Promise.resolve(path === 'runs/get' ? { run: { ...run, info: here } } : { experiment: EXPERIMENT }),
+    get: () => Promise.resolve({ experiment: EXPERIMENT }),
+    run: () => Promise.resolve({ ...run, info: here }),
     post: (path: string, body: { metrics?: Metric[] }) => {
       asked.push(path);
       if (body.metrics?.some(({ key }) => key === 'a:b'))

@@ -163,7 +163,7 @@ function textOf({ step = 0, timestamp, value }: Metric): string {
 /** Reads the run back and holds it to the one there. What people have changed here since it was brought is told, and is no problem. */
 async function compareRun({ to, report }: ImportContext, run: Run, { created, changed_here }: MadeRun): Promise<void> {
   const where = `run ${run.info.run_id}`;
-  const { run: here } = await to.get<{ run: Run }>('runs/get', { run_id: run.info.run_id });
+  const here = await to.run(run.info.run_id);
   // Nothing can be changed any more in a run that people have deleted here.
   const isSetAside = changed_here.includes('lifecycle_stage') && here.info.lifecycle_stage === 'deleted';
   const isLeft = (what: string): boolean => isSetAside || changed_here.includes(what);
