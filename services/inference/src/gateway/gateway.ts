@@ -16,7 +16,7 @@ import type { FeatureReader, FeatureServiceShape, FeatureVectors } from './featu
 import type { Mirror } from './mirror.js';
 import { isRecorded, predictionRecord, recordedUnits, type Answered } from './prediction-record.js';
 import { readFeatures, withRequests } from './read-features.js';
-import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
+import type { AskedByStream, PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { stitch, type Part } from './stitch.js';
 import { unitNameOf, unitsOf, unitsSaid, unitsTaken, type UnitSource } from './units.js';
 
@@ -48,6 +48,8 @@ export interface InferCommand {
   readonly traceparent: string | undefined;
   /** Of a caller that may ask for the same again: both records are of one prediction then. A fresh one when absent. */
   readonly predictionId?: string;
+  /** Absent of all but streams. */
+  readonly askedBy?: AskedByStream;
   /** How long the caller still waits, in milliseconds, where its protocol says so. */
   readonly timeoutMs?: number;
   /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
@@ -304,6 +306,7 @@ export class Gateway {
     const answered: Answered = {
       predictionId,
       requestId: command.id,
+      askedBy: command.askedBy,
       deployment: served.deployment,
       model,
       experiment,

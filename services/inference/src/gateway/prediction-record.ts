@@ -1,5 +1,5 @@
 import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
-import type { PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
+import type { AskedByStream, PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
 import { isRefusal } from '../domain/refusal.js';
 import type { Tensor } from '../domain/tensor/tensor.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -14,6 +14,7 @@ import type { UnitSource } from './units.js';
 export interface Answered {
   readonly predictionId: string;
   readonly requestId: string | undefined;
+  readonly askedBy: AskedByStream | undefined;
   readonly deployment: DeploymentDefinition | undefined;
   readonly model: Pick<ServedModel, 'version' | 'features'>;
   readonly experiment: ExperimentDefinition | undefined;
@@ -62,6 +63,7 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     latencyMicros: Math.round(answered.latencyMs * 1000),
     error: failure === undefined ? null : errorOf(failure),
     traceparent: answered.traceparent ?? null,
+    ...answered.askedBy,
   };
   return redactRecord(record, deployment?.predictionLog, { columns: model.features, units: answered.unitSource });
 }

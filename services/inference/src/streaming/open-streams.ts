@@ -1,13 +1,12 @@
 import type { DomainLog } from '@millrace/service';
 import type { FactSink } from '../gateway/fact-sink.js';
 import type { FeatureReader } from '../gateway/feature-vectors.js';
-import type { Gateway, GatewaySink } from '../gateway/gateway.js';
+import type { Gateway } from '../gateway/gateway.js';
 import type { InferenceHost } from '../inference.runtime.js';
 import { decodeOutput, outputRow } from '../projections/stream-outputs.projection.js';
 import { GatheredFeatures } from './gathered-features.js';
 import type { PredictingOptions } from './predict-event.js';
 import { StreamMetrics } from './stream-metrics.js';
-import { StreamSink } from './stream-sink.js';
 import { Streams } from './streams.js';
 
 export interface OpenStreams {
@@ -16,7 +15,7 @@ export interface OpenStreams {
   readonly features: FeatureReader;
   /** For what streams predict alone: it is waited for, and callers' records are not. */
   readonly sink: FactSink;
-  readonly openGateway: (parts: { readonly features: FeatureReader; readonly sink: GatewaySink }) => Gateway;
+  readonly openGateway: (parts: { readonly features: FeatureReader; readonly sink: FactSink }) => Gateway;
 }
 
 const FIRST_PAUSE_MS = 100;
@@ -28,11 +27,10 @@ export function openStreams(host: InferenceHost, { domain, directory, sink, open
   const { resources, log, consumers, tables, clock, scheduler, ids, lifecycle, logger } = host;
   const metrics = new StreamMetrics(host.registry);
   const gathered = new GatheredFeatures(features);
-  const records = new StreamSink(sink);
-  const gateway = openGateway({ features: gathered, sink: records });
+  const gateway = openGateway({ features: gathered, sink });
   const streams = new Streams({
     ...{ catalog: resources.catalog, domain, log, consumers, clock, scheduler, ids, metrics },
-    predicting: { gateway, records, directory, features: gathered, ids },
+    predicting: { gateway, directory, features: gathered, ids },
     predictionsWritten: () => sink.flushed(),
     project: async (outputTopic) => {
       await tables.add({

@@ -11,12 +11,9 @@ import { modelOf } from '../models/model-host.js';
 import type { ServedModel } from '../models/served-model.js';
 import { requestMaker, type Asked, type EventRequest } from './event-request.js';
 import type { StreamPlan } from './stream-plan.js';
-import type { StreamSink } from './stream-sink.js';
 
 export interface PredictingOptions {
   readonly gateway: Pick<Gateway, 'infer'>;
-  /** Where that gateway's records go. */
-  readonly records: Pick<StreamSink, 'during'>;
   readonly directory: Directory & { deployments(): readonly { readonly name: string }[] };
   readonly features: Pick<FeatureReader, 'shapeOf'>;
   readonly ids: Ids;
@@ -53,8 +50,8 @@ export async function eventPredictor(options: PredictingOptions, plan: StreamPla
     const { stream, generation, topic } = { stream: plan.name, generation: plan.generation, topic: plan.source.topic };
     const place = { stream, generation, topic, partition: event.partition, offset: event.offset };
     try {
-      const command = commandOf(options, plan, place, make(event));
-      const answer = await options.records.during(command.predictionId, { stream, mayRepeat }, () => options.gateway.infer(command));
+      const askedBy = { stream, ...(mayRepeat ? { mayRepeat } : {}) };
+      const answer = await options.gateway.infer({ ...commandOf(options, plan, place, make(event)), askedBy });
       return { kind: 'output', place, data: outputOf(plan, place, event, answer) };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -67,6 +67,9 @@ export interface PredictionMade {
   readonly mayRepeat?: boolean;
 }
 
+/** The stream that asks for a prediction, and whether its event may have been asked for before: what its record says of it. */
+export type AskedByStream = Pick<PredictionMade, 'stream' | 'mayRepeat'>;
+
 /**
  * What of several records of one prediction is the same: its answer, whoever gave it, or an error of one kind; an upload as a whole. Of a request
  * of several rows that went to several variants the records differ: only for uploads and streams, whose records answer one row.
