@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KINDS } from '@millrace/resources';
-import { bootstrap, createLogger, loadConfig, Metrics, OPENAPI_PATH, restReference, type RunningService } from '@millrace/service';
+import {
+  bootstrap,
+  type BodySchema,
+  createLogger,
+  loadConfig,
+  Metrics,
+  OPENAPI_PATH,
+  restReference,
+  type RunningService,
+} from '@millrace/service';
 import { tempDir, type TempDir } from '@millrace/testing';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -121,6 +130,58 @@ describe('the description of our own REST', () => {
     expect(Object.keys(at('post', '/api/v1/apply').requestBody?.content ?? {})).toEqual(['application/yaml', 'application/json']);
     expect(at('post', '/api/v1/batch-jobs/{id}/cancel').requestBody).toBeUndefined();
   });
+
+  test('its bodies are what the routes take: their examples are, and a field that is not in one is refused by its name', async () => {
+    const ajv = new Ajv2020({ strict: false, schemas: [{ $id: 'document', ...document }] });
+    const asked = operations().flatMap(([name, { requestBody }]) => {
+      const { schema } = (requestBody?.content['application/json'] ?? {}) as { schema?: BodySchema };
+      const body = (schema as { items?: BodySchema } | undefined)?.items ?? schema;
+      return body?.properties ? [{ name, body, isList: schema !== body }] : [];
+    });
+    const untold = operations().filter(
+      ([name, { requestBody }]) =>
+        requestBody !== undefined && 'application/json' in requestBody.content && !asked.some((one) => one.name === name),
+    );
+    // Resources have schemas of their own; events are of their source, and what is to be scored is MLflow's to say.
+    expect(untold.map(([name]) => name).sort()).toEqual([
+      'post /api/v1/apply',
+      'post /api/v1/deployments/{deployment}/invocations',
+      'post /api/v1/sources/{name}/events',
+    ]);
+    const send = async (name: string, body: unknown): Promise<[number, string]> => {
+      const [, path] = name.split(' ') as [string, string];
+      const response = await fetch(
+        `${platform.url}${path.replaceAll('{number}', '1').replaceAll('{version}', '1').replaceAll(/[{}]/g, '')}`,
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        },
+      );
+      return [response.status, await response.text()];
+    };
+    for (const { name, body, isList } of asked) {
+      const { examples = [], ...schema } = body as unknown as { examples?: object[] };
+      expect([name, examples.length > 0, ajv.validateSchema(schema)]).toEqual([name, true, true]);
+      for (const example of examples) {
+        expect([name, ajv.validate(schema, example), ajv.errors ?? null]).toEqual([name, true, null]);
+        const [status, text] = await send(name, isList ? [example] : example);
+        // What it is about is not there, which is said once the body is read.
+        expect([name, status === 400 || status >= 500 ? text : 'taken']).toEqual([name, 'taken']);
+        if (body.additionalProperties) continue;
+        const strange = { ...example, nonsense: 1 };
+        expect([name, ajv.validate(schema, strange)]).toEqual([name, false]);
+        expect([name, ...(await send(name, isList ? [strange] : strange))]).toEqual([name, 400, expect.stringContaining('nonsense')]);
+      }
+      for (const field of body.required) {
+        const { [field]: _missing, ...rest } = examples[0] as Record<string, unknown>;
+        expect([name, field, ajv.validate(schema, rest)]).toEqual([name, field, false]);
+        const [status, text] = await send(name, isList ? [rest] : rest);
+        expect([name, field, status === 404 ? 400 : status]).toEqual([name, field, 400]);
+        expect([name, text]).toEqual([name, expect.stringMatching(new RegExp(`${field}|there is no|no experiment|no Experiment`))]);
+      }
+    }
+  }, 120_000);
 
   test('its page is current: node tools/rest-reference.mjs writes it', () => {
     expect(readFileSync(join(process.cwd(), 'docs/reference/rest.md'), 'utf8')).toBe(restReference(platform.routes));

@@ -4,6 +4,7 @@ import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import { AT_LEAST, commonDoc } from '../http/route-doc.js';
 import type { Access } from './access.js';
+import { KEY_REQUEST } from './bodies.js';
 import { parseKeyRequest, type KeyRequest } from './key-request.js';
 import { isLive, KEYS, type ApiKey, type KeysRejection } from './domain/keys/keys.decider.js';
 import type { KeysEvent } from './domain/keys/keys.events.js';
@@ -23,7 +24,7 @@ export function accessRoutes(server: FastifyInstance, context: AccessRoutesConte
     await access.log.barrier();
     return { keys: access.list().map((key) => view(key, clock.now())) };
   });
-  const creating = commonDoc('Creates an API key; this answer alone shows it.');
+  const creating = commonDoc('Creates an API key; this answer alone shows it.', { body: { 'application/json': KEY_REQUEST } });
   server.post('/api/v1/access/keys', creating, (request, reply) =>
     create(context, parseKeyRequest(request.body, clock.now()), request, reply),
   );

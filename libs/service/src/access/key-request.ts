@@ -1,4 +1,6 @@
+import { fieldsOf } from '../http/body-schema.js';
 import { ProblemError } from '../http/problem.js';
+import { KEY_REQUEST } from './bodies.js';
 import type { Role } from './domain/keys/keys.events.js';
 import { ROLES } from './domain/keys/keys.events.js';
 import { EVERY_WORKSPACE, isRole } from './identity.js';
@@ -14,7 +16,7 @@ export interface KeyRequest {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$/;
-const FIELDS = ['name', 'actor', 'role', 'workspace', 'expiresAt', 'expiresIn'];
+const FIELDS: readonly string[] = fieldsOf(KEY_REQUEST);
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Reads the body of `POST /api/v1/access/keys`; a mistake is told with the field and the mend. */

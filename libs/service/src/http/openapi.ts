@@ -120,6 +120,7 @@ function content(doc: ContentDoc): Record<string, Json> {
 }
 
 function schemaOf(shape: ContentDoc[string]): Json {
+  if (typeof shape !== 'string') return shape;
   switch (shape) {
     case 'object':
     case 'array':

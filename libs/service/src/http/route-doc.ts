@@ -1,4 +1,5 @@
 import type { FastifyContextConfig } from 'fastify';
+import type { JsonSchema } from './body-schema.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -18,8 +19,10 @@ export interface QueryParameter {
 /** Query parameters by name; a text alone describes one of type string. */
 export type QueryDoc = Readonly<Record<string, string | QueryParameter>>;
 
-/** What a body is, by its media type: as much as is known of it, or the name of a schema of the document. */
-export type ContentDoc = Readonly<Record<string, 'object' | 'array' | 'text' | 'bytes' | 'Resources' | 'AppliedResource' | 'ResourceList'>>;
+/** What a body is, by its media type: as much as is known of it, the name of a schema of the document, or the schema itself. */
+export type ContentDoc = Readonly<
+  Record<string, 'object' | 'array' | 'text' | 'bytes' | 'Resources' | 'AppliedResource' | 'ResourceList' | JsonSchema>
+>;
 
 export interface RouteDoc {
   /** The service the route belongs to, or `common` for one that every service has. */

@@ -1,16 +1,16 @@
 import type { Clock, Position } from '@millrace/kernel';
-import { AT_LEAST, ProblemError, sendPosition } from '@millrace/service';
+import { AT_LEAST, ProblemError, sendPosition, type ContentDoc, type JsonSchema } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Experiment } from '../../domain/experiment/experiment.js';
 import type { OutcomeRecorded, UnitExposed } from '../../domain/experiment/facts.js';
 import type { ExperimentResults } from '../../queries/experiment-results.query.js';
+import { ASSIGNMENT_REQUEST, EXPOSURE, OUTCOME } from './bodies.js';
 import { doc } from './doc.js';
 import { parseExposure, parseOutcome, type ParsedFact, type TimedFact } from './parse-facts.js';
 import { parseLines } from './parse-lines.js';
 
 /** Units, exposures or outcomes of one request at most. */
 const MAX_ITEMS = 10_000;
-const FACTS = { 'application/json': 'array', 'application/x-ndjson': 'text' } as const;
 
 export interface ExperimentRoutesOptions {
   /** The experiment as applied now and its assignment; waits for what the request says must be passed. */
@@ -27,6 +27,11 @@ export interface ExperimentRoutesOptions {
   readonly clock: Clock;
 }
 
+const listOf = (items: JsonSchema): ContentDoc => ({
+  'application/json': { type: 'array', items, maxItems: MAX_ITEMS },
+  'application/x-ndjson': 'text',
+});
+
 type Named = { Params: { name: string }; Querystring: { level?: string } };
 
 /** `/api/v1/experiments/{name}/...`: assignments, exposures, outcomes, results. */
@@ -42,7 +47,8 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
     return running;
   };
 
-  scope.post<Named>('/api/v1/experiments/:name/assignments', doc('Assigns units to the variants of an experiment.'), async (request) => {
+  const assigning = doc('Assigns units to the variants of an experiment.', { body: { 'application/json': ASSIGNMENT_REQUEST } });
+  scope.post<Named>('/api/v1/experiments/:name/assignments', assigning, async (request) => {
     const { experiment, variantOf } = await found(request);
     const units = readUnits(request.body);
     return { experiment: experiment.name, unit: experiment.unit, assignments: units.map((unit) => ({ unit, variant: variantOf(unit) })) };
@@ -50,7 +56,7 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
 
   scope.post<Named>(
     '/api/v1/experiments/:name/exposures',
-    doc('Records which units met which variant.', { body: FACTS }),
+    doc('Records which units met which variant.', { body: listOf(EXPOSURE) }),
     async (request, reply) => {
       const { experiment, variantOf } = await found(request);
       const names = new Set(experiment.variants.map((variant) => variant.name));
@@ -63,7 +69,7 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
 
   scope.post<Named>(
     '/api/v1/experiments/:name/outcomes',
-    doc('Records outcomes of units, of an experiment or a rollout.', { body: FACTS }),
+    doc('Records outcomes of units, of an experiment or a rollout.', { body: listOf(OUTCOME) }),
     async (request, reply) => {
       const { name } = request.params;
       if (!(await options.find(name, request)) && !options.isRollout(name))

@@ -6,6 +6,7 @@ import { runOf, type MaterializationRun, type MaterializationState } from '../..
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
 import { materializationStatus } from '../../queries/materialization-status.query.js';
 import { asProblem } from './as-problem.js';
+import { MATERIALIZATION_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
 export interface MaterializationRoutesOptions {
@@ -50,6 +51,7 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   const beginning = doc('Begins a materialization of a source with a query, a table or files.', {
     description: '202 while it runs; 409 names the one that is under way.',
     query: WAIT,
+    body: { 'application/json': MATERIALIZATION_REQUEST },
   });
   scope.post<{ Params: Params; Querystring: Query }>(PATH, beginning, async (request, reply) => {
     const { name } = request.params;

@@ -8,6 +8,7 @@ import type { TrainingSetRequested } from '../../domain/training-set/training-se
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 import { asProblem } from './as-problem.js';
+import { TRAINING_SET_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
 export interface TrainingSetRoutesOptions {
@@ -48,7 +49,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
   const requesting = doc('Requests a training set, which is built once.', {
     description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it is built.',
     query: WAIT,
-    body: { 'application/json': 'object', [MEDIA_TYPES.parquet]: 'bytes', 'text/csv': 'text' },
+    body: { 'application/json': TRAINING_SET_REQUEST, [MEDIA_TYPES.parquet]: 'bytes', 'text/csv': 'text' },
   });
   scope.post<{ Querystring: Query }>('/api/v1/training-sets', requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { VectorSelection } from '../../verification/served-vectors.js';
 import type { VerificationReport } from '../../verification/scheduled-verification.js';
 import type { Verification } from '../../verification/verify-served.js';
+import { VERIFICATION_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
 export interface VerificationRoutesOptions {
@@ -25,7 +26,9 @@ const VERIFIED = 'features in answers of the gateway; reads over /get-online-fea
 export function verificationRoutes(scope: FastifyInstance, { verify, last, isApplied }: VerificationRoutesOptions): void {
   scope.post(
     '/api/v1/features/verify',
-    doc('Recomputes what was served from the offline store, and counts what differs.'),
+    doc('Recomputes what was served from the offline store, and counts what differs.', {
+      body: { 'application/json': VERIFICATION_REQUEST },
+    }),
     async (request) => {
       const selection = selectionOf(request.body ?? {});
       const found = await verify(selection);

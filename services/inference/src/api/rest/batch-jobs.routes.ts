@@ -6,6 +6,7 @@ import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../
 import type { BatchProgress, RequestedBatchJob } from '../../batch/batch-jobs.js';
 import { chunksOf, type BatchJob, type BatchJobState } from '../../domain/batch-job/batch-job.decider.js';
 import { isRefusal, type RefusalCode } from '../../domain/refusal.js';
+import { BATCH_JOB_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
 export interface BatchJobRoutesOptions {
@@ -63,7 +64,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   const requesting = doc('Requests a batch job, which scores a table or a file with a model.', {
     description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it runs.',
     query: WAIT,
-    body: { 'application/json': 'object', [PARQUET]: 'bytes', 'text/csv': 'text' },
+    body: { 'application/json': BATCH_JOB_REQUEST, [PARQUET]: 'bytes', 'text/csv': 'text' },
   });
   scope.post<{ Querystring: Query }>(PATH, requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);

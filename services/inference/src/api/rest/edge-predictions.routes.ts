@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { PredictionMade } from '../../domain/prediction/prediction.js';
 import type { Resolved } from '../../domain/registry/model-reference.js';
 import type { EdgeRecorder } from '../../gateway/edge-recorder.js';
+import { EDGE_UPLOAD } from './bodies.js';
 import { doc } from './doc.js';
 import { parsePrediction, parseUpload, type EdgeUpload, type FieldRefusal } from './parse-edge-predictions.js';
 
@@ -40,7 +41,7 @@ export function edgePredictionRoutes(scope: FastifyInstance, options: EdgePredic
   });
   const asking = doc('Tells a browser which pages may send predictions.', { answer: {} }, { access: 'open' });
   scope.options(PATH, asking, (_request, reply) => reply.code(204).send());
-  const sending = doc('Records what an exported model has answered.', {}, { origins });
+  const sending = doc('Records what an exported model has answered.', { body: { 'application/json': EDGE_UPLOAD } }, { origins });
   scope.post<{ Params: { model: string; version: string } }>(PATH, sending, async (request, reply) => {
     const upload = uploadOf(request.body);
     const version = await versionOf(request.params, upload, options);

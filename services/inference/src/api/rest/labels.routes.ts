@@ -3,6 +3,7 @@ import type { Clock } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import type { LabelRecorder, NewLabel } from '../../gateway/label-recorder.js';
 import type { LabelTargets } from '../../queries/label-targets.js';
+import { LABEL } from './bodies.js';
 import { doc } from './doc.js';
 import { parseLabel } from './parse-label.js';
 import { parseLines } from './parse-lines.js';
@@ -15,7 +16,9 @@ export function labelRoutes(
   scope: FastifyInstance,
   options: { recorder: LabelRecorder; targets: Pick<LabelTargets, 'warningOf'>; clock: Clock },
 ): void {
-  const sending = doc('Records what became of predictions.', { body: { 'application/json': 'array', 'application/x-ndjson': 'text' } });
+  const sending = doc('Records what became of predictions.', {
+    body: { 'application/json': { type: 'array', items: LABEL, maxItems: MAX_LABELS }, 'application/x-ndjson': 'text' },
+  });
   scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/labels', sending, async (request, reply) => {
     const values = parseLines(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
     if (values.length > MAX_LABELS)

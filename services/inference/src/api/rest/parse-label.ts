@@ -1,11 +1,13 @@
+import { fieldsOf } from '@millrace/service';
 import type { LabelRecorded } from '../../domain/prediction/label.js';
+import { LABEL } from './bodies.js';
 
 export type ParsedLabel =
   { readonly ok: true; readonly id: string | undefined; readonly label: LabelRecorded } | { readonly ok: false; readonly reason: string };
 
 export const DEFAULT_LABEL = 'label';
 
-const FIELDS: readonly string[] = ['predictionId', 'row', 'unit', 'predictedAt', 'name', 'value', 'time', 'id'];
+const FIELDS: readonly string[] = fieldsOf(LABEL);
 
 /** Reads one label as clients send it. `now` is the time of a label that says none. */
 export function parseLabel(deployment: string, value: unknown, now: number): ParsedLabel {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
 import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
 import type { RolloutDecision } from '../../queries/rollout-history.query.js';
+import { ROLLOUT_ACTION } from './bodies.js';
 import { doc } from './doc.js';
 
 export interface ShownRollout {
@@ -91,17 +92,21 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
 
   for (const action of Object.keys(ACTIONS) as (keyof typeof ACTIONS)[]) {
     const type = ACTIONS[action];
-    scope.post<Named>(`/api/v1/rollouts/:name/${action}`, doc(WHAT[action]), async (request, reply) => {
-      const { name } = request.params;
-      try {
-        sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));
-      } catch (error) {
-        if (isFault(error) && error.code.startsWith('MR_INFERENCE_ROLLOUT'))
-          throw rejectionToProblem({ code: error.code, message: error.message });
-        throw error;
-      }
-      return show(found(name));
-    });
+    scope.post<Named>(
+      `/api/v1/rollouts/:name/${action}`,
+      doc(WHAT[action], { body: { 'application/json': ROLLOUT_ACTION } }),
+      async (request, reply) => {
+        const { name } = request.params;
+        try {
+          sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));
+        } catch (error) {
+          if (isFault(error) && error.code.startsWith('MR_INFERENCE_ROLLOUT'))
+            throw rejectionToProblem({ code: error.code, message: error.message });
+          throw error;
+        }
+        return show(found(name));
+      },
+    );
   }
 }
 

@@ -1,8 +1,18 @@
-import { AT_LEAST, ProblemError, rejectionToProblem, type AccessRule } from '@millrace/service';
+import { AT_LEAST, fieldsOf, ProblemError, rejectionToProblem, type AccessRule, type BodySchema, type ContentDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { cardMarkdown } from '../../queries/model-card.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
+import {
+  APPROVAL,
+  CHECK_RESULT,
+  EVALUATION_REQUEST,
+  PROMOTION,
+  PROMOTION_REQUEST,
+  REJECTION,
+  ROLLBACK_REQUEST,
+  WITHDRAWAL,
+} from './bodies.js';
 import type { GovernanceApi } from './context.js';
 import { doc } from './doc.js';
 import { invalid, numberIn, RequestFields } from './fields.js';
@@ -45,22 +55,26 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     await api.upToDate(request);
     return { promotions: promotionsOf(api, modelOf(api, paramsOf(request).name), status) };
   });
-  scope.post(`${base}/promotions`, doc('Requests that a version gets a stage or an alias.'), async (request, reply) => {
-    const { name } = paramsOf(request);
-    const fields = new RequestFields(request.body, ['version', 'stage', 'alias', 'archiveExisting', 'reason']);
-    const promotion = {
-      version: fields.requiredNumber('version'),
-      target: fields.requiredTarget(),
-      archiveOthers: fields.flag('archiveExisting') ?? null,
-      reason: fields.text('reason') ?? '',
-    };
-    const { value, position } = valueOf(await commands.request(name, promotion, api.metadata(request)));
-    api.sendPosition(reply, position);
-    return reply
-      .code(201)
-      .header('location', `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`)
-      .send(show(name, value));
-  });
+  scope.post(
+    `${base}/promotions`,
+    doc('Requests that a version gets a stage or an alias.', json(PROMOTION_REQUEST)),
+    async (request, reply) => {
+      const { name } = paramsOf(request);
+      const fields = new RequestFields(request.body, fieldsOf(PROMOTION_REQUEST));
+      const promotion = {
+        version: fields.requiredNumber('version'),
+        target: fields.requiredTarget(),
+        archiveOthers: fields.flag('archiveExisting') ?? null,
+        reason: fields.text('reason') ?? '',
+      };
+      const { value, position } = valueOf(await commands.request(name, promotion, api.metadata(request)));
+      api.sendPosition(reply, position);
+      return reply
+        .code(201)
+        .header('location', `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`)
+        .send(show(name, value));
+    },
+  );
   scope.get(`${base}/promotions/:number`, doc('Shows a promotion request.', { query: AT_LEAST }), async (request) => {
     const { name, number } = paramsOf(request);
     await api.upToDate(request);
@@ -69,35 +83,35 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   const about = (
     verb: string,
     summary: string,
-    known: readonly string[],
+    body: BodySchema,
     act: (name: string, number: number, fields: RequestFields, request: FastifyRequest) => Promise<Written<number>>,
     access: AccessRule = 'editor',
   ): void => {
-    scope.post(`${base}/promotions/:number/${verb}`, doc(summary, {}, { access }), async (request, reply) => {
+    scope.post(`${base}/promotions/:number/${verb}`, doc(summary, json(body), { access }), async (request, reply) => {
       const { name, number: text } = paramsOf(request);
       const number = numberIn(text, 'request');
-      done(reply, await act(name, number, new RequestFields(request.body, known), request));
+      done(reply, await act(name, number, new RequestFields(request.body, fieldsOf(body)), request));
       return show(name, number);
     });
   };
   about(
     'approve',
     'Approves a promotion request.',
-    ['comment'],
+    APPROVAL,
     (name, number, fields, request) => commands.approve(name, number, fields.text('comment') ?? '', api.metadata(request)),
     'approver',
   );
   about(
     'reject',
     'Rejects a promotion request, with a reason.',
-    ['reason'],
+    REJECTION,
     (name, number, fields, request) => commands.reject(name, number, fields.requiredText('reason'), api.metadata(request)),
     'approver',
   );
-  about('withdraw', 'Withdraws a promotion request.', ['reason'], (name, number, fields, request) =>
+  about('withdraw', 'Withdraws a promotion request.', WITHDRAWAL, (name, number, fields, request) =>
     commands.withdraw(name, number, fields.text('reason') ?? '', api.metadata(request)),
   );
-  about('promote', 'Carries out a promotion request that may be.', [], (name, number, _fields, request) =>
+  about('promote', 'Carries out a promotion request that may be.', PROMOTION, (name, number, _fields, request) =>
     commands.promote(name, number, api.metadata(request)),
   );
 
@@ -105,36 +119,48 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     await api.upToDate(request);
     return checksOf(api, versionOf(api, paramsOf(request)));
   });
-  scope.post(`${base}/versions/:version/checks`, doc('Records the result of a check that was made elsewhere.'), async (request, reply) => {
-    const params = paramsOf(request);
-    const fields = new RequestFields(request.body, ['check', 'passed', 'detail', 'evidence']);
-    const passed = fields.flag('passed');
-    if (passed === undefined) throw invalid('passed', 'is missing: true or false');
-    const check = {
-      version: numberIn(params.version, 'version'),
-      check: fields.requiredText('check', 100),
-      passed,
-      detail: fields.text('detail') ?? '',
-      evidence: fields.evidence('evidence'),
-      against: null,
-    };
-    done(reply, await commands.recordCheck(params.name, check, api.metadata(request)));
-    return checksOf(api, versionOf(api, params));
-  });
-  scope.post(`${base}/versions/:version/checks/evaluate`, doc('Makes the checks that a policy asks for.'), async (request, reply) => {
-    const params = paramsOf(request);
-    const target = new RequestFields(request.body, ['stage', 'alias']).target();
-    done(reply, await commands.evaluate(params.name, numberIn(params.version, 'version'), target, api.metadata(request)));
-    return checksOf(api, versionOf(api, params));
-  });
-  scope.post(`${base}/rollback`, doc('Gives a stage or an alias back to an earlier version.'), async (request, reply) => {
-    const { name } = paramsOf(request);
-    const fields = new RequestFields(request.body, ['stage', 'alias', 'to', 'reason']);
-    const asked = { target: fields.target() ?? null, to: fields.number('to') ?? null, reason: fields.text('reason') ?? '' };
-    const written = valueOf(await commands.rollBack(name, asked, api.metadata(request)));
-    api.sendPosition(reply, written.position);
-    return rollbackJson(name, written.value);
-  });
+  scope.post(
+    `${base}/versions/:version/checks`,
+    doc('Records the result of a check that was made elsewhere.', json(CHECK_RESULT)),
+    async (request, reply) => {
+      const params = paramsOf(request);
+      const fields = new RequestFields(request.body, fieldsOf(CHECK_RESULT));
+      const passed = fields.flag('passed');
+      if (passed === undefined) throw invalid('passed', 'is missing: true or false');
+      const check = {
+        version: numberIn(params.version, 'version'),
+        check: fields.requiredText('check', 100),
+        passed,
+        detail: fields.text('detail') ?? '',
+        evidence: fields.evidence('evidence'),
+        against: null,
+      };
+      done(reply, await commands.recordCheck(params.name, check, api.metadata(request)));
+      return checksOf(api, versionOf(api, params));
+    },
+  );
+  scope.post(
+    `${base}/versions/:version/checks/evaluate`,
+    doc('Makes the checks that a policy asks for.', json(EVALUATION_REQUEST)),
+    async (request, reply) => {
+      const params = paramsOf(request);
+      const target = new RequestFields(request.body, fieldsOf(EVALUATION_REQUEST)).target();
+      done(reply, await commands.evaluate(params.name, numberIn(params.version, 'version'), target, api.metadata(request)));
+      return checksOf(api, versionOf(api, params));
+    },
+  );
+  scope.post(
+    `${base}/rollback`,
+    doc('Gives a stage or an alias back to an earlier version.', json(ROLLBACK_REQUEST)),
+    async (request, reply) => {
+      const { name } = paramsOf(request);
+      const fields = new RequestFields(request.body, fieldsOf(ROLLBACK_REQUEST));
+      const asked = { target: fields.target() ?? null, to: fields.number('to') ?? null, reason: fields.text('reason') ?? '' };
+      const written = valueOf(await commands.rollBack(name, asked, api.metadata(request)));
+      api.sendPosition(reply, written.position);
+      return rollbackJson(name, written.value);
+    },
+  );
   const showing = doc('The card of a version, as JSON or Markdown.', {
     query: { format: { description: 'As the header `Accept` says unless given.', enum: ['json', 'markdown'] }, ...AT_LEAST },
     answer: { 'application/json': 'object', 'text/markdown': 'text' },
@@ -148,6 +174,10 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     if (format !== undefined && format !== 'markdown' && format !== 'json') throw invalid('format', 'is json or markdown');
     return isMarkdown ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card)) : card;
   });
+}
+
+function json(body: BodySchema): { body: ContentDoc } {
+  return { body: { 'application/json': body } };
 }
 
 export function modelOf(api: GovernanceApi, name: string): ModelView {
