@@ -21,6 +21,7 @@ export { formatPosition, hasPassed, parsePosition, type NextOffsets, type Positi
 export { aggregateOf, type DecisionRecord, type LoggedDecision } from './record.js';
 export { Fault, isFault, type Rejection } from './rejection.js';
 export { DecisionReplica, type ReplicaCounts, type ReplicaOptions, type Verdict } from './replica.js';
+export { shareOf } from './share-of.js';
 export { replyKey, type CommandReply, type StateCommit, type StateStore, type SubjectState } from './state-store.js';
 export { usableMemory } from './usable-memory.js';
 export { PositionWaiters } from './waiters.js';

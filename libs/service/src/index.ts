@@ -49,6 +49,7 @@ export { waitOf } from './http/wait.js';
 export { decisionReader } from './log/decision-reader.js';
 export type { DomainLog } from './log/domain-log.js';
 export { DomainLogs, type FollowDomain, type OpenDomain } from './log/domain-logs.js';
+export { FactBuffer } from './log/fact-buffer.js';
 export { Facts, type NewFact } from './log/facts.js';
 export { LogConsumers, type AddConsumer } from './log/log-consumers.js';
 export { TableProjections, type AddTableProjection, type RunnableProjection } from './log/table-projections.js';

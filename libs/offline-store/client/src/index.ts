@@ -45,5 +45,6 @@ export {
 } from './decisions-projection.js';
 export { migrate, type Migrations } from './migrations.js';
 export { offlineStoreMigrations } from './offline-store-migrations.js';
+export { storedJson } from './stored-json.js';
 export { tableExists } from './table-exists.js';
 export { TableProjection, type ProjectionObserver, type TableProjectionOptions } from './table-projection.js';

@@ -1,7 +1,7 @@
 import type { Ids, Scheduler } from '@millrace/kernel';
+import { FactBuffer } from '@millrace/service';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { ExposureFilter } from './exposures.js';
-import { FactBuffer } from './fact-buffer.js';
 import type { GatewaySink } from './gateway.js';
 import type { Answered } from './prediction-record.js';
 

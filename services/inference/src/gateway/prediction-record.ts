@@ -1,3 +1,4 @@
+import { shareOf } from '@millrace/kernel';
 import type { DeploymentDefinition, ExperimentDefinition } from '../domain/deployment/definitions.js';
 import type { AskedByStream, PredictedRow, PredictionMade } from '../domain/prediction/prediction.js';
 import { isRefusal } from '../domain/refusal.js';
@@ -84,11 +85,4 @@ function describe({ rows, units, entityRows, vectors, tensors, result }: Answere
 function errorOf(failure: unknown): { code: string; message: string } {
   const code = isRefusal(failure) ? failure.code : 'MR_INFERENCE_FAILED';
   return { code, message: failure instanceof Error ? failure.message : String(failure) };
-}
-
-const RANDOM_DIGITS = 8;
-
-/** Where an id lies among all, 0 to 1: the last digits of a UUIDv7 are random. */
-function shareOf(predictionId: string): number {
-  return Number.parseInt(predictionId.slice(-RANDOM_DIGITS), 16) / 16 ** RANDOM_DIGITS;
 }

@@ -1,10 +1,9 @@
 import { TOPICS } from '@millrace/contracts';
 import type { DecisionRecord } from '@millrace/kernel';
-import type { DomainLog } from '@millrace/service';
+import { FactBuffer, type DomainLog } from '@millrace/service';
 import { askedVersion, registeredVersion } from '../domain/registry/model-catalog.js';
 import type { ServingChecked } from '../domain/registry/serving-checked.js';
 import type { ModelVersion } from '../domain/registry/model-reference.js';
-import { FactBuffer } from '../gateway/fact-buffer.js';
 import type { InferenceHost } from '../inference.runtime.js';
 import type { InferenceMetrics } from '../metrics.js';
 import { decodeServingCheck, servingCheckRow } from '../projections/serving-checks.projection.js';

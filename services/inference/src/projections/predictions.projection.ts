@@ -1,8 +1,7 @@
 import { factReader } from '@millrace/contracts';
 import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
-import type { BinaryRows, RowBinary } from '@millrace/offline-store';
+import { storedJson, type BinaryRows, type RowBinary } from '@millrace/offline-store';
 import { predictedNumber, type PredictedRow, type PredictionMade } from '../domain/prediction/prediction.js';
-import { storedJson } from './stored-json.js';
 
 export const decodePrediction = factDecoder(factReader<PredictionMade>('inference', 'PredictionMade'));
 

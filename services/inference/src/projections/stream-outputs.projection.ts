@@ -1,7 +1,7 @@
 import { factReader } from '@millrace/contracts';
 import { factDecoder, type Item, type LoggedFact } from '@millrace/event-log';
+import { storedJson } from '@millrace/offline-store';
 import type { StreamPredicted } from '../domain/stream/stream-output.js';
-import { storedJson } from './stored-json.js';
 
 export const decodeOutput = factDecoder(factReader<StreamPredicted>('inference', 'StreamPredicted'));
 

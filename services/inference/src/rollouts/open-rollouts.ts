@@ -1,10 +1,9 @@
 import { TOPICS } from '@millrace/contracts';
 import type { Clock, Ids } from '@millrace/kernel';
-import { awaitPosition, commandMetadata, type DomainLog } from '@millrace/service';
+import { awaitPosition, commandMetadata, FactBuffer, type DomainLog } from '@millrace/service';
 import type { RolloutRoutesOptions } from '../api/rest/rollouts.routes.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { ShadowAnswered } from '../domain/prediction/prediction.js';
-import { FactBuffer } from '../gateway/fact-buffer.js';
 import { Mirror } from '../gateway/mirror.js';
 import type { InferenceHost } from '../inference.runtime.js';
 import { RolloutMetrics } from '../metrics.js';

@@ -1,11 +1,14 @@
-import type { Scheduler } from '@millrace/kernel';
+import { isFault, type Scheduler } from '@millrace/kernel';
 
 export interface FactBufferOptions<T> {
   /** Appends a batch; throws when the log did not take it. */
   readonly append: (facts: readonly T[]) => Promise<unknown>;
   /** Facts held at most; beyond, new ones are shed and counted. */
   readonly capacity: number;
+  /** Facts of one append at most. */
   readonly maxBatch: number;
+  /** How many facts one stands for, in the capacity, a batch and what is shed; 1 when absent. */
+  readonly weigh?: (fact: T) => number;
   /** How long facts gather for one append, milliseconds, unless there are enough for one or somebody waits: an append costs much the same for one and for a hundred. 0 when absent. */
   readonly gatherMs?: number;
   readonly scheduler: Scheduler;
@@ -22,6 +25,10 @@ const LONGEST_PAUSE_MS = 5_000;
 export class FactBuffer<T> {
   readonly #options: FactBufferOptions<T>;
   #waiting: T[] = [];
+  /** Of all that waits. */
+  #weight = 0;
+  /** How many go to the log each by itself, as one of them is too large for it. */
+  #alone = 0;
   #running: Promise<void> | undefined;
   #closing = false;
   /** Somebody waits until everything is on the log. */
@@ -33,21 +40,23 @@ export class FactBuffer<T> {
   }
 
   get size(): number {
-    return this.#waiting.length;
+    return this.#weight;
   }
 
   get hasRoom(): boolean {
-    return this.#waiting.length < this.#options.capacity && !this.#closing;
+    return this.#weight < this.#options.capacity && !this.#closing;
   }
 
   add(fact: T): void {
+    const weight = this.#weigh(fact);
     if (!this.hasRoom) {
-      this.#options.observer.shed(1);
+      this.#options.observer.shed(weight);
       return;
     }
     this.#waiting.push(fact);
+    this.#weight += weight;
     this.#running ??= this.#drain();
-    if (this.#waiting.length >= this.#options.maxBatch) this.#endGathering?.();
+    if (this.#weight >= this.#options.maxBatch) this.#endGathering?.();
   }
 
   /** Resolves when everything added so far is on the log. */
@@ -71,7 +80,7 @@ export class FactBuffer<T> {
   /** At least until the request that began it has gone on: this is off the answer's path. */
   async #gather(): Promise<void> {
     const { gatherMs = 0, maxBatch, scheduler } = this.#options;
-    if (this.#isHurried || gatherMs === 0 || this.#waiting.length >= maxBatch) {
+    if (this.#isHurried || gatherMs === 0 || this.#weight >= maxBatch) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       return;
     }
@@ -88,16 +97,20 @@ export class FactBuffer<T> {
   async #drain(): Promise<void> {
     for (let pause = FIRST_PAUSE_MS; this.#waiting.length > 0;) {
       await this.#gather();
-      const batch = this.#waiting.slice(0, this.#options.maxBatch);
+      const batch = this.#nextBatch();
       try {
         await this.#options.append(batch);
-        this.#waiting = this.#waiting.slice(batch.length);
+        this.#done(batch);
         pause = FIRST_PAUSE_MS;
       } catch (error) {
         this.#options.observer.retried(error);
+        if (isFault(error) && error.code === 'MR_RECORD_TOO_LARGE') {
+          this.#refused(batch);
+          continue;
+        }
         if (this.#closing) {
-          this.#options.observer.shed(this.#waiting.length);
-          this.#waiting = [];
+          this.#options.observer.shed(this.#weight);
+          [this.#waiting, this.#weight] = [[], 0];
           break;
         }
         const milliseconds = pause;
@@ -107,5 +120,34 @@ export class FactBuffer<T> {
     }
     this.#running = undefined;
     this.#isHurried = false;
+  }
+
+  #nextBatch(): readonly T[] {
+    const { weigh, maxBatch } = this.#options;
+    if (this.#alone > 0) return this.#waiting.slice(0, 1);
+    if (!weigh) return this.#waiting.slice(0, maxBatch);
+    let count = 0;
+    for (let weight = 0; count < this.#waiting.length && weight < maxBatch; count++) weight += weigh(this.#waiting[count] as T);
+    return this.#waiting.slice(0, count);
+  }
+
+  #done(batch: readonly T[]): void {
+    this.#waiting = this.#waiting.slice(batch.length);
+    for (const fact of batch) this.#weight -= this.#weigh(fact);
+    this.#alone = Math.max(0, this.#alone - batch.length);
+  }
+
+  /** One of these is larger than the log takes: that one is shed, and keeps no other waiting. */
+  #refused(batch: readonly T[]): void {
+    if (batch.length > 1) {
+      this.#alone = batch.length;
+      return;
+    }
+    this.#options.observer.shed(this.#weigh(batch[0] as T));
+    this.#done(batch);
+  }
+
+  #weigh(fact: T): number {
+    return this.#options.weigh?.(fact) ?? 1;
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Scheduler } from '@millrace/kernel';
+import { Fault, type Scheduler } from '@millrace/kernel';
 import { FactBuffer } from './fact-buffer.js';
 
 /** A log that is away until it is told to be there, and a clock that waits for nobody. */
@@ -71,4 +71,37 @@ test('closing tries once more and sheds what the log does not take', async () =>
   await buffer.close();
   expect(state.shed).toBe(2);
   expect(buffer.hasRoom).toBe(false);
+});
+
+test('what is too large for the log is shed alone, and keeps nothing else from it', async () => {
+  const appended: number[] = [];
+  let shed = 0;
+  const buffer = new FactBuffer<number>({
+    append: (facts) => {
+      if (facts.includes(13)) return Promise.reject(new Fault('MR_RECORD_TOO_LARGE', 'too large', false));
+      appended.push(...facts);
+      return Promise.resolve();
+    },
+    ...{ capacity: 10, maxBatch: 3, observer: { shed: (count: number) => void (shed += count), retried: () => undefined } },
+    scheduler: { after: (_milliseconds, run) => (setImmediate(run), () => undefined) },
+  });
+  for (const fact of [1, 13, 2, 3, 13, 4]) buffer.add(fact);
+  await buffer.flushed();
+  expect([appended, shed, buffer.size]).toEqual([[1, 2, 3, 4], 2, 0]);
+});
+
+test('facts that stand for many count for as many, in what is held, in a batch and in what is shed', async () => {
+  const appended: number[][] = [];
+  const state = { isAway: true, shed: 0 };
+  const buffer = new FactBuffer<number>({
+    append: (facts) => (state.isAway ? Promise.reject(new Error('away')) : Promise.resolve(void appended.push([...facts]))),
+    ...{ capacity: 10, maxBatch: 5, weigh: (fact: number) => fact },
+    observer: { shed: (count) => (state.shed += count), retried: () => undefined },
+    scheduler: { after: (_milliseconds, run) => (setImmediate(run), () => undefined) },
+  });
+  for (const fact of [2, 2, 3, 4, 7]) buffer.add(fact);
+  expect([buffer.size, buffer.hasRoom, state.shed]).toEqual([11, false, 7]);
+  state.isAway = false;
+  await buffer.flushed();
+  expect([appended, buffer.size]).toEqual([[[2, 2, 3], [4]], 0]);
 });
