@@ -12,9 +12,9 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
   features
     .command('verify')
     .description(
-      'recompute what the gateway served from the offline store and compare, bit for bit; exit code 1 when a value differs; reads over /get-online-features are not logged and not compared',
+      'recompute what was served from the offline store and compare, bit for bit: answers of the gateway, and reads of feature services with a readLog; exit code 1 when a value differs',
     )
-    .option('--deployment <name>', 'only the answers of this deployment')
+    .option('--deployment <name>', 'only the gateway’s answers of this deployment')
     .option('--feature-service <name>', 'only vectors of this feature service')
     .option('--since <time>', 'answers from that time on, as RFC 3339 (default: all)')
     .option('--until <time>', 'answers before that time')

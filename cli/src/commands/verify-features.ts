@@ -19,7 +19,8 @@ export interface Verification {
   readonly features: readonly { readonly view: string; readonly feature: string; readonly compared: number; readonly mismatches: number }[];
   readonly unverifiable: Readonly<Record<string, number>>;
   readonly examples: readonly {
-    readonly predictionId: string;
+    readonly predictionId?: string;
+    readonly readId?: string;
     readonly view: string;
     readonly feature: string;
     readonly entity: Readonly<Record<string, unknown>>;
@@ -53,9 +54,10 @@ export async function verifyFeatures(client: MillraceClient, io: Io, options: Ve
 export function verificationText({ of, compared, mismatches, features, unverifiable, examples }: Verification): string {
   const rows = features.map((one) => [one.view, one.feature, String(one.compared), String(one.mismatches)]);
   const counts = rows.length === 0 ? '' : `${table(['VIEW', 'FEATURE', 'COMPARED', 'MISMATCHES'], rows)}\n`;
-  const differences = examples.map(({ predictionId, view, feature, entity, at, served, recomputed }) => {
+  const differences = examples.map(({ predictionId, readId, view, feature, entity, at, served, recomputed }) => {
     const value = `${view}:${feature} of ${JSON.stringify(entity)} at ${at}`;
-    return `prediction ${predictionId}: ${value} was served as ${JSON.stringify(served)} and is ${JSON.stringify(recomputed)}\n`;
+    const id = readId === undefined ? `prediction ${predictionId}` : `read ${readId}`;
+    return `${id}: ${value} was served as ${JSON.stringify(served)} and is ${JSON.stringify(recomputed)}\n`;
   });
   const left = Object.entries(unverifiable).map(([reason, count]) => `${count} not compared: ${reason}\n`);
   const meant = of === undefined ? '' : `of ${of}\n`;

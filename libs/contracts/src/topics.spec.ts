@@ -17,6 +17,7 @@ millrace.registry.webhook-deliveries 4
 millrace.tracking.traces 4
 millrace.tracking.dataset-records 4
 millrace.tracking.artifacts 4
+millrace.features.reads 4
 millrace.inference.predictions 4
 millrace.inference.shadows 4
 millrace.inference.labels 4

@@ -92,6 +92,13 @@ export const TOPICS = {
     'what is told of the records of evaluation datasets',
   ),
   artifacts: facts('tracking', 'artifacts', 'the path', ['ArtifactUploaded'], 'files written to the artifact store, with their digests'),
+  featureReads: facts(
+    'features',
+    'reads',
+    'the id of the request',
+    ['FeaturesRead'],
+    'reads of feature services that log them, with what they rested on',
+  ),
   predictions: facts(
     'inference',
     'predictions',

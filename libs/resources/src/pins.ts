@@ -18,11 +18,14 @@ import {
 const DESCRIPTIVE = ['owner', 'tags'];
 /** What is expected of events that are still to come; when rows come, not which. */
 const DESCRIPTIVE_OF_SOURCES = ['expectations', 'schedule'];
+/** What is told of reads. */
+const DESCRIPTIVE_OF_SERVICES = ['readLog'];
 const DESCRIPTIVE_OF_FEATURES = ['description', 'pii'];
 
 /** What of a spec says which values come out. Its hash is the definition's: another owner makes no new version. */
 export function meaningOf(kind: Kind, spec: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const meaning = without(spec, kind === 'Source' ? [...DESCRIPTIVE, ...DESCRIPTIVE_OF_SOURCES] : DESCRIPTIVE);
+  const own = kind === 'Source' ? DESCRIPTIVE_OF_SOURCES : kind === 'FeatureService' ? DESCRIPTIVE_OF_SERVICES : [];
+  const meaning = without(spec, [...DESCRIPTIVE, ...own]);
   if (kind !== 'FeatureView' || !Array.isArray(meaning['features'])) return meaning;
   const features = meaning['features'].map((feature) => without(feature as Record<string, unknown>, DESCRIPTIVE_OF_FEATURES));
   return { ...meaning, features };

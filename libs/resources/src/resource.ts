@@ -89,6 +89,8 @@ export interface FeatureServiceSpec extends Ownership {
   /** `view` or `view:feature`; `view@2` and `view@2:feature` are that version. */
   readonly features: readonly string[];
   readonly request?: Readonly<Record<string, string>>;
+  /** Reads of it are logged; none when absent. */
+  readonly readLog?: { readonly sample?: number };
 }
 
 export interface DeploymentSpec {

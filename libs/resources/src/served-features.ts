@@ -27,6 +27,8 @@ export class ServedFeatures {
   readonly #onDemand = new Map<string, Outcome<ServedView>>();
   readonly #services = new Map<string, Outcome<ServicePlan>>();
   readonly #held = new Map<string, number | undefined>();
+  /** The versions that `#services` were compiled from. */
+  readonly #serviceVersions = new Map<string, number>();
 
   constructor(
     private readonly catalog: Catalog,
@@ -35,7 +37,7 @@ export class ServedFeatures {
 
   /** To be called when a definition or a standing state has changed. */
   forget(): void {
-    for (const cache of [this.#views, this.#onDemand, this.#services, this.#held]) cache.clear();
+    for (const cache of [this.#views, this.#onDemand, this.#services, this.#held, this.#serviceVersions]) cache.clear();
   }
 
   /** The version that a view's name stands for while its newest is brought up; `undefined` when that is what it stands for. */
@@ -76,6 +78,11 @@ export class ServedFeatures {
   /** A feature service over what its views stand for; throws as {@link servedView} does. */
   service(reference: string): ServicePlan | undefined {
     return remembered(this.#services, reference, () => this.#newest('FeatureService', reference, (of) => this.#serve(of, reference)));
+  }
+
+  /** The version of a service that {@link service} gives. */
+  serviceVersion(reference: string): number | undefined {
+    return this.service(reference) && this.#serviceVersions.get(reference);
   }
 
   /**
@@ -135,7 +142,9 @@ export class ServedFeatures {
       if (!plan) return undefined;
       views.set(view, plan);
     }
-    return compileFeatureService({ name, features, ...(found.request ? { request: found.request } : {}) }, views);
+    const plan = compileFeatureService({ name, features, ...(found.request ? { request: found.request } : {}) }, views);
+    this.#serviceVersions.set(name, found.version);
+    return plan;
   }
 
   #findHeld(name: string): number | undefined {

@@ -64,10 +64,15 @@ export const featuresConfig = defineConfig('features', {
     size('256MiB'),
     'Body of one request for a training set at most: the rows it brings, as JSON, CSV or Parquet. It is held in memory.',
   ),
+  maxBufferedVectors: variable(
+    'MILLRACE_FEATURES_MAX_BUFFERED_VECTORS',
+    integer(1, 10_000_000, 20_000),
+    'Vectors of logged reads that wait in memory while the log is away, at most; beyond, new ones are shed and counted, and the reads are answered all the same.',
+  ),
   verifyEveryMs: variable(
     'MILLRACE_FEATURES_VERIFY_EVERY',
     duration('1h', { least: '1s' }),
-    'How often what the gateway served since is recomputed from the offline store. Each replica checks for itself.',
+    'How often what was served since is recomputed from the offline store. Each replica checks for itself.',
   ),
   statisticsEveryMs: variable(
     'MILLRACE_FEATURES_STATISTICS_EVERY',

@@ -11,6 +11,7 @@ import {
   CONFIG,
   DomainLogs,
   EVENT_LOG,
+  Facts,
   Health,
   IDS,
   Lifecycle,
@@ -23,6 +24,7 @@ import {
   Resources,
   SCHEDULER,
   TableProjections,
+  Topics,
   type Config,
 } from '@millrace/service';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
@@ -53,6 +55,8 @@ export class FeaturesModule implements OnModuleInit {
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(DomainLogs) private readonly domainLogs: DomainLogs,
     @Inject(Resources) private readonly resources: Resources,
+    @Inject(Topics) private readonly topics: Topics,
+    @Inject(Facts) private readonly facts: Facts,
     @Inject(LogConsumers) private readonly consumers: LogConsumers,
     @Inject(TableProjections) private readonly tables: TableProjections,
     @Inject(Health) private readonly health: Health,
@@ -70,11 +74,11 @@ export class FeaturesModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { domainLogs, resources, consumers, tables, health, lifecycle } = this;
+    const { domainLogs, resources, topics, facts, consumers, tables, health, lifecycle } = this;
     const { log, online, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     const metrics = new FeaturesMetrics(this.registry);
     const features = await openFeatures({
-      ...{ domainLogs, resources, consumers, tables, health, lifecycle },
+      ...{ domainLogs, resources, topics, facts, consumers, tables, health, lifecycle },
       ...{ log, online, offline, artifacts, clock, ids, scheduler, config, logger, metrics },
     });
     const own = config.of(featuresConfig);
@@ -110,6 +114,7 @@ export class FeaturesModule implements OnModuleInit {
         now: () => clock.now(),
         waitFor: features.waitForOnline,
         maxRows: maxOnlineRows,
+        readLog: features.readLog,
         isStrict,
       });
       materializeRoutes(scope, {

@@ -10,11 +10,13 @@ import {
   type Config,
   type DomainLog,
   type DomainLogs,
+  type Facts,
   type Health,
   type Lifecycle,
   type LogConsumers,
   type Resources,
   type TableProjections,
+  type Topics,
 } from '@millrace/service';
 import type { Logger } from 'pino';
 import { AnalystViews } from './analysts/analyst-views.js';
@@ -27,6 +29,8 @@ import { materializeSources } from './materialization/materialize-sources.js';
 import { FeaturesMetrics } from './metrics.js';
 import { materializationStatus } from './queries/materialization-status.query.js';
 import { sourceStatus, type SourceStatus } from './queries/source-status.query.js';
+import { openReadLog } from './reads/open-read-log.js';
+import type { ReadLog } from './reads/read-log.js';
 import { EventIntake } from './sources/event-intake.js';
 import type { SourceReader } from './sources/source-record.js';
 import { rejectionKind } from './sources/rejection-kind.js';
@@ -36,14 +40,16 @@ import { Sources } from './sources/sources.js';
 import { PREDICTIONS_TABLE } from './statistics/served-statistics.js';
 import { Statistics } from './statistics/statistics.js';
 import { TrainingSets } from './training-sets/training-sets.js';
-import type { VectorSelection } from './verification/served-vectors.js';
+import type { ServedFor, VectorSelection } from './verification/served-vectors.js';
 import { ScheduledVerification, type VerificationReport } from './verification/scheduled-verification.js';
-import { NOTHING_VERIFIED, verifyServed, type Verification } from './verification/verify-served.js';
+import { verifyServed, type Verification } from './verification/verify-served.js';
 
 /** What the service stands on. */
 export interface FeaturesHost {
   readonly domainLogs: DomainLogs;
   readonly resources: Resources;
+  readonly topics: Topics;
+  readonly facts: Facts;
   readonly consumers: LogConsumers;
   readonly tables: TableProjections;
   readonly health: Health;
@@ -65,6 +71,7 @@ export interface Features {
   readonly definitions: FeatureDefinitions;
   readonly sources: Sources;
   readonly reader: OnlineReader;
+  readonly readLog: ReadLog;
   readonly intake: EventIntake;
   readonly readerOf: (source: string) => Promise<SourceReader | undefined>;
   readonly statusOf: (source: string) => Promise<SourceStatus | undefined>;
@@ -126,6 +133,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     await analystViews.stop();
   });
   health.catchUp('features.sources', () => sources.missing());
+  const { readLog, waitForReads } = await openReadLog(host);
   const waitForPredictions = async (deadlineMs: number): Promise<boolean> => {
     // Made by the inference service, which may not have started yet; nothing was served then.
     if (!(await tableExists(offline, PREDICTIONS_TABLE))) return false;
@@ -148,11 +156,12 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
 
   const verify = async (selection: VectorSelection): Promise<Verification> => {
     const deadlineMs = host.config.queryDeadlineMs;
-    if (!(await waitForPredictions(deadlineMs))) return NOTHING_VERIFIED;
+    const [hasPredictions] = await Promise.all([waitForPredictions(deadlineMs), waitForReads(deadlineMs)]);
+    const served: readonly ServedFor[] = hasPredictions ? ['prediction', 'read'] : ['read'];
     // A definition that served through another process may still be on its way here.
     await resources.log.barrier(deadlineMs);
     const reach = (plan: ViewPlan, next: readonly number[]): Promise<void> => sources.waitForTable(plan.source.topic, next, deadlineMs);
-    return verifyServed({ store: offline, scratch, catalog: resources.catalog, reach }, selection);
+    return verifyServed({ store: offline, scratch, catalog: resources.catalog, served, reach }, selection);
   };
   const checks = new ScheduledVerification({
     everyMs: config.verifyEveryMs,
@@ -228,6 +237,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     sources,
     materializations,
     reader: new OnlineReader(online, (topic) => sources.partitionsOf(topic)),
+    readLog,
     intake,
     readerOf,
     statusOf: async (name) => {

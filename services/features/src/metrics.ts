@@ -11,6 +11,7 @@ export class FeaturesMetrics {
   readonly #unverifiable: Counter;
   readonly verificationFailures: Counter;
   readonly statisticsFailures: Counter;
+  readonly readsShed: Counter;
   readonly ingested: Counter;
   readonly rejected: Counter;
   readonly unexpected: Counter;
@@ -40,6 +41,8 @@ export class FeaturesMetrics {
     const unverifiable = 'Served vectors that could not be recomputed, because their definition or its events are not to be found';
     this.#unverifiable = counter(registry, 'millrace_features_unverifiable_vectors_total', unverifiable, []);
     this.verificationFailures = counter(registry, 'millrace_features_verification_failures_total', 'Checks that came to no end', []);
+    const shed = 'Vectors of logged reads that found no room while the log was away, and are not on it';
+    this.readsShed = counter(registry, 'millrace_features_read_vectors_shed_total', shed, []);
     const failures = 'Rounds of statistics that came to no end, each of a source, a view, or what was served';
     this.statisticsFailures = counter(registry, 'millrace_features_statistics_failures_total', failures, []);
   }

@@ -31,6 +31,7 @@ import {
   type SourceSpec,
 } from '@millrace/resources';
 import { isFault } from '@millrace/kernel';
+import type { ReadLogRules } from '../reads/read-log.js';
 import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
 /** Where the rows of a source are read that is materialized. */
@@ -218,6 +219,11 @@ export class FeatureDefinitions {
     service: (reference: string): ServicePlan | undefined => {
       const plan = unlessFaulty(() => this.#served.service(reference));
       return plan?.views.every((view) => this.#isKept(view)) ? plan : undefined;
+    },
+    readLog: (reference: string): ReadLogRules | undefined => {
+      const rules = this.#catalog.get('FeatureService', parseVersionedName(reference).name)?.spec.readLog;
+      const serviceVersion = rules && unlessFaulty(() => this.#served.serviceVersion(reference));
+      return serviceVersion === undefined ? undefined : { featureService: reference, serviceVersion, sample: rules?.sample ?? 1 };
     },
     isBeingFilled: (view: string, feature: string): boolean =>
       this.servedView(view)?.features.some(({ name }: { readonly name: string }) => name === feature) === true,

@@ -12,12 +12,15 @@ import {
   type Value,
 } from '@millrace/feature-engine';
 import { isFault } from '@millrace/kernel';
+import type { ReadLogRules } from '../reads/read-log.js';
 
 /** Join key (or entity name) -> values, and request field -> values, all of one length. */
 export type EntityColumns = Readonly<Record<string, readonly unknown[]>>;
 
 export interface OnlineFeatures {
   readonly joinKeys: readonly { readonly name: string; readonly type: string; readonly values: readonly Value[] }[];
+  /** What came for each of the plan's request fields; none for what no feature is computed from. */
+  readonly request: readonly (readonly Value[])[];
   readonly vectors: FeatureVectors;
   readonly rows: number;
 }
@@ -57,6 +60,8 @@ export type OnlineFeaturesProblem =
 export interface OnlineCatalog {
   view(name: string): ServedView | undefined;
   service(name: string): ServicePlan | undefined;
+  /** What of reads of the service is logged; `undefined` for nothing. */
+  readLog(name: string): ReadLogRules | undefined;
   /** Whether the view has a feature that what it stands for now does not have. */
   isBeingFilled(view: string, feature: string): boolean;
   /** Whether there is such a version, though it may not be kept. */
@@ -118,7 +123,8 @@ export async function getOnlineFeatures(
   const request = plan.onDemand.length === 0 ? NO_REQUEST : requestColumns(plan, entities, rows, mostRows);
   if ('kind' in request) return request;
   const told = rows ?? request.rows;
-  return { joinKeys, vectors: await reader.readVectors(plan, entityRows(joinKeys, told), at, request.values), rows: told };
+  const vectors = await reader.readVectors(plan, entityRows(joinKeys, told), at, request.values);
+  return { joinKeys, request: request.values, vectors, rows: told };
 }
 
 type JoinKeyColumn = OnlineFeatures['joinKeys'][number];

@@ -11,12 +11,13 @@ import {
   type ViewPlan,
 } from '@millrace/feature-engine';
 import { onDemandResources, parseVersionedName, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
+import { ageless } from '../definitions/ageless.js';
 import type { ServedVector } from './served-vectors.js';
 
 /** What served a vector, or why nobody can tell. */
 export type ServedDefinition = { readonly plan: ServicePlan } | { readonly missing: string };
 
-type Asked = Pick<ServedVector, 'featureService' | 'versions' | 'features'>;
+type Asked = Pick<ServedVector, 'featureService' | 'versions' | 'features' | 'isAgeless'>;
 
 /**
  * The definitions that served vectors, whichever are applied now: a vector names the hash of each view it was computed by, and every version
@@ -34,10 +35,15 @@ export class ServedDefinitions {
 
   /** One and the same object for all vectors that were served alike. */
   of(vector: Asked): ServedDefinition {
-    const key = JSON.stringify([vector.featureService, vector.versions, Object.keys(vector.features)]);
+    const key = JSON.stringify([vector.featureService, vector.versions, Object.keys(vector.features), vector.isAgeless]);
     let found = this.#found.get(key);
-    if (!found) this.#found.set(key, (found = this.#find(vector)));
+    if (!found) this.#found.set(key, (found = this.#asServed(vector)));
     return found;
+  }
+
+  #asServed(vector: Asked): ServedDefinition {
+    const found = this.#find(vector);
+    return vector.isAgeless && 'plan' in found ? { plan: ageless(found.plan) } : found;
   }
 
   #find({ featureService, versions, features }: Asked): ServedDefinition {

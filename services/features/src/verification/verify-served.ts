@@ -4,6 +4,8 @@ import {
   parseKeyValue,
   parseRequestValue,
   servedNames,
+  Status,
+  STATUS_NAMES,
   type EntityHistory,
   type ServicePlan,
   type Value,
@@ -14,20 +16,25 @@ import type { ResourceCatalog } from '@millrace/resources';
 import { visitEntities } from '../training-sets/visit-entities.js';
 import { heldEvents, holds } from './held-events.js';
 import { ServedDefinitions, type ServedDefinition } from './served-definitions.js';
-import { servedVectors, type ServedVector, type VectorSelection } from './served-vectors.js';
+import { servedVectors, type ServedFor, type ServedVector, type VectorSelection } from './served-vectors.js';
 
 export interface VerifyOptions {
   readonly store: OfflineStore;
   readonly scratch: ScratchTables;
   /** Every version of the definitions. */
   readonly catalog: ResourceCatalog;
+  /** What vectors were served for, as far as there are tables of it. */
+  readonly served: readonly ServedFor[];
   /** Resolves when the table of a source holds everything before these offsets. */
   readonly reach: (plan: ViewPlan, next: readonly number[]) => Promise<void>;
 }
 
 /** A served value that the offline store tells otherwise. */
 export interface Mismatch {
-  readonly predictionId: string;
+  /** Where it was served for a prediction. */
+  readonly predictionId?: string;
+  /** Where it was served to a read. */
+  readonly readId?: string;
   readonly row: number;
   readonly view: string;
   readonly feature: string;
@@ -67,20 +74,35 @@ const MOST_EXAMPLES = 20;
 export async function verifyServed(options: VerifyOptions, selection: VectorSelection): Promise<Verification> {
   const tally = new Tally();
   const definitions = new ServedDefinitions(options.catalog);
-  for await (const page of servedVectors(options.store, selection)) {
-    const byDefinition = new Map<ServedDefinition, ServedVector[]>();
-    for (const vector of page) {
-      const definition = definitions.of(vector);
-      const vectors = byDefinition.get(definition);
-      if (vectors) vectors.push(vector);
-      else byDefinition.set(definition, [vector]);
-    }
-    for (const [definition, vectors] of byDefinition) {
-      if ('missing' in definition) tally.unverifiable(definition.missing, vectors.length);
-      else await verifyVectors(options, definition.plan, vectors, tally);
-    }
-  }
+  for (const servedFor of options.served)
+    for await (const page of servedVectors(options.store, servedFor, selection)) await verifyPage(options, page, definitions, tally);
   return tally.result();
+}
+
+/** Of vectors with such a status nothing was served: nobody can say that it was wrong. */
+const NOT_KEPT = STATUS_NAMES[Status.INVALID];
+
+async function verifyPage(
+  options: VerifyOptions,
+  page: readonly ServedVector[],
+  definitions: ServedDefinitions,
+  tally: Tally,
+): Promise<void> {
+  const byDefinition = new Map<ServedDefinition, ServedVector[]>();
+  for (const vector of page) {
+    if (Object.values(vector.statuses).includes(NOT_KEPT)) {
+      tally.unverifiable('asked for as of a time before what the online store kept, and answered without a value', 1);
+      continue;
+    }
+    const definition = definitions.of(vector);
+    const vectors = byDefinition.get(definition);
+    if (vectors) vectors.push(vector);
+    else byDefinition.set(definition, [vector]);
+  }
+  for (const [definition, vectors] of byDefinition) {
+    if ('missing' in definition) tally.unverifiable(definition.missing, vectors.length);
+    else await verifyVectors(options, definition.plan, vectors, tally);
+  }
 }
 
 async function verifyVectors(options: VerifyOptions, plan: ServicePlan, vectors: readonly ServedVector[], tally: Tally): Promise<void> {
@@ -96,9 +118,18 @@ async function verifyVectors(options: VerifyOptions, plan: ServicePlan, vectors:
     tally.compared(view.name, feature, isSame);
     if (isSame) return;
     differing.add(vector);
-    const { predictionId, row, entity } = vector;
+    const { servedFor, id, row, entity } = vector;
     const at = new Date(vector.at).toISOString();
-    tally.example({ predictionId, row, view: view.name, feature, entity, at, served, recomputed });
+    tally.example({
+      [servedFor === 'prediction' ? 'predictionId' : 'readId']: id,
+      row,
+      view: view.name,
+      feature,
+      entity,
+      at,
+      served,
+      recomputed,
+    });
   };
   // What is computed from stored features takes their recomputed values, all of a vector.
   const stored = new Map<ServedVector, Value[]>(plan.onDemand.length === 0 ? [] : verifiable.map((vector) => [vector, []]));

@@ -132,6 +132,10 @@ export async function openTopics(url: string): Promise<TopicUnderTest[]> {
         await waitFor(async () => ((await get(`/api/v1/training-sets/${id}`)) as { status: string }).status !== 'requested');
       },
     },
+    [TOPICS.featureReads.name]: {
+      ...facts('features', 'reads', 'feature_reads'),
+      write: () => post('/get-online-features', { feature_service: 'sensor_model', entities: { sensor: ['s1'] } }),
+    },
     [TOPICS.metricPoints.name]: {
       ...facts('tracking', 'metric-points', 'metric_points'),
       write: (n) => mlflow('runs/log-metric', { run_id, key: 'loss', value: n, timestamp: start + n, step: n }),

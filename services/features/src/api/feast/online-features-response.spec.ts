@@ -13,6 +13,7 @@ test('the text is the JSON of the columns, whatever their types, statuses and ti
   const times = [at('2026-02-28T23:59:59.007Z'), 0, at('1969-12-31T23:59:59.900Z')];
   const answer = {
     rows: 3,
+    request: [],
     joinKeys: [{ name: 'id', type: 'Int64', values: [9007199254740993n, 2n, -3n] }],
     vectors: {
       columns: [
@@ -50,7 +51,7 @@ test('the text is the JSON of the columns, whatever their types, statuses and ti
 
 test('an answer without rows is one', () => {
   const columns = [{ view: 'v', name: 'a', type: 'Int64', values: [], statuses: [], times: [] }];
-  const answer = { rows: 0, joinKeys: [{ name: 'id', type: 'Int64', values: [] }], vectors: { columns, positions: {} } };
+  const answer = { rows: 0, request: [], joinKeys: [{ name: 'id', type: 'Int64', values: [] }], vectors: { columns, positions: {} } };
   const { results } = JSON.parse(writeFeastResponse(['a'], answer, false)) as { results: unknown[] };
   expect(results).toEqual(Array(2).fill({ values: [], statuses: [], event_timestamps: [] }));
 });

@@ -1,6 +1,7 @@
 import { parseEventTime, type OnlineReader, type ServicePlan, type ViewPlan } from '@millrace/feature-engine';
 import type { Position } from '@millrace/kernel';
 import { atLeast, type AddHotRoute, type HttpReply, type HttpRequest } from '@millrace/service';
+import { ReadLog } from '../../reads/read-log.js';
 import { getOnlineFeatures, type OnlineCatalog, type OnlineFeatures } from '../../queries/get-online-features.query.js';
 import { strictness } from './compatibility.js';
 import { feastError, nameCollision, sendFeastError, sendInvalid } from './errors.js';
@@ -14,6 +15,8 @@ export interface OnlineFeaturesOptions {
   readonly now: () => number;
   readonly waitFor: (views: readonly ViewPlan[], position: Position) => Promise<void>;
   readonly maxRows: number;
+  /** Takes the answers of services that log their reads. */
+  readonly readLog: Pick<ReadLog, 'answered'>;
   /** What a request that does not say it gets. */
   readonly isStrict: boolean;
   readonly onError: (error: unknown, request: HttpRequest, reply: HttpReply) => void;
@@ -36,6 +39,13 @@ export function onlineFeaturesRoutes(addHotRoute: AddHotRoute, options: OnlineFe
     const at = parsed.at ?? options.now();
     const answer = await getOnlineFeatures(options.reader, plan, parsed.entities, at, options.maxRows);
     if ('kind' in answer) return sendFeastError(reply, feastError(answer), isStrict);
+    const { readLog } = features;
+    if (readLog !== undefined && ReadLog.takes(readLog, request.id)) {
+      const { id, traceparent } = request;
+      const { featureService, serviceVersion } = readLog;
+      const time = options.now();
+      options.readLog.answered({ id, featureService, serviceVersion, plan, answer, at, isAgeless: isStrict, time, traceparent });
+    }
     return reply
       .header('content-type', 'application/json')
       .send(writeFeastResponse(features.names, isStrict ? timeless(plan, answer) : answer, isStrict));

@@ -1,4 +1,6 @@
-import { isOnDemand, servicePlan, type ServedView, type ServicePlan, type ViewPlan } from '@millrace/feature-engine';
+import { isOnDemand, type ServedView, type ServicePlan } from '@millrace/feature-engine';
+import { ageless } from '../../definitions/ageless.js';
+import type { ReadLogRules } from '../../reads/read-log.js';
 import { resolveFeatures, type OnlineCatalog, type OnlineFeaturesProblem } from '../../queries/get-online-features.query.js';
 
 export interface FeatureRequest {
@@ -14,6 +16,8 @@ export interface Requested {
   readonly names: readonly string[];
   /** Names that more than one of them has. */
   readonly repeated: readonly string[];
+  /** What of such reads is logged, if anything. */
+  readonly readLog: ReadLogRules | undefined;
 }
 
 const MOST_REMEMBERED = 1_000;
@@ -34,7 +38,8 @@ export class RequestedFeatures {
     const names = plan.features.map(({ view, name }) => (request.fullFeatureNames ? `${view.name}__${name}` : name));
     const repeated = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
     const service = featureService === undefined ? undefined : plan;
-    const resolved = { plan: isStrict ? ageless(plan) : plan, names, repeated, views: viewsOf(plan), service };
+    const readLog = featureService === undefined ? undefined : this.catalog.readLog(featureService);
+    const resolved = { plan: isStrict ? ageless(plan) : plan, names, repeated, readLog, views: viewsOf(plan), service };
     if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
     this.#known.set(key, resolved);
     return resolved;
@@ -56,17 +61,6 @@ export class RequestedFeatures {
       ? resolveFeatures(this.catalog, { features, featureService: undefined })
       : { kind: 'no-reference', reference: whole };
   }
-}
-
-/** Feast's server serves a value of any age. A ttl says nothing about what is stored, so the same state answers. */
-function ageless(plan: ServicePlan): ServicePlan {
-  const stored = new Map(plan.views.map((view) => [view, { ...view, ttlMs: 0 }]));
-  const ofInput = (view: ViewPlan): ViewPlan => stored.get(view) ?? view;
-  const views = new Map<ServedView, ServedView>(stored);
-  for (const view of plan.onDemand)
-    views.set(view, { ...view, inputs: view.inputs.map((input) => ({ ...input, view: ofInput(input.view) })) });
-  const features = plan.features.map((feature) => ({ ...feature, view: views.get(feature.view) as ServedView }));
-  return servicePlan(features, plan.request);
 }
 
 /** The views asked for, and those that others are computed from. */

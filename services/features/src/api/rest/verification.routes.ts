@@ -15,7 +15,8 @@ export interface VerificationRoutesOptions {
 }
 
 /** Which vectors a verification is of: a check of none is no proof of others. */
-const VERIFIED = 'features in answers of the gateway; reads over /get-online-features are not on the log and not verified';
+const VERIFIED =
+  'features in answers of the gateway, and in reads over /get-online-features of feature services with a readLog; other reads are not on the log and not verified';
 
 /**
  * `POST /api/v1/features/verify` `{deployment?, featureService?, from?, to?}`: recomputes served vectors from the offline store and counts those
