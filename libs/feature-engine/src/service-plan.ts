@@ -147,7 +147,7 @@ export function parseKeyValue(type: ColumnType, json: unknown): Exclude<Value, n
   let given = json;
   if (type.kind === 'string' && (typeof given === 'number' || typeof given === 'bigint')) given = String(given);
   else if (type.kind === 'number' && typeof given === 'string' && /^-?\d{1,15}$/.test(given)) given = Number(given);
-  else if (typeof given === 'bigint') given = given.toString();
+  else if (typeof given === 'bigint') given = wholeNumber(type, given);
   const value = type.parse(given);
   return value === null ? undefined : value;
 }
@@ -155,5 +155,10 @@ export function parseKeyValue(type: ColumnType, json: unknown): Exclude<Value, n
 /** A request field's value in its type; `undefined` when it cannot be one. What the caller does not know is null, whatever the type. */
 export function parseRequestValue(type: ColumnType, json: unknown): Value | undefined {
   if (json === null) return null;
-  return type.parse(typeof json === 'bigint' ? json.toString() : json);
+  return type.parse(typeof json === 'bigint' ? wholeNumber(type, json) : json);
+}
+
+/** Integers are parsed with all their digits from text; to any other type a whole number is a number: of a time its milliseconds. */
+function wholeNumber({ isInteger, kind }: ColumnType, value: bigint): string | number {
+  return isInteger || kind === 'string' ? value.toString() : Number(value);
 }

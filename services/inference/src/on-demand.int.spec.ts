@@ -5,6 +5,7 @@ import { loadConfig, bootstrap, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { departures, FLIGHTS } from './testing/flights.js';
+import { GrpcClient } from './testing/grpc-client.js';
 import { PublishedModels } from './testing/published-models.js';
 
 /** Its latest value is soon too old. */
@@ -151,7 +152,63 @@ test('what was answered is told by ClickHouse whatever numbers are in it', async
   expect(told).toEqual({ features: ['departures_1h', 'delay_per_km', 'hours_ahead', 'spare', 'recent_delay'], distance: 1e20 });
 });
 
+test('whole numbers are milliseconds of a time and values of a float, however they travel', async () => {
+  const booked = Date.parse('2001-01-01T08:00:00Z');
+  const integers: readonly Column[] = [
+    ['origin', 'BYTES', ['ORD']],
+    ['distance', 'INT64', [80]],
+    ['booked', 'INT64', [booked]],
+    ['seats', 'INT64', [9]],
+  ];
+  const expected = sigmoid(20 / 80, 1, 2, 80);
+  const json = await infer(integers);
+  expect([json.status, json.body.error]).toEqual([200, undefined]);
+  expect(json.body.outputs[0]?.data[0]).toBeCloseTo(expected, 6);
+
+  const bytesOf = (data: readonly unknown[]): Buffer =>
+    typeof data[0] === 'string'
+      ? Buffer.from(`\x03\0\0\0${data[0]}`, 'latin1')
+      : Buffer.from(BigInt64Array.of(BigInt(data[0] as number)).buffer);
+  const parts = integers.map(([, , data]) => bytesOf(data));
+  const inputs = integers.map(([name, datatype], index) => ({
+    name,
+    datatype,
+    shape: [1],
+    parameters: { binary_data_size: parts[index]?.length },
+  }));
+  const head = Buffer.from(
+    JSON.stringify({ parameters: { event_time: '2001-01-01T10:00:00Z' }, inputs, outputs: [{ name: 'probability' }] }),
+  );
+  const binary = await fetch(`${service.url}/v2/models/checked/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(head.length) },
+    body: Buffer.concat([head, ...parts]),
+  });
+  expect(binary.status).toBe(200);
+  expect(((await binary.json()) as Reply).outputs[0]?.data[0]).toBeCloseTo(expected, 6);
+
+  const client = new GrpcClient(service.app.get(InferenceModule).grpcAddress as string);
+  try {
+    const contents = (data: readonly unknown[]): object =>
+      typeof data[0] === 'string' ? { bytes_contents: [Buffer.from(data[0])] } : { int64_contents: data };
+    const answer = await client.call<{ outputs: { contents: { fp32_contents: number[] } }[] }>('ModelInfer', {
+      model_name: 'checked',
+      parameters: { event_time: { string_param: '2001-01-01T10:00:00Z' } },
+      inputs: integers.map(([name, datatype, data]) => ({ name, datatype, shape: [1], contents: contents(data) })),
+      outputs: [{ name: 'probability' }],
+    });
+    expect(answer.response?.outputs[0]?.contents.fp32_contents[0]).toBeCloseTo(expected, 6);
+  } finally {
+    client.close();
+  }
+});
+
 test.each<[string, readonly Column[], RegExp]>([
+  [
+    'a time in a type that rounds it to minutes',
+    [...REQUEST.slice(0, 2), ['booked', 'FP32', [978336000000, 978336000000]], ...REQUEST.slice(3)],
+    /input "booked": FP32 holds times to the minute at best; send milliseconds as INT64 or FP64, or texts in ISO 8601 as BYTES/,
+  ],
   [
     'a missing value',
     REQUEST.filter(([name]) => name !== 'booked'),

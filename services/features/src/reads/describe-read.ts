@@ -54,7 +54,7 @@ function describeRow({ request }: ServicePlan, names: readonly string[], answer:
     const column = columns[index] as FeatureColumn;
     const [name, status] = [names[index] as string, column.statuses[row] as Status];
     features[name] = jsonValue(column.values[row] ?? null);
-    if (status !== Status.PRESENT && status !== Status.NULL_VALUE) (statuses ??= {})[name] = STATUS_NAMES[status] as MissingStatus;
+    if (status !== Status.PRESENT && status !== Status.NULL_VALUE) (statuses ??= {})[name] = STATUS_NAMES[status];
   }
   return {
     row,

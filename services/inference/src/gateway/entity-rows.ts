@@ -11,6 +11,9 @@ export interface EntityRows {
   readonly at: number;
 }
 
+/** Datatypes without the digits for milliseconds since the epoch. */
+const ROUND_TIMES: ReadonlySet<string> = new Set(['FP32', 'FP16', 'BF16']);
+
 /** Reads join keys and request features from the request's tensors: each `[N]` or `[N,1]`. `at`: as of when the features are wanted, milliseconds since the epoch. */
 export function readEntityRows(shape: FeatureServiceShape, tensors: readonly Tensor[], at: number): EntityRows {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
@@ -23,6 +26,10 @@ export function readEntityRows(shape: FeatureServiceShape, tensors: readonly Ten
   const columnOf = <T>(input: FeatureInput<T>): Column<T> => {
     const tensor = byName.get(input.name);
     if (!tensor) throw invalid(`input ${JSON.stringify(input.name)} is missing; ${expected}`);
+    if (input.type.startsWith('Date') && ROUND_TIMES.has(tensor.datatype))
+      throw invalid(
+        `input ${JSON.stringify(input.name)}: ${tensor.datatype} holds times to the minute at best; send milliseconds as INT64 or FP64, or texts in ISO 8601 as BYTES`,
+      );
     const rows = elementsOf(tensor.shape);
     if (rows !== (tensor.shape[0] ?? 1))
       throw invalid(`input ${JSON.stringify(input.name)} has shape [${tensor.shape.join(',')}]; expected [N] or [N,1]`);
