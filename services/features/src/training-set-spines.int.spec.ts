@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { latestOf } from './testing/latest-oracle.js';
 import { COLUMNS, DAY, KEYS, ridesService, TTL, type RidesService, type Row, type TrainingSet } from './testing/rides.js';
+import { TIMES_OF_DAY } from './testing/times-of-day.js';
 import { START } from './testing/trips.js';
 
 describe('the rows of a training set come from', () => {
@@ -20,8 +21,8 @@ describe('the rows of a training set come from', () => {
   }, 120_000);
   afterAll(() => rides.trips.stop());
 
-  const upload = async (bytes: Buffer | string, type: string): Promise<TrainingSet> => {
-    const url = `${rides.trips.service.url}/api/v1/training-sets?featureService=last&timestampColumn=asked&wait=60s`;
+  const upload = async (bytes: Buffer | string, type: string, time = 'asked'): Promise<TrainingSet> => {
+    const url = `${rides.trips.service.url}/api/v1/training-sets?featureService=last&timestampColumn=${time}&wait=60s`;
     const body = typeof bytes === 'string' ? bytes : new Uint8Array(bytes);
     const response = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body });
     return (await response.json()) as TrainingSet;
@@ -60,6 +61,14 @@ describe('the rows of a training set come from', () => {
     }));
     rides.expectTruth(rows, asked, await rides.read());
     expect(rows[3]).toMatchObject({ byte: 3, asked: new Date(START + 3 * 1_800_001) });
+  });
+
+  test('a Parquet file with times of day, whose fractions of a second are kept as text', async () => {
+    const set = await upload(TIMES_OF_DAY, 'application/vnd.apache.parquet', 'at');
+    expect(await rides.rowsOf(set)).toMatchObject([
+      { ms: '13:45:01.123', us: '13:45:01.123456', ns: '13:45:01.123456789' },
+      { ms: null, us: '00:00:00.000001', ns: null },
+    ]);
   });
 
   test('SQL: what the query gave stands, whatever it would give later', async () => {

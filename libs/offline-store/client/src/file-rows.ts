@@ -39,7 +39,12 @@ export function parquetRows(bytes: Buffer, refuse: RefuseFile): FileRows {
     if (isNested) nested.push(element.name);
     else columns.push({ name: element.name, type: `Nullable(${typeOf(element, refuse)})` });
   }
-  return { format: 'Parquet', bytes, columns, nested, select: (_store, table) => Promise.resolve(`SELECT * FROM ${table}`) };
+  // No Parquet can be written of times of day.
+  const asTexts = columns
+    .filter(({ type }) => type.includes('Time64(') && !type.includes('DateTime64('))
+    .map(({ name }) => quoteIdentifier(name));
+  const texts = asTexts.length === 0 ? '' : ` REPLACE (${asTexts.map((name) => `toString(${name}) AS ${name}`).join(', ')})`;
+  return { format: 'Parquet', bytes, columns, nested, select: (_store, table) => Promise.resolve(`SELECT *${texts} FROM ${table}`) };
 }
 
 /** The columns of a schema, which lists each element before its children and the root before all. */
@@ -71,6 +76,10 @@ function typeOf(element: SchemaElement, refuse: RefuseFile): string {
   if (logical_type?.type === 'TIMESTAMP') return `DateTime64(${DIGITS[String(logical_type.unit)] ?? 3}, 'UTC')`;
   if (converted_type === 'TIMESTAMP_MILLIS') return "DateTime64(3, 'UTC')";
   if (converted_type === 'TIMESTAMP_MICROS') return "DateTime64(6, 'UTC')";
+  // Read as numbers they would be cut to seconds.
+  if (logical_type?.type === 'TIME') return `Time64(${DIGITS[String(logical_type.unit)] ?? 3})`;
+  if (converted_type === 'TIME_MILLIS') return 'Time64(3)';
+  if (converted_type === 'TIME_MICROS') return 'Time64(6)';
   if (logical_type?.type === 'DATE' || converted_type === 'DATE') return 'Date32';
   if (logical_type?.type === 'DECIMAL' || converted_type === 'DECIMAL') return `Decimal(${precision ?? 38}, ${scale ?? 0})`;
   if (logical_type?.type === 'INTEGER') return `${logical_type.isSigned ? '' : 'U'}Int${logical_type.bitWidth}`;

@@ -90,6 +90,10 @@ function candidateOf(
   hasComputedId: boolean,
 ): (Candidate & { readonly id: string }) | { readonly reason: string } {
   const { plan } = reader;
+  if (row.unreadable) {
+    const { column, bytes } = row.unreadable;
+    return { reason: `column ${column} has bytes that are no text in UTF-8 (they begin with ${bytes} in hexadecimal digits)` };
+  }
   const idColumn = (plan.columns[plan.eventId] as SourcePlan['columns'][number]).name;
   const fields = fieldsOfRow(plan, row.texts);
   if (hasComputedId) fields[idColumn] = '';

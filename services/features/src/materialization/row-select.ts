@@ -61,7 +61,8 @@ export function selectRows(
   const inside = [...(interval.from === null ? [] : [`${left} >= ${right('from')}`]), `${left} < ${right('to')}`].join(' AND ');
   const blank = /^(Nullable|String)/.test(timeType) ? ` OR (${time}) IS NULL` : '';
   return {
-    sql: `SELECT ifNull(${time}, ${NO_TIME}), ${id}, ${texts.join(', ')} FROM ${from.sql} AS given WHERE (${inside})${blank}`,
+    // An id that is no text is only to be told from others: its row is rejected.
+    sql: `SELECT ifNull(${time}, ${NO_TIME}), if(isValidUTF8(${id}), ${id}, hex(${id})), ${texts.join(', ')} FROM ${from.sql} AS given WHERE (${inside})${blank}`,
     parameters: { to: interval.to, ...(interval.from === null ? {} : { from: interval.from }) },
   };
 }

@@ -20,6 +20,8 @@ export interface StagedRow {
   readonly time: number;
   readonly id: string;
   readonly texts: RowTexts;
+  /** A column whose bytes are no text in UTF-8, and its first bytes in hexadecimal digits; JSON has put other letters in their place. */
+  readonly unreadable?: { readonly column: string; readonly bytes: string };
 }
 
 /** Rows of an interval, each time and id in its place. */
@@ -32,6 +34,8 @@ export interface StagedRows {
   readonly page: (after: StagedRow | undefined) => Promise<readonly StagedRow[]>;
 }
 
+/** Of bytes that are no text. */
+const SHOWN_BYTES = 20;
 const PAGE_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -120,16 +124,21 @@ async function reading<T>(what: string, work: Promise<T>): Promise<T> {
 function pages(store: OfflineStore, table: string, plan: SourcePlan, hasComputedId: boolean, most: number): StagedRows['page'] {
   const indexes = ownColumns(plan, hasComputedId).map(({ index }) => index);
   const names = indexes.map((index) => `__c${index}`).join(', ');
+  const isBad = (index: number): string => `NOT isValidUTF8(ifNull(__c${index}, ''))`;
+  const first = (value: (index: number) => string): string => indexes.map((index) => `${isBad(index)}, ${value(index)}`).join(', ');
+  const bad = `multiIf(${first(String)}, -1) AS __bad, multiIf(${first((index) => `hex(substring(ifNull(__c${index}, ''), 1, ${SHOWN_BYTES}))`)}, '') AS __bytes`;
   const rowsOf = async (where: string, limit: string, parameters: Readonly<Record<string, string | number>>): Promise<StagedRow[]> => {
     // Rows with one id come in one order however often they are read, so that the same one of them stands.
     const found = await store.query<Readonly<Record<string, string | null>>>(
-      `SELECT __time, __id, ${names} FROM ${table} WHERE ${where} ORDER BY __time, __id, ${names} ${limit}`,
+      `SELECT __time, __id, ${names}, ${bad} FROM ${table} WHERE ${where} ORDER BY __time, __id, ${names} ${limit}`,
       parameters,
     );
     return found.map((row) => {
       const texts: (string | null | undefined)[] = [];
       for (const index of indexes) texts[index] = row[`__c${index}`] ?? null;
-      return { time: Number(row['__time']), id: row['__id'] as string, texts };
+      const staged = { time: Number(row['__time']), id: row['__id'] as string, texts };
+      const column = plan.columns[Number(row['__bad'])]?.name;
+      return column === undefined ? staged : { ...staged, unreadable: { column, bytes: (row['__bytes'] as string).toLowerCase() } };
     });
   };
   const isAfter = '__time >= {time:Int64} AND (__time > {time:Int64} OR __id > {id:String})';
