@@ -6,7 +6,7 @@ import { encodeEntityKey, entityKeyText } from './entity-key.js';
 import { addBehind, decodeHead, encodeHead, horizonOf, keepsBehind, lastOf, newHead, noEvent, type Head } from './head.js';
 import { KeptBytes } from './kept-bytes.js';
 import type { SourceEvent } from './source-event.js';
-import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey } from './store-keys.js';
+import { checkpointKey, chunkKey, decodeCheckpoint, encodeCheckpoint, headKey, leavingKey } from './store-keys.js';
 import type { ViewPlan } from './view-plan.js';
 
 /** One entity of one partition, as far as it is in memory. */
@@ -37,7 +37,7 @@ interface Touched {
 /** A batch's effect, to be written in one step. */
 export interface StagedBatch {
   readonly writes: OnlineWrite[];
-  readonly guard: OnlineGuard;
+  readonly guards: readonly OnlineGuard[];
 }
 
 export interface OnlineUpdaterOptions {
@@ -50,14 +50,16 @@ export interface OnlineUpdaterOptions {
 
 /**
  * Keeps one view's state of one partition up to the log. A batch is staged (loaded, merged, encoded once), then written by the caller in one
- * step together with the checkpoint and under its guard: whoever's checkpoint is not the stored one has lost the partition, or the store was
- * emptied, and must {@link load} again. So each event counts once, whatever crashes or overlaps.
+ * step together with the checkpoint and under its guards: whoever's checkpoint is not the stored one has lost the partition, or the store was
+ * emptied, and must {@link load} again; so must whoever writes to a state that is to be removed. So each event counts once, whatever crashes or overlaps.
  */
 export class OnlineUpdater {
   readonly plan: ViewPlan;
   readonly #store: OnlineStore;
   readonly #partition: number;
   readonly #checkpointKey: Buffer;
+  /** Nobody removes the state: what is removed and what is written would be mixed. */
+  readonly #isKept: OnlineGuard;
   readonly #maxCached: number;
   /** In the order of the last touch. */
   #entities = new Map<string, Entity>();
@@ -73,6 +75,7 @@ export class OnlineUpdater {
     this.#store = options.store;
     this.#partition = options.partition;
     this.#checkpointKey = checkpointKey(options.plan, options.partition);
+    this.#isKept = { key: leavingKey(options.plan.stateHash), value: null };
     this.#maxCached = options.maxCachedEvents ?? 2_000_000;
   }
 
@@ -89,9 +92,10 @@ export class OnlineUpdater {
     this.#next = decodeCheckpoint(this.#checkpoint);
   }
 
-  /** Whether the stored checkpoint is still the one this updater knows. */
+  /** Whether the stored checkpoint is still the one this updater knows, and the state is not to be removed. */
   async isCurrent(): Promise<boolean> {
-    const [stored] = await this.#store.getMany([this.#checkpointKey]);
+    const [stored, mark] = await this.#store.getMany([this.#checkpointKey, this.#isKept.key]);
+    if (mark) return false;
     return stored ? this.#checkpoint !== null && stored.equals(this.#checkpoint) : this.#checkpoint === null;
   }
 
@@ -107,18 +111,18 @@ export class OnlineUpdater {
       if (this.plan.source.movesEvents) this.#applyMoving(change, writes);
       else this.#apply(change, writes);
     }
-    const guard = { key: this.#checkpointKey, value: this.#checkpoint };
+    const guards = [{ key: this.#checkpointKey, value: this.#checkpoint }, this.#isKept];
     this.#next = Math.max(this.#next, nextOffset);
     this.#checkpoint = encodeCheckpoint(this.#next);
     writes.push({ key: this.#checkpointKey, value: this.#checkpoint });
     this.#evict();
-    return { writes, guard };
+    return { writes, guards };
   }
 
   /** Stages and writes. False: the guard did not hold; {@link load} and read on from {@link nextOffset}. */
   async apply(events: readonly SourceEvent[], nextOffset: number): Promise<boolean> {
-    const { writes, guard } = await this.stage(events, nextOffset);
-    return this.#store.writeMany(writes, [guard]);
+    const { writes, guards } = await this.stage(events, nextOffset);
+    return this.#store.writeMany(writes, guards);
   }
 
   #group(events: readonly SourceEvent[]): Map<string, Touched> {

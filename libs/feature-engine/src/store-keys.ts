@@ -5,7 +5,7 @@ import type { ViewPlan } from './view-plan.js';
  *   `p`, u16 partition                                  checkpoint: offset of the next record to apply, u64
  *   `h`, entity key, u16 partition                      head of an entity
  *   `c`, entity key, u16 partition, u48 chunk index     chunk of an entity
- * The entity key delimits itself, so no key is a prefix of another of its kind. `m`, view name: which state hash the name stands for. `l`, state hash: no name stands for it any more; it is to be removed.
+ * The entity key delimits itself, so no key is a prefix of another of its kind. `m`, view name: which state hash the name stands for. `l`, state hash: no name stands for it any more; it is to be removed, and nobody writes to it while this is there.
  */
 const HEAD = 0x68;
 const CHUNK = 0x63;

@@ -108,6 +108,7 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   const analystViews = new AnalystViews({ store: offline, scheduler, failed });
   const sources = new Sources({
     ...{ log, online, offline, consumers, tables, scheduler, definitions, now },
+    owner: host.ids.next(),
     arranged: (running) => {
       const plans = definitions.sources().map(({ plan }) => plan);
       return analystViews.arrange(

@@ -93,7 +93,7 @@ export class OnlinePartition {
         staged.length === 0 ||
         (await this.#options.store.writeMany(
           staged.flatMap((batch) => batch.writes),
-          staged.map((batch) => batch.guard),
+          staged.flatMap((batch) => batch.guards),
         ));
       if (!isWritten) return this.#lose('the stored checkpoint is not this process’s');
       this.#mustReload = false;

@@ -8,6 +8,8 @@ import { ViewStates } from './view-states.js';
 export interface SourcesHost extends SourceHost {
   readonly definitions: FeatureDefinitions;
   readonly now: () => number;
+  /** Tells this process from all others. */
+  readonly owner: string;
   /** Called with the sources that run, once what is applied was tried: what rests on their tables is brought in line. Does not throw. */
   readonly arranged: (running: ReadonlySet<string>) => Promise<void>;
   /** Told of what could not be brought about; it is tried again. */
@@ -69,6 +71,7 @@ export class Sources {
       isKnown: (name, state) => host.definitions.isKnownState(name, state),
       changed: () => host.definitions.statesChanged(),
       now: host.now,
+      owner: host.owner,
       partitionsOf: (topic) => this.#partitionsOf(topic),
       later: (milliseconds, run) => void this.#later(milliseconds, () => this.#inTurn(run)),
     });
@@ -218,6 +221,7 @@ export class Sources {
       await attempt(`stop source ${name}`, () => running.stop());
     }
     for (const name of this.#failing.keys()) if (!wanted.has(name)) this.#failing.delete(name);
+    await attempt('take up the states of views', async () => void (await this.#inTurn(() => this.#states.takeUp())));
     for (const [name, source] of wanted) {
       if (this.#isStopped) return true;
       await attempt(`start source ${name}`, () => this.#serve(name, source));

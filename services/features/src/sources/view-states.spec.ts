@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { checkpointKey, compileView, StandingStates, statePrefix, viewKey, type ViewPlan } from '@millrace/feature-engine';
+import { checkpointKey, compileView, OnlineUpdater, StandingStates, statePrefix, viewKey, type ViewPlan } from '@millrace/feature-engine';
 import { MemoryOnlineStore } from '@millrace/online-store';
 import { ViewStates } from './view-states.js';
 
@@ -26,6 +26,7 @@ describe('what the names of views stand for', () => {
   let later: (() => Promise<void>)[];
   let now: number;
   let known: ViewPlan[];
+  let processes = 0;
   const open = (): { view: ViewStates; states: StandingStates } => {
     const states = new StandingStates(store);
     const heldView = (name: string): ViewPlan | undefined => (name === 'rides' ? held : undefined);
@@ -38,6 +39,7 @@ describe('what the names of views stand for', () => {
       isKnown,
       changed: () => undefined,
       now: () => now,
+      owner: `process-${processes++}`,
       partitionsOf: () => 2,
     };
     return { states, view: new ViewStates({ ...host, later: (_, run) => later.push(run) }) };
@@ -124,18 +126,20 @@ describe('what the names of views stand for', () => {
     kept = [NEW];
     await view.settle();
     let goOn: () => void = () => undefined;
-    const clear = store.clear.bind(store);
-    store.clear = async (prefix) => {
+    const scan = store.scan.bind(store);
+    store.scan = async function* (prefix) {
       await new Promise<void>((resolve) => (goOn = resolve));
-      return clear(prefix);
+      yield* scan(prefix);
     };
     const removed = later[0]?.();
+    await new Promise(setImmediate);
     kept = [OLD];
     expect(view.isLeaving(OLD)).toBe(true);
     expect(await view.settle()).toMatchObject({ isBehind: true });
     expect(states.of('rides')).toEqual(NEW.stateHash);
     goOn();
     await removed;
+    store.scan = scan;
     expect([view.isLeaving(OLD), await isStored(OLD)]).toEqual([false, false]);
     expect(await view.settle()).toMatchObject({ isBehind: false });
     expect(states.of('rides')).toEqual(OLD.stateHash);
@@ -165,5 +169,87 @@ describe('what the names of views stand for', () => {
     expect(await other.states.look(['rides'])).toBe(true);
     expect(other.states.of('rides')).toEqual(NEW.stateHash);
     expect(await other.states.look(['rides'])).toBe(false);
+  });
+
+  const event = (city: string, offset: number): never =>
+    ({ partition: 0, offset, time: 1_000, appended: 0, values: [1_000, city, 2] }) as never;
+  const updaterOf = async (plan: ViewPlan): Promise<OnlineUpdater> => {
+    const updater = new OnlineUpdater({ plan, store, partition: 0 });
+    await updater.load();
+    return updater;
+  };
+
+  test('a state that another process has taken up again is not removed by one that does not know of it', async () => {
+    const [one, other] = [open(), open()];
+    for (const { view } of [one, other]) await view.start();
+    kept = [NEW];
+    await one.view.settle();
+    const [removal] = later;
+    // The other process learns of a definition that has the old state.
+    kept = [OLD];
+    await other.view.settle();
+    const updater = await updaterOf(OLD);
+    expect(await updater.apply([event('Bern', 5)], 6)).toBe(true);
+    kept = [NEW];
+    await removal?.();
+    expect(await isStored(OLD)).toBe(true);
+    // Not wanted there either any more, it goes.
+    await other.view.settle();
+    for (const run of later.slice(1)) await run();
+    expect(await isStored(OLD)).toBe(false);
+  });
+
+  test('nobody writes to a state that another process removes, nor takes up a part of it', async () => {
+    const [one, other] = [open(), open()];
+    for (const { view } of [one, other]) await view.start();
+    const updater = await updaterOf(OLD);
+    kept = [NEW];
+    await one.view.settle();
+    let goOn: () => void = () => undefined;
+    const scan = store.scan.bind(store);
+    store.scan = async function* (prefix) {
+      const found: (readonly [Buffer, Buffer])[] = [];
+      for await (const entry of scan(prefix)) found.push(entry);
+      await new Promise<void>((resolve) => (goOn = resolve));
+      yield* found;
+    };
+    const removed = later[0]?.();
+    await new Promise(setImmediate);
+    kept = [OLD];
+    expect(await updater.apply([event('Bern', 5)], 6)).toBe(false);
+    expect(await other.view.settle()).toMatchObject({ isBehind: true });
+    expect(other.view.isLeaving(OLD)).toBe(true);
+    expect(other.states.of('rides')).toEqual(NEW.stateHash);
+    goOn();
+    await removed;
+    store.scan = scan;
+    expect(await isStored(OLD)).toBe(false);
+    expect(await other.view.settle()).toMatchObject({ isOther: true, isBehind: false });
+    expect([other.view.isLeaving(OLD), other.states.of('rides')?.equals(OLD.stateHash)]).toEqual([false, true]);
+    await updater.load();
+    expect([updater.nextOffset, await updater.apply([event('Bern', 0)], 1)]).toEqual([0, true]);
+  });
+
+  test('what a process had begun to remove when it ended is removed by the next that wants it, before it is filled', async () => {
+    const [one, other] = [open(), open()];
+    for (const { view } of [one, other]) await view.start();
+    kept = [NEW];
+    await one.view.settle();
+    const { scan } = store;
+    store.scan = () => {
+      throw new Error('killed');
+    };
+    await expect(later[0]?.()).rejects.toThrow('killed');
+    store.scan = scan;
+    kept = [OLD];
+    await other.view.settle();
+    expect(other.view.isLeaving(OLD)).toBe(true);
+    now += 9_999;
+    await other.view.settle();
+    expect(await isStored(OLD)).toBe(true);
+    now += 1;
+    await other.view.settle();
+    expect([await isStored(OLD), other.view.isLeaving(OLD)]).toEqual([false, false]);
+    expect(other.states.of('rides')).toEqual(OLD.stateHash);
   });
 });
