@@ -235,7 +235,7 @@ describe('what the names of views stand for', () => {
     for (const { view } of [one, other]) await view.start();
     kept = [NEW];
     await one.view.settle();
-    const { scan } = store;
+    const scan = store.scan.bind(store);
     store.scan = () => {
       throw new Error('killed');
     };
