@@ -194,6 +194,8 @@ describe('a service that asks who comes', () => {
     expect(await refusal({ name: 'x', role: 'viewer', expiresIn: 'soon' })).toEqual([400, 'expiresIn']);
     expect(await refusal({ name: 'x', role: 'viewer', expiresAt: 'soon' })).toEqual([400, 'expiresAt']);
     expect(await refusal({ name: 'x', role: 'viewer', colour: 'red' })).toEqual([400, 'colour']);
+    expect(await refusal({ name: 'x', role: 'viewer', actor: 'millrace' })).toEqual([400, 'actor']);
+    expect(await refusal({ name: 'Anonymous', role: 'viewer' })).toEqual([400, 'actor']);
     const headers = { ...bearer(ADMIN_KEY), 'idempotency-key': 'once' };
     expect(await status('POST', '/api/v1/access/keys', headers, { name: 'once', role: 'viewer' })).toBe(201);
     const again = await call('POST', '/api/v1/access/keys', headers, { name: 'once', role: 'viewer' });
@@ -207,6 +209,27 @@ describe('a service that asks who comes', () => {
     });
     const everywhere = await createKey({ name: 'everywhere', role: 'viewer', workspace: '*' });
     expect(await status('GET', '/api/v1/status', bearer(everywhere.key))).toBe(200);
+  });
+
+  test('an admin of one workspace gives and revokes keys of that one alone', async () => {
+    const { key } = await createKey({ name: 'of-default', role: 'admin' });
+    const far = await createKey({ name: 'far', role: 'viewer', workspace: 'ads' });
+    const wide = await createKey({ name: 'wide', role: 'viewer', workspace: '*' });
+    const refused = async (headers: Record<string, string>, method: string, path: string, body?: object) => {
+      const response = await call(method, `/api/v1/access/keys${path}`, headers, body);
+      return [response.status, ((await response.json()) as { code?: string }).code];
+    };
+    const forbidden = [403, 'MR_ACCESS_WORKSPACE_FORBIDDEN'];
+    const token = await sign({ sub: 'carl', roles: ['default:admin', 'viewer'] });
+    for (const headers of [bearer(key), bearer(token)]) {
+      expect(await refused(headers, 'POST', '', { name: 'out', role: 'admin', workspace: '*' })).toEqual(forbidden);
+      expect(await refused(headers, 'POST', '', { name: 'out', role: 'viewer', workspace: 'ads' })).toEqual(forbidden);
+      for (const { keyId } of [far, wide]) expect(await refused(headers, 'DELETE', `/${keyId}`)).toEqual(forbidden);
+    }
+    expect(await status('POST', '/api/v1/access/keys', bearer(key), { name: 'within', role: 'admin' })).toBe(201);
+    expect(await status('DELETE', '/api/v1/access/keys/within', bearer(key))).toBe(200);
+    const everywhere = await sign({ sub: 'carl', roles: ['admin'] });
+    expect(await status('DELETE', `/api/v1/access/keys/${far.keyId}`, bearer(everywhere))).toBe(200);
   });
 
   test('a token of the issuer opens, with the role of its claim', async () => {

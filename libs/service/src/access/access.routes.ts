@@ -6,6 +6,7 @@ import { AT_LEAST, commonDoc } from '../http/route-doc.js';
 import type { Access } from './access.js';
 import { KEY_REQUEST } from './bodies.js';
 import { parseKeyRequest, type KeyRequest } from './key-request.js';
+import { EVERY_WORKSPACE } from './identity.js';
 import { isLive, KEYS, type ApiKey, type KeysRejection } from './domain/keys/keys.decider.js';
 import type { KeysEvent } from './domain/keys/keys.events.js';
 
@@ -42,7 +43,9 @@ function whoami({ isRequired, settings: { workspace } }: Access, { identity }: F
 async function create({ access, clock, ids }: AccessRoutesContext, asked: KeyRequest, request: FastifyRequest, reply: FastifyReply) {
   const metadata = commandMetadata(request, clock, ids);
   const { key, ...drafted } = access.draft(metadata.commandId, ids);
-  const command = { type: 'CreateKey', ...drafted, ...asked, workspace: asked.workspace ?? access.settings.workspace } as const;
+  const workspace = asked.workspace ?? access.settings.workspace;
+  requireWorkspace(access, request, workspace);
+  const command = { type: 'CreateKey', ...drafted, ...asked, workspace } as const;
   const outcome: CommandOutcome<KeysEvent, KeysRejection> = await access.log.handle(KEYS, command, metadata);
   if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
   const created = access.list().find(({ keyId }) => keyId === drafted.keyId);
@@ -65,11 +68,24 @@ async function revoke({ access, clock, ids }: AccessRoutesContext, request: Fast
   const found = access.list();
   const key = found.find(({ keyId }) => keyId === named) ?? found.find((one) => one.name === named && isLive(one, metadata.now));
   if (!key) throw new ProblemError(404, 'MR_ACCESS_KEY_NOT_FOUND', `there is no key ${named}; list them with GET /api/v1/access/keys`);
+  requireWorkspace(access, request, key.workspace);
   const command = { type: 'RevokeKey', keyId: key.keyId, reason: reason ?? null } as const;
   const outcome: CommandOutcome<KeysEvent, KeysRejection> = await access.log.handle(KEYS, command, metadata);
   if (outcome.kind === 'rejected') throw rejectionToProblem(outcome.rejection);
   sendPosition(reply, outcome.position);
   return view(access.list().find(({ keyId }) => keyId === key.keyId) ?? key, metadata.now);
+}
+
+/**
+ * Keys of all workspaces of a log are in one catalog: an admin of one of them could otherwise let themselves into the others, or lock
+ * their people out.
+ */
+function requireWorkspace({ settings }: Access, { identity }: FastifyRequest, workspace: string): void {
+  if (!identity || identity.workspace === EVERY_WORKSPACE || workspace === settings.workspace) return;
+  const { actor } = identity;
+  const where = workspace === EVERY_WORKSPACE ? 'every workspace' : `workspace ${workspace}`;
+  const message = `${actor} is admin of workspace ${identity.workspace} alone; keys of ${where} are given and revoked by an admin of every workspace (--workspace '*')`;
+  throw new ProblemError(403, 'MR_ACCESS_WORKSPACE_FORBIDDEN', message, { actor, workspace });
 }
 
 /** A key as people see it: no hash. */

@@ -116,7 +116,7 @@ export class Access {
 
   async #identityOf(secret: string): Promise<Identity> {
     if (this.#adminHash !== undefined && isSameHash(this.#adminHash, hashOf(secret))) {
-      return { actor: 'admin', role: 'admin', by: 'admin-key', keyId: null, expiresAt: null };
+      return { actor: 'admin', role: 'admin', workspace: EVERY_WORKSPACE, by: 'admin-key', keyId: null, expiresAt: null };
     }
     const keyId = keyIdOf(secret);
     if (keyId !== undefined) return this.#identityOfKey(keyId, hashOf(secret));
@@ -151,7 +151,7 @@ export class Access {
     if (key.workspace !== EVERY_WORKSPACE && key.workspace !== workspace) {
       throw unauthenticated(`the API key ${key.name} is of workspace ${key.workspace}; this is ${workspace}`);
     }
-    return { actor: key.actor, role: key.role, by: 'key', keyId, expiresAt: key.expiresAt };
+    return { actor: key.actor, role: key.role, workspace: key.workspace, by: 'key', keyId, expiresAt: key.expiresAt };
   }
 
   #forget(record: LoggedDecision): void {

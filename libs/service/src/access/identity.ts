@@ -5,6 +5,8 @@ export interface Identity {
   /** Whom the log names as the actor of what they do. */
   readonly actor: string;
   readonly role: Role;
+  /** Where the role holds: the workspace of the process, or `*` for all. */
+  readonly workspace: string;
   readonly by: 'key' | 'token' | 'admin-key';
   /** Of an API key; what a revocation names. */
   readonly keyId: string | null;
@@ -16,6 +18,13 @@ export interface Identity {
 export type AccessRule = Role | 'anyone' | 'open';
 
 export const EVERY_WORKSPACE = '*';
+
+/** Whom the log names for what the platform does by itself, and for what nobody put a name to: nobody's credentials may say so. */
+const RESERVED_ACTORS: ReadonlySet<string> = new Set(['millrace', 'anonymous']);
+
+export function isReservedActor(actor: string): boolean {
+  return RESERVED_ACTORS.has(actor.toLowerCase());
+}
 
 const RANK = new Map<AccessRule, number>([['open', -2], ['anyone', -1], ...ROLES.map((role, rank): [Role, number] => [role, rank])]);
 

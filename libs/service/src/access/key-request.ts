@@ -3,7 +3,7 @@ import { ProblemError } from '../http/problem.js';
 import { KEY_REQUEST } from './bodies.js';
 import type { Role } from './domain/keys/keys.events.js';
 import { ROLES } from './domain/keys/keys.events.js';
-import { EVERY_WORKSPACE, isRole } from './identity.js';
+import { EVERY_WORKSPACE, isReservedActor, isRole } from './identity.js';
 
 /** A key that somebody wants. */
 export interface KeyRequest {
@@ -29,7 +29,14 @@ export function parseKeyRequest(body: unknown, now: number): KeyRequest {
   const { role } = fields;
   if (!isRole(role)) throw invalid('role', `has to be one of ${ROLES.join(', ')}`);
   const workspace = fields['workspace'] === EVERY_WORKSPACE ? EVERY_WORKSPACE : named(fields, 'workspace');
-  return { name, actor: named(fields, 'actor') ?? name, role, workspace, expiresAt: expiryOf(fields, now) };
+  const actor = named(fields, 'actor') ?? name;
+  if (isReservedActor(actor)) {
+    throw invalid(
+      'actor',
+      `is whom the log names for what the platform does by itself, or nobody did by name; ${actor} cannot be a person's`,
+    );
+  }
+  return { name, actor, role, workspace, expiresAt: expiryOf(fields, now) };
 }
 
 function objectOf(body: unknown): Readonly<Record<string, unknown>> {

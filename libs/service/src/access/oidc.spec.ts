@@ -30,13 +30,14 @@ describe('tokens of an issuer', () => {
 
   test('name the actor and the highest role in this workspace', async () => {
     expect(await oidc.identify(await sign(), NOW)).toEqual({
-      ...{ actor: 'ana@example.org', role: 'approver', by: 'token', keyId: null },
+      ...{ actor: 'ana@example.org', role: 'approver', workspace: 'fraud', by: 'token', keyId: null },
       expiresAt: NOW + 5 * 60_000,
     });
   });
 
   test.each<[string, Record<string, unknown>, RegExp]>([
     ['another issuer', { iss: 'https://evil.example.org' }, /iss/],
+    ['the name of the platform itself', { email: 'millrace' }, /platform itself/],
     ['another audience', { aud: 'somebody-else' }, /aud/],
     ['an old token', { exp: NOW / 1000 - 60 }, /exp/],
     ['a token without an end', { exp: undefined }, /exp/],

@@ -1,7 +1,7 @@
 import { Fault } from '@millrace/kernel';
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { Role } from './domain/keys/keys.events.js';
-import { EVERY_WORKSPACE, higher, isRole, type Identity } from './identity.js';
+import { allows, EVERY_WORKSPACE, higher, isReservedActor, isRole, type Identity } from './identity.js';
 
 export interface OidcOptions {
   readonly issuer: string;
@@ -48,10 +48,15 @@ export class Oidc {
     const { rolesClaim, actorClaim, workspace } = this.#options;
     const actor = claimOf(payload, actorClaim);
     if (typeof actor !== 'string' || actor === '') throw new TokenRefused(`the token has no claim ${actorClaim}, which names who you are`);
-    const role = roleIn(claimOf(payload, rolesClaim), workspace);
+    if (isReservedActor(actor))
+      throw new TokenRefused(`the claim ${actorClaim} of the token is ${actor}, whom the log names for the platform itself`);
+    const roles = claimOf(payload, rolesClaim);
+    const role = roleIn(roles, workspace);
     if (!role) throw new TokenRefused(`the claim ${rolesClaim} of the token gives no role in workspace ${workspace}`);
     const expiresAt = Math.min((payload.exp as number) * 1000 + TOLERANCE_SECONDS * 1000, now + LONGEST_TRUST_MS);
-    return { actor, role, by: 'token', keyId: null, expiresAt };
+    const everywhere = roleIn(roles, EVERY_WORKSPACE);
+    const holds = everywhere !== undefined && allows(everywhere, role) ? EVERY_WORKSPACE : workspace;
+    return { actor, role, workspace: holds, by: 'token', keyId: null, expiresAt };
   }
 
   async #verified(token: string): Promise<JWTPayload> {
