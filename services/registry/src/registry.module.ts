@@ -45,6 +45,8 @@ import { RegistryView } from './queries/registry-view.js';
 import { openWebhooks } from './webhooks.runtime.js';
 
 const DOMAIN = 'registry';
+/** Raised when what the deciders' folds call changes: what is stored is then folded anew. */
+const FOLD_VERSION = 2;
 
 /** Registered models, their versions, stages and aliases, over MLflow's REST API. */
 @Module({})
@@ -73,7 +75,11 @@ export class RegistryModule implements OnModuleInit {
     const { domainLogs, resources, topics, tables, facts, consumers, online, lifecycle } = this;
     const { log, offline, artifacts, clock, ids, scheduler, config, logger } = this;
     await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
-    const domain = await domainLogs.open({ domain: DOMAIN, aggregates: { models, model: governedModel, webhooks } });
+    const domain = await domainLogs.open({
+      domain: DOMAIN,
+      aggregates: { models, model: governedModel, webhooks },
+      foldVersion: FOLD_VERSION,
+    });
     const tracking = await domainLogs.follow({
       domain: 'tracking',
       aggregates: { run: runFacts, 'logged-model': loggedModelArtifacts },

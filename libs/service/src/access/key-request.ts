@@ -31,10 +31,7 @@ export function parseKeyRequest(body: unknown, now: number): KeyRequest {
   const workspace = fields['workspace'] === EVERY_WORKSPACE ? EVERY_WORKSPACE : named(fields, 'workspace');
   const actor = named(fields, 'actor') ?? name;
   if (isReservedActor(actor)) {
-    throw invalid(
-      'actor',
-      `is whom the log names for what the platform does by itself, or nobody did by name; ${actor} cannot be a person's`,
-    );
+    throw invalid('actor', `is ${actor}, whom the log names for what the platform does itself; say who uses the key (actor, --actor)`);
   }
   return { name, actor, role, workspace, expiresAt: expiryOf(fields, now) };
 }

@@ -232,7 +232,7 @@ export class GovernanceCommands {
   ): Promise<Position | undefined> {
     let last: Position | undefined;
     for (const check of await this.evaluator.evaluate(name, version, target, only)) {
-      const commandId = `${metadata.commandId}:check:${checkKey(check)}:${check.against ?? ''}`;
+      const commandId = `${metadata.commandId}:check:${checkKey({ ...check, source: 'evaluated', actor: metadata.actor })}:${check.against ?? ''}`;
       const outcome = await this.#handle(modelId, { type: 'RecordCheck', ...check, source: 'evaluated' }, { ...metadata, commandId });
       if (outcome.kind !== 'rejected') last = outcome.position;
     }

@@ -28,7 +28,7 @@ export interface Governance {
   /** The last number given. */
   lastRequest: number;
   readonly promotions: Map<number, Promotion>;
-  /** By version, then by {@link checkKey}: the last result. */
+  /** By version, then by {@link checkKey}: the last result of each, the newest at the end. */
   readonly checks: Map<number, Map<string, CheckResult>>;
   /** By target: the versions that have held it and were not rolled back, the present one last. */
   readonly holders: Map<string, number[]>;
@@ -38,9 +38,22 @@ export interface Governance {
 
 export type GovernedModel = Model & { readonly governance: Governance };
 
-/** Two policies may have checks of one name that ask for different things, so what the registry found is kept for each of them. */
-export function checkKey({ check, policy }: Pick<VersionChecked, 'check' | 'policy'>): string {
+/**
+ * Two policies may have checks of one name that ask for different things, so what the registry found is kept for each of them. What was
+ * reported is kept for each who did: the word of somebody whose results do not count must not take the place of one whose do.
+ */
+export function checkKey({ check, policy, source, actor }: Pick<CheckResult, 'check' | 'policy' | 'source' | 'actor'>): string {
+  if (source === 'reported') return JSON.stringify([check, actor]);
   return policy === undefined ? check : `${policy}:${check}`;
+}
+
+/** The newest that was reported under a name, of those whose results count. */
+export function reportedCheck(
+  results: ReadonlyMap<string, CheckResult> | undefined,
+  check: string,
+  counts: (actor: string) => boolean,
+): CheckResult | undefined {
+  return [...(results?.values() ?? [])].filter((one) => one.source === 'reported' && one.check === check && counts(one.actor)).at(-1);
 }
 
 /** Closed requests kept in the state; older ones are in the audit trail. */
@@ -55,7 +68,11 @@ export function evolveGovernance(state: Governance, event: GovernanceEvent, { ti
   switch (event.type) {
     case 'VersionChecked': {
       const results = state.checks.get(event.data.version) ?? new Map<string, CheckResult>();
-      results.set(checkKey(event.data), { ...event.data, actor, at: time });
+      const result = { ...event.data, actor, at: time };
+      const key = checkKey(result);
+      // What is set anew in a map stays where it was.
+      results.delete(key);
+      results.set(key, result);
       state.checks.set(event.data.version, results);
       return;
     }

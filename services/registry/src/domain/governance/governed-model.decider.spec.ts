@@ -171,6 +171,35 @@ describe('a governed model', () => {
     expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
   });
 
+  test('what somebody reports whose results do not count changes nothing; two policies may ask two for one check', () => {
+    const check = { name: 'validation', recorders: ['ci'], comparesWithHolder: false, maxAgeMs: null, awaits: null };
+    const named = (policy: string, recorders: string[]) => rule({ policy, approvals: 0, checks: [{ ...check, recorders }] });
+    const story = new Story([named('quality', ['ci']), named('risk', ['bea'])]);
+    story.requests('ann', 1);
+    const lacks = (why: string) =>
+      expect(story.promotes(1)).toMatchObject({ rejection: { message: `request 1 cannot be promoted yet: ${why}` } });
+    story.checks('ci', 1, true);
+    story.checks('eve', 1, true);
+    lacks('risk: check validation was recorded by eve, whose results do not count here');
+    story.checks('bea', 1, false);
+    story.checks('eve', 1, true);
+    lacks('risk: check validation failed');
+    story.checks('bea', 1, true);
+    story.checks('eve', 1, false);
+    expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
+  });
+
+  test('where anybody may report, the last word is the last one’s', () => {
+    const check = { name: 'validation', recorders: ['*'], comparesWithHolder: false, maxAgeMs: null, awaits: null };
+    const story = new Story([rule({ approvals: 0, checks: [check] })]);
+    story.requests('ann', 1);
+    story.checks('ci', 1, true);
+    story.checks('eve', 1, false);
+    expect(story.promotes(1)).toEqual(refused('PROMOTION_UNMET'));
+    expect(story.checks('ci', 1, true)).toMatchObject({ kind: 'accept' });
+    expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
+  });
+
   test('checks of one name in two policies are two checks; a result from before policies were said counts for both', () => {
     const check = { name: 'licence', recorders: null, comparesWithHolder: false, maxAgeMs: null, awaits: null };
     const named = (policy: string) => rule({ policy, approvals: 0, checks: [check] });

@@ -11,7 +11,7 @@ import {
 import { model, type ModelCommand, type ModelRejection } from '../model/model.decider.js';
 import type { ModelEvent } from '../model/model.events.js';
 import type { GovernanceEvent, Target, VersionChecked } from './governance.events.js';
-import { checkKey, evolveGovernance, followMove, noGovernance, type GovernedModel } from './governance.state.js';
+import { checkKey, evolveGovernance, followMove, noGovernance, reportedCheck, type GovernedModel } from './governance.state.js';
 import { decideMove, fulfil } from './moves.js';
 import { decidePromotion, type PromotionCommand, type PromotionRejection } from './promotions.js';
 import { rollBack } from './roll-back.js';
@@ -106,7 +106,11 @@ function recordCheck(
   if (!state.versions.has(result.version)) {
     return reject('MR_REGISTRY_VERSION_NOT_FOUND', `Model Version (version=${result.version}) not found`, { version: result.version });
   }
-  const last = state.governance.checks.get(result.version)?.get(checkKey(result));
+  const results = state.governance.checks.get(result.version);
+  const last =
+    result.source === 'reported'
+      ? reportedCheck(results, result.check, () => true)
+      : results?.get(checkKey({ ...result, actor: context.actor }));
   const isSame =
     last !== undefined &&
     last.passed === result.passed &&

@@ -1,6 +1,6 @@
 import type { Target } from './governance.events.js';
 import type { CheckResult, GovernedModel, Promotion } from './governance.state.js';
-import { checkKey, holderOf } from './governance.state.js';
+import { checkKey, holderOf, reportedCheck } from './governance.state.js';
 import { argument, matchesAny, type RequiredCheck, type Rule } from './rules.js';
 
 /** What a policy still asks for. */
@@ -88,11 +88,17 @@ function whyNot(
   return undefined;
 }
 
-/** What the registry found for the policy, or before it said for which; what was reported under the name, where that counts. */
+/**
+ * What the registry found for the policy, or before it said for which; what was reported last by somebody whose results count. What does not
+ * count is given where there is nothing else, for the reason.
+ */
 function resultOf(state: GovernedModel, version: number, policy: string, check: RequiredCheck): CheckResult | undefined {
   const results = state.governance.checks.get(version);
-  const own = check.recorders === null ? results?.get(checkKey({ check: check.name, policy })) : undefined;
-  return own ?? results?.get(check.name);
+  const anybody = (): CheckResult | undefined => reportedCheck(results, check.name, () => true);
+  const { recorders } = check;
+  if (recorders !== null) return reportedCheck(results, check.name, (actor) => matchesAny(recorders, actor)) ?? anybody();
+  const evaluated = { check: check.name, source: 'evaluated', actor: '' } as const;
+  return results?.get(checkKey({ ...evaluated, policy })) ?? results?.get(checkKey(evaluated)) ?? anybody();
 }
 
 function final(message: string): WhyNot {
