@@ -25,7 +25,7 @@ import { GovernanceCommands } from './commands/governance-commands.js';
 import { lineageSource } from './commands/lineage-source.js';
 import { ModelInspector } from './commands/model-inspector.js';
 import type { Policies } from './commands/policies.js';
-import { runFactsOf, type RunFacts } from './commands/run-artifacts.js';
+import { runFactsOf, trackedArtifacts, type RunFacts } from './commands/run-artifacts.js';
 import { auditPage, auditTrail, deletedModels, modelsNamed } from './queries/audit.query.js';
 import { featureVector } from './queries/feature-vector.js';
 import { lineageOf } from './queries/lineage.query.js';
@@ -61,6 +61,7 @@ const FOREIGN_TABLE_POLL_MS = 50;
 export function openGovernance(host: GovernanceHost): { commands: GovernanceCommands; routes: (scope: FastifyInstance) => void } {
   const { domain, tracking, resources, policies, view, log, offline, clock, ids, scheduler, logger } = host;
   const inspector = new ModelInspector(host.artifacts);
+  const tracked = trackedArtifacts(tracking);
   const run = async (runId: string): Promise<RunFacts | undefined> => {
     await tracking.barrier();
     return runFactsOf(tracking, runId);
@@ -95,6 +96,7 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
     );
   const evaluator = new CheckEvaluator(policies, view, {
     run,
+    loggedModel: (modelId) => tracked.ofLoggedModel(modelId),
     metric: async (key, runs) => {
       await metrics();
       return latestMetric(offline, key, runs);

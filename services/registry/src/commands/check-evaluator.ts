@@ -1,18 +1,19 @@
-import type { PolicyCheckSpec } from '@millrace/resources';
+import type { PolicyCheckSpec, PolicySpec } from '@millrace/resources';
 import type { Target } from '../domain/governance/governance.events.js';
 import { holderOf } from '../domain/governance/governance.state.js';
 import { matchesAny } from '../domain/governance/rules.js';
+import type { ModelVersion } from '../domain/model/model.decider.js';
 import type { ModelCard } from '../queries/model-card.js';
 import type { RegistryView, VersionView } from '../queries/registry-view.js';
 import type { ReportedCheck } from './governance-commands.js';
+import { madeBy, type Makers } from './made-by.js';
 import type { ModelInterface } from './model-inspector.js';
 import type { Policies } from './policies.js';
 import type { RunFacts } from './run-artifacts.js';
 import type { ServingVerdict } from '../queries/serving-verdict.query.js';
 
-export interface CheckSources {
-  /** A run, read to the log's end. */
-  readonly run: (runId: string) => Promise<RunFacts | undefined>;
+/** Runs and logged models are read to the log's end. */
+export interface CheckSources extends Makers {
   /** The latest value of a metric by run id; absent where the run has none. */
   readonly metric: (key: string, runs: readonly { runId: string; experimentId: string }[]) => Promise<ReadonlyMap<string, number>>;
   readonly card: (version: VersionView) => Promise<ModelCard>;
@@ -42,7 +43,7 @@ export class CheckEvaluator {
     if (!found) return [];
     const results: ReportedCheck[] = [];
     for (const { policy, spec, check } of this.policies.evaluated(name)) {
-      const targets = target ? [target] : targetsOf(spec);
+      const targets = target ? [target] : this.#likelyTargets(found, spec);
       const governed = targets.find(({ kind, name: at }) =>
         kind === 'stage' ? (spec.stages ?? []).some((stage) => stage === at) : matchesAny(spec.aliases ?? [], at),
       );
@@ -51,6 +52,15 @@ export class CheckEvaluator {
       if (result) results.push({ version, check: check.name, policy, ...result });
     }
     return results;
+  }
+
+  /** Where the version is likely meant to go when nobody says: where it is asked for, then where another is, to be compared with. */
+  #likelyTargets({ registered, version }: VersionView, spec: PolicySpec): Target[] {
+    const state = this.view.governed(registered.modelId);
+    const asked = [...state.governance.promotions.values()].filter((one) => one.status === 'open' && one.version === version.version);
+    const aliases = [...state.aliases.keys()].map((name): Target => ({ kind: 'alias', name }));
+    const known = [...targetsOf(spec), ...aliases];
+    return [...asked.map((one) => one.target), ...known.filter((one) => holderOf(state, one) !== undefined), ...known];
   }
 
   async #found(check: PolicyCheckSpec, version: VersionView, target: Target): Promise<Found | undefined> {
@@ -78,6 +88,8 @@ export class CheckEvaluator {
     const against = champion?.version ?? null;
     const failed = (detail: string): Found => ({ passed: false, detail, evidence: { metric }, against });
     if (version.runId === null) return failed(`version ${version.version} names no run, so its ${metric} is not known`);
+    const foreign = await this.#foreignRun(version);
+    if (foreign !== undefined) return failed(foreign);
     const run = await this.sources.run(version.runId);
     if (!run) return failed(`run ${version.runId} of version ${version.version} is not known`);
     const championRun = champion?.runId ? await this.sources.run(champion.runId) : undefined;
@@ -109,6 +121,13 @@ export class CheckEvaluator {
     const passed = margin === 0 ? gain > 0 : gain >= margin;
     const detail = `${metric} ${value} against ${baseline} of version ${champion.version}; ${check.better} is better${margin === 0 ? '' : `, by ${margin}`}`;
     return { passed, detail, evidence, against };
+  }
+
+  /** Why what is known of the run that a version names says nothing about it. */
+  async #foreignRun(version: ModelVersion): Promise<string | undefined> {
+    const maker = version.runId === null ? undefined : await madeBy(version, this.sources);
+    if (maker === undefined || maker === version.runId) return undefined;
+    return `version ${version.version} names run ${version.runId}, and its files were made by run ${maker}: register them again with that one`;
   }
 
   async #signature(check: PolicyCheckSpec, version: VersionView): Promise<Found> {
@@ -153,12 +172,17 @@ export class CheckEvaluator {
 
   async #card(check: PolicyCheckSpec, version: VersionView): Promise<Found> {
     const sections = check.sections ?? ['description', 'trainingData', 'metrics'];
+    const foreign = sections.some((section) => OF_THE_RUN.has(section)) ? await this.#foreignRun(version.version) : undefined;
+    if (foreign !== undefined) return { passed: false, detail: foreign, evidence: {}, against: null };
     const gaps = (await this.sources.card(version)).gaps.filter((gap) => sections.includes(gap.section));
     const detail =
       gaps.length === 0 ? `no gap in ${sections.join(', ')}` : gaps.map(({ section, mend }) => `${section}: ${mend}`).join('; ');
     return { passed: gaps.length === 0, detail, evidence: { gaps: gaps.map(({ section }) => section).join(', ') }, against: null };
   }
 }
+
+/** Sections of a card that tell of the run a version names. */
+const OF_THE_RUN: ReadonlySet<string> = new Set(['trainingData', 'parameters', 'metrics']);
 
 function targetsOf(spec: { stages?: readonly string[]; aliases?: readonly string[] }): Target[] {
   const stages = (spec.stages ?? []).map((name): Target => ({ kind: 'stage', name }));

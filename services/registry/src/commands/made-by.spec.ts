@@ -1,0 +1,23 @@
+import { describe, expect, test } from '@jest/globals';
+import { madeBy, type Makers } from './made-by.js';
+import type { RunFacts } from './run-artifacts.js';
+
+const MODEL = `m-${'0'.repeat(32)}`;
+const makers: Makers = {
+  run: (runId) => Promise.resolve(runId === 'good' ? ({ artifactUri: 'mlflow-artifacts:/1/good/artifacts' } as RunFacts) : undefined),
+  loggedModel: (modelId) => Promise.resolve(modelId === MODEL ? { artifactUri: '', sourceRunId: 'bad' } : undefined),
+};
+
+describe('the run that made the files of a version', () => {
+  test.each<[string, { modelId?: string; artifactPath: string | null }, string | undefined]>([
+    ['of a logged model is the one that made it', { modelId: MODEL, artifactPath: 'x' }, 'bad'],
+    ['of a logged model that is named by its folder alone too', { artifactPath: `1/models/${MODEL}/artifacts` }, 'bad'],
+    ['is the one in whose folder they are', { artifactPath: '1/good/artifacts/model' }, 'good'],
+    ['is the one whose whole folder it is', { artifactPath: '1/good/artifacts' }, 'good'],
+    ['is not told by a folder that only looks like it', { artifactPath: '2/good/artifacts/model' }, undefined],
+    ['is not known in a folder of nobody', { artifactPath: 'imported-models/x/1' }, undefined],
+    ['is not known where they lie elsewhere', { artifactPath: null }, undefined],
+  ])('%s', async (_, version, runId) => {
+    expect(await madeBy(version, makers)).toBe(runId);
+  });
+});
