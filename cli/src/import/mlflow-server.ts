@@ -36,6 +36,15 @@ const POINTS_A_PAGE = 25_000;
 /** Each comes with all that was measured of it. */
 const LOGGED_MODELS_A_PAGE = 100;
 
+/**
+ * Finds the versions of a model. MLflow's filters have no way to write both kinds of quotes in one text, so a pattern stands for such a name,
+ * and may find others as well.
+ */
+export function filterOfModel(name: string): string {
+  if (!name.includes("'")) return `name='${name}'`;
+  return name.includes('"') ? `name LIKE "${name.replace(/["\\]/g, '_')}"` : `name="${name}"`;
+}
+
 /** MLflow's REST API, of a server of MLflow's or of Millrace: an import reads one and writes the other through the same words. */
 export class MlflowServer {
   #hasLoggedModels: Promise<boolean> | undefined;
@@ -117,11 +126,10 @@ export class MlflowServer {
   }
 
   async *versions(name: string): AsyncGenerator<Version> {
-    const quoted = name.includes("'") ? `"${name}"` : `'${name}'`;
     yield* this.#pages(async (page_token) => {
-      const query = { filter: `name=${quoted}`, max_results: '1000', ...(page_token ? { page_token } : {}) };
+      const query = { filter: filterOfModel(name), max_results: '1000', ...(page_token ? { page_token } : {}) };
       const answer = await this.get<{ model_versions?: Version[]; next_page_token?: string }>('model-versions/search', query);
-      return [answer.model_versions ?? [], answer.next_page_token];
+      return [(answer.model_versions ?? []).filter((version) => version.name === name), answer.next_page_token];
     });
   }
 
