@@ -242,3 +242,20 @@ test('the audit trail by a model’s name has the model itself, and finds rename
   ]);
   expect(await answer('ana', 'GET', '/api/v1/models/nobody/history')).toMatchObject({ status: 404 });
 });
+
+test('the audit trail has what was decided a moment ago, also of keys and runs', async () => {
+  const last = async (query: string): Promise<unknown> => {
+    const { text } = await answer('ana', 'GET', `/api/v1/audit?format=jsonl&${query}`);
+    const line = text.trimEnd().split('\n').at(-1);
+    return line ? (JSON.parse(line) as unknown) : undefined;
+  };
+  for (let turn = 0; turn < 3; turn++) {
+    const name = `leaver-${turn}`;
+    const { keyId } = (await send('admin', 'POST', '/api/v1/access/keys', { name, role: 'viewer' })) as { keyId: string };
+    expect(await last('domain=access')).toMatchObject({ type: 'ApiKeyCreated', data: { keyId } });
+    await send('admin', 'DELETE', `/api/v1/access/keys/${name}?reason=left`);
+    expect(await last('actor=admin')).toMatchObject({ type: 'ApiKeyRevoked', reason: 'left', data: { keyId } });
+    const { experiment_id } = (await send('ed', 'POST', `${MLFLOW}/experiments/create`, { name })) as { experiment_id: string };
+    expect(await last('actor=ed')).toMatchObject({ domain: 'tracking', data: { experimentId: experiment_id } });
+  }
+});

@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import { decisionsTopic, TOPICS } from '@millrace/contracts';
+import { decisionsTopic, DOMAINS, TOPICS } from '@millrace/contracts';
 import type { EventLog } from '@millrace/event-log';
 import type { Clock, Ids, Scheduler } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
@@ -26,7 +26,7 @@ import { lineageSource } from './commands/lineage-source.js';
 import { ModelInspector } from './commands/model-inspector.js';
 import type { Policies } from './commands/policies.js';
 import { runFactsOf, trackedArtifacts, type RunFacts } from './commands/run-artifacts.js';
-import { auditPage, auditTrail, deletedModels, modelsNamed } from './queries/audit.query.js';
+import { auditPage, auditTrail, deletedModels, modelsNamed, type AuditFilter } from './queries/audit.query.js';
 import { featureVector } from './queries/feature-vector.js';
 import { lineageOf } from './queries/lineage.query.js';
 import { modelCard, type ModelCard } from './queries/model-card.js';
@@ -129,11 +129,11 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
     card,
     audit: {
       page: async (filter, limit, pageToken) => {
-        await tables();
+        await Promise.all([tables(), others(filter)]);
         return auditPage(offline, filter, limit, pageToken);
       },
       trail: async function* (filter) {
-        await tables();
+        await Promise.all([tables(), others(filter)]);
         yield* auditTrail(offline, filter);
       },
       named: async (name) => {
@@ -151,9 +151,17 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
     now: () => clock.now(),
   };
 
-  /** The trail holds all that this service and the resources have decided; what others decided follows within their own pace. */
+  /** The trail holds all that this service and the resources have decided. */
   async function tables(): Promise<void> {
     await Promise.all([domain.table?.barrier(host.queryDeadlineMs), resources.log.table?.barrier(host.queryDeadlineMs)]);
+  }
+
+  /** And what the other domains have, as far as it is asked for: an export that lacks the last revocation of a key would be believed. */
+  async function others({ domain: asked, models }: AuditFilter): Promise<void> {
+    if (models !== undefined) return;
+    const projected = DOMAINS.filter((one) => one !== domain.domain && one !== resources.log.domain);
+    const wanted = projected.filter((one) => asked === undefined || one === asked);
+    await Promise.all(wanted.map((one) => fresh(decisionsTopic(one), 'millrace.decisions')));
   }
 
   async function upToDate(request: FastifyRequest): Promise<void> {
