@@ -100,3 +100,26 @@ test('a run that logged nothing of it cannot be run again, and the mends are nam
   expect(out).toMatch(/MISSING +nothing says what to start: set the tag millrace.entryPoint/);
   expect(out).toMatch(/MISSING +no requirements.txt/);
 });
+
+test('the environment of a model that MLflow 3 keeps beside the run is the run’s', async () => {
+  const post = async <T>(path: string, body: object): Promise<T> => {
+    const response = await fetch(`${platform.url}/api/2.0/mlflow/${path}`, { method: 'POST', body: JSON.stringify(body) });
+    expect([path, response.status]).toEqual([path, 200]);
+    return (await response.json()) as T;
+  };
+  const { run } = await post<{ run: { info: { run_id: string } } }>('runs/create', { experiment_id: '0' });
+  const { run_id } = run.info;
+  const { model } = await post<{ model: { info: { model_id: string; artifact_uri: string } } }>('logged-models', {
+    ...{ experiment_id: '0', name: 'delay', source_run_id: run_id },
+  });
+  const { model_id, artifact_uri } = model.info;
+  const folder = artifact_uri.replace(/^mlflow-artifacts:\/+/, '');
+  for (const [file, body] of Object.entries({ 'requirements.txt': 'numpy==2.1.0\n', 'python_env.yaml': 'python: 3.11.7\n' })) {
+    const stored = await fetch(`${platform.url}/api/2.0/mlflow-artifacts/artifacts/${folder}/${file}`, { method: 'PUT', body });
+    expect(stored.status).toBe(200);
+  }
+  await post('runs/outputs', { run_id, models: [{ model_id, step: 0 }] });
+  const { out } = await millrace(run_id);
+  expect(out).toMatch(new RegExp(`environment +models/${model_id}/requirements.txt, Python 3.11.7[^]*numpy==2.1.0`));
+  expect(out).not.toMatch(/MISSING +no requirements.txt/);
+});

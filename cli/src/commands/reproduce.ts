@@ -7,6 +7,7 @@ import type { Io } from '../io.js';
 import { table } from '../output/table.js';
 import { compareRuns, type RunDifference } from '../reproduce/compare-runs.js';
 import { checkPython } from '../reproduce/given-python.js';
+import { environmentsOfModels } from '../reproduce/model-environments.js';
 import { fileOfRun, filesOfRun, loggedRun, type LoggedRun } from '../reproduce/logged-run.js';
 import { isRecipeFile, recipeOf, type Recipe } from '../reproduce/recipe.js';
 import { rerun } from '../reproduce/rerun.js';
@@ -27,6 +28,7 @@ export async function reproduce(client: MillraceClient, io: Io, runId: string, o
   const files = await filesOfRun(client, runId);
   const texts = new Map<string, string>();
   for (const path of files.filter(isRecipeFile)) texts.set(path, (await fileOfRun(client, runId, path)).toString('utf8'));
+  for (const [path, text] of await environmentsOfModels(client, original.modelIds)) texts.set(path, text);
   const recipe = recipeOf(original, files, texts);
   const isComplete = recipe.missing.every(({ isNeeded, what }) => !isNeeded || (what === 'environment' && options.python !== undefined));
   if (!options.run) {

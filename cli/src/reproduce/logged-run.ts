@@ -11,6 +11,8 @@ export interface LoggedRun {
   readonly metrics: ReadonlyMap<string, number>;
   readonly tags: ReadonlyMap<string, string>;
   readonly datasets: readonly LoggedDataset[];
+  /** Logged models that it made. */
+  readonly modelIds: readonly string[];
 }
 
 export interface LoggedDataset {
@@ -34,6 +36,7 @@ interface RunJson {
       readonly dataset: { readonly name: string; readonly digest: string; readonly source_type?: string; readonly source?: string };
     }[];
   };
+  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
 }
 
 interface Pair {
@@ -64,6 +67,7 @@ export async function loggedRun(client: MillraceClient, runId: string): Promise<
       source: dataset.source ?? '',
       context: mapOf(about).get('mlflow.data.context') ?? null,
     })),
+    modelIds: [...new Set((run.outputs?.model_outputs ?? []).map(({ model_id }) => model_id))],
   };
 }
 

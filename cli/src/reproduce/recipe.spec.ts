@@ -12,6 +12,7 @@ const run = (given: Partial<LoggedRun> = {}): LoggedRun => ({
   metrics: new Map(),
   tags: new Map(),
   datasets: [],
+  modelIds: [],
   ...given,
 });
 
