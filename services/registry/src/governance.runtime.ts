@@ -66,8 +66,8 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
     await tracking.barrier();
     return runFactsOf(tracking, runId);
   };
-  const fresh = (topic: string, table: string): Promise<boolean> =>
-    tableBarrier({ log, store: offline, scheduler, now: () => clock.now() }, topic, table, FOREIGN_TABLE_WAIT_MS);
+  const fresh = (topic: string, table: string, waitMs = FOREIGN_TABLE_WAIT_MS): Promise<boolean> =>
+    tableBarrier({ log, store: offline, scheduler, now: () => clock.now() }, topic, table, waitMs);
   const metrics = (): Promise<boolean> => fresh(TOPICS.metricPoints.name, 'millrace.metric_points');
   /** The table of runs has no row for every decision, so what is waited for is the run's own row. */
   const runStored = async (asked: { runId: string; experimentId: string }): Promise<void> => {
@@ -161,7 +161,7 @@ export function openGovernance(host: GovernanceHost): { commands: GovernanceComm
     if (models !== undefined) return;
     const projected = DOMAINS.filter((one) => one !== domain.domain && one !== resources.log.domain);
     const wanted = projected.filter((one) => asked === undefined || one === asked);
-    await Promise.all(wanted.map((one) => fresh(decisionsTopic(one), 'millrace.decisions')));
+    await Promise.all(wanted.map((one) => fresh(decisionsTopic(one), 'millrace.decisions', host.queryDeadlineMs)));
   }
 
   async function upToDate(request: FastifyRequest): Promise<void> {
