@@ -14,6 +14,7 @@ interface Garbage {
   readonly experiments: readonly string[];
   readonly left: readonly string[];
   readonly notDeleted: readonly string[];
+  readonly needed: readonly { readonly run: string; readonly by: readonly string[] }[];
 }
 
 /** Removing artifacts takes its time. */
@@ -38,6 +39,7 @@ export async function gc(client: MillraceClient, io: Io, options: GcOptions): Pr
   for (const id of garbage.experiments) io.out(`experiment ${id} ${verb}\n`);
   for (const id of garbage.runs) io.out(`run ${id} ${verb}\n`);
   for (const uri of garbage.left) io.out(`left: ${uri} lies outside the server's artifact store; remove it there\n`);
+  for (const { run, by } of garbage.needed) io.out(`run ${run} stays: ${by.join(', ')} ${by.length === 1 ? 'needs' : 'need'} its files\n`);
   for (const id of garbage.notDeleted) io.out(`${id} is not deleted, or not there\n`);
   io.out(`${garbage.runs.length} runs and ${garbage.experiments.length} experiments ${verb}\n`);
 }

@@ -249,13 +249,28 @@ test('the audit trail has what was decided a moment ago, also of keys and runs',
     const line = text.trimEnd().split('\n').at(-1);
     return line ? (JSON.parse(line) as unknown) : undefined;
   };
-  for (let turn = 0; turn < 3; turn++) {
-    const name = `leaver-${turn}`;
-    const { keyId } = (await send('admin', 'POST', '/api/v1/access/keys', { name, role: 'viewer' })) as { keyId: string };
-    expect(await last('domain=access')).toMatchObject({ type: 'ApiKeyCreated', data: { keyId } });
-    await send('admin', 'DELETE', `/api/v1/access/keys/${name}?reason=left`);
-    expect(await last('actor=admin')).toMatchObject({ type: 'ApiKeyRevoked', reason: 'left', data: { keyId } });
-    const { experiment_id } = (await send('ed', 'POST', `${MLFLOW}/experiments/create`, { name })) as { experiment_id: string };
-    expect(await last('actor=ed')).toMatchObject({ domain: 'tracking', data: { experimentId: experiment_id } });
-  }
+  const name = 'leaver';
+  const { keyId } = (await send('admin', 'POST', '/api/v1/access/keys', { name, role: 'viewer' })) as { keyId: string };
+  expect(await last('domain=access')).toMatchObject({ type: 'ApiKeyCreated', data: { keyId } });
+  await send('admin', 'DELETE', `/api/v1/access/keys/${name}?reason=left`);
+  expect(await last('actor=admin')).toMatchObject({ type: 'ApiKeyRevoked', reason: 'left', data: { keyId } });
+  const { experiment_id } = (await send('ed', 'POST', `${MLFLOW}/experiments/create`, { name })) as { experiment_id: string };
+  expect(await last('actor=ed')).toMatchObject({ domain: 'tracking', data: { experimentId: experiment_id } });
+});
+
+test('collecting garbage leaves a deleted run whose files a version needs, until the version is deleted', async () => {
+  await register('kept');
+  const search = `${MLFLOW}/model-versions/search?filter=${encodeURIComponent("name='kept'")}`;
+  const { model_versions } = (await send('ana', 'GET', search)) as { model_versions: readonly { source: string }[] };
+  const folder = (model_versions[0]?.source ?? '').replace(/^mlflow-artifacts:\/+/, '');
+  const runId = folder.split('/').at(-3) ?? '';
+  await send('ed', 'POST', `${MLFLOW}/runs/delete`, { run_id: runId });
+  const collect = (): Promise<unknown> => send('ed', 'POST', '/api/v1/runs/gc', { runIds: [runId] });
+  const needed = [{ run: runId, by: ['version 1 of kept'] }];
+  expect(await collect()).toEqual({ runs: [], experiments: [], left: [], notDeleted: [], needed });
+  expect(await answer('ed', 'GET', `/api/2.0/mlflow-artifacts/artifacts/${folder}/MLmodel`)).toMatchObject({ status: 200 });
+  await send('ed', 'POST', `${MLFLOW}/runs/restore`, { run_id: runId });
+  await send('ed', 'POST', `${MLFLOW}/runs/delete`, { run_id: runId });
+  await send('ed', 'DELETE', `${MLFLOW}/model-versions/delete`, { name: 'kept', version: '1' });
+  expect(await collect()).toMatchObject({ runs: [runId], needed: [] });
 });

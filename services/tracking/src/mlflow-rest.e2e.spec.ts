@@ -196,7 +196,7 @@ describe('what MLflow’s UI and its larger clients ask of the tracking service'
     await ask('PUT', `/api/2.0/mlflow-artifacts/artifacts/${file}`, 'x');
     await call('POST', 'runs/delete', { run_id: deleted });
     await call('POST', 'runs/delete', { run_id: left });
-    expect((await gc({ olderThan: '1h' })).body).toEqual({ runs: [], experiments: [], left: [], notDeleted: [] });
+    expect((await gc({ olderThan: '1h' })).body).toEqual({ runs: [], experiments: [], left: [], notDeleted: [], needed: [] });
     expect((await gc({ runIds: [deleted, kept], dryRun: true })).body).toMatchObject({ runs: [deleted], notDeleted: [kept] });
     expect(await ask('GET', `/api/2.0/mlflow-artifacts/artifacts/${file}`)).toMatchObject({ status: 200 });
     expect((await gc({ runIds: [deleted, kept] })).body).toMatchObject({ runs: [deleted], notDeleted: [kept] });

@@ -146,7 +146,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   const traces = await openTraces(host, view);
   const commands = new TrackingCommands(domain, view, append, ids);
   const garbage = new GarbageCollection({
-    ...{ commands, view, ids, artifacts: host.artifacts },
+    ...{ commands, view, ids, registered, artifacts: host.artifacts },
     deletedRuns: async (experiments, after, limit) => {
       await Promise.all([tables.runs(config.queryDeadlineMs), domain.table?.barrier(config.queryDeadlineMs)]);
       return deletedRuns(offline, experiments, after, limit);

@@ -3,6 +3,7 @@ import type { CommandMetadata, Ids } from '@millrace/kernel';
 import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
 import { DEFAULT_EXPERIMENT_ID } from '../domain/experiments/experiments.decider.js';
 import type { DeletedRun } from '../queries/deleted-runs.query.js';
+import type { RegisteredVersionsView } from '../queries/registered-versions-view.js';
 import type { TrackingView } from '../queries/tracking-view.js';
 import type { TrackingCommands } from './tracking-commands.js';
 
@@ -23,6 +24,8 @@ export interface Garbage {
   readonly left: readonly string[];
   /** Ids that were asked for and are not deleted, or not there. */
   readonly notDeleted: readonly string[];
+  /** Runs that stay, deleted as they are, with what needs their files: `version 3 of delay`. */
+  readonly needed: readonly { readonly run: string; readonly by: readonly string[] }[];
 }
 
 export interface GarbageCollectionOptions {
@@ -31,13 +34,21 @@ export interface GarbageCollectionOptions {
   readonly artifacts: ArtifactStore;
   /** Deleted runs by id after one, from a projection that has passed all that was acknowledged before the call. */
   readonly deletedRuns: (experiments: ReadonlyMap<string, number>, after: string, limit: number) => Promise<readonly DeletedRun[]>;
+  readonly registered: Pick<RegisteredVersionsView, 'upToDate' | 'withFilesIn'>;
   readonly ids: Ids;
+}
+
+interface Found {
+  readonly runs: string[];
+  readonly left: string[];
+  readonly needed: Garbage['needed'][number][];
 }
 
 const PAGE = 500;
 
 /**
  * Makes deletion final. The artifacts go first: after a crash in between the run is still listed as deleted and is collected again. The
+ * files of a registered version stay, and the run with them: a model that serves must not be lost with a run nobody wants to see. The
  * decisions stay on the log, as all do; what was decided is no secret, and a name that is free again is free by the log's own word.
  */
 export class GarbageCollection {
@@ -49,24 +60,28 @@ export class GarbageCollection {
     const experiments = this.#deletedExperiments(request);
     const wanted = new Set(request.runIds);
     const asked = wanted.size > 0 || request.experimentIds.length > 0;
-    const found = { runs: [] as string[], left: [] as string[] };
+    const found: Found = { runs: [], left: [], needed: [] };
+    const withNeeded = new Set<string>();
     const all = new Map([...view.experiments().byId.values()].filter((one) => one.deleted).map((one) => [one.id, one.updatedAt]));
     for (let after = ''; ;) {
       const page = await this.options.deletedRuns(all, after, PAGE);
+      await this.options.registered.upToDate();
       for (const run of page) {
         if (asked && !wanted.has(run.runId) && !(all.has(run.experimentId) && request.experimentIds.includes(run.experimentId))) continue;
         if (run.deletedAt >= request.deletedBefore) continue;
-        await this.#purgeRun(run.runId, all.has(run.experimentId), request, metadata, found);
+        if (await this.#purgeRun(run.runId, all.has(run.experimentId), request, metadata, found)) continue;
+        withNeeded.add(run.experimentId);
       }
       if (page.length < PAGE) break;
       after = (page.at(-1) as DeletedRun).runId;
     }
     const purged: string[] = [];
     for (const experimentId of experiments) {
+      if (withNeeded.has(experimentId)) continue;
       if (request.dryRun || (await this.#purgeExperiment(experimentId, metadata))) purged.push(experimentId);
     }
-    const gone = new Set([...found.runs, ...purged]);
-    const notDeleted = [...request.runIds, ...request.experimentIds].filter((id) => !gone.has(id));
+    const told = new Set([...found.runs, ...purged, ...found.needed.map(({ run }) => run), ...withNeeded]);
+    const notDeleted = [...request.runIds, ...request.experimentIds].filter((id) => !told.has(id));
     return { ...found, experiments: purged, notDeleted };
   }
 
@@ -79,24 +94,31 @@ export class GarbageCollection {
       .map((one) => one.id);
   }
 
+  /** False when it stays because something needs its files. */
   async #purgeRun(
     runId: string,
     withExperiment: boolean,
     { dryRun }: GarbageRequest,
     metadata: CommandMetadata,
-    found: { runs: string[]; left: string[] },
-  ): Promise<void> {
-    const { view, artifacts, commands } = this.options;
+    found: Found,
+  ): Promise<boolean> {
+    const { view, artifacts, commands, registered } = this.options;
     const run = view.run(runId);
-    if (!run) return;
+    if (!run) return true;
     const path = proxiedArtifactPath(run.artifactUri);
+    const versions = path === undefined || path === '' ? [] : registered.withFilesIn(runId, path);
+    if (versions.length > 0) {
+      found.needed.push({ run: runId, by: versions.map(({ name, version }) => `version ${version} of ${name}`) });
+      return false;
+    }
     if (path === undefined || path === '') found.left.push(run.artifactUri);
     if (!dryRun) {
       if (path !== undefined && path !== '') await artifacts.remove(path);
       const written = await commands.run(runId, { type: 'PurgeRun', withExperiment }, this.#metadata(`run ${runId}`, metadata));
-      if (written.kind === 'rejected') return;
+      if (written.kind === 'rejected') return true;
     }
     found.runs.push(runId);
+    return true;
   }
 
   /** False when it was restored meanwhile. */

@@ -18,6 +18,11 @@ export interface NamedVersion extends RegisteredVersion {
   readonly aliases: readonly string[];
 }
 
+/** Whose folder a path of the artifact store is in: `1/<run id>/artifacts/model`. */
+function ownerOf(path: string | null): string | undefined {
+  return path === null ? undefined : /(?:^|\/)([^/]+)\/artifacts(?:\/|$)/.exec(path)?.[1];
+}
+
 /** Versions of registered models, found by the run or the logged model they were made of. */
 export class RegisteredVersionsView {
   /** Subjects of the models that have a version of a run or a logged model; the versions themselves are the replica's. */
@@ -27,7 +32,9 @@ export class RegisteredVersionsView {
   constructor(private readonly log: RegistryLog) {
     log.onAccepted(({ type, subject, data }) => {
       if (type !== 'VersionRegistered' || aggregateOf(subject) !== 'model') return;
-      const { runId, modelId } = data as { runId: string | null; modelId?: string };
+      const { runId, modelId, artifactPath } = data as { runId: string | null; modelId?: string; artifactPath: string | null };
+      const owner = ownerOf(artifactPath);
+      if (owner !== undefined) this.#add(`files/${owner}`, subject);
       if (runId !== null) this.#add(`run/${runId}`, subject);
       if (modelId !== undefined) this.#add(`logged-model/${modelId}`, subject);
     });
@@ -44,6 +51,11 @@ export class RegisteredVersionsView {
 
   ofLoggedModel(modelId: string): NamedVersion[] {
     return this.#versions(`logged-model/${modelId}`, (version) => version.loggedModelId === modelId);
+  }
+
+  /** Versions whose files lie in a run's folder, whichever run they name. */
+  withFilesIn(runId: string, folder: string): NamedVersion[] {
+    return this.#versions(`files/${runId}`, ({ artifactPath }) => `${artifactPath ?? ''}/`.startsWith(`${folder}/`));
   }
 
   clear(): void {

@@ -17,6 +17,8 @@ export interface ModelVersions {
 export interface RegisteredVersion {
   readonly version: number;
   readonly source: string;
+  /** Path of its files below the artifact store's root; `null` when they lie elsewhere. */
+  readonly artifactPath: string | null;
   readonly runId: string | null;
   /** The logged model it was made of. */
   readonly loggedModelId: string | null;
@@ -42,6 +44,7 @@ type VersionEvent =
       {
         readonly version: number;
         readonly source: string;
+        readonly artifactPath: string | null;
         readonly runId: string | null;
         readonly modelId?: string;
         readonly runLink: string | null;
@@ -78,9 +81,18 @@ function evolveNames(state: ModelNames, event: CatalogEvent): ModelNames {
 
 function evolveVersions(state: ModelVersions, event: VersionEvent, { time, actor }: { time: number; actor: string }): ModelVersions {
   if (event.type === 'VersionRegistered') {
-    const { version, source, runId, modelId, runLink, description, tags, imported } = event.data;
+    const { version, source, artifactPath, runId, modelId, runLink, description, tags, imported } = event.data;
     state.versions.set(version, {
-      ...{ version, source, runId, runLink, description, loggedModelId: modelId ?? null, tags: new Map(Object.entries(tags)) },
+      ...{
+        version,
+        source,
+        artifactPath,
+        runId,
+        runLink,
+        description,
+        loggedModelId: modelId ?? null,
+        tags: new Map(Object.entries(tags)),
+      },
       ...{ userId: imported?.userId ?? actor, createdAt: imported?.createdAt ?? time, updatedAt: imported?.updatedAt ?? time },
       stage: imported?.stage ?? 'None',
     });

@@ -49,6 +49,24 @@ describe('a logged model and its registered versions', () => {
     ['model/x', 'VersionMoved', { version: 3, from: 'None', to: 'Production', archived: [2] }],
   );
 
+  test('they are found by the folder of the run that holds their files, whichever run they name', () => {
+    const files = heard(
+      ['models/catalog', 'ModelRegistered', { modelId: 'x', name: 'delay', description: null, tags: {} }],
+      ['model/x', 'VersionRegistered', registered(1, { artifactPath: '1/a/artifacts/model' })],
+      ['model/x', 'VersionRegistered', registered(2, { artifactPath: '1/a/artifacts', runId: null })],
+      ['model/x', 'VersionRegistered', registered(3, { artifactPath: '1/a/artifacts/model' })],
+      ['model/x', 'VersionRegistered', registered(4, { artifactPath: '1/b/artifacts/model', runId: 'a' })],
+      ['model/x', 'VersionDeleted', { version: 3, aliases: [] }],
+    );
+    const found = (runId: string, folder: string) => files.withFilesIn(runId, folder).map(({ name, version }) => [name, version]);
+    expect(found('a', '1/a/artifacts')).toEqual([
+      ['delay', 1],
+      ['delay', 2],
+    ]);
+    expect(found('b', '1/b/artifacts')).toEqual([['delay', 4]]);
+    expect(found('a', '2/a/artifacts')).toEqual([]);
+  });
+
   test('a tag tells them, as text a Python client compares', () => {
     const { info } = loggedModelJson(model, [], view.ofLoggedModel(MODEL)) as { info: { tags: object[] } };
     expect(info.tags).toEqual([
