@@ -57,11 +57,18 @@ interface Promotion {
   readonly unmet?: readonly { readonly policy: string; readonly check?: string; readonly message: string }[];
 }
 
-async function answer(actor: string, method: string, path: string, body?: object | string): Promise<{ status: number; text: string }> {
+async function answer(
+  actor: string,
+  method: string,
+  path: string,
+  body?: object | string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ status: number; text: string }> {
   const isText = typeof body === 'string';
   const headers = {
     'content-type': isText ? 'application/yaml' : 'application/json',
     authorization: `Bearer ${keys.get(actor) ?? ''}`,
+    ...more,
   };
   const response = await fetch(`${platform.url}${path}`, {
     ...{ method, headers },
@@ -152,6 +159,24 @@ test('MLflow’s own call, too, looks again at what the registry checks', async 
   expect(await assign()).toMatchObject({ status: 403, text: expect.stringContaining('Proprietary is not one of MIT') });
   await tag('direct', 'licence', 'MIT');
   expect(await assign()).toMatchObject({ status: 200 });
+});
+
+test('a command id that a client chooses keeps no check from being made and no promotion from happening', async () => {
+  await register('chosen');
+  await tag('chosen', 'licence', 'MIT');
+  await govern('chosen', { promotion: 'manual', checks: [{ name: 'licence', type: 'licence', allowed: ['MIT'] }] });
+  expect(await request('chosen')).toMatchObject({ status: 'open', unmet: [] });
+  const withKey = async (key: string, path: string, body: object) =>
+    (await answer('ana', 'POST', path, body, { 'idempotency-key': key })).status;
+  const noted = { name: 'chosen', version: '1', key: 'note', value: 'x' };
+  expect(await withKey('mine:check:chosen:licence:', `${MLFLOW}/model-versions/set-tag`, noted)).toBe(200);
+  await tag('chosen', 'licence', 'Proprietary');
+  const move = { name: 'chosen', alias: 'champion', version: '1' };
+  expect(await withKey('mine', `${MLFLOW}/registered-models/alias`, move)).toBe(403);
+  expect(await withKey('again', '/api/v1/models/chosen/promotions/1/promote', {})).toBe(409);
+  await tag('chosen', 'licence', 'MIT');
+  expect(await withKey('again', '/api/v1/models/chosen/promotions/1/promote', {})).toBe(200);
+  expect(await shown('chosen')).toMatchObject({ status: 'promoted' });
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import type { CommandMetadata, CommandOutcome, Ids, Position } from '@millrace/kernel';
 import type { Target, VersionChecked } from '../domain/governance/governance.events.js';
-import { checkKey, type GovernedModel, type Promotion } from '../domain/governance/governance.state.js';
+import { type GovernedModel, type Promotion } from '../domain/governance/governance.state.js';
 import type { GovernedCommand, GovernedEvent, GovernedRejection } from '../domain/governance/governed-model.decider.js';
 import { rulesOf, targetKey } from '../domain/governance/rules.js';
 import { unmetOf } from '../domain/governance/unmet.js';
@@ -123,7 +123,7 @@ export class GovernanceCommands {
 
   /** Marks a request whose time is over. */
   async expire(modelId: string, request: number, now: number): Promise<void> {
-    const metadata = { commandId: `expire:${modelId}:${request}`, actor: REGISTRY_ACTOR, now };
+    const metadata = { commandId: ownCommandId('expire', modelId, request), actor: REGISTRY_ACTOR, now };
     await this.#handle(modelId, { type: 'ExpirePromotion', request }, metadata);
   }
 
@@ -155,7 +155,7 @@ export class GovernanceCommands {
         continue;
       }
       if (unmet.length === 0) {
-        const commandId = this.ids.derived(`${modelId}:${request}:${attempt}`, 'promote');
+        const commandId = ownCommandId('promote', modelId, request, attempt);
         const command: GovernedCommand = { type: 'PromoteVersion', request, rules, isByPolicy: true };
         const outcome = await this.#handle(modelId, command, { ...metadata, commandId, actor: REGISTRY_ACTOR });
         if (outcome.kind === 'accepted') return outcome.position;
@@ -232,7 +232,8 @@ export class GovernanceCommands {
   ): Promise<Position | undefined> {
     let last: Position | undefined;
     for (const check of await this.evaluator.evaluate(name, version, target, only)) {
-      const commandId = `${metadata.commandId}:check:${checkKey({ ...check, source: 'evaluated', actor: metadata.actor })}:${check.against ?? ''}`;
+      // Not derived from the client's: a look that is taken for one of before, or for what the client did under that id, finds nothing.
+      const commandId = this.ids.next();
       const outcome = await this.#handle(modelId, { type: 'RecordCheck', ...check, source: 'evaluated' }, { ...metadata, commandId });
       if (outcome.kind !== 'rejected') last = outcome.position;
     }
@@ -258,6 +259,11 @@ export class GovernanceCommands {
     await this.view.upToDate();
     return this.view.model(name)?.registered.modelId;
   }
+}
+
+/** The same in every process, and none that a client can choose: their ids hold no spaces. */
+function ownCommandId(what: string, ...about: readonly (string | number)[]): string {
+  return [what, ...about].join(' ');
 }
 
 /** Each refresh means that another promotion to the same target came first. */
