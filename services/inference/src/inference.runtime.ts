@@ -50,7 +50,7 @@ import { hostObserver, runnerObserver } from './models/serving-observer.js';
 import type { SignatureRules } from './models/verify-signature.js';
 import type { VersionChecks } from './models/version-checks.js';
 import { decodeLabel, labelRow } from './projections/labels.projection.js';
-import { PredictionRepeats } from './projections/prediction-repeats.js';
+import { predictionRepeats } from './projections/prediction-repeats.js';
 import { decodePrediction, predictionRows } from './projections/predictions.projection.js';
 import { hasPredictions, LabelTargets } from './queries/label-targets.js';
 import { ModelRepository } from './queries/model-repository.js';
@@ -336,7 +336,7 @@ async function projectTables({ tables, offline }: InferenceHost, writesTables: b
   await migrate(offline, offlineStoreMigrations);
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   if (!writesTables) return;
-  const repeats = new PredictionRepeats(offline);
+  const repeats = predictionRepeats(offline);
   await tables.add({
     name: 'inference.predictions',
     topic: TOPICS.predictions.name,

@@ -5,6 +5,7 @@ import { Fault } from '@millrace/kernel';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { decodePrediction } from './projections/predictions.projection.js';
+import { decodeShadow } from './projections/shadow-answers.projection.js';
 import { InferenceModule, inferenceConfig } from './index.js';
 import { PublishedModels } from './testing/published-models.js';
 import { rowModel } from './testing/row-model.js';
@@ -20,6 +21,11 @@ apiVersion: millrace.dev/v1
 kind: Deployment
 metadata: {name: row}
 spec: {model: models:/row/1}
+---
+apiVersion: millrace.dev/v1
+kind: Rollout
+metadata: {name: row-2}
+spec: {deployment: row, candidate: models:/row/2, strategy: shadow}
 ---
 apiVersion: millrace.dev/v1
 kind: StreamingInference
@@ -67,11 +73,24 @@ const recorded = async (): Promise<{ id: string; mayRepeat: boolean; stream: str
     }
   return found;
 };
+/** Ids of the predictions of which answers of the candidate are on the log. */
+const mirrored = async (): Promise<string[]> => {
+  const { log } = service.host;
+  const found: string[] = [];
+  for (const [partition, end] of (await log.end(TOPICS.shadows.name)).entries())
+    for await (const record of log.read(TOPICS.shadows.name, partition, 0, end)) {
+      const fact = decodeShadow(record);
+      if (fact.ok === true) found.push(fact.value.data.predictionId);
+    }
+  return found;
+};
 const idsOf = (records: readonly { readonly id: string }[]): Set<string> => new Set(records.map(({ id }) => id));
 
 test('an event that is answered again has one prediction in the table, whether its batch is tried again or its process was cut off', async () => {
   await start();
-  await new PublishedModels(service.host).register('row', rowModel(100));
+  const models = new PublishedModels(service.host);
+  await models.register('row', rowModel(100));
+  await models.register('row', rowModel(100));
   await service.host.log.ensureTopic({ name: 'counted', partitions: 1, retention: 'forever' });
   const put = (from: number, to: number) =>
     service.host.log.append(
@@ -84,6 +103,7 @@ test('an event that is answered again has one prediction in the table, whether i
   cutOff(service.host.log, 'counted.out');
   await new StreamClient(service.url).apply(DEFINITIONS);
   await waitFor(async () => (await recorded()).length >= 32, { timeoutMs: 30_000, what: 'a batch to be tried again' });
+  await waitFor(async () => (await mirrored()).length > 16, { timeoutMs: 30_000, what: 'a batch to be mirrored again' });
   const before = await recorded();
   expect(idsOf(before).size).toBe(16);
   await service.close();
@@ -104,4 +124,15 @@ test('an event that is answered again has one prediction in the table, whether i
   const rows = await service.host.offline.query<{ id: string }>('SELECT prediction_id AS id FROM millrace.predictions');
   expect([rows.length, idsOf(rows).size]).toEqual([EVENTS + 10, EVENTS + 10]);
   expect(idsOf(rows)).toEqual(new Set((await countedOutputs(service.host.log, 'counted.out')).map(({ data }) => data.predictionId)));
+
+  // What the candidate answered to copies counts once as well, in the table and for the rollout's gates.
+  const copies = await mirrored();
+  const answered = await service.host.offline.query<{ id: string }>('SELECT prediction_id AS id FROM millrace.shadow_answers');
+  expect(copies.length).toBeGreaterThan(new Set(copies).size);
+  expect([answered.length, idsOf(answered)]).toEqual([new Set(copies).size, new Set(copies)]);
+  await waitFor(async () => {
+    const { evidence } = (await (await fetch(`${service.url}/api/v1/rollouts/row-2`)).json()) as { evidence?: { requests: object } };
+    const { requests } = evidence ?? {};
+    return JSON.stringify(requests) === JSON.stringify({ primary: answered.length, candidate: answered.length });
+  });
 }, 180_000);

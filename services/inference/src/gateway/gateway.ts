@@ -277,7 +277,7 @@ export class Gateway {
     const { outputs, computeMs } = result;
     const units = recordedUnits(answered, maxLoggedElements);
     mirror.offer({
-      ...{ deployment: served.deployment.name, predictionId, units, primary: model, outputs, computeMs },
+      ...{ deployment: served.deployment.name, predictionId, askedBy: command.askedBy, units, primary: model, outputs, computeMs },
       featureTime: entityRows?.at ?? eventTime,
       inputsFor: (target) =>
         vectors && entityRows

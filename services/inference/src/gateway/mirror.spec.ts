@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ShadowAnswered } from '../domain/prediction/prediction.js';
+import type { AskedByStream, ShadowAnswered } from '../domain/prediction/prediction.js';
 import { Refusal } from '../domain/refusal.js';
 import type { Tensor, TensorSpec } from '../domain/tensor/tensor.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -65,7 +65,7 @@ class Scene {
     });
   }
 
-  offer(id: string, inputsFor: () => readonly Tensor[] = () => [tensor(1)]): void {
+  offer(id: string, inputsFor: () => readonly Tensor[] = () => [tensor(1)], askedBy?: AskedByStream): void {
     this.mirror.offer({
       ...{
         deployment: 'delay',
@@ -75,6 +75,7 @@ class Scene {
         primary: this.primary,
         outputs: [tensor(0.5)],
         computeMs: 7,
+        askedBy,
       },
       inputsFor,
     });
@@ -113,6 +114,17 @@ describe('a mirror', () => {
       },
     ]);
     expect([scene.outcomes, scene.leases]).toEqual([['answered'], 0]);
+  });
+
+  test('says of a stream’s requests what their predictions say: that they may be repeats', async () => {
+    const scene = new Scene();
+    scene.offer('p1', undefined, { stream: 'due', mayRepeat: true });
+    scene.offer('p2');
+    await scene.settle();
+    expect(scene.facts.map(({ stream, mayRepeat }) => [stream, mayRepeat])).toEqual([
+      ['due', true],
+      [undefined, undefined],
+    ]);
   });
 
   test('waits while the primary has work, and drops what grows old', async () => {

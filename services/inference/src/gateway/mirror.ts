@@ -1,7 +1,7 @@
 import { BUCKETS, bucketOf } from '@millrace/assignment';
 import type { Scheduler } from '@millrace/kernel';
 import { isRefusal, Refusal } from '../domain/refusal.js';
-import { predictedNumber, type ShadowAnswered, type ShadowSide } from '../domain/prediction/prediction.js';
+import { predictedNumber, type AskedByStream, type ShadowAnswered, type ShadowSide } from '../domain/prediction/prediction.js';
 import type { Tensor } from '../domain/tensor/tensor.js';
 import { outputDifference } from '../models/output-difference.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -12,6 +12,8 @@ import { describeRows } from './describe-rows.js';
 export interface AnsweredRequest {
   readonly deployment: string;
   readonly predictionId: string;
+  /** Absent of all but streams. */
+  readonly askedBy?: AskedByStream | undefined;
   readonly featureTime: number | null;
   readonly units: readonly (string | null)[];
   readonly primary: ServedModel;
@@ -127,6 +129,7 @@ export class Mirror {
       primary: sideOf(copy.primary, copy.computeMs, null),
       candidate: sideOf(candidate, computeMs, error),
       rows: outputs === undefined ? [] : rowsOf(copy, outputs),
+      ...copy.askedBy,
     });
     this.#options.observed(deployment, error === null ? 'answered' : 'failed');
   }

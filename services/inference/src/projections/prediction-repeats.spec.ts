@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { Item, LoggedFact } from '@millrace/event-log';
-import type { PredictionMade } from '../domain/prediction/prediction.js';
-import { PredictionRepeats } from './prediction-repeats.js';
+import type { PredictionMade, ShadowAnswered } from '../domain/prediction/prediction.js';
+import { predictionRepeats } from './prediction-repeats.js';
+import { shadowRepeats } from './shadow-repeats.js';
 
 type Change = Partial<Pick<PredictionMade, 'variant' | 'error' | 'stream' | 'mayRepeat' | 'edge'>>;
 const FAILED = { code: 'MR_INFERENCE_CRASHED', message: '' };
@@ -11,7 +12,7 @@ const again = { stream: 's', mayRepeat: true } as const;
 async function repeatsOf(...batches: (readonly [id: string, change: Change])[][]): Promise<{ repeats: number[][]; asked: number }> {
   let asked = 0;
   let offset = 0;
-  const repeats = new PredictionRepeats({
+  const repeats = predictionRepeats({
     query: () => {
       asked++;
       return Promise.resolve([]);
@@ -59,4 +60,31 @@ test('an answer counts once whichever variant gave it, and an error once of its 
 
 test('who had an event before and tells of it later does not know that it is a repeat', async () => {
   expect((await repeatsOf([['a', again]], [['b', {}]], [['a', { stream: 's' }]])).repeats).toEqual([[], [], [2]]);
+});
+
+test('of what was mirrored of a stream one answer counts in each run of a rollout, and what is in the table is asked for where it may be a repeat', async () => {
+  const asked: unknown[] = [];
+  const repeats = shadowRepeats({
+    query: (_sql, parameters) => {
+      asked.push(parameters);
+      return Promise.resolve([{ id: 'old', rollout: 'r', run: 1, first: 3 }]) as never;
+    },
+  });
+  const facts = [
+    { predictionId: 'a', run: 1 },
+    { predictionId: 'a', run: 1 },
+    { predictionId: 'b', run: 1, stream: 's' },
+    { predictionId: 'b', run: 1, ...again },
+    { predictionId: 'b', run: 2, ...again },
+    { predictionId: 'old', run: 1, ...again },
+    { predictionId: 'old', run: 2, ...again },
+  ];
+  const items = facts.map((data, index) => {
+    return { record: { partition: 0, offset: 10 + index }, value: { data: { rollout: 'r', ...data } } } as unknown as Item<
+      LoggedFact<ShadowAnswered>
+    >;
+  });
+  await repeats.prepare({ topic: 't', partition: 0, items, nextOffset: 17, end: 17 });
+  expect(items.filter((item) => repeats.isRepeat(item)).map(({ record }) => record.offset)).toEqual([13, 15]);
+  expect(asked).toEqual([{ partition: 0, ids: ['b', 'old'], rollouts: ['r'] }]);
 });

@@ -4,8 +4,14 @@ import type { ShadowAnswered } from '../domain/prediction/prediction.js';
 
 export const decodeShadow = factDecoder(factReader<ShadowAnswered>('inference', 'ShadowAnswered'));
 
-/** One table row per row of the mirrored request; one alone where the candidate had no answer. */
-export function shadowRows({ value: { event, data } }: Item<LoggedFact<ShadowAnswered>>): object[] {
+type Shadow = Item<LoggedFact<ShadowAnswered>>;
+
+/** One table row per row of the mirrored request; one alone where the candidate had no answer, none of a record that `isRepeat` says repeats another. */
+export function shadowRows(isRepeat: (item: Shadow) => boolean): (item: Shadow) => object[] {
+  return (item) => (isRepeat(item) ? [] : rowsOf(item.value));
+}
+
+function rowsOf({ event, data }: LoggedFact<ShadowAnswered>): object[] {
   const common = {
     ...{ time: event.time, rollout: data.rollout, run: data.run, deployment: data.deployment, prediction_id: data.predictionId },
     primary_latency_us: data.primary.latencyMicros,

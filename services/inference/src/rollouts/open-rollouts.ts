@@ -3,11 +3,12 @@ import type { Clock, Ids } from '@millrace/kernel';
 import { awaitPosition, commandMetadata, FactBuffer, type DomainLog } from '@millrace/service';
 import type { RolloutRoutesOptions } from '../api/rest/rollouts.routes.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { ShadowAnswered } from '../domain/prediction/prediction.js';
+import { shadowKeyOf, type ShadowAnswered } from '../domain/prediction/prediction.js';
 import { Mirror } from '../gateway/mirror.js';
 import type { InferenceHost } from '../inference.runtime.js';
 import { RolloutMetrics } from '../metrics.js';
 import { decodeShadow, shadowRows } from '../projections/shadow-answers.projection.js';
+import { shadowRepeats } from '../projections/shadow-repeats.js';
 import { RolloutHistory } from '../queries/rollout-history.query.js';
 import type { ArmsNow } from './arms-now.js';
 import { Rollouts } from './rollouts.js';
@@ -45,15 +46,20 @@ export async function openRollouts(
   const { topics, facts, tables, log, clock, scheduler, resources, logger, lifecycle } = host;
   const metrics = new RolloutMetrics(host.registry);
   await topics.ensure(TOPICS.shadows);
-  if (writesTables)
+  if (writesTables) {
+    const repeats = shadowRepeats(host.offline);
     await tables.add({
       name: 'inference.shadows',
       topic: TOPICS.shadows.name,
       table: 'millrace.shadow_answers',
       shared: true,
       decode: decodeShadow,
-      toRows: shadowRows,
+      prepare: (batch) => repeats.prepare(batch),
+      toRows: shadowRows((item) => repeats.isRepeat(item)),
+      onAssigned: (partition) => repeats.assigned(partition),
+      onStored: (partition, next) => repeats.stored(partition, next),
     });
+  }
   const rollouts = new Rollouts({
     ...{ domain, resources, log, inForce, arms, clock, scheduler, changed },
     observer: {
@@ -70,8 +76,8 @@ export async function openRollouts(
         TOPICS.shadows.name,
         batch.map((data) => ({
           ...{ key: data.predictionId, domain: 'inference', type: 'ShadowAnswered', subject: `prediction/${data.predictionId}` },
-          // One run mirrors a prediction once: an append that is tried again is recognised.
-          ...{ id: `${data.predictionId}:${data.rollout}:${data.run}`, data },
+          // An append that is tried again is recognised.
+          ...{ id: shadowKeyOf(data), data },
         })),
       ),
     ...{ capacity: MOST_BUFFERED, maxBatch: MAX_BATCH, scheduler },

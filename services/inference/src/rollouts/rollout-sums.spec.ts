@@ -127,6 +127,28 @@ describe('the sums of a rollout', () => {
     expect([sums.requests, sums.failures('candidate')]).toEqual([{ primary: 2, candidate: 20_002 }, 1]);
   });
 
+  test('count what was mirrored of a stream once, however much else was mirrored since', () => {
+    const sums = new RolloutSums(NAME, 1, PLAN, {});
+    let offset = 0;
+    const mirror = (id: number, change: Partial<ShadowAnswered> = {}): void => {
+      const side = { latencyMicros: 100, error: null };
+      const data = {
+        rollout: NAME,
+        run: 1,
+        deployment: 'delay',
+        predictionId: `p${id}`,
+        featureTime: null,
+        primary: side,
+        candidate: side,
+      };
+      sums.mirrored({ ...data, rows: [], ...change }, { id: `p${id}`, topic: TOPICS.shadows.name, partition: 0, offset: offset++ });
+    };
+    mirror(1, { stream: 'due' });
+    for (let id = 100_000; id < 120_001; id++) mirror(id);
+    mirror(1, { stream: 'due', mayRepeat: true });
+    expect(sums.requests).toEqual({ primary: 20_002, candidate: 20_002 });
+  });
+
   test('count what the versions have shown that the run is about; one that does not know them counts all', () => {
     const arms = { primary: { model: 'delay', version: 1 }, candidate: { model: 'delay', version: 2 } };
     const filled = (sums: RolloutSums): RolloutSums => {

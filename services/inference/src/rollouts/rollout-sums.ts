@@ -118,7 +118,7 @@ export class RolloutSums {
   }
 
   mirrored(data: ShadowAnswered, at: Folded): void {
-    if (!this.#isNew(at) || data.rollout !== this.name || data.run !== this.run) return;
+    if (!this.#isNewMirrored(data, at) || data.rollout !== this.name || data.run !== this.run) return;
     if (!this.#isArm('primary', data.primary) || !this.#isArm('candidate', data.candidate)) return;
     this.requests.primary++;
     this.requests.candidate++;
@@ -177,6 +177,12 @@ export class RolloutSums {
     const partition = `${at.topic}/${at.partition}`;
     if (!this.#isAhead(at) || !this.#isUnseen(`${partition} of streams`, at.id)) return false;
     return error !== null || this.#isUnseen(`${partition} answered to streams`, predictionId);
+  }
+
+  /** What is mirrored of a stream is told again as its predictions are. */
+  #isNewMirrored({ stream }: ShadowAnswered, at: Folded): boolean {
+    if (!stream) return this.#isNew(at);
+    return this.#isAhead(at) && this.#isUnseen(`${at.topic}/${at.partition} of streams`, at.id);
   }
 
   #isNew(at: Folded): boolean {

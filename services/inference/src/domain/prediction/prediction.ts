@@ -78,6 +78,11 @@ export function repeatKeyOf({ id, variant, error, isEdge }: { id: string; varian
   return isEdge || error === '' ? id : `${id} ${variant} ${error}`;
 }
 
+/** One run of a rollout mirrors a prediction once: the first record of it counts, and the fact's id. */
+export function shadowKeyOf({ predictionId, rollout, run }: Pick<ShadowAnswered, 'predictionId' | 'rollout' | 'run'>): string {
+  return `${predictionId}:${rollout}:${run}`;
+}
+
 /** A row's prediction as one number: the first number among its outputs. */
 export function predictedNumber(outputs: Readonly<Record<string, unknown>> | null): number | null {
   return Object.values(outputs ?? {}).find((value) => typeof value === 'number') ?? null;
@@ -98,6 +103,10 @@ export interface ShadowAnswered {
     readonly primary: number | null;
     readonly candidate: number | null;
   }[];
+  /** The StreamingInference whose event was answered; `null` or absent of all others. */
+  readonly stream?: string | null;
+  /** Of a stream's: its event may have been mirrored before, so the answer may be on the topic already. The first counts. */
+  readonly mayRepeat?: boolean;
 }
 
 export interface ShadowSide {
