@@ -63,6 +63,7 @@ class HandLog {
   ends = 0;
   holds = false;
   endFails = 0;
+  endRefuses: Fault | undefined;
 
   put(record: DecisionRecord): Position {
     const position = { topic: 't', partition: 0, offset: this.records.length };
@@ -84,6 +85,7 @@ class HandLog {
     },
     end: async () => {
       this.ends++;
+      if (this.endRefuses) throw this.endRefuses;
       if (this.endFails-- > 0) throw new Fault('MR_LOG_UNAVAILABLE', 'no answer', true);
       this.deliver();
       return { topic: 't', partition: 0, offset: this.records.length };
@@ -258,6 +260,34 @@ describe('CommandHandler', () => {
     await expect(handler.handle('seat/1', take('ada'), by('c1'))).rejects.toMatchObject({ code: 'MR_RECORD_TOO_LARGE' });
     expect(log.appends).toBe(1);
     await expect(handler.handle('desk/1', take('ada'), by('c2'))).rejects.toThrow(/no decider for subject desk\/1/);
+  });
+
+  test('passes on soon that the log is away, whatever the command would have done', async () => {
+    const away = new Fault('MR_LOG_UNAVAILABLE', 'no broker', true, { isRefusal: true });
+    log.script.push(() => Promise.reject(away));
+    await expect(handler.handle('seat/1', take('ada'), by('c1'))).rejects.toBe(away);
+    log.endRefuses = away;
+    await expect(handler.handle('seat/1', { type: 'Free' }, by('c2'))).rejects.toBe(away);
+    log.endRefuses = undefined;
+    expect(await handler.handle('seat/1', take('bob'), by('c3'))).toMatchObject({ kind: 'accepted', sequence: 1 });
+    expect(time.pending).toBe(0);
+  });
+
+  test('does not say that a command has no effect while an append of it may still come', async () => {
+    const away = new Fault('MR_LOG_UNAVAILABLE', 'no broker', true, { isRefusal: true });
+    let late: DecisionRecord | undefined;
+    log.script.push((record) => {
+      late = record;
+      return unavailable();
+    });
+    for (let index = 0; index < 1_000; index++) log.script.push(() => Promise.reject(away));
+    const failed = expect(handler.handle('seat/1', { type: 'Stamp' }, by('c1'))).rejects.toMatchObject({ code: 'MR_DEADLINE_EXCEEDED' });
+    await time.pass(9_000);
+    // It comes when nobody looks for it any more: the command that is given again gets the reply to it.
+    await time.pass(2_000);
+    await failed;
+    log.put(late!);
+    expect(await handler.handle('seat/1', { type: 'Stamp' }, by('c1'))).toMatchObject({ kind: 'accepted', sequence: 1, repeated: true });
   });
 
   test('gives up after so many lost races', async () => {

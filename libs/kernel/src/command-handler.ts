@@ -68,7 +68,8 @@ export class CommandHandler {
   /**
    * Handles one command on one subject. Returns rejections as values; throws a {@link Fault} when the log cannot be
    * reached in time (`MR_DEADLINE_EXCEEDED`: indefinite, retry with the same command id), when the subject is contended
-   * (`MR_CONTENTION`) or when there is too much to do (`MR_COMMANDS_OVERLOADED`).
+   * (`MR_CONTENTION`) or when there is too much to do (`MR_COMMANDS_OVERLOADED`). What the log refuses because it is away is thrown
+   * as it is and soon: the command has no effect then, now or later.
    */
   handle<E extends Event, R extends Rejection>(
     subject: string,
@@ -105,6 +106,8 @@ export class CommandHandler {
     const context = { subject, commandId: metadata.commandId, time: metadata.now, actor: metadata.actor };
     let confirmed: { sequence: number; position: Position } | undefined;
     let pause = FIRST_PAUSE_MS;
+    // An append that may still come into the log: from then on nobody can say that the command has no effect.
+    let doubt: unknown;
     for (let losses = 0; losses < maxAttempts;) {
       if (clock.now() >= deadline) throw deadlineExceeded(subject);
       const first = replica.reply(subject, metadata.commandId);
@@ -117,7 +120,7 @@ export class CommandHandler {
       if (decision.kind !== 'accept') {
         // A refusal is only as good as the state it rests on: another replica may have written what this one has not read yet.
         if (confirmed?.sequence !== sequence) {
-          const position = await this.#catchUp(subject, deadline);
+          const position = await this.#catchUp(subject, deadline, doubt);
           confirmed = { sequence: replica.subject(subject).sequence, position };
           continue;
         }
@@ -125,7 +128,8 @@ export class CommandHandler {
         return { kind: 'unchanged', sequence, position: confirmed.position };
       }
       const record = this.#record(subject, sequence + 1, decision.event, metadata);
-      const verdict = await this.#appendAndRead(record, deadline);
+      const { verdict, failure } = await this.#appendAndRead(record, deadline, doubt);
+      doubt ??= failure;
       if (verdict?.accepted) {
         return { kind: 'accepted', event: decision.event, sequence: record.sequence, position: verdict.position, repeated: false };
       }
@@ -152,8 +156,11 @@ export class CommandHandler {
     return metadata.traceparent === undefined ? record : { ...record, traceparent: metadata.traceparent };
   }
 
-  /** Appends and waits for the fold to meet the record. `undefined`: the append failed and the record is not in the log so far. */
-  async #appendAndRead(record: DecisionRecord, deadline: number): Promise<Verdict | undefined> {
+  /**
+   * Appends and waits for the fold to meet the record. Without a verdict the append failed, and the record is not in the log so far. `doubt`: of an
+   * append before.
+   */
+  async #appendAndRead(record: DecisionRecord, deadline: number, doubt: unknown): Promise<{ verdict?: Verdict; failure?: unknown }> {
     const { replica, journal, scheduler, clock } = this.#options;
     let verdict: Verdict | undefined;
     let cancel: (() => void) | undefined;
@@ -167,21 +174,21 @@ export class CommandHandler {
         // Not the acknowledgement is waited for but the verdict: a record that was read is durable, whatever the append says.
         journal.append(record).catch(reject);
       });
-      return verdict;
+      return verdict === undefined ? {} : { verdict };
     } catch (error) {
-      if (verdict) return verdict;
-      if ((isFault(error) && !error.retryable) || clock.now() >= deadline) throw error;
+      if (verdict) return { verdict };
+      if (isFinal(error, doubt) || clock.now() >= deadline) throw error;
       // Indefinite: the record may be in the log although the append failed. Read to the end, then look.
       await this.#catchUp(record.subject, deadline, error);
-      return verdict;
+      return verdict === undefined ? { failure: error } : { verdict };
     } finally {
       cancel?.();
       replica.forget(record.id);
     }
   }
 
-  /** Reads the subject's partition up to the log's present end and returns the last position before it. */
-  async #catchUp(subject: string, deadline: number, cause?: unknown): Promise<Position> {
+  /** Reads the subject's partition up to the log's present end and returns the last position before it. `doubt`: why an append may still come there. */
+  async #catchUp(subject: string, deadline: number, doubt: unknown): Promise<Position> {
     const { replica, journal, clock } = this.#options;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
@@ -190,8 +197,8 @@ export class CommandHandler {
         await replica.waitFor(last, this.#left(deadline));
         return last;
       } catch (error) {
-        if (isFault(error) && !error.retryable) throw error;
-        if (clock.now() + pause >= deadline) throw deadlineExceeded(subject, cause ?? error);
+        if (isFinal(error, doubt)) throw error;
+        if (clock.now() + pause >= deadline) throw deadlineExceeded(subject, doubt ?? error);
         await this.#pause(pause);
       }
     }
@@ -211,6 +218,11 @@ export class CommandHandler {
   #left(deadline: number): number {
     return Math.max(1, deadline - this.#options.clock.now());
   }
+}
+
+/** Whether a command is over by it: trying again cannot help, or the log takes nothing now and has nothing of it. */
+function isFinal(error: unknown, doubt: unknown): boolean {
+  return isFault(error) && (!error.retryable || (error.isRefusal && doubt === undefined));
 }
 
 function deadlineExceeded(subject: string, cause?: unknown): Fault {

@@ -5,9 +5,10 @@ import type { Position } from './position.js';
 export interface Journal {
   /**
    * Resolves once the record is durable. A throw is *indefinite*: the record may or may not be in the log, now or later;
-   * the handler finds out by reading. Only a fault that is not retryable (a record too large) is definite: nothing was written.
+   * the handler finds out by reading. Only a fault that is not retryable (a record too large) or that is a refusal (the log is away) is definite:
+   * nothing was written, or will be.
    */
   append(record: DecisionRecord): Promise<Position>;
-  /** The position just past the last record of the subject's partition as the log has it now. */
+  /** The position just past the last record of the subject's partition as the log has it now. A throw that is a refusal says that it cannot be told for now. */
   end(subject: string): Promise<Position>;
 }

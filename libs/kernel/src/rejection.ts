@@ -18,12 +18,15 @@ export class Fault extends Error {
     readonly code: string,
     message: string,
     readonly retryable: boolean,
-    options?: { cause?: unknown; details?: Readonly<Record<string, unknown>> },
+    options?: { cause?: unknown; details?: Readonly<Record<string, unknown>>; isRefusal?: boolean },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.details = options?.details ?? {};
+    this.isRefusal = options?.isRefusal ?? false;
   }
   readonly details: Readonly<Record<string, unknown>>;
+  /** Nothing of what was asked was done or will be, and asking again at once does not help: whoever waits can be told so. */
+  readonly isRefusal: boolean;
 }
 
 /** True for a {@link Fault} of any realm. */

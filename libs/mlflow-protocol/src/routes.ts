@@ -105,6 +105,7 @@ export function sendMlflowError(
 ): FastifyReply {
   const told = toMlflowError(error);
   if (told.code === 'INTERNAL_ERROR' && told !== error) onDefect(error, request);
+  if (told.code === 'TEMPORARILY_UNAVAILABLE') void reply.header('retry-after', '1');
   return reply
     .code(told.status)
     .type('application/json')

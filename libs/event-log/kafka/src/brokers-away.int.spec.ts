@@ -33,7 +33,7 @@ test('while no broker can be reached appends are refused, are not written later,
 
   await kafka.whileStopped(async () => {
     const waiting = await failureOf('never 1');
-    expect(isFault(waiting) && waiting.code === 'MR_LOG_UNAVAILABLE' && waiting.retryable).toBe(true);
+    expect(isFault(waiting) && waiting.code === 'MR_LOG_UNAVAILABLE' && waiting.retryable && waiting.isRefusal).toBe(true);
     expect(String(waiting)).toMatch(
       /no Kafka broker has been reached for \d+ s.*see that the brokers run and can be reached.*are not in the log/,
     );
@@ -41,6 +41,14 @@ test('while no broker can be reached appends are refused, are not written later,
     expect(isFault(await failureOf('never 2'))).toBe(true);
     const many = await Promise.allSettled(Array.from({ length: 50 }, (_, index) => append(`never ${index}`, index % 2)));
     expect(many.every(({ status }) => status === 'rejected')).toBe(true);
+    // Of two partitions one may have taken its part: that is for the reader to find out.
+    const split = log.append([0, 1].map((partition) => ({ topic: TOPIC, partition, key: null, value: Buffer.from('never 3') })));
+    expect(await split.catch((error: unknown) => isFault(error) && error.code)).toBe('MR_LOG_UNAVAILABLE');
+    // Whoever asks how far the log is need not wait either, nor who appends to a topic that nothing was appended to before.
+    const end = await log.end(TOPIC).catch((error: unknown) => error);
+    expect(isFault(end) && end.isRefusal && end.message).toMatch(/asking for the end of away failed: no Kafka broker has been reached/);
+    const other = await log.append([{ topic: 'other', key: null, value: Buffer.from('never 4') }]).catch((error: unknown) => error);
+    expect(isFault(other) && other.isRefusal && other.message).toMatch(/nothing of this was written/);
   });
 
   // The broker is back: the very next append finds it, whatever was known before.

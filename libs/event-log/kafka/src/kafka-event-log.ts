@@ -23,7 +23,7 @@ export interface KafkaEventLogOptions {
   readonly requestTimeoutMs?: number;
   /** How long an append is tried before it fails with an indefinite fault. */
   readonly appendTimeoutMs?: number;
-  /** How long an append waits while no broker can be reached at all; beyond it appends are refused until one is reached. */
+  /** How long an append, or a question for the ends of a topic, waits while no broker can be reached at all; beyond it both are refused until one is reached. */
   readonly awayTimeoutMs?: number;
   /** Appends waiting in memory beyond this are refused with `MR_LOG_OVERLOADED`. */
   readonly maxQueuedBytes?: number;
@@ -55,18 +55,19 @@ export class KafkaEventLog implements EventLog {
 
   private constructor(options: KafkaEventLogOptions) {
     this.#options = options;
-    const { clientId, sasl, ssl, connectionTimeoutMs = 5_000, requestTimeoutMs = 30_000 } = options;
+    const { clientId, sasl, ssl, connectionTimeoutMs = 5_000, requestTimeoutMs = 30_000, awayTimeoutMs = 5_000 } = options;
     this.#brokers = new Brokers(options.brokers.map(addressOf), {
       clientId,
       connectionTimeoutMs,
       requestTimeoutMs,
+      awayTimeoutMs,
       ...(sasl ? { sasl } : {}),
       ...(ssl === undefined ? {} : { ssl }),
     });
-    const { appendTimeoutMs = 30_000, awayTimeoutMs = 5_000, maxQueuedBytes = 128 * 1024 * 1024 } = options;
+    const { appendTimeoutMs = 30_000, maxQueuedBytes = 128 * 1024 * 1024 } = options;
     // A broker that hangs must not hold an append for longer than it may take.
     this.#appendBrokers = this.#brokers.another({ requestTimeoutMs: Math.min(requestTimeoutMs, appendTimeoutMs) });
-    this.#appender = new Appender(this.#appendBrokers, { appendTimeoutMs, awayTimeoutMs, maxQueuedBytes });
+    this.#appender = new Appender(this.#appendBrokers, { appendTimeoutMs, maxQueuedBytes });
   }
 
   /** Opens the log. Throws a retryable `MR_LOG_UNAVAILABLE` when no broker answers. */

@@ -96,7 +96,7 @@ const variables = {
   kafkaBrokers: variable(
     'MILLRACE_KAFKA_BROKERS',
     hosts.optional(),
-    'Kafka brokers, `host:port` separated by commas. Set: Kafka is the log. Not set: the embedded log. While none can be reached, appends are refused (503) after 5 s.',
+    'Kafka brokers, `host:port` separated by commas. Set: Kafka is the log. Not set: the embedded log. While none can be reached, appends and commands are refused (503) after 5 s.',
   ),
   kafkaTls: variable('MILLRACE_KAFKA_TLS', flag(false), 'Speak TLS to the brokers.'),
   kafkaTlsCa: variable('MILLRACE_KAFKA_TLS_CA', optional, 'PEM file of the authorities that sign the brokers’ certificates.'),

@@ -1,6 +1,6 @@
 import { partitionOf, type NewRecord } from '@millrace/event-log';
 import { Fault, isFault, type Position } from '@millrace/kernel';
-import type { Brokers } from '../wire/brokers.js';
+import type { Brokers, Leaders } from '../wire/brokers.js';
 import { logClosed, partitionUnknown, topicUnknown } from '../wire/faults.js';
 import { PartitionQueue, type Append } from './partition-queue.js';
 import { Pause, BackOff } from '../pause.js';
@@ -11,8 +11,6 @@ import { BATCH_OVERHEAD, prepare, sizeInBatch, type PreparedRecord } from '../wi
 export interface AppenderOptions {
   /** How long an append is tried before it is given up with an indefinite fault. */
   readonly appendTimeoutMs: number;
-  /** How long appends wait for any broker at all; then they are refused until one is reached. */
-  readonly awayTimeoutMs: number;
   /** Appends wait in memory up to this; beyond it they are refused. */
   readonly maxQueuedBytes: number;
 }
@@ -80,8 +78,8 @@ export class Appender {
   async #lookUp(records: readonly NewRecord[]): Promise<void> {
     for (const topic of new Set(records.map((record) => record.topic))) {
       if (this.#queues.has(topic)) continue;
-      const leaders = await this.#brokers.leaders(topic);
-      const maxBatchBytes = (await this.#brokers.largestBatch(topic)) ?? USUAL_BATCH_BYTES;
+      const { leaders, largest } = await this.#known(topic);
+      const maxBatchBytes = largest ?? USUAL_BATCH_BYTES;
       this.#queues.set(
         topic,
         leaders.map((leader, partition) => new PartitionQueue(topic, partition, leader, maxBatchBytes)),
@@ -89,10 +87,19 @@ export class Appender {
     }
   }
 
+  async #known(topic: string): Promise<{ leaders: Leaders; largest: number | undefined }> {
+    try {
+      return { leaders: await this.#brokers.leaders(topic), largest: await this.#brokers.largestBatch(topic) };
+    } catch (error) {
+      if (isFault(error) && error.retryable && this.#brokers.areAway) throw this.#brokers.away('nothing of this was written', error);
+      throw error;
+    }
+  }
+
   #enqueue(records: readonly NewRecord[]): Promise<readonly Position[]> {
     if (this.#isClosed) return Promise.reject(logClosed());
     // While one append looks for a broker, the others need not queue up behind it.
-    if (this.#running.size > 0 && this.#isAway()) return Promise.reject(this.#away('nothing of this was written'));
+    if (this.#running.size > 0 && this.#brokers.areAway) return Promise.reject(this.#brokers.away('nothing of this was written'));
     const now = Date.now();
     let bytes = 0;
     const entries: { queue: PartitionQueue; prepared: PreparedRecord; size: number }[] = [];
@@ -199,23 +206,12 @@ export class Appender {
     else this.#backOff.reset();
   }
 
-  #isAway(): boolean {
-    return this.#brokers.awayMs >= this.#options.awayTimeoutMs;
-  }
-
-  #away(told: string, cause?: unknown): Fault {
-    const seconds = Math.max(1, Math.floor(this.#brokers.awayMs / 1000));
-    const because = cause instanceof Error ? ` (${cause.message})` : '';
-    const message = `${told}: no Kafka broker has been reached for ${seconds} s${because}; see that the brokers run and can be reached, then send it again`;
-    return new Fault('MR_LOG_UNAVAILABLE', message, true, cause === undefined ? {} : { cause });
-  }
-
   /** Before the next try: who is given up, where the leaders are, and a pause. */
   async #retryLater(queues: readonly PartitionQueue[], error: unknown): Promise<void> {
     const isFinal = isFault(error) && !error.retryable;
     // What is known may be old, and another broker may have come back: refused is only after all were tried.
-    if (!isFinal && this.#isAway()) await this.#brokers.any().catch(() => undefined);
-    const cause = !isFinal && this.#isAway() ? this.#away('appending failed', error) : error;
+    if (!isFinal && this.#brokers.areAway) await this.#brokers.any().catch(() => undefined);
+    const cause = !isFinal && this.#brokers.areAway ? this.#brokers.away('appending failed', error) : error;
     // Who closes the log waits for the try that is under way, not for another.
     const now = isFinal || cause !== error || this.#isClosed ? Infinity : Date.now();
     for (const queue of queues) {

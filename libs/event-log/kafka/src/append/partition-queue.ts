@@ -153,7 +153,7 @@ export class PartitionQueue {
     this.#waiting = waiting.filter((record) => record.append.deadline > now);
     this.#head = 0;
     for (const record of waiting) {
-      if (record.append.deadline <= now) record.append.reject(this.#givenUp(cause, false));
+      if (record.append.deadline <= now) record.append.reject(this.#givenUp(cause, false, record.append));
     }
     return isUncertain;
   }
@@ -172,7 +172,7 @@ export class PartitionQueue {
   #split(sent: SentBatch): void {
     if (sent.records.length === 1) {
       const message = `a record for ${this.topic} takes ${sent.bytes.length} bytes, more than the topic takes`;
-      this.#fail(sent.records, new Fault('MR_RECORD_TOO_LARGE', message, false));
+      this.#fail(sent.records, () => new Fault('MR_RECORD_TOO_LARGE', message, false));
       return;
     }
     this.#maxBatchBytes = Math.ceil(sent.bytes.length / 2);
@@ -186,16 +186,16 @@ export class PartitionQueue {
   }
 
   #reject(records: readonly QueuedRecord[], cause: unknown, isIndefinite: boolean): void {
-    this.#fail(records, this.#givenUp(cause, isIndefinite));
+    this.#fail(records, (append) => this.#givenUp(cause, isIndefinite, append));
   }
 
   /** What still waits of the same appends goes with the batch: behind a gap it would look as if all before it had been written. */
-  #fail(records: readonly QueuedRecord[], fault: Fault): void {
+  #fail(records: readonly QueuedRecord[], faultOfOne: (append: Append) => Fault): void {
     this.#sent = undefined;
     const failed = new Set(records.map(({ append }) => append));
     this.#waiting = this.#waiting.slice(this.#head).filter(({ append }) => !failed.has(append));
     this.#head = 0;
-    for (const append of failed) append.reject(fault);
+    for (const append of failed) append.reject(faultOfOne(append));
   }
 
   #unsettled(failure: Fault): Settlement {
@@ -206,9 +206,11 @@ export class PartitionQueue {
     return faultOf(errorOfCode(answer.errorCode), `appending to ${this.topic}/${this.partition}`);
   }
 
-  #givenUp(cause: unknown, isIndefinite: boolean): Fault {
+  #givenUp(cause: unknown, isIndefinite: boolean, append: Append): Fault {
     const fault = faultOf(cause, `appending to ${this.topic}/${this.partition}`);
     const doubt = isIndefinite ? 'its records there may be in the log all the same' : 'its records there are not in the log';
-    return new Fault(fault.code, `${fault.message}; ${doubt}`, fault.retryable, { cause: fault.cause ?? fault });
+    // Of an append to several partitions another may have taken its part.
+    const isRefusal = fault.isRefusal && !isIndefinite && append.positions.length === 1;
+    return new Fault(fault.code, `${fault.message}; ${doubt}`, fault.retryable, { cause: fault.cause ?? fault, isRefusal });
   }
 }

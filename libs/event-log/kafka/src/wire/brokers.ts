@@ -71,8 +71,20 @@ export class Brokers {
     return this.#nodes.size;
   }
 
-  /** For how many milliseconds no broker has been reached, as far as it was tried; 0 when the last try found one. */
-  get awayMs(): number {
+  /** Whether no broker has been reached for so long that nobody waits for one any more; as far as it was tried: not when the last try found one. */
+  get areAway(): boolean {
+    return this.#awayMs >= this.#options.awayTimeoutMs;
+  }
+
+  /** The refusal of whoever would have to wait for a broker. `told`: what became of what was asked. */
+  away(told: string, cause?: unknown): Fault {
+    const seconds = Math.max(1, Math.floor(this.#awayMs / 1000));
+    const because = cause instanceof Error ? ` (${cause.message})` : '';
+    const message = `${told}: no Kafka broker has been reached for ${seconds} s${because}; see that the brokers run and can be reached, then send it again`;
+    return new Fault('MR_LOG_UNAVAILABLE', message, true, { isRefusal: true, ...(cause === undefined ? {} : { cause }) });
+  }
+
+  get #awayMs(): number {
     return this.#awaySince === undefined ? 0 : performance.now() - this.#awaySince;
   }
 

@@ -170,6 +170,8 @@ export interface ConnectionOptionsOfKafka {
   readonly ssl?: boolean | ConnectionOptions;
   readonly connectionTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** After so long without any broker nobody waits for one any more. */
+  readonly awayTimeoutMs: number;
 }
 
 // What kafkajs would log is thrown or reported by this adapter.

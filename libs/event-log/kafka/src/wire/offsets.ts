@@ -38,7 +38,7 @@ const LONGEST_PAUSE_MS = 200;
 
 /**
  * The same for all partitions of a topic, asked until the leaders agree that they lead: for a moment after a topic is made or a
- * broker has started, the one that is named as the leader does not know it yet.
+ * broker has started, the one that is named as the leader does not know it yet. Refused while no broker is there.
  */
 export async function settledOffsets(brokers: Brokers, topic: string, edge: 'begin' | 'end'): Promise<NextOffsets> {
   const deadline = performance.now() + PATIENCE_MS;
@@ -49,7 +49,9 @@ export async function settledOffsets(brokers: Brokers, topic: string, edge: 'beg
       const offsets = await offsetsOf(brokers, topic, leaders, edge, partitions);
       return partitions.map((partition) => offsets.get(partition) as number);
     } catch (error) {
-      if (!isFault(error) || !error.retryable || performance.now() > deadline) throw error;
+      if (!isFault(error) || !error.retryable) throw error;
+      if (brokers.areAway) throw brokers.away(`asking for the ${edge} of ${topic} failed`, error);
+      if (performance.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
