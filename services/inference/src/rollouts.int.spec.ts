@@ -282,6 +282,16 @@ spec: {deployment: ${name}, ${rollout}}
   test('a bandit follows the rewards, each split with its seed', async () => {
     await deploy('learning', 'candidate: models:/delay/2, strategy: bandit, reward: {label: paid, every: 60}');
     await candidateLoaded('learning', ruleOf('learning-2', 0.5));
+    for (let index = 0; index < 20; index++) await infer('learning', `v${index}`);
+    // Rewards that are none are told of: nobody would know why nothing follows from them.
+    await call('POST', '/api/v1/deployments/learning/labels', [
+      { predictionId: (await infer('learning', 'v')).id, name: 'paid', value: 100 },
+    ]);
+    const { waitsFor } = await waitFor(async () => {
+      const now = await explain('learning-2');
+      return now.waitsFor?.includes('labels') === true && now;
+    });
+    expect(waitsFor).toBe('labels paid that are false, true or a number from 0 to 1; 1 came that are not, and do not count');
     const labels: object[] = [];
     for (let index = 0; index < 160; index++) {
       const { id, variant } = await infer('learning', `u${index}`);

@@ -38,8 +38,8 @@ export class LabelSums {
   readonly totals = new Map<string, LabelTotals>();
   /** Rows and truths that went because there were too many. */
   forgotten = 0;
-  /** Labels that are neither false or true nor between 0 and 1. */
-  unfit = 0;
+  /** Labels that are neither false or true nor between 0 and 1, by name. */
+  readonly unfit = new Map<string, number>();
   readonly #rows = new Map<string, AwaitedRow>();
   readonly #aliases = new Map<string, string>();
   readonly #truths = new Map<string, Truth>();
@@ -75,7 +75,7 @@ export class LabelSums {
     if (!this.names.has(label.name)) return;
     const value = Number(label.value);
     if (typeof label.value === 'string' || !(value >= 0 && value <= 1)) {
-      this.unfit++;
+      this.unfit.set(label.name, (this.unfit.get(label.name) ?? 0) + 1);
       return;
     }
     const { predictionId, row, unit, predictedAt } = label;

@@ -196,7 +196,7 @@ describe('the sums of a rollout', () => {
     label(4, 7, 300);
     expect(sums.labels.totals.get('late')?.candidate.get('brier')?.sum).toBeCloseTo(0.09, 3);
     expect(sums.labels.totals.get('late')?.candidate.get('brier')?.n).toBe(1);
-    expect(sums.labels.unfit).toBe(2);
+    expect(sums.labels.unfit).toEqual(new Map([['late', 2]]));
   });
 
   test('mirrored requests are pairs, also of their labels', () => {

@@ -134,7 +134,7 @@ export class Rollouts {
     if (!resource) return null;
     if (resource.version > state.version) return this.#obstacle(resource) ?? 'this process to begin it';
     if (!isActive(state) || !follower || follower.run !== state.run) return null;
-    return this.#obstacle(resource) ?? this.#obstacles(name, state, follower)[0] ?? null;
+    return this.#obstacle(resource) ?? this.#obstacles(name, state, follower)[0] ?? unfitLabels(follower.whole) ?? null;
   }
 
   /** What a person decides. Rejections are thrown as faults of the rejection's code. */
@@ -371,4 +371,12 @@ export class Rollouts {
     const done: Promise<void> = this.#attempt(name, work).finally(() => this.#work.delete(done));
     this.#work.add(done);
   }
+}
+
+/** What a gate or a reward waits for in vain, where labels came and none of them can be used. */
+function unfitLabels({ labels }: RolloutFollower['whole']): string | undefined {
+  for (const [name, count] of labels.unfit)
+    if (!labels.totals.has(name))
+      return `labels ${name} that are false, true or a number from 0 to 1; ${count} came that are not, and do not count`;
+  return undefined;
 }
