@@ -10,7 +10,7 @@ export type Verdict = 'passed' | 'failed' | 'undecided';
 export interface SequentialVerdict {
   readonly verdict: Verdict;
   readonly estimate: number | null;
-  /** Bounds that hold at all times together; null where there is none yet. */
+  /** Bounds that hold at all times together, at the level of the verdict: of passing when it passed, else of failing. Null where there is none yet. */
   readonly lower: number | null;
   readonly upper: number | null;
   /** Values it rests on, of the arm or pairs that have fewer. */
@@ -34,8 +34,9 @@ export function differenceVerdict(sums: BoundedSums, options: VerdictOptions & {
     if (logEvidence(grown, margin, -1, 'difference') >= -Math.log(passAlpha)) return 'passed';
     return logEvidence(grown, 0, 1, 'difference') >= -Math.log(failAlpha) ? 'failed' : 'undecided';
   };
-  const { mean, lower, upper } = meanBounds(sums, failAlpha, 'difference');
-  return { ...told(judge, sums.n), estimate: sums.n === 0 ? null : mean, lower, upper, samples: sums.n };
+  const verdict = told(judge, sums.n);
+  const { mean, lower, upper } = meanBounds(sums, levelOf(verdict, options), 'difference');
+  return { ...verdict, estimate: sums.n === 0 ? null : mean, lower, upper, samples: sums.n };
 }
 
 /** Values from 0 to 1 of one kind, such as whether two answers differ. Failed: their mean is above `limit`. Passed: below it. */
@@ -46,8 +47,9 @@ export function shareVerdict(sums: BoundedSums, options: VerdictOptions & { read
     if (logEvidence(grown, limit, -1, 'share') >= -Math.log(passAlpha)) return 'passed';
     return logEvidence(grown, limit, 1, 'share') >= -Math.log(failAlpha) ? 'failed' : 'undecided';
   };
-  const { mean, lower, upper } = meanBounds(sums, failAlpha, 'share');
-  return { ...told(judge, sums.n), estimate: sums.n === 0 ? null : mean, lower, upper, samples: sums.n };
+  const verdict = told(judge, sums.n);
+  const { mean, lower, upper } = meanBounds(sums, levelOf(verdict, options), 'share');
+  return { ...verdict, estimate: sums.n === 0 ? null : mean, lower, upper, samples: sums.n };
 }
 
 /**
@@ -70,7 +72,8 @@ export function meansVerdict(
   };
   const samples = Math.min(arms.control.n, arms.treatment.n);
   const estimate = samples === 0 ? null : arms.treatment.sum / arms.treatment.n - arms.control.sum / arms.control.n;
-  return { ...told(judge, samples), ...bounds(1, failAlpha), estimate, samples };
+  const verdict = told(judge, samples);
+  return { ...verdict, ...bounds(1, levelOf(verdict, options)), estimate, samples };
 }
 
 /**
@@ -99,7 +102,8 @@ export function quantileVerdict(
     return lower !== null && lower > 1 ? 'failed' : 'undecided';
   };
   const samples = Math.min(countOf(arms.control), countOf(arms.treatment));
-  return { ...told(judge, samples), ...ratio(1, failAlpha), samples };
+  const verdict = told(judge, samples);
+  return { ...verdict, ...ratio(1, levelOf(verdict, options)), samples };
 }
 
 /** How far the arms' distributions are apart, 0 to 1. Failed: further than `limit`. Passed: not so far. */
@@ -115,8 +119,14 @@ export function distanceVerdict(
     return bounds(by, failAlpha).lower > limit ? 'failed' : 'undecided';
   };
   const samples = Math.min(countOf(arms.control), countOf(arms.treatment));
-  const { distance, lower, upper } = bounds(1, failAlpha);
-  return { ...told(judge, samples), estimate: samples === 0 ? null : distance, lower, upper, samples };
+  const verdict = told(judge, samples);
+  const { distance, lower, upper } = bounds(1, levelOf(verdict, options));
+  return { ...verdict, estimate: samples === 0 ? null : distance, lower, upper, samples };
+}
+
+/** Bounds at another level than the verdict's would seem to say otherwise than it. */
+function levelOf({ verdict }: { readonly verdict: Verdict }, { failAlpha, passAlpha }: VerdictOptions): number {
+  return verdict === 'passed' ? passAlpha : failAlpha;
 }
 
 const MOST_GROWTH = 1000;

@@ -217,6 +217,20 @@ describe('verdicts', () => {
     ]);
   });
 
+  test('what passed is shown by the bounds it passed by', () => {
+    // Of several gates each fails at a part of the level: bounds at that part may reach beyond the limit.
+    const options = { failAlpha: 0.01, passAlpha: 0.05 };
+    let most = { n: 0, sum: 0, squares: 0 };
+    while (shareVerdict(most, { ...options, limit: 0.3 }).verdict !== 'passed') most = withBounded(most, 0);
+    const passed = shareVerdict(most, { ...options, limit: 0.3 });
+    expect(passed.upper).toBeLessThanOrEqual(0.3);
+    expect(meanBounds(most, options.failAlpha, 'share').upper).toBeGreaterThan(0.3);
+    const arms = { control: most, treatment: most };
+    const margin = (passed.upper as number) + 0.001;
+    for (const verdict of [meansVerdict(arms, { ...options, margin: 2 * margin }), differenceVerdict(most, { ...options, margin: 0.9 })])
+      expect(verdict.verdict === 'passed' && (verdict.upper as number) <= 2 * margin + 0.9).toBe(true);
+  });
+
   test('a quantile and a distance', () => {
     const histogram = (seed: number, n: number, scale: number): Map<number, number> => {
       const random = randomNumbers(seed);
