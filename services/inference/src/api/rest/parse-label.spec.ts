@@ -21,3 +21,13 @@ test('a field that is written otherwise is named, not passed over', () => {
     reason: 'there is no field "prediction_id"; the fields are predictionId, row, unit, predictedAt, name, value, time, id',
   });
 });
+
+test('a label of a wrong clock, which none could correct, is refused', () => {
+  const day = 24 * 3_600_000;
+  expect(parseLabel('d', { predictionId: 'p', value: 1, time: day }, 0).ok).toBe(true);
+  expect(parseLabel('d', { predictionId: 'p', value: 1, time: '2099-01-01T00:00:00Z' }, 0)).toEqual({
+    ok: false,
+    reason: expect.stringMatching(/^time is 2099-01-01T00:00:00.000Z, in the future; it is when the value was known/),
+  });
+  expect(parseLabel('d', { predictionId: 'p', value: 1, time: Number.MAX_SAFE_INTEGER }, 0).ok).toBe(false);
+});

@@ -9,6 +9,11 @@ export const DEFAULT_LABEL = 'label';
 
 const FIELDS: readonly string[] = fieldsOf(LABEL);
 
+/** Clocks may be wrong, and zones mistaken; of a prediction's labels the latest counts, so one from far ahead could never be corrected. */
+const MOST_AHEAD_MS = 24 * 3_600_000;
+/** The last that a date can say. */
+const LAST_TIME = 8.64e15;
+
 /** Reads one label as clients send it. `now` is the time of a label that says none. */
 export function parseLabel(deployment: string, value: unknown, now: number): ParsedLabel {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return no('a label is an object');
@@ -29,6 +34,10 @@ export function parseLabel(deployment: string, value: unknown, now: number): Par
     return no('value must be a number, a boolean or a string');
   const time = timeOf(given['time']);
   if (time === undefined) return no('time must be ISO 8601 or milliseconds since the epoch');
+  if (time !== null && time > now + MOST_AHEAD_MS)
+    return no(
+      `time is ${new Date(Math.min(time, LAST_TIME)).toISOString()}, in the future; it is when the value was known, and no later label would count`,
+    );
   const label = {
     deployment,
     name,
