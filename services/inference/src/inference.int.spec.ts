@@ -373,19 +373,19 @@ spec: {model: models:/delay@champion, featureService: delay_model, experiment: d
       expect(alone.parameters['variant']).toBe(variants[index]);
       expect(alone.outputs[0]?.data[0]).toBe(together.outputs[0]?.data[index]);
     }
-    const exposures = 'millrace.experimentation.exposures';
     const exposed = await waitFor(async () => {
       const found = new Map<string, string>();
       for (const partition of [0, 1, 2, 3]) {
-        for await (const record of service.host.log.read(exposures, partition, 0)) {
-          const { unit, variant } = JSON.parse(record.value.toString()) as { unit: string; variant: string };
-          expect(found.has(unit)).toBe(false);
-          found.set(unit, variant);
+        for await (const record of service.host.log.read('millrace.experimentation.exposures', partition, 0)) {
+          const { unit, variant, model, version } = JSON.parse(record.value.toString()) as Record<string, string>;
+          expect(found.has(unit!)).toBe(false);
+          found.set(unit!, `${variant} ${model}/${version}`);
         }
       }
       return found.size === origins.length && Object.fromEntries(found);
     });
-    expect(exposed).toEqual(Object.fromEntries(origins.map((origin, index) => [origin, variants[index]])));
+    const met = variants.map((variant) => `${variant} delay/${variant === 'control' ? 1 : 2}`);
+    expect(exposed).toEqual(Object.fromEntries(origins.map((origin, index) => [origin, met[index]])));
     const counts = await waitFor(async () => {
       const found = await rows<{ variant: string; units: string }>(
         `SELECT variant, uniqExact(unit) AS units FROM millrace.predictions WHERE deployment = 'compared' AND error_code = '' GROUP BY variant ORDER BY variant`,

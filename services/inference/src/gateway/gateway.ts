@@ -11,6 +11,7 @@ import { DEFAULT_PRIORITY, LAST_PRIORITY } from '../runner/priorities.js';
 import { mustAnswerAlike, outputNames } from './asked-outputs.js';
 import { assembleTensors } from './assemble-tensors.js';
 import { eventTimeOf, readEntityRows, type EntityRows } from './entity-rows.js';
+import { exposuresOf } from './exposures.js';
 import { runOrFallBack, type Ran } from './fallback.js';
 import type { FeatureReader, FeatureServiceShape, FeatureVectors } from './feature-vectors.js';
 import type { Mirror } from './mirror.js';
@@ -154,6 +155,9 @@ export class Gateway {
       const slot = served.slotOf(group.reference);
       return { group, model: slot?.current ?? modelOf(slot, labelOf(command, group)) };
     });
+    // Behind the loading: nobody meets a variant that cannot answer.
+    for (const { group, model } of leased)
+      for (const exposure of exposuresOf(experiment, group, units, deployment, model.version)) sink.exposed(exposure, now);
     const releases = leased.map(({ model }) => model.lease());
     try {
       const works = leased.map(({ group, model }) => ({
@@ -196,9 +200,6 @@ export class Gateway {
       const rows = groups.get(variant);
       if (rows) rows.push(row);
       else groups.set(variant, [row]);
-      if (variant === null || unit === null) continue;
-      const deployment = context.served.deployment?.name ?? null;
-      this.#options.sink.exposed({ experiment: experiment.name, unit, variant, deployment }, context.now);
     }
     return [...groups].map(([variant, rows]) => {
       const own = experiment.variants.find((item) => item.name === variant)?.model;

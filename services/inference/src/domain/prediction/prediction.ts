@@ -123,4 +123,7 @@ export interface UnitExposed {
   readonly unit: string;
   readonly variant: string;
   readonly deployment: string | null;
+  /** The registered model that the variant was then, and its version; absent in facts from before it was kept. */
+  readonly model?: string;
+  readonly version?: number;
 }
