@@ -1,4 +1,4 @@
-import { chromium, type Browser } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { findCommand, need } from './toolchain.js';
 
 /** Nothing of its own on the network, no sandbox (tests run as root), no graphics. */
@@ -16,5 +16,7 @@ const FLAGS = [
 export async function startChromium(): Promise<Browser> {
   const command = () => findCommand('chromium') ?? findCommand('chromium-browser');
   await need({ what: 'chromium', isPresent: async () => command() !== undefined, packages: ['chromium'] });
+  // Loaded only here: that takes half a second, and nearly every suite imports this package.
+  const { chromium } = await import('playwright-core');
   return chromium.launch({ executablePath: command() as string, args: FLAGS, headless: true });
 }
