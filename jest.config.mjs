@@ -24,6 +24,7 @@ const kind = (displayName, testRegex, extra = {}) => ({
 });
 
 export default {
+  testSequencer: '<rootDir>/tools/jest/longest-first.mjs',
   // A bound on hangs, not a claim about speed: machines that run this are shared.
   testTimeout: 60_000,
   projects: [
