@@ -11,12 +11,18 @@ export function toolEnvironment(extra = {}) {
   return { ...process.env, NX_DAEMON: 'false', PATH: [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter), ...extra };
 }
 
-/** Runs a command to its end; rejects with its name and exit code. */
-export function run(command, args, { env = toolEnvironment(), cwd = root, stdio = 'inherit' } = {}) {
+/** Runs a command to its end; rejects with its name and exit code. `onOutput` is told what it writes, which then goes nowhere else. */
+export function run(
+  command,
+  args,
+  { env = toolEnvironment(), cwd = root, onOutput, stdio = onOutput ? ['ignore', 'pipe', 'pipe'] : 'inherit' } = {},
+) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio });
+    if (onOutput) for (const stream of [child.stdout, child.stderr]) stream?.on('data', onOutput);
     child.on('error', reject);
-    child.on('exit', (code, signal) =>
+    // With its output read to the end.
+    child.on(onOutput ? 'close' : 'exit', (code, signal) =>
       code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')} ended with ${signal ?? code}`)),
     );
   });

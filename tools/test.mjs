@@ -7,6 +7,8 @@ import { install, root, run, toolEnvironment } from './setup.mjs';
 
 /** More suites than these are broken, not unlucky: they are not asked twice. */
 const AGAIN = 2;
+/** Suites at a time, on the two cores this is made for. Those that meet engines wait for them much of their time, so there is one more of them. */
+const BESIDE = { spec: 2, int: 3, e2e: 3 };
 const STEPS = ['check', 'spec', 'int', 'e2e', 'chaos'];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((step) => !STEPS.includes(step));
@@ -23,11 +25,11 @@ const skips = [];
 const races = [];
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 
-/** One check: a command that must end with 0. */
-async function check(name, command, args, options = {}) {
+/** One check: it must not fail. */
+async function check(name, work) {
   const started = Date.now();
   try {
-    await run(command, args, options);
+    await work();
     passed++;
     console.log(`ok   ${name} (${Math.round((Date.now() - started) / 1000)} s)`);
   } catch (error) {
@@ -35,6 +37,27 @@ async function check(name, command, args, options = {}) {
     failures.push(`${name}: ${error.message}`);
     console.log(`FAIL ${name}: ${error.message}`);
   }
+}
+
+/** A check beside others: what it writes is kept until it has ended, and stands above its line. */
+async function checkBeside(name, command, args, options = {}) {
+  const output = [];
+  await check(name, async () => {
+    try {
+      await run(command, args, { ...options, onOutput: (chunk) => output.push(chunk) });
+    } finally {
+      process.stdout.write(Buffer.concat(output));
+    }
+  });
+}
+
+/** Checks beside each other, two at a time, begun in this order. */
+async function checksBeside(checks) {
+  const left = [...checks];
+  const lane = async () => {
+    for (let next = left.shift(); next; next = left.shift()) await checkBeside(...next);
+  };
+  await Promise.all([lane(), lane()]);
 }
 
 /** Runs one kind of jest test, or the named suites of it; answers with jest's own report, if it wrote one. */
@@ -60,7 +83,7 @@ async function jestReport(kind, env, workers, suites = []) {
  * nothing beside them; what passes then is counted as passed and named at the end of the run. See ADR 0040.
  */
 async function jest(kind, env, { again = 0 } = {}) {
-  const first = await jestReport(kind, env, 2);
+  const first = await jestReport(kind, env, BESIDE[kind]);
   if (first === undefined) {
     failed++;
     failures.push(`${kind}: jest wrote no report`);
@@ -90,54 +113,62 @@ async function jest(kind, env, { again = 0 } = {}) {
 
 await install();
 const environment = toolEnvironment({ CI: process.env.CI ?? 'true', FORCE_COLOR: '0' });
-await check('generate contracts and build', 'node', [join(root, 'tools', 'build-all.mjs')]);
+await check('generate contracts and build', () => run('node', [join(root, 'tools', 'build-all.mjs')]));
 
-if (wanted('check')) {
-  // npm drops the packages of other platforms from a lock file that it writes beside an installed tree, and then refuses the file itself.
-  await check('lock file (npm ci --dry-run)', 'npm', ['ci', '--dry-run', '--ignore-scripts', '--loglevel=error'], {
-    env: process.env,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  await check('types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']);
-  await check('types of what runs in browsers (tsc)', 'tsc', ['-p', 'libs/edge/src/web', '--noEmit']);
-  await check('lint and boundaries (eslint)', 'eslint', [
-    '.',
-    '--max-warnings=0',
-    '--cache',
-    '--cache-location',
-    'node_modules/.cache/eslint/',
-  ]);
-  await check('format (prettier)', 'prettier', ['--check', '--log-level=warn', '.']);
-  await check('dead code (knip)', 'knip', ['--no-progress']);
-}
-if (wanted('spec')) await jest('spec', environment);
-
-let engines = {};
 const needsEngines = wanted('int') || wanted('e2e') || wanted('chaos');
 const enginesFile = join(scratch, 'engines.json');
+const enginesTool = join(root, 'tools', 'engines.mjs');
+// What they wait for (downloads, their start) passes while the checks and the pure tests run.
+const enginesStart = needsEngines
+  ? checkBeside(
+      'engines start (Kafka, Redis, S3)',
+      'node',
+      [enginesTool, 'start', '--write-env', enginesFile, '--for-pid', String(process.pid)],
+      // Their keeper stays, and what it has to say later is said at once.
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+  : undefined;
 try {
-  if (needsEngines) {
-    await check('engines start (Kafka, Redis, S3)', 'node', [
-      join(root, 'tools', 'engines.mjs'),
-      'start',
-      '--write-env',
-      enginesFile,
-      '--for-pid',
-      String(process.pid),
+  if (wanted('check'))
+    await checksBeside([
+      // By far the longest: the others are done beside it.
+      ['lint and boundaries (eslint)', 'eslint', ['.', '--max-warnings=0', '--cache', '--cache-location', 'node_modules/.cache/eslint/']],
+      // npm drops the packages of other platforms from a lock file that it writes beside an installed tree, and then refuses the file itself.
+      [
+        'lock file (npm ci --dry-run)',
+        'npm',
+        ['ci', '--dry-run', '--ignore-scripts', '--loglevel=error'],
+        { env: process.env, stdio: ['ignore', 'ignore', 'pipe'] },
+      ],
+      ['types (tsc)', 'tsc', ['-p', 'tsconfig.json', '--noEmit']],
+      ['types of what runs in browsers (tsc)', 'tsc', ['-p', 'libs/edge/src/web', '--noEmit']],
+      ['dead code (knip)', 'knip', ['--no-progress']],
+      ['format (prettier)', 'prettier', ['--check', '--log-level=warn', '.']],
     ]);
-    engines = JSON.parse(readFileSync(enginesFile, 'utf8'));
+  if (wanted('spec')) await jest('spec', environment);
+  if (needsEngines) {
+    await enginesStart;
+    const engines = JSON.parse(readFileSync(enginesFile, 'utf8'));
+    const withEngines = { ...environment, ...engines.env };
+    if (wanted('int')) await jest('int', withEngines, { again: AGAIN });
+    if (wanted('e2e')) await jest('e2e', withEngines, { again: AGAIN });
+    if (wanted('chaos')) {
+      // Of either topology as much as of the other. After a kill one waits for a process to start, the other for the broker to miss a member.
+      const chaos = (kind, other) => [
+        `chaos, a tenth of it, ${kind}`,
+        'node',
+        ['chaos/dist/main.js', '--share', '0.1', '--flights', '60000', '--topology', kind, `--${other}`, '0'],
+        { env: withEngines },
+      ];
+      await checksBeside([chaos('distributed', 'embedded'), chaos('embedded', 'distributed')]);
+    }
   }
-  const withEngines = { ...environment, ...engines.env };
-  if (wanted('int')) await jest('int', withEngines, { again: AGAIN });
-  if (wanted('e2e')) await jest('e2e', withEngines, { again: AGAIN });
-  if (wanted('chaos'))
-    await check('chaos, a tenth of it', 'node', ['chaos/dist/main.js', '--share', '0.1', '--flights', '60000'], { env: withEngines });
 } catch (error) {
   failed++;
   failures.push(`the run itself: ${error.stack}`);
 } finally {
-  if (needsEngines)
-    await run('node', [join(root, 'tools', 'engines.mjs'), 'stop', '--env', enginesFile]).catch((error) => console.log(error.message));
+  await enginesStart;
+  if (needsEngines) await run('node', [enginesTool, 'stop', '--env', enginesFile]).catch((error) => console.log(error.message));
   rmSync(scratch, { recursive: true, force: true });
 }
 
