@@ -73,6 +73,17 @@ export async function formatStorage(target: string, classPath: string): Promise<
   await cp(join(template, 'log'), target, { recursive: true });
 }
 
+/**
+ * The classes of a broker as a JVM has read and checked them, which takes it longer than all else of a start. `record` runs a broker that writes them to the
+ * path when it ends; done once. A JVM that can do nothing with the file goes by the jars as before.
+ */
+export async function brokerClasses(record: (path: string) => Promise<void>): Promise<string> {
+  const home = join(repositoryRoot, '.engines', `kafka-${KAFKA_VERSION}-classes`);
+  return join(await cachedDirectory(home, (target) => record(join(target, ARCHIVE))), ARCHIVE);
+}
+
+const ARCHIVE = 'broker.jsa';
+
 async function javaVersion(): Promise<number> {
   if (!findCommand('java')) return 0;
   const match = /version "(\d+)/.exec(await runCommand('java', ['-version']).catch(() => ''));

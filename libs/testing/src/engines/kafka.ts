@@ -4,7 +4,7 @@ import { freePort } from '../ports.js';
 import { ProcessNotReady, startProcess, type RunningProcess } from '../start-process.js';
 import { tempDir } from '../temp-dir.js';
 import { runCommand } from '../toolchain.js';
-import { formatStorage, JVM_OPTIONS, kafkaClassPath, NODE_ID } from './kafka-distribution.js';
+import { brokerClasses, formatStorage, JVM_OPTIONS, kafkaClassPath, NODE_ID } from './kafka-distribution.js';
 
 export interface KafkaOptions {
   readonly port?: number;
@@ -37,13 +37,23 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaEngin
   const classPath = await kafkaClassPath();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startOnce(classPath, options);
+      const classes = await brokerClasses((path) => recordClasses(classPath, path));
+      return await startOnce(classPath, { ...options, jvmOptions: [`-XX:SharedArchiveFile=${classes}`, ...(options.jvmOptions ?? [])] });
     } catch (error) {
       // A free port is free until somebody else takes it.
       const isPortTaken = error instanceof ProcessNotReady && /Address already in use|BindException/.test(error.output);
       if (!isPortTaken || options.port !== undefined || attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** Writing them takes a while after the broker has ended, on a busy machine a long one. */
+const RECORDING_MS = 300_000;
+
+async function recordClasses(classPath: string, path: string): Promise<void> {
+  const broker = await startOnce(classPath, { jvmOptions: [`-XX:ArchiveClassesAtExit=${path}`] });
+  await broker.process.stop(RECORDING_MS);
+  await broker.stop();
 }
 
 async function startOnce(classPath: string, options: KafkaOptions): Promise<KafkaEngine> {
