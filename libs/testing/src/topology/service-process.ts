@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { startProcess, type RunningProcess } from '../start-process.js';
 import { repositoryRoot } from '../toolchain.js';
 
+/** A bound on hangs: on a machine shared with others, and beside other suites that start a dozen services, three seconds of work have taken more than 90. */
+const LONGEST_START_MS = 240_000;
+
 export interface ServiceProcessOptions {
   readonly name: string;
   /** Path of the built script below the repository's root. */
@@ -34,7 +37,7 @@ export class ServiceProcess {
 
   /** Resolves when it is ready; on failure the error carries its last readiness answer and its output. */
   async start(): Promise<void> {
-    const { name, script, args = [], env = {}, readyUrl, readyTimeoutMs = 90_000 } = this.options;
+    const { name, script, args = [], env = {}, readyUrl, readyTimeoutMs = LONGEST_START_MS } = this.options;
     let answer = 'none';
     try {
       this.#running = await startProcess({
