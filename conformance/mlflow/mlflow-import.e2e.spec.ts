@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   embeddedTopology,
-  ensureVenv,
   freePort,
   runCommand,
   startProcess,
@@ -15,12 +14,7 @@ import { execFile, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { comparableModels, type ComparableModel } from './logged-models-compared.js';
-
-/** MLflow 2.9.2 names no upper bound for SQLAlchemy, and does not start with the newest. */
-const SERVERS = [
-  ['2.9.2', ['mlflow==2.9.2', 'sqlalchemy==2.0.58', 'setuptools==75.8.0']],
-  ['3.17.2', ['mlflow==3.17.2', 'setuptools==75.8.0']],
-] as const;
+import { CLIENT_VERSIONS, mlflowVenv } from './mlflow-sessions.js';
 
 const CLI = join(import.meta.dirname, '../../cli/dist/main.js');
 const RUNS = 24;
@@ -35,7 +29,7 @@ interface Report {
   readonly notes: readonly string[];
 }
 
-describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
+describe.each(CLIENT_VERSIONS)('an import from MLflow %s', (version) => {
   let directory: TempDir;
   let platform: Topology;
   let server: RunningProcess;
@@ -44,8 +38,12 @@ describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
 
   beforeAll(async () => {
     directory = await tempDir('mlflow-import');
-    const venv = await ensureVenv(`mlflow-server-${version}`, requirements);
+    const venv = await mlflowVenv(version);
     python = venv.python;
+    platform = await embeddedTopology(join(directory.path, 'millrace'), { MILLRACE_AUTH: 'required', MILLRACE_ADMIN_KEY: ADMIN_KEY });
+    // Beside MLflow's server, which takes long to start.
+    const starting = platform.start();
+    starting.catch(() => undefined);
     const port = await freePort();
     from = `http://127.0.0.1:${port}`;
     server = await startProcess({
@@ -67,8 +65,7 @@ describe.each(SERVERS)('an import from MLflow %s', (version, requirements) => {
       readyWhen: async () => (await fetch(`${from}/health`, { signal: AbortSignal.timeout(5_000) })).ok,
     });
     await runCommand(venv.python, [join(import.meta.dirname, 'import_source.py'), from, String(RUNS)]);
-    platform = await embeddedTopology(join(directory.path, 'millrace'), { MILLRACE_AUTH: 'required', MILLRACE_ADMIN_KEY: ADMIN_KEY });
-    await platform.start();
+    await starting;
   }, 900_000);
 
   afterAll(async () => {
