@@ -9,6 +9,8 @@ const COPIES = 3;
 /** For the batch's own fields and the record's key and headers. */
 const ROOM_AROUND_A_RECORD = 64 * 1024;
 const TIMEOUT_MS = 15_000;
+/** A service that starts ends when this fails, so a broker that is busy with the starts of others is given time. */
+const HEARD_OF_MS = 60_000;
 const LONGEST_PAUSE_MS = 200;
 
 /** Makes a topic and waits until every partition can be used. Returns its partition count, which is another's if that was quicker. */
@@ -38,7 +40,7 @@ export async function createTopic(brokers: Brokers, spec: TopicSpec, replication
     if (failure) throw faultOf(failure, `making the topic ${name}`);
   }
   // The controller has it; the brokers hear of it a moment later.
-  const deadline = performance.now() + TIMEOUT_MS;
+  const deadline = performance.now() + HEARD_OF_MS;
   for (let pause = 2; !(await brokers.metadata([name])).has(name); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     if (performance.now() > deadline) throw new Fault('MR_LOG_UNAVAILABLE', `${name} was made, but no broker knows of it yet`, true);
     await new Promise((resolve) => setTimeout(resolve, pause));
