@@ -1,14 +1,18 @@
 // `npm test`: everything, in the order in which a failure is cheapest to learn. Prints `N passed, N failed` as its last line.
 //   node tools/test.mjs [step ...]     only the named steps: check, spec, int, e2e, chaos
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { install, root, run, toolEnvironment } from './setup.mjs';
 
 /** More suites than these are broken, not unlucky: they are not asked twice. */
 const AGAIN = 2;
-/** Suites at a time, on the two cores this is made for. Those that meet engines wait for them much of their time, so there is one more of them. */
-const BESIDE = { spec: 2, int: 3, e2e: 3 };
+/**
+ * Suites at a time, on the two cores this is made for. Those that meet engines wait for them much of their time, so there is one more of them where there is
+ * room: the largest three start some thirty processes.
+ */
+const MEETING_ENGINES = totalmem() >= 12 * 2 ** 30 ? 3 : 2;
+const BESIDE = { spec: 2, int: MEETING_ENGINES, e2e: MEETING_ENGINES };
 const STEPS = ['check', 'spec', 'int', 'e2e', 'chaos'];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((step) => !STEPS.includes(step));
