@@ -217,9 +217,13 @@ async function passes(topic: TopicUnderTest, partition: number): Promise<void> {
       );
       return Number(row?.at) >= before;
     },
-    { what: `${topic.name}/${partition}@${before} in ${topic.table}`, timeoutMs: MINUTES },
+    { what: `${topic.name}/${partition}@${before} in ${topic.table}`, timeoutMs: MINUTES, intervalMs: 50 },
   );
-  await waitFor(async () => !hasLag(await scrape(topology), topic.name), { what: `every reader of ${topic.name} at its end` });
+  // All metrics of all services at each look: seldom enough not to be what they are busy with.
+  await waitFor(async () => !hasLag(await scrape(topology), topic.name), {
+    what: `every reader of ${topic.name} at its end`,
+    intervalMs: 100,
+  });
 }
 
 /** Ready behind the router, and no service has met a defect it would have to be restarted for. */
