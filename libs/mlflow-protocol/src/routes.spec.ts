@@ -83,6 +83,8 @@ describe('registerMlflowRoutes', () => {
       [503, 'TEMPORARILY_UNAVAILABLE'],
       [500, 'INTERNAL_ERROR'],
     ]);
+    // What passes by itself says when to come again.
+    expect(answers.map(({ headers }) => headers['retry-after'])).toEqual([undefined, '1', undefined]);
     expect(answers[2]?.body).not.toContain('secret');
     expect(defects).toEqual([expect.objectContaining({ message: 'secret detail' })]);
   });
