@@ -35,5 +35,8 @@ export function exposuresOf(
 ): readonly UnitExposed[] {
   if (!experiment || variant === null) return NONE;
   const met = { experiment: experiment.name, variant, deployment: deployment?.name ?? null, model, version };
-  return rows.flatMap((row) => (units[row] == null ? [] : [{ ...met, unit: units[row] as string }]));
+  return rows.flatMap((row) => {
+    const unit = units[row];
+    return typeof unit === 'string' ? [{ ...met, unit }] : [];
+  });
 }
