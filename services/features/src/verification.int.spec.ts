@@ -180,6 +180,27 @@ describe('served vectors of older definitions', () => {
     expect(fare).toBe(1.25);
   });
 
+  test('are compared as far as they are recorded, where their deployment leaves something out', async () => {
+    const predictionLog = { redact: ['rides:fare', 'city'] };
+    const spec = { model: 'models:/any/1', featureService: 'model', predictionLog };
+    await apply(JSON.stringify({ apiVersion: 'millrace.dev/v1', kind: 'Deployment', metadata: { name: 'redacted' }, spec }));
+    // Its rules hold on when it is gone, and records from before they did are whole.
+    await remove('Deployment', 'redacted');
+    const third = served[20] as Served;
+    const { fare: _left, ...rest } = third.features;
+    await log('redacted', [
+      third,
+      { ...third, features: rest },
+      { ...third, features: { ...rest, crowd: 1 } },
+      { ...third, entity: {}, features: rest },
+    ]);
+    expect(await verify({ deployment: 'redacted' })).toMatchObject({
+      ...{ compared: 3, mismatches: 1 },
+      examples: [{ view: 'crowd', feature: 'crowd', served: 1 }],
+      unverifiable: { 'what it was made from is left out of its record (predictionLog.redact of its deployment)': 1 },
+    });
+  });
+
   test('cannot be computed again by a definition that is not in the log', async () => {
     const [first] = served as [Served];
     await log('unknown', [

@@ -25,7 +25,7 @@ function house() {
   const serve = (featureService: string, names: readonly string[]) => {
     const plan = new FeatureDefinitions(catalog, new StandingStates(new MemoryOnlineStore())).service(featureService) as ServicePlan;
     const versions = Object.fromEntries([...plan.views, ...plan.onDemand].map((one) => [one.name, one.version]));
-    return { featureService, versions, features: Object.fromEntries(names.map((name) => [name, 1])), isAgeless: false };
+    return { deployment: '', featureService, versions, features: Object.fromEntries(names.map((name) => [name, 1])), isAgeless: false };
   };
   return { catalog, apply, remove, view, serve, find: (vector: ReturnType<typeof serve>) => new ServedDefinitions(catalog).of(vector) };
 }

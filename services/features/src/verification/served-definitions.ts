@@ -12,12 +12,13 @@ import {
 } from '@millrace/feature-engine';
 import { onDemandResources, parseVersionedName, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import { ageless } from '../definitions/ageless.js';
+import { LeftOut } from './left-out.js';
 import type { ServedVector } from './served-vectors.js';
 
 /** What served a vector, or why nobody can tell. */
 export type ServedDefinition = { readonly plan: ServicePlan } | { readonly missing: string };
 
-type Asked = Pick<ServedVector, 'featureService' | 'versions' | 'features' | 'isAgeless'>;
+type Asked = Pick<ServedVector, 'deployment' | 'featureService' | 'versions' | 'features' | 'isAgeless'>;
 
 /**
  * The definitions that served vectors, whichever are applied now: a vector names the hash of each view it was computed by, and every version
@@ -29,13 +30,18 @@ export class ServedDefinitions {
   /** By the name it served under and the version it was taken from. */
   readonly #views = new Map<string, ViewPlan | undefined>();
 
-  constructor(catalog: ResourceCatalog) {
+  constructor(
+    catalog: ResourceCatalog,
+    private readonly leftOut: Pick<LeftOut, 'of'> = new LeftOut(catalog),
+  ) {
     this.#catalog = catalog;
   }
 
   /** One and the same object for all vectors that were served alike. */
   of(vector: Asked): ServedDefinition {
-    const key = JSON.stringify([vector.featureService, vector.versions, Object.keys(vector.features), vector.isAgeless]);
+    const { featureService, versions, features, isAgeless, deployment } = vector;
+    const leaver = this.leftOut.of(deployment).size > 0 ? deployment : '';
+    const key = JSON.stringify([featureService, versions, Object.keys(features), isAgeless, leaver]);
     let found = this.#found.get(key);
     if (!found) this.#found.set(key, (found = this.#asServed(vector)));
     return found;
@@ -46,13 +52,16 @@ export class ServedDefinitions {
     return vector.isAgeless && 'plan' in found ? { plan: ageless(found.plan) } : found;
   }
 
-  #find({ featureService, versions, features }: Asked): ServedDefinition {
+  #find({ featureService, versions, features, deployment }: Asked): ServedDefinition {
     const services = this.#services(featureService);
     if (services.length === 0) return { missing: `feature service ${featureService} is not in the log` };
     const unknown = Object.entries(versions).find(([view, version]) => !this.#servedView(view, version, versions));
     if (unknown) return { missing: `the definition by which feature view ${unknown[0]} was served is not in the log` };
     const plans = services.flatMap((service) => this.#compileService(service, versions) ?? []);
-    const named = plans.filter((plan) => sameNames(namesOf(plan), Object.keys(features)));
+    const leftOut = this.leftOut.of(deployment);
+    const isKept = (name: string): boolean => !leftOut.has(name);
+    const served = Object.keys(features).filter(isKept);
+    const named = plans.filter((plan) => sameNames(namesOf(plan).filter(isKept), served));
     // Where a name is missing in the vector, or is one too many, that has to come out as a difference.
     const [plan, ...others] = named.length > 0 ? named : plans.slice(0, 1);
     if (!plan) return { missing: `no version of feature service ${featureService} in the log has the views that were served` };

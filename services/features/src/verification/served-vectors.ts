@@ -11,6 +11,8 @@ export interface ServedVector {
   /** Of the prediction or the read. */
   readonly id: string;
   readonly row: number;
+  /** Empty for an answer of no deployment. */
+  readonly deployment: string;
   readonly featureService: string;
   /** Milliseconds since the epoch: the features are as of then. */
   readonly at: number;
@@ -39,6 +41,7 @@ export interface VectorSelection {
 
 interface Row {
   readonly id: string;
+  readonly deployment: string;
   readonly row: number;
   readonly answered: string;
   readonly feature_service: string;
@@ -52,15 +55,21 @@ interface Row {
   readonly ageless: boolean;
 }
 
+interface Table {
+  readonly table: string;
+  readonly id: string;
+  readonly deployment: string;
+  readonly ageless: string;
+  readonly where: readonly string[];
+}
+
 /** Where vectors are of one kind, and how its columns are called there. */
-const TABLES: Readonly<
-  Record<ServedFor, { readonly table: string; readonly id: string; readonly ageless: string; readonly where: readonly string[] }>
-> = {
+const TABLES: Readonly<Record<ServedFor, Table>> = {
   prediction: {
-    ...{ table: PREDICTIONS_TABLE, id: 'prediction_id', ageless: 'false' },
+    ...{ table: PREDICTIONS_TABLE, id: 'prediction_id', deployment: 'deployment', ageless: 'false' },
     where: ["feature_service != ''", "features != '{}'", 'feature_time IS NOT NULL'],
   },
-  read: { table: READS_TABLE, id: 'read_id', ageless: 'ageless', where: [] },
+  read: { table: READS_TABLE, id: 'read_id', deployment: "''", ageless: 'ageless', where: [] },
 };
 
 /** Vectors held in memory at a time. */
@@ -74,7 +83,7 @@ export async function* servedVectors(
   selection: VectorSelection,
 ): AsyncGenerator<readonly ServedVector[]> {
   const { deployment, featureService, from, to } = selection;
-  const { table, id, ageless, where } = TABLES[servedFor];
+  const { table, id, deployment: named, ageless, where } = TABLES[servedFor];
   const conditions = [...where];
   if (deployment !== undefined) {
     if (servedFor === 'read') return;
@@ -90,7 +99,7 @@ export async function* servedVectors(
       ? [...conditions, `(toUnixTimestamp64Milli(time), ${id}, row) > ({answered:Int64}, {id:String}, {row:UInt32})`]
       : conditions;
     const rows: Row[] = await store.query<Row>(
-      `SELECT ${id} AS id, row, toUnixTimestamp64Milli(time) AS answered, feature_service, ${ageless} AS ageless,
+      `SELECT ${id} AS id, row, toUnixTimestamp64Milli(time) AS answered, feature_service, ${named} AS deployment, ${ageless} AS ageless,
          toUnixTimestamp64Milli(assumeNotNull(feature_time)) AS at, entity, request, features, statuses, feature_positions, feature_versions
        FROM ${table} FINAL WHERE ${['true', ...next].join(' AND ')} ORDER BY answered, id, row LIMIT ${PAGE}`,
       { ...parameters, answered: after?.answered ?? '0', id: after?.id ?? '', row: after?.row ?? 0 },
@@ -107,6 +116,7 @@ function vectorOf(servedFor: ServedFor, row: Row): ServedVector {
   return {
     servedFor,
     id: row.id,
+    deployment: row.deployment,
     row: Number(row.row),
     featureService: row.feature_service,
     at: Number(row.at),

@@ -15,6 +15,7 @@ import type { OfflineStore, ScratchTables } from '@millrace/offline-store';
 import type { ResourceCatalog } from '@millrace/resources';
 import { visitEntities } from '../training-sets/visit-entities.js';
 import { heldEvents, holds } from './held-events.js';
+import { LeftOut } from './left-out.js';
 import { ServedDefinitions, type ServedDefinition } from './served-definitions.js';
 import { servedVectors, type ServedFor, type ServedVector, type VectorSelection } from './served-vectors.js';
 
@@ -73,21 +74,25 @@ const MOST_EXAMPLES = 20;
  */
 export async function verifyServed(options: VerifyOptions, selection: VectorSelection): Promise<Verification> {
   const tally = new Tally();
-  const definitions = new ServedDefinitions(options.catalog);
+  const leftOut = new LeftOut(options.catalog);
+  const definitions = new ServedDefinitions(options.catalog, leftOut);
   for (const servedFor of options.served)
-    for await (const page of servedVectors(options.store, servedFor, selection)) await verifyPage(options, page, definitions, tally);
+    for await (const page of servedVectors(options.store, servedFor, selection))
+      await verifyPage(options, page, { definitions, leftOut }, tally);
   return tally.result();
 }
 
 /** Of vectors with such a status nothing was served: nobody can say that it was wrong. */
 const NOT_KEPT = STATUS_NAMES[Status.INVALID];
 
-async function verifyPage(
-  options: VerifyOptions,
-  page: readonly ServedVector[],
-  definitions: ServedDefinitions,
-  tally: Tally,
-): Promise<void> {
+/** What tells how vectors were made, and what of them was recorded. */
+interface Known {
+  readonly definitions: ServedDefinitions;
+  readonly leftOut: LeftOut;
+}
+
+async function verifyPage(options: VerifyOptions, page: readonly ServedVector[], known: Known, tally: Tally): Promise<void> {
+  const { definitions, leftOut } = known;
   const byDefinition = new Map<ServedDefinition, ServedVector[]>();
   for (const vector of page) {
     if (Object.values(vector.statuses).includes(NOT_KEPT)) {
@@ -101,11 +106,31 @@ async function verifyPage(
   }
   for (const [definition, vectors] of byDefinition) {
     if ('missing' in definition) tally.unverifiable(definition.missing, vectors.length);
-    else await verifyVectors(options, definition.plan, vectors, tally);
+    else await verifyVectors(options, definition.plan, recorded(definition.plan, vectors, leftOut, tally), leftOut, tally);
   }
 }
 
-async function verifyVectors(options: VerifyOptions, plan: ServicePlan, vectors: readonly ServedVector[], tally: Tally): Promise<void> {
+/** The vectors whose records have all that they were made from. */
+function recorded(plan: ServicePlan, vectors: readonly ServedVector[], leftOut: LeftOut, tally: Tally): ServedVector[] {
+  const kept = vectors.filter(({ deployment, entity, request }) => {
+    const left = leftOut.of(deployment);
+    const isMissing = (name: string, values: object): boolean => left.has(name) && !Object.hasOwn(values, name);
+    return !plan.joinKeys.some(({ name }) => isMissing(name, entity)) && !plan.request.some(({ name }) => isMissing(name, request));
+  });
+  tally.unverifiable(
+    'what it was made from is left out of its record (predictionLog.redact of its deployment)',
+    vectors.length - kept.length,
+  );
+  return kept;
+}
+
+async function verifyVectors(
+  options: VerifyOptions,
+  plan: ServicePlan,
+  vectors: readonly ServedVector[],
+  leftOut: LeftOut,
+  tally: Tally,
+): Promise<void> {
   const verifiable = await withEvents(options, plan, vectors, tally);
   if (verifiable.length === 0) return;
   const names = servedNames(plan.features.map((feature) => ({ view: feature.view.name, name: feature.name })));
@@ -113,7 +138,10 @@ async function verifyVectors(options: VerifyOptions, plan: ServicePlan, vectors:
   const compare = (vector: ServedVector, index: number, value: Value): void => {
     const { view, name: feature } = plan.features[index] as ServicePlan['features'][number];
     const recomputed = jsonValue(value);
-    const served = vector.features[names[index] as string] ?? null;
+    const name = names[index] as string;
+    // What was not recorded is nothing to compare.
+    if (!Object.hasOwn(vector.features, name) && leftOut.of(vector.deployment).has(name)) return;
+    const served = vector.features[name] ?? null;
     const isSame = served === recomputed;
     tally.compared(view.name, feature, isSame);
     if (isSame) return;
