@@ -93,7 +93,9 @@ function addHelp(program: Command): void {
 function addGc(program: Command, io: Io, client: () => MillraceClient): void {
   program
     .command('gc')
-    .description('make the deletion of runs and experiments final: they, their artifacts and the experiments’ names are given up; a run whose files a registered version needs stays')
+    .description(
+      'make the deletion of runs and experiments final: they, their artifacts and the experiments’ names are given up; a run whose files a registered version needs stays',
+    )
     .option('--older-than <duration>', 'only what was deleted longer ago, such as 30d or 1d12h')
     .option('--run-ids <ids>', 'only these deleted runs, separated by commas')
     .option('--experiment-ids <ids>', 'only these deleted experiments with their runs, separated by commas')
