@@ -42,3 +42,15 @@ test('rows that differ in what is no number are other rows: each is scored, and 
   expect(ids.size).toBe(4);
   expect(scored).toEqual({ NULL: NaN, nan: NaN, inf: Infinity, '-inf': -Infinity });
 }, 120_000);
+
+test('bytes that are no text are refused where the output would have them as one, and kept out of it otherwise', async () => {
+  const jobs = new BatchJobClient(service.url);
+  const query = `SELECT toFloat64(number) AS x, number = 2 ? unhex('ff00') : toNullable('Köln') AS town, unhex('ff00') AS code FROM numbers(4)`;
+  const { status, job } = await jobs.post({ model: 'models:/adds/1', input: { query } }, '?wait=30s');
+  expect([status, job.detail]).toEqual([
+    422,
+    expect.stringMatching(/^column "town" has bytes in row 2 that are not UTF-8, .* leave it out of keep/),
+  ]);
+  const { job: scored } = await jobs.post({ model: 'models:/adds/1', input: { query }, keep: ['x'] }, '?wait=30s');
+  expect(await jobs.rows(scored.id)).toHaveLength(4);
+}, 120_000);

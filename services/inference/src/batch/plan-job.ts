@@ -17,6 +17,7 @@ import {
   hasAllColumns,
   outputColumns,
 } from './check-columns.js';
+import { checkTexts } from './check-texts.js';
 import { withNewInput, type StagedInput } from './job-input.js';
 import { readRows } from './read-rows.js';
 import { pinnedModel, readColumns, type RunHost } from './run-job.js';
@@ -62,6 +63,7 @@ export async function planJob(host: PlanHost, input: BatchJobInput, metadata: Co
     const kept = input.keep ?? staged.columns.map((column) => column.name);
     const own = [...values.map((column) => column.name), ...(input.onRowError === 'column' ? [`${input.prefix}error`] : [])];
     checkNames(kept, staged.columns, own);
+    await checkTexts(host.store, staged, kept);
     const runRows = fixedRows(model.inputs) ?? host.runRows;
     const { prefix, onRowError, log, sampleRate, output } = input;
     const job = {
