@@ -8,6 +8,7 @@ import {
   encodeFact,
   formatEventType,
   parseEventType,
+  parseJson,
   traceparentOf,
   type CloudEvent,
 } from './cloud-events.js';
@@ -152,4 +153,9 @@ test('a trace is found on CloudEvents and on plain records', () => {
   expect(traceparentOf({ ce_traceparent: 'a', traceparent: 'b' })).toBe('a');
   expect(traceparentOf({ traceparent: 'b' })).toBe('b');
   expect(traceparentOf({})).toBeUndefined();
+});
+
+test('a record without a value is told from a damaged one', () => {
+  expect(parseJson(Buffer.alloc(0))).toEqual({ ok: false, reason: 'the value is not JSON: it is empty, or a tombstone' });
+  expect(parseJson(Buffer.from('{'))).toMatchObject({ ok: false, reason: expect.stringMatching(/^the value is not JSON: .*JSON/) });
 });

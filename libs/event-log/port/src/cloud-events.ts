@@ -144,6 +144,7 @@ export function decodeFactHead(record: LogRecord): Parsed<Omit<CloudEvent, 'data
 
 /** JSON.parse that returns its failure: a parse error is data's fault, and data is not allowed to throw in a consumer. */
 export function parseJson(bytes: Buffer): Parsed<unknown> {
+  if (bytes.length === 0) return refuse('the value is not JSON: it is empty, or a tombstone');
   try {
     return { ok: true, value: JSON.parse(bytes.toString('utf8')) as unknown };
   } catch (error) {
