@@ -21,7 +21,7 @@ export {
   type ResourceState,
 } from './domain/resource/resource.decider.js';
 export type { ResourceApplied, ResourceDeleted, ResourceEvent } from './domain/resource/resource.events.js';
-export { parseDocuments, type ParsedDocuments } from './parse-documents.js';
+export { NAME_PATTERN, parseDocuments, type ParsedDocuments } from './parse-documents.js';
 export { usersOf } from './pins.js';
 export { ResourceCatalog, type ResourceChange } from './resource-catalog.js';
 export {

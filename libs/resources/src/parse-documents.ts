@@ -9,7 +9,9 @@ export interface ParsedDocuments {
 const MOST_DOCUMENTS = 1000;
 /** The parser takes some seconds for a text of this length, and nothing else runs meanwhile. */
 const LONGEST_TEXT = 1024 * 1024;
-const NAME = /^[a-z][a-z0-9_-]{0,99}$/i;
+/** What a resource may be called, as a regular expression that JSON Schema takes too. */
+export const NAME_PATTERN = '^[A-Za-z][A-Za-z0-9_-]{0,99}$';
+const NAME = new RegExp(NAME_PATTERN);
 const OUTER_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec'];
 /** What a resource that was read has beside them: it says how it stands, and asks for nothing. */
 const STATUS = 'status';

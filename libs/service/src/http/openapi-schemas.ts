@@ -1,5 +1,5 @@
 import { kindSchema } from '@millrace/contracts';
-import { API_VERSION, KINDS } from '@millrace/resources';
+import { API_VERSION, KINDS, NAME_PATTERN } from '@millrace/resources';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -61,7 +61,7 @@ const MLFLOW_ERROR: Schema = {
 const METADATA: Schema = {
   type: 'object',
   properties: {
-    name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_-]{0,99}$' },
+    name: { type: 'string', pattern: NAME_PATTERN },
     labels: { type: 'object', additionalProperties: { type: 'string' } },
     description: { type: 'string' },
   },

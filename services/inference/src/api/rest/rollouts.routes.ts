@@ -15,13 +15,12 @@ export interface ShownRollout {
   readonly waitsFor: string | null;
 }
 
-const WHAT = {
-  promote: 'Promotes a rollout’s candidate at once.',
-  pause: 'Holds a rollout at its step.',
-  resume: 'Lets a rollout that was paused go on.',
-  abort: 'Ends a rollout; the primary gets everything.',
+const ACTIONS = {
+  promote: { type: 'PromoteRollout', what: 'Promotes a rollout’s candidate at once.' },
+  pause: { type: 'PauseRollout', what: 'Holds a rollout at its step.' },
+  resume: { type: 'ResumeRollout', what: 'Lets a rollout that was paused go on.' },
+  abort: { type: 'AbortRollout', what: 'Ends a rollout; the primary gets everything.' },
 } as const;
-const ACTIONS = { promote: 'PromoteRollout', pause: 'PauseRollout', resume: 'ResumeRollout', abort: 'AbortRollout' } as const;
 
 export interface RolloutRoutesOptions {
   readonly list: () => readonly ShownRollout[];
@@ -29,7 +28,7 @@ export interface RolloutRoutesOptions {
   readonly history: (name: string) => Promise<readonly RolloutDecision[]>;
   readonly act: (
     name: string,
-    type: (typeof ACTIONS)[keyof typeof ACTIONS],
+    type: (typeof ACTIONS)[keyof typeof ACTIONS]['type'],
     reason: string,
     metadata: CommandMetadata,
   ) => Promise<Position>;
@@ -90,23 +89,19 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
     },
   );
 
-  for (const action of Object.keys(ACTIONS) as (keyof typeof ACTIONS)[]) {
-    const type = ACTIONS[action];
-    scope.post<Named>(
-      `/api/v1/rollouts/:name/${action}`,
-      doc(WHAT[action], { body: { 'application/json': ROLLOUT_ACTION } }),
-      async (request, reply) => {
-        const { name } = request.params;
-        try {
-          sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));
-        } catch (error) {
-          if (isFault(error) && error.code.startsWith('MR_INFERENCE_ROLLOUT'))
-            throw rejectionToProblem({ code: error.code, message: error.message });
-          throw error;
-        }
-        return show(found(name));
-      },
-    );
+  for (const [action, { type, what }] of Object.entries(ACTIONS)) {
+    const acting = doc(what, { body: { 'application/json': ROLLOUT_ACTION } });
+    scope.post<Named>(`/api/v1/rollouts/:name/${action}`, acting, async (request, reply) => {
+      const { name } = request.params;
+      try {
+        sendPosition(reply, await options.act(name, type, reasonOf(request.body), options.metadata(request)));
+      } catch (error) {
+        if (isFault(error) && error.code.startsWith('MR_INFERENCE_ROLLOUT'))
+          throw rejectionToProblem({ code: error.code, message: error.message });
+        throw error;
+      }
+      return show(found(name));
+    });
   }
 }
 
