@@ -12,6 +12,7 @@ export {
   duration,
   flag,
   integer,
+  keyText,
   port,
   size,
   text,
@@ -57,6 +58,7 @@ export { Resources } from './log/resources.js';
 export { Reset, type ResetPhase } from './reset/reset.js';
 export { tableBarrier, type TableBarrierOptions } from './log/table-barrier.js';
 export { Topics } from './log/topics.js';
+export { openSecretBox, type SecretBox } from './secrets/secret-box.js';
 export { signingKeyOf, trustedKeysOf } from './signing/signing-keys.js';
 export { HotCounter, HotHistogram } from './telemetry/hot-metrics.js';
 export { Metrics } from './telemetry/metrics.js';

@@ -1,5 +1,4 @@
-import { defineConfig, duration, flag, integer, text, url, variable } from '@millrace/service';
-import { z } from 'zod';
+import { defineConfig, duration, flag, integer, keyText, text, url, variable } from '@millrace/service';
 
 /** Variables of this service alone; those every process shares are the kit's. */
 export const registryConfig = defineConfig(
@@ -27,10 +26,7 @@ export const registryConfig = defineConfig(
     ),
     webhookKey: variable(
       'MILLRACE_REGISTRY_WEBHOOK_KEY',
-      z
-        .string()
-        .min(32, { error: () => 'is shorter than 32 characters' })
-        .optional(),
+      keyText().optional(),
       'What webhook secrets are encrypted with on the log, 32 characters or more; every process of the registry needs the same. Without one a key is made in the data directory of the embedded platform, and webhooks with a secret are refused on Kafka.',
       { secret: true },
     ),

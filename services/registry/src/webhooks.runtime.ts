@@ -6,6 +6,7 @@ import { migrate, type OfflineStore } from '@millrace/offline-store';
 import type { OnlineStore } from '@millrace/online-store';
 import {
   commandMetadata,
+  openSecretBox,
   rawRoutes,
   sendPosition,
   sendProblem,
@@ -21,13 +22,9 @@ import {
 } from '@millrace/service';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
-import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { webhookRoutes, type WebhooksApi } from './api/mlflow/webhook-routes.js';
 import { webhookAdministration } from './api/rest/webhooks.routes.js';
-import { SecretBox } from './commands/secret-box.js';
 import { registryConfig } from './config.js';
 import { PROMPT_TAG } from './domain/models/prompt-tag.js';
 import type { DeliveryFact, WebhookDeliveryAttempted, WebhookDeliveryQueued } from './domain/webhooks/deliveries.js';
@@ -75,7 +72,7 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
     ...{ name: 'registry.webhook-deliveries', topic: DELIVERIES, table: WEBHOOK_DELIVERIES_TABLE, shared: true },
     ...{ decode: decodeDelivery, toRows: deliveryRow },
   });
-  const box = await secretBox(options.webhookKey, config);
+  const box = await openSecretBox(config, { purpose: 'webhooks', key: options.webhookKey, file: 'webhook.key' });
   const catalog = () => domain.replica.subject(WEBHOOKS).state as Webhooks;
   const append = (type: DeliveryFact['type'], batch: readonly (WebhookDeliveryQueued | WebhookDeliveryAttempted)[]) =>
     facts.append(
@@ -206,16 +203,4 @@ async function follow(
     ...{ name: SENDER, topic: DELIVERIES, shared: true, writesDeadLetters: false, mustCatchUp: false, decode: decodeDelivery },
     ...{ from: (partition: number) => settled.from(partition), handle: sender.handle, onRevoked: sender.revoked },
   });
-}
-
-/** The key of webhook secrets: the one that is configured, or on one machine one of its own. */
-async function secretBox(key: string | undefined, config: Config): Promise<SecretBox | undefined> {
-  if (key !== undefined) return new SecretBox(key);
-  if (config.kafkaBrokers !== undefined) return undefined;
-  const path = join(config.dataDir, 'webhook.key');
-  const made = randomBytes(32).toString('base64url');
-  await writeFile(path, made, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  return new SecretBox(await readFile(path, 'utf8'));
 }

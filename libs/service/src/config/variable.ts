@@ -55,6 +55,11 @@ export function text(): z.ZodType<string> {
   return z.string().min(1);
 }
 
+/** A key that something is encrypted with: text of enough randomness. */
+export function keyText(): z.ZodType<string> {
+  return z.string().min(32, { error: () => 'is shorter than 32 characters' });
+}
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
