@@ -13,7 +13,7 @@ export interface MlflowCall {
 
 /** One endpoint: `path` is what follows `/api/<api>/mlflow/`; the answer is sent as JSON, `undefined` as `{}`. */
 export interface MlflowRoute {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** The version in the path; what MLflow 3 added is partly below `3.0`. Default: `2.0`. */
   readonly api?: '2.0' | '3.0';

@@ -11,6 +11,8 @@ import type * as evaluationDatasetEvents from './domain/evaluation-dataset/evalu
 import { experiments, EXPERIMENTS, type Experiments } from './domain/experiments/experiments.decider.js';
 import type * as experimentEvents from './domain/experiments/experiments.events.js';
 import { fromWire, toWire, type MetricPointsLogged } from './domain/metric-points/metric-points.js';
+import { GATEWAY, gateway } from './domain/gateway/gateway.decider.js';
+import type * as gatewayEvents from './domain/gateway/gateway.events.js';
 import { ISSUE, issue } from './domain/issue/issue.decider.js';
 import type * as issueEvents from './domain/issue/issue.events.js';
 import { LOGGED_MODEL, loggedModel, type LoggedModelState } from './domain/logged-model/logged-model.decider.js';
@@ -62,6 +64,19 @@ const SAME: readonly true[] = [
   true satisfies Same<tracking.ScorerDeleted, scorersEvents.ScorerDeleted>,
   true satisfies Same<tracking.IssueCreated, issueEvents.IssueCreated>,
   true satisfies Same<tracking.IssueUpdated, issueEvents.IssueUpdated>,
+  true satisfies Same<tracking.OnlineScoringConfigured, scorersEvents.OnlineScoringConfigured>,
+  true satisfies Same<tracking.GatewaySecretCreated, gatewayEvents.GatewaySecretCreated>,
+  true satisfies Same<tracking.GatewaySecretUpdated, gatewayEvents.GatewaySecretUpdated>,
+  true satisfies Same<tracking.GatewayModelDefinitionCreated, gatewayEvents.GatewayModelDefinitionCreated>,
+  true satisfies Same<tracking.GatewayModelDefinitionUpdated, gatewayEvents.GatewayModelDefinitionUpdated>,
+  true satisfies Same<tracking.GatewayEndpointCreated, gatewayEvents.GatewayEndpointCreated>,
+  true satisfies Same<tracking.GatewayEndpointUpdated, gatewayEvents.GatewayEndpointUpdated>,
+  true satisfies Same<tracking.GatewayModelAttached, gatewayEvents.GatewayModelAttached>,
+  true satisfies Same<tracking.GatewayModelDetached, gatewayEvents.GatewayModelDetached>,
+  true satisfies Same<tracking.GatewayEndpointBound, gatewayEvents.GatewayEndpointBound>,
+  true satisfies Same<tracking.GatewayEndpointUnbound, gatewayEvents.GatewayEndpointUnbound>,
+  true satisfies Same<tracking.GatewayEndpointTagged, gatewayEvents.GatewayEndpointTagged>,
+  true satisfies Same<tracking.GatewayEndpointUntagged, gatewayEvents.GatewayEndpointUntagged>,
 ];
 
 /** Events nobody decides. */
@@ -95,7 +110,11 @@ const SMALL_AGGREGATES: Readonly<Record<string, SmallAggregate>> = Object.fromEn
     ['Created', 'Tagged', 'Untagged', 'Linked', 'Unlinked', 'Deleted'].map((what) => `EvaluationDataset${what}`),
     { decider: evaluationDataset, subject: `${EVALUATION_DATASET}/d`, created: 'EvaluationDatasetCreated' },
   ),
-  ...ofAggregate(['ScorerRegistered', 'ScorerDeleted'], { decider: scorers, subject: `${SCORERS}/0`, created: 'ScorerRegistered' }),
+  ...ofAggregate(['ScorerRegistered', 'ScorerDeleted', 'OnlineScoringConfigured'], {
+    decider: scorers,
+    subject: `${SCORERS}/0`,
+    created: 'ScorerRegistered',
+  }),
   ...ofAggregate(['IssueCreated', 'IssueUpdated'], { decider: issue, subject: `${ISSUE}/i`, created: 'IssueCreated' }),
 ]);
 
@@ -122,6 +141,12 @@ describe('the tracking events and their schemas', () => {
       const at = { ...context, subject: `${LOGGED_MODEL}/m` };
       const base = (): LoggedModelState => loggedModel.evolve(loggedModel.initial(), created as never, at);
       const fold = (): LoggedModelState => loggedModel.evolve(base(), { type, data } as never, { ...at, sequence: 2 });
+      expect(canonical(fold())).toBe(canonical(fold()));
+    } else if (type.startsWith('Gateway')) {
+      const before = samples.filter((sample) => sample.type.startsWith('Gateway') && sample.type.endsWith('Created'));
+      const at = { ...context, subject: GATEWAY };
+      const base = () => before.reduce((state, event) => gateway.evolve(state, event as never, at), gateway.initial());
+      const fold = () => gateway.evolve(base(), { type, data } as never, { ...at, sequence: 2 });
       expect(canonical(fold())).toBe(canonical(fold()));
     } else if (type in SMALL_AGGREGATES) {
       const { decider, subject, created } = SMALL_AGGREGATES[type] as SmallAggregate;
@@ -320,11 +345,21 @@ describe('old histories fold to what they always did', () => {
               [3, { serialized: '{"name": "höflich"}', createdAt: 4 }],
             ]),
             lastVersion: 3,
+            online: { configId: '0123456789abcdef0123456789abcdef', sampleRate: 0, filterString: null },
           },
         ],
       ]),
     );
-    expect(digests).toEqual(['fd8e9047bbab', 'ea33cd944806', '3a4d679eb47e', 'e72603225083', '963a75e898f4', 'e72603225083']);
+    expect(digests).toEqual([
+      'fd8e9047bbab',
+      'ea33cd944806',
+      '3a4d679eb47e',
+      'e72603225083',
+      '963a75e898f4',
+      'e72603225083',
+      'c54ba73ebdc9',
+      '0eb67dff2e75',
+    ]);
   });
 
   test('issue', () => {
@@ -346,8 +381,9 @@ describe('old histories fold to what they always did', () => {
     expect(digests).toEqual(['8f92c1d4ab5d', '09e6cbf4e4b7', '7f00c20b62d9']);
   });
 
-  test('every decision is in one of them, and every one of them is folded here', () => {
-    const folded = ['evaluation-dataset', 'experiments', 'issue', 'logged-model', 'run', 'scorers'];
+  // That of the gateway is folded in domain/gateway/gateway-history.spec.ts.
+  test('every decision is in one of them, and every one of them is folded', () => {
+    const folded = ['evaluation-dataset', 'experiments', 'gateway', 'issue', 'logged-model', 'run', 'scorers'];
     expect(readdirSync(join(SCHEMAS, 'histories')).sort()).toEqual(folded.map((aggregate) => `${aggregate}.jsonl`));
     const decisions = samples.map(({ type }) => type).filter((type) => !FACTS.includes(type));
     const told = folded.flatMap((aggregate) => history(aggregate)).map(({ type }: { type: string }) => type);

@@ -28,6 +28,7 @@ import { LOGGED_MODEL, loggedModel } from './domain/logged-model/logged-model.de
 import type { MetricPointsLogged } from './domain/metric-points/metric-points.js';
 import { run, type RunState } from './domain/run/run.decider.js';
 import { EVALUATION_AGGREGATES, openEvaluation, viewEvaluation } from './evaluation.runtime.js';
+import { GATEWAY_AGGREGATES, openGateway } from './gateway.runtime.js';
 import { openLoggedModels } from './logged-models.runtime.js';
 import { decodeMetricPoints, LatestMetrics, type LatestMetricsHooks } from './projections/latest-metrics.projection.js';
 import type { LoggedPoints } from './projections/logged-points.js';
@@ -93,7 +94,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
   await migrate(offline, { name: DOMAIN, directory: new URL('./migrations/', import.meta.url) });
   const domain = await host.domainLogs.open({
     domain: DOMAIN,
-    aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel, ...EVALUATION_AGGREGATES },
+    aggregates: { experiments, run, [LOGGED_MODEL]: loggedModel, ...EVALUATION_AGGREGATES, ...GATEWAY_AGGREGATES },
   });
   const loggedModels = new LoggedModelsView(domain);
   const evaluation = viewEvaluation(domain);
@@ -163,6 +164,7 @@ export async function openTracking(host: TrackingHost): Promise<TrackingApi> {
     loggedModels: await openLoggedModels(host, domain, view, loggedModels, registered),
     traces,
     evaluation: await openEvaluation(host, domain, evaluation, (experimentId) => traces.experiment(experimentId)),
+    gateway: await openGateway(host, domain, { view, commands, experiment: (experimentId) => traces.experiment(experimentId) }),
     searchRuns: async (search) => {
       if (index.isReady) return index.search(search);
       await tables.runs(config.queryDeadlineMs);

@@ -42,6 +42,12 @@ export class AggregateView<State> {
     for (const subject of this.#subjects) yield this.log.replica.subject(subject).state as State;
   }
 
+  /** Each with the id of its subject. */
+  *entries(): Generator<[id: string, state: State]> {
+    for (const subject of this.#subjects)
+      yield [subject.slice(this.aggregate.length + 1), this.log.replica.subject(subject).state as State];
+  }
+
   clear(): void {
     this.#subjects.clear();
   }

@@ -17,6 +17,7 @@ import type { RunFeed } from '../../queries/run-feed.js';
 import type { RegisteredVersionsView } from '../../queries/registered-versions-view.js';
 import type { TrackingView } from '../../queries/tracking-view.js';
 import type { EvaluationApi } from './evaluation/context.js';
+import type { GatewayApi } from './gateway/context.js';
 import type { LoggedModelsApi } from './models/context.js';
 import type { TracesApi } from './traces/context.js';
 
@@ -35,6 +36,7 @@ export interface TrackingApi {
   readonly loggedModels: LoggedModelsApi;
   readonly traces: TracesApi;
   readonly evaluation: EvaluationApi;
+  readonly gateway: GatewayApi;
   /** What was recorded of the files below a path when they were uploaded. */
   recorded(root: string): Promise<RecordedFile[]>;
   /** These answer from a projection that has passed all that was acknowledged before the call. */

@@ -7,6 +7,11 @@ import { datasetRoutes } from './evaluation/dataset-routes.js';
 import { issueRoutes } from './evaluation/issue-routes.js';
 import { scorerRoutes } from './evaluation/scorer-routes.js';
 import { experimentRoutes } from './experiment-routes.js';
+import { gatewayBindingRoutes } from './gateway/binding-routes.js';
+import { gatewayDefinitionRoutes } from './gateway/definition-routes.js';
+import { gatewayEndpointRoutes } from './gateway/endpoint-routes.js';
+import { gatewayProviderRoutes } from './gateway/provider-routes.js';
+import { gatewaySecretRoutes } from './gateway/secret-routes.js';
 import { intervalRoutes } from './interval-routes.js';
 import { loggingRoutes } from './logging-routes.js';
 import { registerLoggedModelFiles } from './models/logged-model-files.js';
@@ -43,6 +48,11 @@ export function trackingRoutes(api: TrackingApi): MlflowRoute[] {
     ...datasetRoutes(api.evaluation),
     ...scorerRoutes(api.evaluation),
     ...issueRoutes(api.evaluation),
+    ...gatewaySecretRoutes(api.gateway),
+    ...gatewayDefinitionRoutes(api.gateway),
+    ...gatewayEndpointRoutes(api.gateway),
+    ...gatewayBindingRoutes(api.gateway),
+    ...gatewayProviderRoutes(),
   ];
 }
 

@@ -42,6 +42,17 @@ describe('the scorers of an experiment', () => {
     });
   });
 
+  test('what is said last about judging new traces counts, for as long as there is the scorer', () => {
+    const online = { configId: 'c', sampleRate: 0.5, filterString: null };
+    const configure: ScorersCommand = { type: 'ConfigureOnlineScoring', name: 'polite', ...online };
+    expect(given().when(configure)).toMatchObject({ rejection: { code: 'MR_TRACKING_SCORER_NOT_FOUND' } });
+    const configured = given(registered(1)).when(configure);
+    expect(configured).toMatchObject({ event: { type: 'OnlineScoringConfigured', data: online } });
+    const event: ScorersEvent = { type: 'OnlineScoringConfigured', data: { name: 'polite', ...online } };
+    expect(given(registered(1), event).state.get('polite')?.online).toEqual(online);
+    expect(given(registered(1), event, deleted(null), registered(1)).state.get('polite')?.online).toBeUndefined();
+  });
+
   test('there are not more than can be read at once', () => {
     const full = given(...Array.from({ length: 1000 }, (_, index) => registered(index + 1)));
     expect(full.when(register)).toMatchObject({ rejection: { code: 'MR_TRACKING_SCORERS_FULL' } });

@@ -1,5 +1,5 @@
 import { accept, reject, type Command, type Decider, type Decision, type Rejection } from '@millrace/kernel';
-import type { ScorersEvent } from './scorers.events.js';
+import type { OnlineScoringConfigured, ScorersEvent } from './scorers.events.js';
 
 export const SCORERS = 'scorers';
 /** All of an experiment's scorers are one state, which has to stay small enough to be read at once. */
@@ -9,6 +9,8 @@ export interface Scorer {
   readonly scorerId: string;
   readonly versions: Map<number, ScorerVersion>;
   lastVersion: number;
+  /** What was said last about judging new traces with it. */
+  online?: Omit<OnlineScoringConfigured, 'name'>;
 }
 
 export interface ScorerVersion {
@@ -27,6 +29,7 @@ export type ScorersCommand =
       readonly name: string;
       readonly serialized: string;
     })
+  | (Command<'ConfigureOnlineScoring'> & OnlineScoringConfigured)
   | (Command<'DeleteScorer'> & { readonly name: string; readonly version: number | null });
 
 export type ScorersRejection = Rejection<'MR_TRACKING_SCORER_NOT_FOUND' | 'MR_TRACKING_SCORERS_FULL'>;
@@ -45,8 +48,13 @@ export const scorers: Decider<Scorers, ScorersCommand, ScorersEvent, ScorersReje
       state.set(name, scorer);
       return state;
     }
-    const { version } = event.data;
     const scorer = state.get(name);
+    if (event.type === 'OnlineScoringConfigured') {
+      const { configId, sampleRate, filterString } = event.data;
+      if (scorer) scorer.online = { configId, sampleRate, filterString };
+      return state;
+    }
+    const { version } = event.data;
     if (version !== null) scorer?.versions.delete(version);
     if (version === null || scorer?.versions.size === 0) state.delete(name);
     return state;
@@ -65,6 +73,10 @@ export const scorers: Decider<Scorers, ScorersCommand, ScorersEvent, ScorersReje
       return accept('ScorerRegistered', {
         ...{ scorerId: scorer?.scorerId ?? command.scorerId, name, version: (scorer?.lastVersion ?? 0) + 1, serialized },
       });
+    }
+    if (command.type === 'ConfigureOnlineScoring') {
+      const { type: _, ...configured } = command;
+      return scorer ? accept('OnlineScoringConfigured', configured) : scorerNotFound(experimentId, command.name, null);
     }
     const { name, version } = command;
     if (!scorer || (version !== null && !scorer.versions.has(version))) return scorerNotFound(experimentId, name, version);

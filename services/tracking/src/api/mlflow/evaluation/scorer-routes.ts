@@ -2,6 +2,7 @@ import { checkLength, invalid, MlflowError, type Fields, type MlflowRoute } from
 import { SCORERS, type Scorer, type Scorers, type ScorersCommand, type ScorerVersion } from '../../../domain/scorers/scorers.decider.js';
 import type { ScorerRegistered, ScorersEvent } from '../../../domain/scorers/scorers.events.js';
 import { give } from './command.js';
+import { onlineScoringRoutes } from './online-scoring-routes.js';
 import type { EvaluationApi } from './context.js';
 
 const MOST_NAME = 256;
@@ -64,11 +65,7 @@ export function scorerRoutes(api: EvaluationApi): MlflowRoute[] {
         return { scorer: scorerJson(experimentId, name, version) };
       },
     },
-    {
-      // Every client asks for these with the scorers themselves; no scorer is run online here.
-      ...{ method: 'GET', path: 'scorers/online-configs', api: '3.0' },
-      handle: async () => ({ configs: [] }),
-    },
+    ...onlineScoringRoutes(api, named),
     {
       ...{ method: 'DELETE', path: 'scorers/delete', api: '3.0' },
       handle: async ({ fields, request, reply }) => {
