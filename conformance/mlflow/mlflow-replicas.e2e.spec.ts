@@ -23,7 +23,11 @@ describe('two replicas of each service on Kafka and Redis, behind a router that 
     [kafka, redis] = await Promise.all([startKafka(), startRedis()]);
     platform = await distributedTopology({
       ...{ directory: directory.path, kafkaBrokers: kafka.brokers, redisUrl: redis.url, replicas: 2 },
-      env: { MILLRACE_REGISTRY_WEBHOOK_KEY: 'a-key-for-webhook-secrets-of-this-test', MILLRACE_REGISTRY_WEBHOOK_PRIVATE: 'true' },
+      env: {
+        MILLRACE_REGISTRY_WEBHOOK_KEY: 'a-key-for-webhook-secrets-of-this-test',
+        MILLRACE_REGISTRY_WEBHOOK_PRIVATE: 'true',
+        MILLRACE_TRACKING_GATEWAY_KEY: 'a-key-for-gateway-secrets-of-this-test',
+      },
     });
     await platform.start();
   }, 400_000);
@@ -45,4 +49,6 @@ describe('two replicas of each service on Kafka and Redis, behind a router that 
   test('3.17.2 keeps logged models, prompts and webhooks', () => playSession('3.17.2', 'logged_models_session.py', platform.url), 600_000);
 
   test('3.17.2 and OpenTelemetry’s exporters keep traces', () => playSession('3.17.2', 'traces_session.py', platform.url), 600_000);
+
+  test('3.17.2 configures the gateway to language models', () => playSession('3.17.2', 'gateway_session.py', platform.url), 600_000);
 });
