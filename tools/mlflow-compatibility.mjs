@@ -1,6 +1,6 @@
 // Writes docs/reference/mlflow-compatibility.md: every endpoint of MLflow 2.9 and 3.17 as works, works differently, not offered. What is offered is
 // what the built services register; how something differs and why something is missing is conformance/mlflow/compatibility/notes.json; the results
-// of MLflow's own tests are rest-tests-2.9.2.json there, as ../shared/tools/mlflow-rest-tests/run.sh reports them. `npm run build` first.
+// of MLflow's own tests are rest-tests-<version>.json there, as ../shared/tools/mlflow-rest-tests/run.sh reports them. `npm run build` first.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,24 +67,29 @@ function endpointSection(version, isTaken, notes) {
   return `## Endpoints of MLflow ${version}\n\n${summary}\n\n${table(['method', 'path', '', 'how, or why not'], rows)}`;
 }
 
-function testSection(notes) {
-  const { counts, tests } = data('rest-tests-2.9.2.json');
+function testSection({ version, own, called }, notes) {
+  const { counts, tests } = data(`rest-tests-${version}.json`);
   const outside = Object.entries(tests).filter(([, test]) => test.outcome !== 'passed' || !test.called_server);
   const rows = outside.map(([id, test]) => {
     const name = id.slice(id.lastIndexOf('/') + 1);
     const why = notes.tests[name];
-    if (why === undefined) throw new Error(`${name} did not pass, and notes.json does not say why`);
+    if (why === undefined) throw new Error(`${name} of ${version} did not pass, and notes.json does not say why`);
     return [code(name), test.called_server || test.outcome === 'skipped' ? test.outcome : 'sends nothing', why];
   });
   const total = Object.keys(tests).length;
-  return `## MLflow 2.9.2's own REST tests
+  return `## MLflow ${version}'s own REST tests
 
-Run by \`../shared/tools/mlflow-rest-tests/run.sh\` against an embedded platform with \`MILLRACE_TESTING=1\`, emptied before each test: ${counts.passed} of ${total} pass
-(MLflow's own server with proxied artifacts: 107). The others, one by one:
+${called}: ${counts.passed} of ${total} pass
+(MLflow's own server with proxied artifacts: ${own}). The others, one by one:
 
 ${table(['test', '', 'why'], rows)}`;
 }
 
+const RUN = 'against an embedded platform with `MILLRACE_TESTING=1`, emptied before each test';
+const TESTS = [
+  { version: '2.9.2', own: 107, called: `Run by \`../shared/tools/mlflow-rest-tests/run.sh\` ${RUN}` },
+  { version: '3.11.1', own: 192, called: `The same files of 3.11.1, with its client, run in the same way ${RUN}` },
+];
 const { check, folder } = readArguments();
 const notes = data('notes.json');
 const isTaken = takes(await registeredRoutes());
@@ -99,7 +104,7 @@ documentation. Where MLflow is merely broken (it answers 500, or shows its SQL) 
 
 ${notes.general.map((line) => `- ${line}`).join('\n')}
 
-${testSection(notes)}
+${TESTS.map((suite) => testSection(suite, notes)).join('\n\n')}
 
 ${VERSIONS.map((version) => endpointSection(version, isTaken, notes)).join('\n\n')}
 `;
