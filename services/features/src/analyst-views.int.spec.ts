@@ -5,6 +5,14 @@ import type { ColumnStatistics } from './statistics/read-statistics.js';
 import { ridesService, type RidesService } from './testing/rides.js';
 import { HOUR, START, trip, until } from './testing/trips.js';
 
+/** The reads of it are what the page of documentation asks for. */
+const LOGGED = `
+apiVersion: millrace.dev/v1
+kind: FeatureService
+metadata: {name: fares}
+spec: {features: [city_fares, line_fares], readLog: {}}
+`;
+
 const WINDOWS = `
 apiVersion: millrace.dev/v1
 kind: FeatureView
@@ -65,7 +73,7 @@ describe('views of analysts', () => {
   const query = <Row>(sql: string): Promise<Row[]> => rides.trips.service.host.offline.query<Row>(sql);
   beforeAll(async () => {
     rides = await ridesService(11);
-    const applied = await rides.trips.post('/api/v1/apply', WINDOWS, 'application/yaml');
+    const applied = await rides.trips.post('/api/v1/apply', `${LOGGED}---${WINDOWS}`, 'application/yaml');
     if (applied.status !== 200) throw new Error(await applied.text());
     await rides.sendRides(700);
     const statistics = await rides.trips.get('/api/v1/features/statistics?view=ride_windows');
@@ -79,6 +87,12 @@ describe('views of analysts', () => {
     await until(
       () => count(rides, 'millrace.events_trips'),
       (n) => n === 3,
+    );
+    const read = await rides.trips.post('/get-online-features', { feature_service: 'fares', entities: { city: ['Bern'], line: [9] } });
+    if (read.status !== 200) throw new Error(await read.text());
+    await until(
+      () => count(rides, 'millrace.feature_reads'),
+      (n) => n === 1,
     );
   });
   afterAll(() => rides.trips.stop());
