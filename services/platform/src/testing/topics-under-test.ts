@@ -43,7 +43,7 @@ spec:
 apiVersion: millrace.dev/v1
 kind: FeatureService
 metadata: {name: sensor_model}
-spec: {features: [sensor_values]}
+spec: {features: [sensor_values], readLog: {}}
 ---
 apiVersion: millrace.dev/v1
 kind: Experiment
