@@ -94,11 +94,11 @@ describe('served vectors of older definitions', () => {
     const features = Object.fromEntries(names.map((name, index) => [name, reply.results[index + 1]?.values[0] ?? null]));
     return { at, entity: { city }, features, positions: reply.metadata.positions, versions };
   };
-  /** Serves vectors once the definition is in force: `crowd` of Bern at 02:30 is its fingerprint. */
+  /** Serves vectors once the definition is in force: `crowd` of Bern at 03:00 is its fingerprint, which no other definition gives, nor the state of the one before. */
   const serve = async (definition: Definition, crowd: number): Promise<Served[]> => {
     await apply(resources(definition));
     await until(
-      () => vector('Bern', START + 150 * MINUTE).catch(() => undefined),
+      () => vector('Bern', START + 3 * HOUR).catch(() => undefined),
       (found) => found?.features['crowd'] === crowd,
     );
     const asked = ['Bern', 'Zürich', 'Nowhere'].flatMap((city) => [1, 2, 3].map((hours) => vector(city, START + hours * HOUR)));
@@ -118,7 +118,7 @@ describe('served vectors of older definitions', () => {
   const served: Served[] = [];
 
   test('are computed again by the definitions that served them, views on demand and other features of the service too', async () => {
-    const first = await serve(FIRST, 207);
+    const first = await serve(FIRST, 107);
     // An event that version 1 did not know of, and one that it had otherwise.
     position = await trips.send([trip('late', 50, 9), trip('b', 70, 3.5)]);
     const second = await serve(SECOND, 2007);
