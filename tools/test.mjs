@@ -1,18 +1,14 @@
 // `npm test`: everything, in the order in which a failure is cheapest to learn. Prints `N passed, N failed` as its last line.
 //   node tools/test.mjs [step ...]     only the named steps: check, spec, int, e2e, chaos
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { install, root, run, toolEnvironment } from './setup.mjs';
 
 /** More suites than these are broken, not unlucky: they are not asked twice. */
 const AGAIN = 2;
-/**
- * Suites at a time, on the two cores this is made for. Those that meet engines wait for them much of their time, so there is one more of them where there is
- * room: the largest three start some thirty processes.
- */
-const MEETING_ENGINES = totalmem() >= 12 * 2 ** 30 ? 3 : 2;
-const BESIDE = { spec: 2, int: MEETING_ENGINES, e2e: MEETING_ENGINES };
+/** Suites at a time, on the two cores this is made for. A third one gains little where they meet engines, and makes them unsteady. */
+const BESIDE = 2;
 const STEPS = ['check', 'spec', 'int', 'e2e', 'chaos'];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((step) => !STEPS.includes(step));
@@ -87,7 +83,7 @@ async function jestReport(kind, env, workers, suites = []) {
  * nothing beside them; what passes then is counted as passed and named at the end of the run. See ADR 0040.
  */
 async function jest(kind, env, { again = 0 } = {}) {
-  const first = await jestReport(kind, env, BESIDE[kind]);
+  const first = await jestReport(kind, env, BESIDE);
   if (first === undefined) {
     failed++;
     failures.push(`${kind}: jest wrote no report`);

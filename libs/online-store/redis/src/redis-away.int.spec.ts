@@ -56,6 +56,23 @@ test('reads are refused while Redis is away, writes wait for it, and both go on 
   expect(await read()).toBe('2');
 }, 60_000);
 
+test('a store can be closed while Redis is away and something waits for it, and while Redis says nothing', async () => {
+  await open({ commandTimeoutMs: FOR_EVER_MS });
+  await redis.stop();
+  await failureOfRead();
+  const write = store.writeMany([{ key: Buffer.from('a'), value: Buffer.from('2') }]).catch((error: unknown) => error);
+  await store.close();
+  expect(isFault(await write)).toBe(true);
+
+  await comeBack();
+  await open({ commandTimeoutMs: 500 });
+  redis.process.kill('SIGSTOP');
+  const unanswered = store.writeMany([{ key: Buffer.from('a'), value: Buffer.from('3') }]).catch((error: unknown) => error);
+  await store.close();
+  expect(isFault(await unanswered)).toBe(true);
+  redis.process.kill('SIGCONT');
+}, 60_000);
+
 test('a Redis that was away for a moment is waited for', async () => {
   await open({ commandTimeoutMs: FOR_EVER_MS, bridgeMs: FOR_EVER_MS });
   await redis.stop();

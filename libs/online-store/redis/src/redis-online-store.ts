@@ -193,13 +193,22 @@ export class RedisOnlineStore implements OnlineStore {
     await this.#send('answer', ['PING']);
   }
 
+  /** Waits for what is under way, as long as any command may take; without a connection nothing that waits for one is answered any more. */
   async close(): Promise<void> {
     this.#reads.close();
     if (!this.#client.isOpen) return;
+    if (!this.#client.isReady) {
+      this.#client.destroy();
+      return;
+    }
+    let giveUp: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((_, reject) => (giveUp = setTimeout(reject, this.#timeoutMs)));
     try {
-      await this.#client.close();
+      await Promise.race([this.#client.close(), late]);
     } catch {
       this.#client.destroy();
+    } finally {
+      clearTimeout(giveUp);
     }
   }
 
