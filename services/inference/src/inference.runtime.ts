@@ -37,6 +37,7 @@ import { followServedFeatures } from './gateway/follow-served-features.js';
 import { Gateway, type GatewayOptions } from './gateway/gateway.js';
 import { LabelRecorder } from './gateway/label-recorder.js';
 import { OnlineFeatureReader } from './gateway/online-feature-reader.js';
+import { predictionJson } from './gateway/prediction-json.js';
 import { InferenceMetrics } from './metrics.js';
 import { followDefinitions, predictionLogOf, saidUnitsOf } from './models/follow-definitions.js';
 import { columnsOf } from './models/columns-of.js';
@@ -232,7 +233,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     appendPredictions: (batch) =>
       facts.append(
         TOPICS.predictions.name,
-        batch.map((fact) => newFact(fact, DOMAIN, 'PredictionMade', `prediction/${fact.key}`)),
+        batch.map((fact) => newFact({ ...fact, data: predictionJson(fact.data) }, DOMAIN, 'PredictionMade', `prediction/${fact.key}`)),
       ),
     appendExposures: (batch) =>
       facts.append(

@@ -13,6 +13,7 @@ import {
   type CloudEvent,
 } from './cloud-events.js';
 import type { LogRecord, NewRecord } from './event-log.js';
+import { JsonText } from './json-text.js';
 
 const name = fc.stringMatching(/^[A-Z][A-Za-z0-9]{0,20}$/);
 const text = fc.string({ unit: 'grapheme', minLength: 1 });
@@ -129,6 +130,12 @@ describe('a fact on the wire', () => {
         expect(decodeFact(logged(encodeFact('t', 'key', given)))).toEqual({ ok: true, value: given });
       }),
     );
+  });
+
+  test('is written as it stands where it is text already', () => {
+    const record = logged(encodeFact('t', null, { id: '1', type: 'x', source: 's', time: 5, data: new JsonText('{"a": 1.0}') }));
+    expect(record.value.toString()).toBe('{"a": 1.0}');
+    expect(decodeFact(record)).toMatchObject({ ok: true, value: { data: { a: 1 } } });
   });
 
   test('takes the record’s time when it has none of its own', () => {

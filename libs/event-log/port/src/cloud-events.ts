@@ -1,6 +1,7 @@
 import type { DecisionRecord, LoggedDecision } from '@millrace/kernel';
 import type { Headers, LogRecord, NewRecord } from './event-log.js';
 import { decodeText, encodeText } from './header-text.js';
+import { JsonText } from './json-text.js';
 
 /**
  * CloudEvents 1.0, Kafka protocol binding, binary content mode: attributes as `ce_*` headers, the JSON data as the value.
@@ -15,6 +16,7 @@ export interface CloudEvent {
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly traceparent?: string;
+  /** As JSON: {@link JsonText} stands for itself. */
   readonly data: unknown;
 }
 
@@ -113,7 +115,8 @@ export function encodeFact(topic: string, key: string | null, fact: CloudEvent):
   };
   if (fact.subject !== undefined) headers['ce_subject'] = fact.subject;
   if (fact.traceparent !== undefined) headers['ce_traceparent'] = fact.traceparent;
-  return { topic, key, value: Buffer.from(JSON.stringify(fact.data)), headers, timestamp: fact.time };
+  const json = fact.data instanceof JsonText ? fact.data.text : JSON.stringify(fact.data);
+  return { topic, key, value: Buffer.from(json), headers, timestamp: fact.time };
 }
 
 export function decodeFact(record: LogRecord): Parsed<CloudEvent> {

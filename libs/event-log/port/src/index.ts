@@ -44,6 +44,7 @@ export {
   type ItemBatch,
   type LogConsumerOptions,
 } from './log-consumer.js';
+export { JsonText } from './json-text.js';
 export { LogJournal } from './log-journal.js';
 export { partitionOf } from './partition.js';
 export { DEAD_LETTER, OK, RETRY, SKIP, type Result } from './result.js';

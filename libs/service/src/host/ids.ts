@@ -1,6 +1,10 @@
 import type { Clock, Ids } from '@millrace/kernel';
 import { createHash, randomFillSync } from 'node:crypto';
 
+const DIGITS = Buffer.from('0123456789abcdef');
+/** Where the digits of each byte stand. */
+const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
 /** UUIDv7 (RFC 9562): ordered by time between processes, and within one process also inside a millisecond. */
 export class SystemIds implements Ids {
   #lastTime = 0;
@@ -8,6 +12,7 @@ export class SystemIds implements Ids {
   /** Drawn for many ids at once: asking for sixteen bytes costs as much as asking for all of them. */
   readonly #random = Buffer.allocUnsafeSlow(16 * 256);
   #used = this.#random.length;
+  readonly #text = Buffer.alloc(36, '-');
 
   constructor(private readonly clock: Clock) {}
 
@@ -30,8 +35,7 @@ export class SystemIds implements Ids {
     bytes.writeUIntBE(this.#lastTime, 0, 6);
     bytes.writeUInt16BE(0x7000 | this.#counter, 6);
     bytes.writeUInt8(0x80 | (bytes.readUInt8(8) & 0x3f), 8);
-    const hex = bytes.toString('hex');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return this.#textOf(bytes);
   }
 
   derived(commandId: string, purpose: string): string {
@@ -40,5 +44,17 @@ export class SystemIds implements Ids {
       .update(JSON.stringify([commandId, purpose]))
       .digest('hex')
       .slice(0, 32);
+  }
+
+  /** Digit by digit into one buffer: a third of what hexadecimal text and its parts take. */
+  #textOf(bytes: Buffer): string {
+    const text = this.#text;
+    for (let index = 0; index < 16; index++) {
+      const byte = bytes[index] as number;
+      const at = PLACES[index] as number;
+      text[at] = DIGITS[byte >> 4] as number;
+      text[at + 1] = DIGITS[byte & 0x0f] as number;
+    }
+    return text.toString('latin1');
   }
 }

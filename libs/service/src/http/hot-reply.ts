@@ -40,9 +40,11 @@ export class HotReply {
     if (raw.destroyed || raw.headersSent) return this;
     const body = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload);
     if (!this.#hasType) this.header('content-type', JSON_TYPE);
-    this.header('content-length', String(Buffer.byteLength(body)));
+    const length = Buffer.byteLength(body);
+    this.header('content-length', String(length));
     raw.writeHead(this.#status, this.#headers);
-    raw.end(body);
+    // As many bytes as letters: all are ASCII, and need not be looked at again.
+    raw.end(body, length === body.length ? 'latin1' : 'utf8');
     return this;
   }
 }

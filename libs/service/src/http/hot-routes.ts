@@ -49,6 +49,14 @@ export interface HotRoutesOptions {
 /** Headers that ask for something only Fastify's way through does. */
 const UNUSUAL = ['transfer-encoding', 'expect', 'upgrade', 'sec-fetch-site', 'origin'] as const;
 
+interface Matched {
+  readonly route: HotRoute<unknown>;
+  readonly params: unknown;
+  readonly rule: AccessRule;
+}
+
+const MAX_MATCHED = 1000;
+
 const NO_QUERY = {};
 const NOBODY = Symbol('nobody has to say who they are');
 
@@ -60,6 +68,8 @@ const NOBODY = Symbol('nobody has to say who they are');
 export class HotRoutes {
   readonly #options: HotRoutesOptions;
   #localName: string | undefined;
+  /** By URL: the same few are asked for again and again. */
+  readonly #matched = new Map<string, Matched>();
   readonly #routes: { readonly route: HotRoute<unknown>; readonly pattern: RegExp; readonly rule: AccessRule }[] = [];
 
   constructor(options: HotRoutesOptions) {
@@ -69,22 +79,33 @@ export class HotRoutes {
   add<Params>(route: HotRoute<Params>): void {
     const { metrics } = this.#options.access.settings;
     const rule = accessRuleOf('POST', route.path, { metrics });
+    this.#matched.clear();
     this.#routes.push({ route: route as HotRoute<unknown>, pattern: patternOf(route.path), rule });
   }
 
   /** Whether the request is answered here. */
   take(request: IncomingMessage, response: ServerResponse): boolean {
     if (request.method !== 'POST') return false;
-    const url = request.url as string;
+    const matched = this.#match(request.url as string);
+    if (!matched) return false;
+    const identity = this.#admitted(request.headers, matched.rule);
+    if (identity === undefined) return false;
+    this.#answer(request, response, { ...matched, identity: identity === NOBODY ? undefined : identity });
+    return true;
+  }
+
+  #match(url: string): Matched | undefined {
+    const known = this.#matched.get(url);
+    if (known) return known;
     for (const { route, pattern, rule } of this.#routes) {
       const match = pattern.exec(url);
       if (!match) continue;
-      const identity = this.#admitted(request.headers, rule);
-      if (identity === undefined) return false;
-      this.#answer(request, response, { route, params: match.groups ?? {}, identity: identity === NOBODY ? undefined : identity });
-      return true;
+      const matched = { route, params: Object.freeze({ ...match.groups }), rule };
+      if (this.#matched.size >= MAX_MATCHED) this.#matched.clear();
+      this.#matched.set(url, matched);
+      return matched;
     }
-    return false;
+    return undefined;
   }
 
   /** Who asks, `NOBODY` where nobody has to say so; `undefined`: this is not for here. */

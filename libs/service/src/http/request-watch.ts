@@ -54,7 +54,7 @@ export class RequestWatch {
     const trace = telemetry.start(method, {
       kind: SpanKind.SERVER,
       traceparent: given,
-      attributes: { 'http.request.method': method, 'url.path': url.split('?')[0] ?? '' },
+      attributes: () => ({ 'http.request.method': method, 'url.path': url.split('?')[0] ?? '' }),
     });
     // A new trace that is not recorded has no ids, and nobody could find it.
     const own = trace && isSpanContextValid(trace.span.spanContext()) ? traceparentOfSpan(trace.span) : given;

@@ -13,6 +13,11 @@ interface HotMetricOptions<L extends string> {
 type Labels<L extends string> = Readonly<Record<L, string>>;
 type Value = { readonly value: number; readonly labels: Readonly<Record<string, string | number>>; readonly metricName?: string };
 
+interface Series<L extends string, S> {
+  readonly labels: Labels<L>;
+  readonly state: S;
+}
+
 /** Series by the values of their labels. */
 abstract class HotMetric<L extends string, S> {
   readonly name: string;
@@ -20,7 +25,9 @@ abstract class HotMetric<L extends string, S> {
   readonly aggregator = 'sum';
   abstract readonly type: string;
   readonly #labelNames: readonly L[];
-  readonly #series = new Map<string, { readonly labels: Labels<L>; readonly state: S }>();
+  readonly #series = new Map<string, Series<L, S>>();
+  /** Most often the same is told of again. */
+  #last: Series<L, S> | undefined;
 
   constructor({ name, help, labelNames, registers }: HotMetricOptions<L>) {
     this.name = name;
@@ -38,6 +45,7 @@ abstract class HotMetric<L extends string, S> {
   }
 
   reset(): void {
+    this.#last = undefined;
     this.#series.clear();
   }
 
@@ -45,6 +53,8 @@ abstract class HotMetric<L extends string, S> {
   protected abstract values(labels: Labels<L>, state: S): Value[];
 
   protected stateOf(labels: Labels<L>): S {
+    const last = this.#last;
+    if (last && this.#labelNames.every((label) => last.labels[label] === labels[label])) return last.state;
     let key = '';
     for (const label of this.#labelNames) key += `${labels[label]}\u0000`;
     let series = this.#series.get(key);
@@ -52,6 +62,7 @@ abstract class HotMetric<L extends string, S> {
       series = { labels: { ...labels }, state: this.fresh() };
       this.#series.set(key, series);
     }
+    this.#last = series;
     return series.state;
   }
 }

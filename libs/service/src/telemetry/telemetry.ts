@@ -35,7 +35,8 @@ export interface TelemetryOptions {
 
 export interface SpanOptions {
   readonly kind?: SpanKind;
-  readonly attributes?: Attributes;
+  /** A function is called for what is recorded only. */
+  readonly attributes?: Attributes | (() => Attributes);
   /** W3C traceparent of the parent; without it the active span is the parent. */
   readonly traceparent?: string | undefined;
   readonly links?: readonly Link[];
@@ -93,11 +94,12 @@ export class Telemetry {
     const parent = options.traceparent === undefined ? this.#contexts.active() : contextOf(options.traceparent);
     // A new trace that is not recorded needs no ids, nor do the spans in it.
     if (this.#ratio < 1 && parent === ROOT_CONTEXT && Math.random() >= this.#ratio) return UNRECORDED;
+    const { attributes } = options;
     const span = this.#tracer.startSpan(
       name,
       {
         kind: options.kind ?? SpanKind.INTERNAL,
-        ...(options.attributes ? { attributes: options.attributes } : {}),
+        ...(attributes ? { attributes: typeof attributes === 'function' ? attributes() : attributes } : {}),
         ...(options.links ? { links: [...options.links] } : {}),
         ...(options.startTime === undefined ? {} : { startTime: options.startTime }),
       },

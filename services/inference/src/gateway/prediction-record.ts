@@ -42,7 +42,10 @@ export function isRecorded({ deployment, variant, failure, predictionId }: Answe
   return sample >= 1 || failure !== undefined || variant !== null || shareOf(predictionId) < sample;
 }
 
-/** The record of what was answered. Tensors of more than `maxElements` are left out of it, and so is what the deployment does not want kept. */
+/**
+ * The record of what was answered, to be written by {@link predictionJson}. Tensors of more than `maxElements` are left out of it, and so is what the deployment does not want
+ * kept.
+ */
 export function predictionRecord(answered: Answered, maxElements: number): PredictionMade {
   const { deployment, model, experiment, variant, entityRows, vectors, result, failure } = answered;
   const record: PredictionMade = {
@@ -55,7 +58,8 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
     experiment: experiment?.isRollout ? null : (experiment?.name ?? null),
     variant,
     ...(experiment?.isRollout ? { rollout: experiment.name } : {}),
-    rows: describe(answered, maxElements),
+    // What is not to be kept has to be looked for in the values.
+    rows: describe(answered, maxElements, !deployment?.predictionLog?.redact.size),
     featureService: vectors ? (deployment?.featureService ?? null) : null,
     featureTime: entityRows ? (vectors ? entityRows.at : null) : answered.eventTime,
     featurePositions: vectors?.positions ?? null,
@@ -73,13 +77,14 @@ export function predictionRecord(answered: Answered, maxElements: number): Predi
 export function recordedUnits(answered: Answered, maxElements: number): readonly (string | null)[] {
   const { deployment, model, unitSource: units } = answered;
   if (!deployment?.predictionLog?.redact.size) return answered.units;
-  const rows = describe(answered, maxElements);
+  const rows = describe(answered, maxElements, false);
   return redactRows(rows, { ...deployment.predictionLog, columns: model.features, units }).map(({ unit }) => unit);
 }
 
-function describe({ rows, units, entityRows, vectors, tensors, result }: Answered, maxElements: number): PredictedRow[] {
+function describe(answered: Answered, maxElements: number, asSent: boolean): PredictedRow[] {
+  const { rows, units, entityRows, vectors, tensors, result } = answered;
   const outputs = result?.outputs;
-  return describeRows(rows, { units, entityRows, vectors, outputs, maxElements, tensors: entityRows ? undefined : tensors });
+  return describeRows(rows, { units, entityRows, vectors, outputs, maxElements, asSent, tensors: entityRows ? undefined : tensors });
 }
 
 function errorOf(failure: unknown): { code: string; message: string } {

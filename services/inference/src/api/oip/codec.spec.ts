@@ -112,6 +112,47 @@ describe('requests', () => {
     expect(request.inputs.map((tensorOf) => Array.from(tensorOf.data as Iterable<unknown>))).toEqual([[1, 2], [7], ['hi', '']]);
   });
 
+  describe('the text of the data', () => {
+    const sentOf = (request: string) => parseInferRequest(Buffer.from(request), undefined).inputs[0]?.sent;
+    const head = '"name":"x","datatype":"FP32","shape":[3]';
+
+    test('of one flat list of numbers is kept as it came', () => {
+      expect(sentOf(`{"inputs":[{${head},"data":[1, -0.0,3e1]}]}`)).toBe('[1, -0.0,3e1]');
+      expect(sentOf(`{"id":"5","inputs":[{"data" : [1,2,3],${head}}],"parameters":{"x":1}}`)).toBe('[1,2,3]');
+    });
+
+    test.each([
+      ['nested', `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[[1,2,3]]}]}`],
+      ['of a missing value', `{"inputs":[{${head},"data":[1,null,3]}]}`],
+      ['of integers', `{"inputs":[{"name":"x","datatype":"INT32","shape":[3],"data":[1,2,3]}]}`],
+      ['of two inputs', `{"inputs":[{${head},"data":[1,2,3]},{"name":"y","datatype":"FP32","shape":[1],"data":[1]}]}`],
+      ['written twice', `{"inputs":[{${head},"data":[9,9,9],"data":[1,2,3]}]}`],
+      ['whose name is written by escapes', `{"data":[9,9,9],"inputs":[{${head},"d\\u0061ta":[1,2,3]}]}`],
+      ['beside the word', `{"id":"data","inputs":[{${head},"data":[1,2,3]}]}`],
+      ['in a request that is mostly of other things', `{"inputs":[{${head},"data":[1,2,3]}],"other":"${'x'.repeat(2000)}"}`],
+      ['with more blanks than numbers', `{"inputs":[{${head},"data":[1,2,3${' '.repeat(100)}]}]}`],
+    ])('%s is not', (_, request) => {
+      const [input] = parseInferRequest(Buffer.from(request), undefined).inputs;
+      expect(input?.sent).toBeUndefined();
+      expect(input?.data).toHaveLength(3);
+    });
+
+    test('says the same as the tensor, whatever numbers are sent and however', () => {
+      const blank = fc.stringMatching(/^[ \n\t]{0,2}$/);
+      const item = fc.tuple(blank, fc.double({ noNaN: true, noDefaultInfinity: true }), blank);
+      fc.assert(
+        fc.property(fc.array(item, { minLength: 1 }), fc.tuple(blank, blank), (items, [before, after]) => {
+          const data = `[${items.map(([left, value, right]) => `${left}${JSON.stringify(value)}${right}`).join(',')}]`;
+          const request = `{"inputs":[{"name":"x","datatype":"FP64","shape":[${items.length}],"data"${before}:${after}${data}}]}`;
+          const [input] = parseInferRequest(Buffer.from(request), undefined).inputs;
+          expect(
+            input?.sent === undefined || JSON.stringify(JSON.parse(input.sent)) === JSON.stringify([...(input.data as Float64Array)]),
+          ).toBe(true);
+        }),
+      );
+    });
+  });
+
   test('null says no more than nothing does, and a model may take no tensor', () => {
     expect(parse({ id: null, parameters: null, inputs: [input({ parameters: null })], outputs: null })).toMatchObject({
       id: undefined,

@@ -25,12 +25,14 @@ export interface InferRequest {
 
 /** A request needs six levels and the ranks of its tensors. */
 const MAX_DEPTH = 64;
+const DATA = '"data"';
 
 /** `jsonLength`: the header Inference-Header-Content-Length; the bytes after it are binary tensors in the order of the inputs. */
 export function parseInferRequest(body: Buffer, jsonLength: number | undefined): InferRequest {
   if (jsonLength !== undefined && (!Number.isSafeInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length))
     throw invalid(`Inference-Header-Content-Length is ${jsonLength}; the body has ${body.length} bytes`);
-  const json = parse(body.subarray(0, jsonLength ?? body.length));
+  const text = textOf(body.subarray(0, jsonLength ?? body.length));
+  const json = parse(text);
   const binary = new BinaryPart(body.subarray(jsonLength ?? body.length), body.length);
   const parameters = readParameters('request', json['parameters']);
   // Clients that write their models out whole say null of what they leave out.
@@ -39,7 +41,8 @@ export function parseInferRequest(body: Buffer, jsonLength: number | undefined):
   const inputs = json['inputs'];
   // A model may take none; one that does names the input that is missing.
   if (!Array.isArray(inputs)) throw invalid('inputs must be a list of tensors');
-  const tensors = inputs.map((input) => readInput(input, binary));
+  const sent = inputs.length === 1 ? dataIn(text) : undefined;
+  const tensors = inputs.map((input) => readInput(input, binary, sent));
   binary.end();
   return {
     id,
@@ -50,12 +53,16 @@ export function parseInferRequest(body: Buffer, jsonLength: number | undefined):
   };
 }
 
-function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
+function textOf(bytes: Buffer): string {
   // Each level costs some fifty times its byte in memory, so depth is bounded before anything is made of it.
   if (isDeeperThan(bytes, MAX_DEPTH)) throw invalid(`the request's JSON is nested deeper than ${MAX_DEPTH} levels`);
-  let value: unknown;
   const text = bytes.toString('utf8');
   if (text.includes('\ufffd') && !isUtf8(bytes)) throw invalid('the request is not JSON: its bytes are not UTF-8');
+  return text;
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
   try {
     // Nearly no request has tensors of 64-bit integers, and looking for the word is ten times faster than looking for such a number.
     value = text.includes('INT64') ? parseJsonExactly(text) : JSON.parse(text);
@@ -67,7 +74,23 @@ function parse(bytes: Buffer): Readonly<Record<string, unknown>> {
   return asObject('the request', value);
 }
 
-function readInput(value: unknown, binary: BinaryPart): Tensor {
+/** Longer requests would be held in memory twice. */
+const MAX_TEXT = 64 * 1024;
+/** What else a request may say, beside as much again as its data: a part of a text holds the whole of it. */
+const MAX_BESIDE = 1024;
+
+/**
+ * Of a request of one input: the text from where its data begins to the first bracket that closes, which is all of them where they are a flat list of numbers. Where the word
+ * stands once and nothing is written by escapes, it is the name of that list.
+ */
+function dataIn(text: string): string | undefined {
+  const at = text.indexOf(DATA);
+  if (at < 0 || text.length > MAX_TEXT || text.includes(DATA, at + DATA.length) || text.includes('\\')) return undefined;
+  const data = text.slice(text.indexOf('[', at), text.indexOf(']', at) + 1);
+  return text.length > 2 * data.length + MAX_BESIDE ? undefined : data;
+}
+
+function readInput(value: unknown, binary: BinaryPart, sent: string | undefined): Tensor {
   const input = asObject('an input', value);
   const { name, datatype, sizes } = readTensorHead(input['name'], input['datatype'], input['shape']);
   const size = readParameters(`input ${JSON.stringify(name)}`, input['parameters'])['binary_data_size'];
@@ -79,7 +102,7 @@ function readInput(value: unknown, binary: BinaryPart): Tensor {
   if (elementsOf(sizes) > binary.bodyLength) {
     throw invalid(`input ${JSON.stringify(name)}: the data is shorter than shape [${sizes.join(',')}]`);
   }
-  return tensorFromJson(name, datatype, sizes, input['data']);
+  return tensorFromJson(name, datatype, sizes, input['data'], sent);
 }
 
 function readOutputs(value: unknown, binaryByDefault: boolean): RequestedOutput[] | undefined {

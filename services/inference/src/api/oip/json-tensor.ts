@@ -2,13 +2,19 @@ import { invalid } from '../../domain/refusal.js';
 import { holdsInteger, largestOf } from '../../domain/tensor/ranges.js';
 import { elementsOf, emptyData, isFloating, setElement, type Datatype, type Tensor, type TensorData } from '../../domain/tensor/tensor.js';
 
-/** A tensor of JSON data, flat or nested, row-major. `null` in a floating point tensor is NaN: JSON has no other word for it. */
-export function tensorFromJson(name: string, datatype: Datatype, shape: readonly number[], data: unknown): Tensor {
+/** `-1.2345678901234567e-300` and a comma. */
+const LONGEST_NUMBER = 25;
+
+/**
+ * A tensor of JSON data, flat or nested, row-major. `null` in a floating point tensor is NaN: JSON has no other word for it. `sent`: the text that `data` was read from,
+ * where it is a flat list.
+ */
+export function tensorFromJson(name: string, datatype: Datatype, shape: readonly number[], data: unknown, sent?: string): Tensor {
   const count = elementsOf(shape);
   if (!Array.isArray(data)) throw invalid(`input ${quote(name)}: data must be a list`);
   const values = emptyData(datatype, count);
   if ((datatype === 'FP32' || datatype === 'FP64') && data.length === count && areFinite(data, values as Float64Array, largestOf(datatype)))
-    return { name, datatype, shape, data: values, given: data as number[] };
+    return { name, datatype, shape, data: values, given: data as number[], ...(isTight(sent, count) ? { sent } : {}) };
   const filled = fill({ name, shape, sizes: sizesOf(shape), target: values, convert: converter(name, datatype), limit: count }, 0, data, 0);
   if (filled !== count)
     throw invalid(`input ${quote(name)} of shape [${shape.join(',')}] needs ${count} elements and has ${filled > count ? 'more' : filled}`);
@@ -24,6 +30,11 @@ function areFinite(data: readonly unknown[], values: Float32Array | Float64Array
     values[index] = value;
   }
   return true;
+}
+
+/** Whether a text of so many numbers is no longer than they can be in full: blanks and digits beyond a double's are not worth keeping. */
+function isTight(sent: string | undefined, count: number): sent is string {
+  return sent !== undefined && sent.length <= 2 + LONGEST_NUMBER * count;
 }
 
 interface Filling {

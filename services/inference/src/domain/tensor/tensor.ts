@@ -23,6 +23,8 @@ export interface Tensor {
   readonly data: TensorData;
   /** The numbers as they came, flat, where they came as JSON: a record of them is what was sent, and is written without making them anew. */
   readonly given?: readonly (number | null)[];
+  /** The JSON text of `given` as it came, where it is at hand. */
+  readonly sent?: string;
 }
 
 /** What a model expects or gives under a name; -1 where the size is free, `undefined` when even the rank is. */
