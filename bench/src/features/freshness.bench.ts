@@ -9,14 +9,19 @@ import { httpPost } from '../http-post.js';
 import { anonymousBytes } from '../process-memory.js';
 
 const RATE = 10_000;
-const EVENTS = 3_000_000;
+const EVENTS = 5_000_000;
 /** Events of a request; one of them is read back. */
 const BATCH = 100;
 const CARDS = 10_000;
 /** The first twenty seconds are not counted: code is compiled as it gets hot. */
 const WARMED_UP = 200_000;
-/** The heap finds its size before memory is looked at. */
-const SETTLED = 1_000_000;
+/**
+ * Memory is looked at over three million events from here on: by then the newest two chunks of every card, which are kept in memory, have each held the events of a whole
+ * minute, and buffers have found their size.
+ */
+const SETTLED = 2_000_000;
+/** For comparison: while it still fills. */
+const FILLING = 1_000_000;
 /** Requests under way at most: beyond it the platform does not keep up, and the rate is no longer what was asked. */
 const IN_FLIGHT = 64;
 const MIB = 2 ** 20;
@@ -73,6 +78,7 @@ export async function run(): Promise<BenchResult[]> {
     const pid = topology.services[0]?.pid as number;
     const took: number[] = [];
     const memory: number[] = [];
+    let filling = NaN;
     const underWay = new Set<Promise<void>>();
     const started = performance.now();
     for (let sent = 0; sent < EVENTS; sent += BATCH) {
@@ -84,6 +90,7 @@ export async function run(): Promise<BenchResult[]> {
       });
       const settled = done.finally(() => underWay.delete(settled));
       underWay.add(settled);
+      if (sent === FILLING) filling = anonymousBytes(pid) / MIB;
       if (sent >= SETTLED && sent % 100_000 === 0) memory.push(anonymousBytes(pid) / MIB);
     }
     await Promise.all(underWay);
@@ -111,20 +118,21 @@ export async function run(): Promise<BenchResult[]> {
         unit: 'ms',
         pass: true,
       },
+      { name, metric: 'memory of the process after 1 million events (RssAnon)', value: filling, unit: 'MiB', pass: true },
       {
         name,
-        metric: 'memory of the process after 1 million events (RssAnon, median of 5 readings)',
+        metric: `memory of the process after 2 million events (RssAnon, median of ${part} readings)`,
         value: early,
         unit: 'MiB',
         pass: true,
       },
       {
         name,
-        metric: 'memory of the process after 3 million events (RssAnon, median of 5 readings)',
+        metric: `memory of the process after 5 million events (RssAnon, median of ${part} readings)`,
         value: late,
         unit: 'MiB',
         pass: late <= 1.1 * early,
-        target: '<= 1.1x that after 1 million',
+        target: '<= 1.1x that after 2 million',
       },
     ];
   } finally {
