@@ -37,6 +37,21 @@ export { crashOnDefects, runMain, runOrExplain, stopOnSignals, tellParent, type 
 export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
 export type { Route } from './http/http-server.js';
 export { OPENAPI_PATH, type OpenApiDocument } from './http/openapi.js';
+export {
+  anyField,
+  countField,
+  doubleField,
+  enumField,
+  flagField,
+  jsonOf,
+  mapField,
+  momentField,
+  namedSchema,
+  NEXT_PAGE,
+  numberField,
+  objectOf,
+  orNull,
+} from './http/answer-schema.js';
 export { bodySchema, fieldsOf, listField, textField, timeField, type BodySchema, type JsonSchema } from './http/body-schema.js';
 export { AT_LEAST, PAGED, routeDoc, WAIT, type ContentDoc, type QueryDoc, type RouteDoc } from './http/route-doc.js';
 export { restReference } from './http/rest-reference.js';

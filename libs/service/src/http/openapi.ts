@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { AccessRule } from '../access/identity.js';
 import type { Route } from './http-server.js';
+import { errorResponses, errorsOf, PROBLEM_CONTENT, takesBody } from './openapi-errors.js';
 import { ref, sharedSchemas } from './openapi-schemas.js';
+import { jsonOf, objectOf } from './answer-schema.js';
 import { commonDoc, type ContentDoc, type QueryParameter, type RouteDoc } from './route-doc.js';
 
 export const OPENAPI_PATH = '/api/v1/openapi.json';
@@ -27,18 +29,36 @@ const ABOUT = [
 /** `GET /api/v1/openapi.json`: what this process answers under `/api/v1`, from the routes that are registered. */
 export function openApiRoutes(server: FastifyInstance, routes: readonly Route[]): void {
   let text: string | undefined;
-  server.get(OPENAPI_PATH, commonDoc('This document: every route under /api/v1, as OpenAPI 3.1.'), (_request, reply) => {
+  const describing = commonDoc('This document: every route under /api/v1, as OpenAPI 3.1.', { answer: jsonOf(DOCUMENT) });
+  server.get(OPENAPI_PATH, describing, (_request, reply) => {
     // No route is registered once the process listens.
     text ??= JSON.stringify(openApiDocument(routes));
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
   });
 }
 
+const PART = { type: 'object' };
+const DOCUMENT = objectOf<OpenApiDocument>(
+  {
+    openapi: { const: '3.1.0' },
+    info: PART,
+    servers: { type: 'array', items: PART },
+    tags: { type: 'array', items: PART },
+    paths: { ...PART, description: 'Operations by path and method.' },
+    components: { ...PART, description: 'Schemas, errors and ways to say who one is, which operations refer to.' },
+  },
+  { description: 'OpenAPI 3.1.' },
+);
+
 /** The document of `routes`: those of our own REST, and those that say what they do. */
 export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
   const ours = routes.filter(({ path, doc }) => path.startsWith('/api/v1/') || doc !== undefined);
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of ours) (paths[templateOf(route.path)] ??= {})[route.method.toLowerCase()] = operation(route);
+  const named: Record<string, Json> = {};
+  for (const route of ours) {
+    const operations = (paths[templateOf(route.path)] ??= {});
+    operations[route.method.toLowerCase()] = withReferences(operation(route), named);
+  }
   const tags = [...new Set(ours.flatMap(({ doc }) => doc?.tag ?? []))].sort();
   return {
     openapi: '3.1.0',
@@ -47,8 +67,9 @@ export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
     tags: tags.map((name) => (name === 'common' ? { name, description: 'The same in every service.' } : { name })),
     paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
     components: {
-      schemas: sharedSchemas(),
+      schemas: { ...sharedSchemas(), ...named },
       responses: {
+        ...errorResponses(),
         Problem: { description: 'Refused or failed; `code` says why.', content: PROBLEM_CONTENT },
         MlflowError: {
           description: 'Refused or failed, as MLflow’s server writes it; a problem where too much is asked at once.',
@@ -63,8 +84,19 @@ export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
   };
 }
 
-const PROBLEM_CONTENT = { 'application/problem+json': { schema: ref('Problem') } };
-const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+/** A schema with a title is told once, among the components, and referred to by it. */
+function withReferences<T>(value: T, named: Record<string, Json>): T {
+  if (Array.isArray(value)) return value.map((one: unknown) => withReferences(one, named)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const { title, ...rest } = value as Json;
+  const inner = Object.fromEntries(Object.entries(typeof title === 'string' ? rest : value).map(([key, one]) => [key, withReferences(one, named)]));
+  if (typeof title !== 'string') return inner as T;
+  const known = named[title];
+  if (known && JSON.stringify(known) !== JSON.stringify(inner)) throw new TypeError(`there are two schemas called ${title}`);
+  named[title] = inner;
+  return ref(title) as T;
+}
+
 const JSON_OBJECT: ContentDoc = { 'application/json': 'object' };
 
 function operation({ method, path, access, doc }: Route): Json {
@@ -76,19 +108,23 @@ function operation({ method, path, access, doc }: Route): Json {
     ...(doc ? { tags: [doc.tag], summary: doc.summary } : {}),
     ...(description === '' ? {} : { description }),
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(WITH_BODY.has(method) && Object.keys(body).length > 0 ? { requestBody: { content: body } } : {}),
-    responses: responses(doc),
+    ...(takesBody({ method, doc }) ? { requestBody: { content: body } } : {}),
+    responses: responses({ method, path, access, doc }),
     security: security(access),
   };
 }
 
-function responses(doc: RouteDoc | undefined): Json {
+function responses(route: Route): Json {
+  const { doc } = route;
   const answer = content(doc?.answer ?? JSON_OBJECT);
+  const withAnswer = ([status, description]: [string, string]): [string, Json] => [
+    status,
+    { description, ...(Object.keys(answer).length > 0 ? { content: answer } : {}) },
+  ];
   return {
-    '2XX': { description: 'Done.', ...(Object.keys(answer).length > 0 ? { content: answer } : {}) },
-    ...Object.fromEntries(
-      Object.entries(doc?.otherwise ?? {}).map(([status, description]) => [status, { description, content: content(JSON_OBJECT) }]),
-    ),
+    ...Object.fromEntries(Object.entries(doc?.statuses ?? { 200: 'Done.' }).map(withAnswer)),
+    ...errorsOf(route),
+    ...Object.fromEntries(Object.entries(doc?.otherwise ?? {}).map(withAnswer)),
     default: { $ref: `#/components/responses/${doc?.hasMlflowErrors ? 'MlflowError' : 'Problem'}` },
   };
 }

@@ -33,10 +33,14 @@ export interface RouteDoc {
   readonly query?: QueryDoc;
   /** A JSON object unless given; none for `{}`. Of POST, PUT and PATCH only. */
   readonly body?: ContentDoc;
-  /** Of what was done; a JSON object unless given, none for `{}`. */
+  /** Of what was done; a JSON object unless given, none for `{}`. Described only: answers are not written by it. */
   readonly answer?: ContentDoc;
-  /** Other statuses whose body is no problem but a JSON object, and when they come. */
+  /** The statuses that the answer comes with, and when; 200 unless given. */
+  readonly statuses?: Readonly<Record<number, string>>;
+  /** Other statuses that come with the same body, and when. */
   readonly otherwise?: Readonly<Record<number, string>>;
+  /** Errors of its own, and when they come, beside those that follow from what the route takes and who may call it. */
+  readonly errors?: Readonly<Record<number, string>>;
   /** Errors leave as MLflow's server writes them. */
   readonly hasMlflowErrors?: true;
 }

@@ -57,8 +57,11 @@ export function union(documents: readonly OpenApiDocument[]): OpenApiDocument {
   for (const document of documents)
     for (const [path, operations] of Object.entries(document.paths)) paths[path] = { ...operations, ...paths[path] };
   const tags = new Map(documents.flatMap((document) => document.tags.map((tag) => [tag.name, tag] as const)));
+  // Each has the shared schemas and those of its own routes.
+  const schemas = Object.assign({}, ...documents.map(({ components }) => components['schemas'])) as object;
   return {
     ...first,
+    components: { ...first.components, schemas },
     tags: [...tags.values()].sort((one, other) => (one.name < other.name ? -1 : 1)),
     paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
   };

@@ -1,9 +1,10 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
 import { proxiedArtifactPath } from '@millrace/mlflow-protocol';
 import { compareFiles, fileDigests, filesOf } from '@millrace/model-signing';
-import { ProblemError, type RecordedFile } from '@millrace/service';
+import { jsonOf, ProblemError, type RecordedFile } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { TrackingView } from '../../queries/tracking-view.js';
+import { FILES_ANSWER, NO_RUN } from './answers.js';
 import { doc } from './doc.js';
 
 export interface ArtifactDigestContext {
@@ -16,6 +17,8 @@ export interface ArtifactDigestContext {
 export function artifactDigestRoutes(scope: FastifyInstance, context: ArtifactDigestContext): void {
   const listing = doc('Lists a run’s files with the digests they had when uploaded.', {
     query: { verify: { type: 'boolean', description: '`true` reads them and says which are others now.' } },
+    answer: jsonOf(FILES_ANSWER),
+    errors: { ...NO_RUN, 409: 'Its artifacts are outside this server’s store.' },
   });
   scope.get('/api/v1/runs/:runId/artifacts', listing, async (request) => {
     const { runId } = request.params as { runId: string };

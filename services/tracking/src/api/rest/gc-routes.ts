@@ -1,7 +1,8 @@
 import type { CommandMetadata } from '@millrace/kernel';
-import { ProblemError } from '@millrace/service';
+import { jsonOf, ProblemError } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { GarbageCollection, GarbageRequest } from '../../commands/garbage-collection.js';
+import { GARBAGE_ANSWER } from './answers.js';
 import { GARBAGE_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
@@ -15,7 +16,7 @@ const MOST_IDS = 10_000;
 
 /** `POST /api/v1/runs/gc`: makes the deletion of runs and experiments final. Bodies arrive as JSON; without one, all that is deleted goes. */
 export function gcRoutes(scope: FastifyInstance, { garbage, metadata }: GcContext): void {
-  const collecting = doc('Makes the deletion of runs and experiments final.', { body: { 'application/json': GARBAGE_REQUEST } });
+  const collecting = doc('Makes the deletion of runs and experiments final.', { body: jsonOf(GARBAGE_REQUEST), answer: jsonOf(GARBAGE_ANSWER) });
   scope.post('/api/v1/runs/gc', collecting, async (request) => {
     const command = metadata(request);
     return garbage.collect(requestOf(request.body, command.now), command);

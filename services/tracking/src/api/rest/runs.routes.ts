@@ -1,13 +1,14 @@
 import { partitionOf } from '@millrace/event-log';
 import { parsePosition } from '@millrace/kernel';
 import { jsonDouble } from '@millrace/mlflow-protocol';
-import { ProblemError, type QueryDoc } from '@millrace/service';
+import { jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { bestRun, compareRuns, paramImportances } from '../../queries/compare-runs.query.js';
 import type { SeriesPoint } from '../../queries/metric-series.query.js';
 import type { RunView } from '../../queries/tracking-view.js';
 import type { TrackingApi } from '../mlflow/context.js';
+import { COMPARISON_ANSWER, HISTORY_ANSWER, NO_RUN } from './answers.js';
 import { doc } from './doc.js';
 import { integer, invalid, oneOf, text, texts, type Query } from './query-parameters.js';
 import { runEvents } from './run-events.js';
@@ -35,14 +36,21 @@ const LIVE: QueryDoc = {
 
 /** Runs over our own REST: histories thinned for a plot, comparisons, and live events. `stopping` aborts when the process stops. */
 export function runRestRoutes(scope: FastifyInstance, api: TrackingApi, stopping: AbortSignal): void {
-  scope.get('/api/v1/runs/compare', doc('Compares runs: parameters, metrics, and what moved a metric.', { query: COMPARED }), (request) =>
-    compare(api, request.query as Query),
-  );
-  const thinned = doc('The history of a run’s metric, thinned for a plot.', { query: HISTORY });
+  const comparing = doc('Compares runs: parameters, metrics, and what moved a metric.', {
+    query: COMPARED,
+    answer: jsonOf(COMPARISON_ANSWER),
+    errors: { 404: 'There is no such run, or no such experiment.' },
+  });
+  scope.get('/api/v1/runs/compare', comparing, (request) => compare(api, request.query as Query));
+  const thinned = doc('The history of a run’s metric, thinned for a plot.', {
+    query: HISTORY,
+    answer: jsonOf(HISTORY_ANSWER),
+    errors: NO_RUN,
+  });
   scope.get<{ Params: { id: string; key: string } }>('/api/v1/runs/:id/metrics/:key/history', thinned, (request) =>
     history(api, request.params, request.query as Query),
   );
-  const live = doc('Live events of a run, as server-sent events.', { query: LIVE, answer: { 'text/event-stream': 'text' } });
+  const live = doc('Live events of a run, as server-sent events.', { query: LIVE, answer: { 'text/event-stream': 'text' }, errors: NO_RUN });
   scope.get<{ Params: { id: string } }>('/api/v1/runs/:id/events', live, (request, reply) =>
     events(api, request.params.id, request, reply, stopping),
   );
