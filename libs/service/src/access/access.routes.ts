@@ -1,5 +1,7 @@
 import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { jsonOf } from '../http/answer-schema.js';
+import { KEY_ANSWER, KEYS_ANSWER, NEW_KEY_ANSWER, WHOAMI_ANSWER } from '../http/common-answers.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import { AT_LEAST, commonDoc } from '../http/route-doc.js';
@@ -19,17 +21,28 @@ export interface AccessRoutesContext {
 /** API keys over HTTP, the same in every service: `/api/v1/access/keys` for admins, `/api/v1/access/whoami` for everybody. */
 export function accessRoutes(server: FastifyInstance, context: AccessRoutesContext): void {
   const { access, clock } = context;
-  server.get('/api/v1/access/whoami', commonDoc('Who the credentials say you are, and your role.'), (request) => whoami(access, request));
-  server.get('/api/v1/access/keys', commonDoc('Lists the API keys, without their secrets.', { query: AT_LEAST }), async (request) => {
+  const asking = commonDoc('Who the credentials say you are, and your role.', { answer: jsonOf(WHOAMI_ANSWER) });
+  server.get('/api/v1/access/whoami', asking, (request) => whoami(access, request));
+  const listing = commonDoc('Lists the API keys, without their secrets.', { query: AT_LEAST, answer: jsonOf(KEYS_ANSWER) });
+  server.get('/api/v1/access/keys', listing, async (request) => {
     await awaitPosition(request, access.log);
     await access.log.barrier();
     return { keys: access.list().map((key) => view(key, clock.now())) };
   });
-  const creating = commonDoc('Creates an API key; this answer alone shows it.', { body: { 'application/json': KEY_REQUEST } });
+  const creating = commonDoc('Creates an API key; this answer alone shows it.', {
+    body: jsonOf(KEY_REQUEST),
+    answer: jsonOf(NEW_KEY_ANSWER),
+    statuses: { 201: 'Created.' },
+    errors: { 409: 'A key of that name is live, or an earlier request with the same `Idempotency-Key` has shown it.' },
+  });
   server.post('/api/v1/access/keys', creating, (request, reply) =>
     create(context, parseKeyRequest(request.body, clock.now()), request, reply),
   );
-  const revoking = commonDoc('Revokes an API key, by its id or name.', { query: { reason: 'Why.' } });
+  const revoking = commonDoc('Revokes an API key, by its id or name.', {
+    query: { reason: 'Why.' },
+    answer: jsonOf(KEY_ANSWER),
+    errors: { 404: 'There is no such key.' },
+  });
   server.delete('/api/v1/access/keys/:key', revoking, (request, reply) => revoke(context, request, reply));
 }
 

@@ -1,4 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { jsonOf } from '../http/answer-schema.js';
+import { STATUS_ANSWER, TOPICS_ANSWER } from '../http/common-answers.js';
 import { ProblemError } from '../http/problem.js';
 import { commonDoc, type QueryDoc } from '../http/route-doc.js';
 import type { EventReader, ReadEvents } from './read-events.js';
@@ -26,14 +28,17 @@ const QUERY: QueryDoc = {
 
 /** Looking at the log over HTTP: `/api/v1/events`, `/api/v1/events/{topic}` and `/api/v1/status`, the same in every service. */
 export function eventsRoutes(server: FastifyInstance, context: EventsRoutesContext): void {
-  server.get('/api/v1/status', commonDoc('How this service stands: its topics, readers and resources.'), () => status(context));
-  server.get('/api/v1/events', commonDoc('The topics of the log, with where they begin and end.'), async () => ({
+  const standing = commonDoc('How this service stands: its topics, readers and resources.', { answer: jsonOf(STATUS_ANSWER) });
+  server.get('/api/v1/status', standing, () => status(context));
+  const listing = commonDoc('The topics of the log, with where they begin and end.', { answer: jsonOf(TOPICS_ANSWER) });
+  server.get('/api/v1/events', listing, async () => ({
     topics: await topicStatuses(context.log, context.topics),
   }));
   const page = commonDoc('Records of a partition of a topic, one JSON object a line.', {
     description: 'The header `millrace-next-offset` says where to go on.',
     query: QUERY,
     answer: { 'application/x-ndjson': 'text' },
+    errors: { 404: 'There is no such topic here.' },
   });
   server.get('/api/v1/events/:topic', page, (request, reply) => events(context, request, reply));
 }

@@ -1,17 +1,26 @@
 import type { FastifyInstance } from 'fastify';
 import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { jsonOf } from './answer-schema.js';
+import { LIVE_ANSWER, READY_ANSWER } from './common-answers.js';
 import { commonDoc } from './route-doc.js';
 
 /** `/healthz`, `/readyz`, `/metrics`: for the orchestrator and Prometheus. */
 export function addHealthRoutes(server: FastifyInstance, health: Health, metrics: Metrics): void {
-  server.get('/healthz', commonDoc('Whether the process is alive.', { otherwise: { 503: 'It is not.' } }), (_request, reply) => {
-    const { live, fatal } = health.liveness();
-    return reply.code(live ? 200 : 503).send({ status: live ? 'ok' : 'dead', fatal });
-  });
+  server.get(
+    '/healthz',
+    commonDoc('Whether the process is alive.', { answer: jsonOf(LIVE_ANSWER), otherwise: { 503: 'It is not.' } }),
+    (_request, reply) => {
+      const { live, fatal } = health.liveness();
+      return reply.code(live ? 200 : 503).send({ status: live ? 'ok' : 'dead', fatal });
+    },
+  );
   server.get(
     '/readyz',
-    commonDoc('Whether everything is up, and what is missing.', { otherwise: { 503: 'Something is missing.' } }),
+    commonDoc('Whether everything is up, and what is missing.', {
+      answer: jsonOf(READY_ANSWER),
+      otherwise: { 503: 'Something is missing.' },
+    }),
     async (_request, reply) => {
       const { ready, checks } = await health.readiness();
       return reply

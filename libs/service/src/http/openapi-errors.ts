@@ -13,8 +13,14 @@ const COMMON: Readonly<Record<number, { readonly name: string; readonly descript
   401: { name: 'Unauthenticated', description: 'Where keys are asked for: there is none, or it is not believed.' },
   403: { name: 'Forbidden', description: 'Where keys are asked for: the role is too low, or the key is of another workspace.' },
   413: { name: 'TooLarge', description: 'The body is larger than the process takes, or holds more items than a request may.' },
-  503: { name: 'Unavailable', description: 'Too much is under way, or something needed is away; the header `retry-after` may say when to try again.' },
-  504: { name: 'Late', description: 'What was asked for was not reached in time: the log, or a projection at the position that was named.' },
+  503: {
+    name: 'Unavailable',
+    description: 'Too much is under way, or something needed is away; the header `retry-after` may say when to try again.',
+  },
+  504: {
+    name: 'Late',
+    description: 'What was asked for was not reached in time: the log, or a projection at the position that was named.',
+  },
 };
 
 /** The errors that routes share, by the names they are referred to. */

@@ -89,7 +89,9 @@ function withReferences<T>(value: T, named: Record<string, Json>): T {
   if (Array.isArray(value)) return value.map((one: unknown) => withReferences(one, named)) as T;
   if (typeof value !== 'object' || value === null) return value;
   const { title, ...rest } = value as Json;
-  const inner = Object.fromEntries(Object.entries(typeof title === 'string' ? rest : value).map(([key, one]) => [key, withReferences(one, named)]));
+  const inner = Object.fromEntries(
+    Object.entries(typeof title === 'string' ? rest : value).map(([key, one]) => [key, withReferences(one, named)]),
+  );
   if (typeof title !== 'string') return inner as T;
   const known = named[title];
   if (known && JSON.stringify(known) !== JSON.stringify(inner)) throw new TypeError(`there are two schemas called ${title}`);

@@ -1,4 +1,6 @@
 import type { Clock, Ids } from '@millrace/kernel';
+import { jsonOf } from '../http/answer-schema.js';
+import { APPLY_ANSWER, DELETED_ANSWER } from '../http/common-answers.js';
 import { parsePosition, type Position } from '@millrace/kernel';
 import {
   API_VERSION,
@@ -40,6 +42,8 @@ export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesC
       'YAML or JSON, one or several documents or a list. A Policy takes the role admin. 422 has every problem in `details.problems`.',
     query: { dryRun: { type: 'boolean', description: '`true` only tells what would be done.' } },
     body: { 'application/yaml': 'Resources', 'application/json': 'Resources' },
+    answer: jsonOf(APPLY_ANSWER),
+    errors: { 409: 'It was changed at the same time.', 422: 'Nothing was applied; every problem is in `details.problems`.' },
   });
   server.post('/api/v1/apply', applying, (request, reply) => apply(context, request, reply));
   const listing = commonDoc('Lists the resources that are applied.', {
@@ -53,6 +57,7 @@ export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesC
   const showing = commonDoc('Shows a resource as it could be applied again, and its version.', {
     query: { version: { type: 'integer', description: 'An earlier version; the current one unless given.' }, ...AT_LEAST },
     answer: { 'application/json': 'AppliedResource' },
+    errors: { 404: 'There is no such resource, or no such version.' },
   });
   server.get('/api/v1/resources/:kind/:name', showing, async (request) => {
     await awaitPosition(request, context.resources.log);
@@ -60,7 +65,11 @@ export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesC
     const { version } = request.query as { version?: string };
     return view(found(context, kindOf(kind), name, version));
   });
-  const deleting = commonDoc('Deletes a resource that no other rests on.', { description: 'A Policy takes the role admin.' });
+  const deleting = commonDoc('Deletes a resource that no other rests on.', {
+    description: 'A Policy takes the role admin.',
+    answer: jsonOf(DELETED_ANSWER),
+    errors: { 404: 'There is no such resource.', 409: 'Others rest on it, which `detail` names.' },
+  });
   server.delete('/api/v1/resources/:kind/:name', deleting, (request, reply) => remove(context, request, reply));
 }
 

@@ -1,9 +1,10 @@
 import type { Clock, Position } from '@millrace/kernel';
-import { AT_LEAST, ProblemError, sendPosition, type ContentDoc, type JsonSchema } from '@millrace/service';
+import { AT_LEAST, jsonOf, ProblemError, sendPosition, type ContentDoc, type JsonSchema } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Experiment } from '../../domain/experiment/experiment.js';
 import type { OutcomeRecorded, UnitExposed } from '../../domain/experiment/facts.js';
 import type { ExperimentResults } from '../../queries/experiment-results.query.js';
+import { ASSIGNMENTS_ANSWER, NO_EXPERIMENT, RECORDED_ANSWER, RESULTS_ANSWER } from './answers.js';
 import { ASSIGNMENT_REQUEST, EXPOSURE, OUTCOME } from './bodies.js';
 import { doc } from './doc.js';
 import { parseExposure, parseOutcome, type ParsedFact, type TimedFact } from './parse-facts.js';
@@ -47,16 +48,21 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
     return running;
   };
 
-  const assigning = doc('Assigns units to the variants of an experiment.', { body: { 'application/json': ASSIGNMENT_REQUEST } });
+  const assigning = doc('Assigns units to the variants of an experiment.', {
+    body: jsonOf(ASSIGNMENT_REQUEST),
+    answer: jsonOf(ASSIGNMENTS_ANSWER),
+    errors: NO_EXPERIMENT,
+  });
   scope.post<Named>('/api/v1/experiments/:name/assignments', assigning, async (request) => {
     const { experiment, variantOf } = await found(request);
     const units = readUnits(request.body);
     return { experiment: experiment.name, unit: experiment.unit, assignments: units.map((unit) => ({ unit, variant: variantOf(unit) })) };
   });
 
+  const recording = { answer: jsonOf(RECORDED_ANSWER), statuses: { 202: 'They are on the log.' } };
   scope.post<Named>(
     '/api/v1/experiments/:name/exposures',
-    doc('Records which units met which variant.', { body: listOf(EXPOSURE) }),
+    doc('Records which units met which variant.', { body: listOf(EXPOSURE), ...recording, errors: NO_EXPERIMENT }),
     async (request, reply) => {
       const { experiment, variantOf } = await found(request);
       const names = new Set(experiment.variants.map((variant) => variant.name));
@@ -69,7 +75,11 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
 
   scope.post<Named>(
     '/api/v1/experiments/:name/outcomes',
-    doc('Records outcomes of units, of an experiment or a rollout.', { body: listOf(OUTCOME) }),
+    doc('Records outcomes of units, of an experiment or a rollout.', {
+      body: listOf(OUTCOME),
+      ...recording,
+      errors: { 404: 'No such Experiment or Rollout is applied.' },
+    }),
     async (request, reply) => {
       const { name } = request.params;
       if (!(await options.find(name, request)) && !options.isRollout(name))
@@ -85,6 +95,8 @@ export function experimentRoutes(scope: FastifyInstance, options: ExperimentRout
 
   const estimating = doc('Estimates what an experiment has shown.', {
     query: { level: { type: 'number', description: 'Of confidence, between 0 and 1; 0.95 unless given.' }, ...AT_LEAST },
+    answer: jsonOf(RESULTS_ANSWER),
+    errors: NO_EXPERIMENT,
   });
   scope.get<Named>('/api/v1/experiments/:name/results', estimating, async (request) => {
     const { experiment } = await found(request);

@@ -1,10 +1,11 @@
 import { parseExactJson, type SourcePlan } from '@millrace/feature-engine';
 import { formatPosition } from '@millrace/kernel';
-import { ProblemError, sendPosition } from '@millrace/service';
+import { jsonOf, ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { EventIntake, GivenEvents, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
+import { EVENTS_ANSWER, NO_SOURCE } from './answers.js';
 import { doc } from './doc.js';
 import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
 
@@ -26,7 +27,6 @@ export interface IngestOptions {
  */
 export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): void {
   const sending = doc('Sends events of a source.', {
-    description: '207 when some were taken.',
     query: { atomic: { type: 'boolean', description: '`true` takes all events or none.' } },
     body: {
       'application/x-ndjson': 'text',
@@ -34,6 +34,9 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
       'application/cloudevents-batch+json': 'array',
       'application/cloudevents+json': 'object',
     },
+    answer: jsonOf(EVENTS_ANSWER),
+    statuses: { 200: 'All events were taken.', 207: 'Some were taken.' },
+    errors: { ...NO_SOURCE, 409: 'It is filled from a query, a table or files.' },
     otherwise: { 422: 'No event was taken; the body says why, as it does for those that are refused among others.' },
   });
   scope.post<{ Params: { name: string }; Querystring: Record<string, unknown> }>(

@@ -1,10 +1,23 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import { AT_LEAST, itemsAfter, limitOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
+import {
+  AT_LEAST,
+  jsonOf,
+  itemsAfter,
+  limitOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  sendPosition,
+  WAIT,
+  waitOf,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
 import { materializationStatus } from '../../queries/materialization-status.query.js';
+import { MATERIALIZATION_ANSWER, MATERIALIZATIONS_ANSWER, NO_SOURCE } from './answers.js';
 import { asProblem } from './as-problem.js';
 import { MATERIALIZATION_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
@@ -49,9 +62,15 @@ const PATH = '/api/v1/sources/:name/materializations';
  */
 export function materializationRoutes(scope: FastifyInstance, options: MaterializationRoutesOptions): void {
   const beginning = doc('Begins a materialization of a source with a query, a table or files.', {
-    description: '202 while it runs; 409 names the one that is under way.',
     query: WAIT,
-    body: { 'application/json': MATERIALIZATION_REQUEST },
+    body: jsonOf(MATERIALIZATION_REQUEST),
+    answer: jsonOf(MATERIALIZATION_ANSWER),
+    statuses: { 200: 'It is over.', 202: 'It runs.' },
+    errors: {
+      ...NO_SOURCE,
+      409: 'Another is under way, or the source has no query, table or files.',
+      422: 'Its query, table or files cannot be read.',
+    },
   });
   scope.post<{ Params: Params; Querystring: Query }>(PATH, beginning, async (request, reply) => {
     const { name } = request.params;
@@ -66,7 +85,12 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
       .header('location', location)
       .send(show(run, options));
   });
-  const listing = doc('Lists the materializations of a source, the newest first.', { query: { ...PAGED, ...AT_LEAST } });
+  const listing = doc('Lists the materializations of a source, the newest first.', {
+    query: { ...PAGED, ...AT_LEAST },
+    answer: jsonOf(MATERIALIZATIONS_ANSWER),
+    errors: NO_SOURCE,
+  });
+  const noRun = { 404: 'There is no such source, or no such materialization of it.' };
   scope.get<{ Params: Params; Querystring: Query }>(PATH, listing, async (request) => {
     const { name } = request.params;
     const { limit, pageToken } = request.query;
@@ -84,7 +108,7 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   });
   scope.get<{ Params: Params; Querystring: Query }>(
     `${PATH}/:id`,
-    doc('Shows a materialization.', { query: { ...WAIT, ...AT_LEAST } }),
+    doc('Shows a materialization.', { query: { ...WAIT, ...AT_LEAST }, answer: jsonOf(MATERIALIZATION_ANSWER), errors: noRun }),
     async (request) => {
       const { name, id } = request.params;
       const waitMs = waitOf(request.query.wait, invalid);
@@ -94,12 +118,20 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
       return show(existing(await told(options.state(request, name)), id), options);
     },
   );
-  scope.post<{ Params: Params }>(`${PATH}/:id/cancel`, doc('Stops a materialization.', { body: {} }), async (request, reply) => {
-    const { name, id } = request.params;
-    const position = await told(options.cancel(name, id, options.metadata(request)));
-    sendPosition(reply, position);
-    return show(existing(await told(options.state(request, name)), id), options);
-  });
+  scope.post<{ Params: Params }>(
+    `${PATH}/:id/cancel`,
+    doc('Stops a materialization.', {
+      body: {},
+      answer: jsonOf(MATERIALIZATION_ANSWER),
+      errors: { ...noRun, 409: 'It is over.' },
+    }),
+    async (request, reply) => {
+      const { name, id } = request.params;
+      const position = await told(options.cancel(name, id, options.metadata(request)));
+      sendPosition(reply, position);
+      return show(existing(await told(options.state(request, name)), id), options);
+    },
+  );
 }
 
 function askedOf(body: unknown): Asked {

@@ -1,6 +1,7 @@
-import { ProblemError } from '@millrace/service';
+import { jsonOf, ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { SourceStatus } from '../../queries/source-status.query.js';
+import { NO_SOURCE, SOURCE_ANSWER, SOURCES_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 
 export interface SourceRoutesOptions {
@@ -13,11 +14,15 @@ export interface SourceRoutesOptions {
 
 /** `GET /api/v1/sources[/{name}]`: how far each source's views are, and which records on its topic are no events of it. */
 export function sourceRoutes(scope: FastifyInstance, options: SourceRoutesOptions): void {
-  scope.get('/api/v1/sources', doc('Lists the sources, and how far their views are.'), async () => {
+  const listing = doc('Lists the sources, and how far their views are.', { answer: jsonOf(SOURCES_ANSWER) });
+  scope.get('/api/v1/sources', listing, async () => {
     const sources = await Promise.all(options.names().map((name) => options.status(name)));
     return { sources: sources.filter((source) => source !== undefined), problems: Object.fromEntries(options.problems()) };
   });
-  const showing = doc('Shows how far a source’s views are, and which records are no events of it.');
+  const showing = doc('Shows how far a source’s views are, and which records are no events of it.', {
+    answer: jsonOf(SOURCE_ANSWER),
+    errors: NO_SOURCE,
+  });
   scope.get<{ Params: { name: string } }>('/api/v1/sources/:name', showing, async (request) => {
     const { name } = request.params;
     const status = await options.status(name);

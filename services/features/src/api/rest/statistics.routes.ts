@@ -1,8 +1,9 @@
 import { isOnDemand, parseFeatureReference, type ServedView, type SourcePlan, type ViewPlan } from '@millrace/feature-engine';
-import { ProblemError, type QueryDoc } from '@millrace/service';
+import { jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { StatisticsSelection } from '../../statistics/read-statistics.js';
 import type { StatisticsAnswer } from '../../statistics/statistics.js';
+import { FEATURE_STATISTICS_ANSWER, NO_SOURCE, SOURCE_STATISTICS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { invalid, listOf, one, selectionOf, type StatisticsQuery } from './statistics-request.js';
 
@@ -33,6 +34,8 @@ export interface StatisticsRoutesOptions {
 export function statisticsRoutes(scope: FastifyInstance, options: StatisticsRoutesOptions): void {
   const ofColumns = doc('What a source’s columns are like, by event time.', {
     query: { column: 'Only these, separated by commas or given several times.', ...INTERVALS },
+    answer: jsonOf(SOURCE_STATISTICS_ANSWER),
+    errors: NO_SOURCE,
   });
   scope.get<{ Params: { name: string }; Querystring: StatisticsQuery }>(
     '/api/v1/sources/:name/statistics',
@@ -57,6 +60,8 @@ export function statisticsRoutes(scope: FastifyInstance, options: StatisticsRout
       of: { description: '`events` unless given.', enum: ['events', 'served'] },
       ...INTERVALS,
     },
+    answer: jsonOf(FEATURE_STATISTICS_ANSWER),
+    errors: { 404: 'There is no such feature view.' },
   });
   scope.get<{ Querystring: StatisticsQuery }>('/api/v1/features/statistics', ofFeatures, async ({ query }) => {
     const selection = selectionOf(query, ['view', 'feature', 'of']);

@@ -1,12 +1,13 @@
 import { parseExactJson } from '@millrace/feature-engine';
 import type { CommandMetadata } from '@millrace/kernel';
-import { AT_LEAST, limitOf, PAGED, ProblemError, sendPosition, WAIT, waitOf } from '@millrace/service';
+import { AT_LEAST, jsonOf, limitOf, PAGED, ProblemError, sendPosition, WAIT, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
 import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
+import { NO_TRAINING_SET, TRAINING_SET_ANSWER, TRAINING_SETS_ANSWER } from './answers.js';
 import { asProblem } from './as-problem.js';
 import { TRAINING_SET_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
@@ -47,9 +48,12 @@ const LISTED = { usual: 100, highest: 1_000 };
  */
 export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRoutesOptions): void {
   const requesting = doc('Requests a training set, which is built once.', {
-    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it is built.',
+    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters.',
     query: WAIT,
     body: { 'application/json': TRAINING_SET_REQUEST, [MEDIA_TYPES.parquet]: 'bytes', 'text/csv': 'text' },
+    answer: jsonOf(TRAINING_SET_ANSWER),
+    statuses: { 200: 'It is built, or failed.', 202: 'It is being built.' },
+    errors: { 404: 'There is no such FeatureService.', 422: 'Its rows or its definitions cannot be used.' },
   });
   scope.post<{ Querystring: Query }>('/api/v1/training-sets', requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);
@@ -64,13 +68,20 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
       .header('location', `/api/v1/training-sets/${id}`)
       .send(show(id, state, options));
   });
-  const listing = doc('Lists training sets, the newest first.', { query: { limit: PAGED.limit } });
+  const listing = doc('Lists training sets, the newest first.', {
+    query: { limit: PAGED.limit },
+    answer: jsonOf(TRAINING_SETS_ANSWER),
+  });
   scope.get<{ Querystring: Query }>('/api/v1/training-sets', listing, async (request) => {
     const most = limitOf(request.query.limit, LISTED, invalid);
     const sets = await options.list();
     return { trainingSets: sets.slice(0, most).map(({ id, state }) => show(id, state, options)) };
   });
-  const showing = doc('Shows a training set.', { query: { ...WAIT, ...AT_LEAST } });
+  const showing = doc('Shows a training set.', {
+    query: { ...WAIT, ...AT_LEAST },
+    answer: jsonOf(TRAINING_SET_ANSWER),
+    errors: NO_TRAINING_SET,
+  });
   scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id', showing, async (request) => {
     const { id } = request.params;
     await waitFor(options, request, id);
@@ -79,6 +90,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
   const reading = doc('The rows of a training set.', {
     query: { ...WAIT, ...AT_LEAST },
     answer: { [MEDIA_TYPES.parquet]: 'bytes', [MEDIA_TYPES.arrow]: 'bytes' },
+    errors: { ...NO_TRAINING_SET, 409: 'It is not built.' },
   });
   scope.get<{ Params: { id: string }; Querystring: Query }>('/api/v1/training-sets/:id/data', reading, async (request, reply) => {
     const { id } = request.params;

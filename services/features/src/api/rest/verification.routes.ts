@@ -1,9 +1,10 @@
 import { parseEventTime } from '@millrace/feature-engine';
-import { ProblemError } from '@millrace/service';
+import { jsonOf, ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { VectorSelection } from '../../verification/served-vectors.js';
 import type { VerificationReport } from '../../verification/scheduled-verification.js';
 import type { Verification } from '../../verification/verify-served.js';
+import { LAST_VERIFICATION_ANSWER, VERIFICATION_ANSWER } from './answers.js';
 import { VERIFICATION_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
@@ -28,7 +29,9 @@ export function verificationRoutes(scope: FastifyInstance, { verify, last, isApp
   scope.post(
     '/api/v1/features/verify',
     doc('Recomputes what was served from the offline store, and counts what differs.', {
-      body: { 'application/json': VERIFICATION_REQUEST },
+      body: jsonOf(VERIFICATION_REQUEST),
+      answer: jsonOf(VERIFICATION_ANSWER),
+      errors: { 404: 'Nothing was served, and no such Deployment or FeatureService is applied.' },
     }),
     async (request) => {
       const selection = selectionOf(request.body ?? {});
@@ -37,7 +40,8 @@ export function verificationRoutes(scope: FastifyInstance, { verify, last, isApp
       return { ...found, of: VERIFIED };
     },
   );
-  scope.get('/api/v1/features/verification', doc('What this process’s last scheduled check of served values found.'), () => ({
+  const showing = doc('What this process’s last scheduled check of served values found.', { answer: jsonOf(LAST_VERIFICATION_ANSWER) });
+  scope.get('/api/v1/features/verification', showing, () => ({
     last: last() ?? null,
   }));
 }

@@ -1,4 +1,4 @@
-import type { HttpReply, HttpRequest } from '@millrace/service';
+import { jsonOf, type HttpReply, type HttpRequest } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isRefusal } from '../../domain/refusal.js';
 import type { Gateway } from '../../gateway/gateway.js';
@@ -6,6 +6,7 @@ import type { ServingStatus } from '../../queries/serving-status.js';
 import { departureOf } from '../departure.js';
 import { decodedBody } from '../oip/content-coding.js';
 import { OIP_STATUS, RETRY_AFTER } from '../oip/errors.js';
+import { INVOCATION_ANSWER } from '../rest/answers.js';
 import { doc } from '../rest/doc.js';
 import { MLFLOW_ERROR } from './errors.js';
 import { invocationTensors, predictionsJson } from './invocation-tensors.js';
@@ -25,6 +26,7 @@ export interface InvocationsOptions {
 export function invocationsRoutes(scope: FastifyInstance, { gateway, status, maxBodyBytes }: InvocationsOptions): void {
   const scoring = doc('Predicts, as MLflow’s model server does.', {
     body: { 'application/json': 'object', 'text/csv': 'text' },
+    answer: jsonOf(INVOCATION_ANSWER),
     hasMlflowErrors: true,
   });
   scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/invocations', scoring, async (request, reply) => {

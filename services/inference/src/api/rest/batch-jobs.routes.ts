@@ -1,11 +1,24 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { AT_LEAST, itemsAfter, limitOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
+import {
+  AT_LEAST,
+  itemsAfter,
+  jsonOf,
+  limitOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  sendPosition,
+  WAIT,
+  waitOf,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
 import type { BatchProgress, RequestedBatchJob } from '../../batch/batch-jobs.js';
 import { chunksOf, type BatchJob, type BatchJobState } from '../../domain/batch-job/batch-job.decider.js';
 import { isRefusal, type RefusalCode } from '../../domain/refusal.js';
+import { BATCH_JOB_ANSWER, BATCH_JOBS_ANSWER, NO_JOB } from './answers.js';
 import { BATCH_JOB_REQUEST } from './bodies.js';
 import { doc } from './doc.js';
 
@@ -61,10 +74,18 @@ const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
  * the same request again is the same job.
  */
 export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOptions): void {
+  const shown = { answer: jsonOf(BATCH_JOB_ANSWER) };
   const requesting = doc('Requests a batch job, which scores a table or a file with a model.', {
-    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters. 202 while it runs.',
+    description: 'A file of rows is a Parquet or CSV body, with the other fields as query parameters.',
     query: WAIT,
     body: { 'application/json': BATCH_JOB_REQUEST, [PARQUET]: 'bytes', 'text/csv': 'text' },
+    ...shown,
+    statuses: { 200: 'It is over.', 202: 'It runs.' },
+    errors: {
+      404: 'There is no such model, version or training set.',
+      409: 'The version cannot be served.',
+      422: 'Its rows cannot be used.',
+    },
   });
   scope.post<{ Querystring: Query }>(PATH, requesting, async (request, reply) => {
     const waitMs = waitOf(request.query.wait, invalid);
@@ -81,6 +102,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   });
   const listing = doc('Lists batch jobs, the newest first.', {
     query: { status: { description: 'Only those.', enum: STATUSES }, model: 'Only those of a model.', ...PAGED },
+    answer: jsonOf(BATCH_JOBS_ANSWER),
   });
   scope.get<{ Querystring: Query }>(PATH, listing, async (request) => {
     const { limit, pageToken, status, model } = request.query;
@@ -93,11 +115,19 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     return { batchJobs: page.map(({ id, job }) => show(id, job, options)), ...next };
   });
   const asked = { ...WAIT, ...AT_LEAST };
-  scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id`, doc('Shows a batch job.', { query: asked }), async (request) => {
-    const { id } = request.params;
-    return show(id, await waited(options, request, id), options);
+  scope.get<{ Params: { id: string }; Querystring: Query }>(
+    `${PATH}/:id`,
+    doc('Shows a batch job.', { query: asked, ...shown, errors: NO_JOB }),
+    async (request) => {
+      const { id } = request.params;
+      return show(id, await waited(options, request, id), options);
+    },
+  );
+  const reading = doc('The output of a batch job.', {
+    query: asked,
+    answer: { [PARQUET]: 'bytes' },
+    errors: { ...NO_JOB, 409: 'It has no output.', 410: 'Its output was deleted.' },
   });
-  const reading = doc('The output of a batch job.', { query: asked, answer: { [PARQUET]: 'bytes' } });
   scope.get<{ Params: { id: string }; Querystring: Query }>(`${PATH}/:id/data`, reading, async (request, reply) => {
     const { id } = request.params;
     const { status, result, failure, deletedAt } = await waited(options, request, id);
@@ -124,7 +154,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   };
   scope.delete<{ Params: { id: string } }>(
     `${PATH}/:id`,
-    doc('Cancels a batch job, as POST to its `cancel` does.'),
+    doc('Cancels a batch job, as POST to its `cancel` does.', { ...shown, errors: { ...NO_JOB, 409: 'It is over.' } }),
     async (request, reply) => {
       const { position, body } = await cancel(request);
       sendPosition(reply, position);
@@ -133,18 +163,22 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   );
   scope.delete<{ Params: { id: string } }>(
     `${PATH}/:id/output`,
-    doc('Deletes the output of a completed batch job.'),
+    doc('Deletes the output of a completed batch job.', { ...shown, errors: { ...NO_JOB, 409: 'It runs, or has no output.' } }),
     async (request, reply) => {
       const { id } = request.params;
       sendPosition(reply, await told(options.deleteOutput(id, options.metadata(request))));
       return show(id, await existing(options, request, id), options);
     },
   );
-  scope.post<{ Params: { id: string } }>(`${PATH}/:id/cancel`, doc('Cancels a batch job.', { body: {} }), async (request, reply) => {
-    const { position, body } = await cancel(request);
-    sendPosition(reply, position);
-    return body;
-  });
+  scope.post<{ Params: { id: string } }>(
+    `${PATH}/:id/cancel`,
+    doc('Cancels a batch job.', { body: {}, ...shown, errors: { ...NO_JOB, 409: 'It is over.' } }),
+    async (request, reply) => {
+      const { position, body } = await cancel(request);
+      sendPosition(reply, position);
+      return body;
+    },
+  );
 }
 
 function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<typeof parseBatchJobRequest> {

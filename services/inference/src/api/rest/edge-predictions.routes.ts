@@ -1,8 +1,9 @@
-import { ProblemError, sendPosition } from '@millrace/service';
+import { jsonOf, ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { PredictionMade } from '../../domain/prediction/prediction.js';
 import type { Resolved } from '../../domain/registry/model-reference.js';
 import type { EdgeRecorder } from '../../gateway/edge-recorder.js';
+import { EDGE_ANSWER, NO_VERSION } from './answers.js';
 import { EDGE_UPLOAD } from './bodies.js';
 import { doc } from './doc.js';
 import { parsePrediction, parseUpload, type EdgeUpload, type FieldRefusal } from './parse-edge-predictions.js';
@@ -39,9 +40,19 @@ export function edgePredictionRoutes(scope: FastifyInstance, options: EdgePredic
     allowOrigin(request, reply, origins);
     done(null, payload);
   });
-  const asking = doc('Tells a browser which pages may send predictions.', { answer: {} }, { access: 'open' });
+  const asking = doc(
+    'Tells a browser which pages may send predictions.',
+    { answer: {}, statuses: { 204: 'In the headers.' } },
+    { access: 'open' },
+  );
   scope.options(PATH, asking, (_request, reply) => reply.code(204).send());
-  const sending = doc('Records what an exported model has answered.', { body: { 'application/json': EDGE_UPLOAD } }, { origins });
+  const recording = {
+    body: jsonOf(EDGE_UPLOAD),
+    answer: jsonOf(EDGE_ANSWER),
+    statuses: { 202: 'They are on the log.' },
+    errors: { ...NO_VERSION, 409: 'The export was made of other bytes than the version has.' },
+  };
+  const sending = doc('Records what an exported model has answered.', recording, { origins });
   scope.post<{ Params: { model: string; version: string } }>(PATH, sending, async (request, reply) => {
     const upload = uploadOf(request.body);
     const version = await versionOf(request.params, upload, options);

@@ -1,8 +1,9 @@
-import { ProblemError, sendPosition } from '@millrace/service';
+import { jsonOf, ProblemError, sendPosition } from '@millrace/service';
 import type { Clock } from '@millrace/kernel';
 import type { FastifyInstance } from 'fastify';
 import type { LabelRecorder, NewLabel } from '../../gateway/label-recorder.js';
 import type { LabelTargets } from '../../queries/label-targets.js';
+import { LABELS_ANSWER } from './answers.js';
 import { LABEL } from './bodies.js';
 import { doc } from './doc.js';
 import { parseLabel } from './parse-label.js';
@@ -18,6 +19,8 @@ export function labelRoutes(
 ): void {
   const sending = doc('Records what became of predictions.', {
     body: { 'application/json': { type: 'array', items: LABEL, maxItems: MAX_LABELS }, 'application/x-ndjson': 'text' },
+    answer: jsonOf(LABELS_ANSWER),
+    statuses: { 202: 'They are on the log.' },
   });
   scope.post<{ Params: { deployment: string } }>('/api/v1/deployments/:deployment/labels', sending, async (request, reply) => {
     const values = parseLines(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));

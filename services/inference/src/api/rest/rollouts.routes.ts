@@ -1,9 +1,20 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { AT_LEAST, limitOf, PAGED, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
+import {
+  AT_LEAST,
+  jsonOf,
+  limitOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  rejectionToProblem,
+  sendPosition,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
 import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
 import type { RolloutDecision } from '../../queries/rollout-history.query.js';
+import { EXPLANATION_ANSWER, NO_ROLLOUT, ROLLOUT_ANSWER, ROLLOUTS_ANSWER } from './answers.js';
 import { ROLLOUT_ACTION } from './bodies.js';
 import { doc } from './doc.js';
 
@@ -58,7 +69,7 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
 
   scope.get<Named>(
     '/api/v1/rollouts',
-    doc('Lists the rollouts and where each stands.', { query: { ...PAGED, ...AT_LEAST } }),
+    doc('Lists the rollouts and where each stands.', { query: { ...PAGED, ...AT_LEAST }, answer: jsonOf(ROLLOUTS_ANSWER) }),
     async (request) => {
       await options.settled(request);
       const { limit, pageToken } = request.query;
@@ -71,7 +82,11 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
 
   scope.get<Named>(
     '/api/v1/rollouts/:name',
-    doc('Shows where a rollout stands, with its gates as they are now.', { query: AT_LEAST }),
+    doc('Shows where a rollout stands, with its gates as they are now.', {
+      query: AT_LEAST,
+      answer: jsonOf(ROLLOUT_ANSWER),
+      errors: NO_ROLLOUT,
+    }),
     async (request) => {
       await options.settled(request);
       return show(found(request.params.name));
@@ -80,7 +95,11 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
 
   scope.get<Named>(
     '/api/v1/rollouts/:name/explain',
-    doc('Every decision of a rollout, with the numbers it rested on.', { query: AT_LEAST }),
+    doc('Every decision of a rollout, with the numbers it rested on.', {
+      query: AT_LEAST,
+      answer: jsonOf(EXPLANATION_ANSWER),
+      errors: NO_ROLLOUT,
+    }),
     async (request) => {
       await options.settled(request);
       const rollout = found(request.params.name);
@@ -90,7 +109,14 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
   );
 
   for (const [action, { type, what }] of Object.entries(ACTIONS)) {
-    const acting = doc(what, { body: { 'application/json': ROLLOUT_ACTION } });
+    const acting = doc(what, {
+      body: jsonOf(ROLLOUT_ACTION),
+      answer: jsonOf(ROLLOUT_ANSWER),
+      errors: {
+        404: 'There is no such rollout, or it has not begun.',
+        409: 'It is over, or what is asked for is not possible as it stands.',
+      },
+    });
     scope.post<Named>(`/api/v1/rollouts/:name/${action}`, acting, async (request, reply) => {
       const { name } = request.params;
       try {

@@ -1,6 +1,7 @@
-import { AT_LEAST, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
+import { AT_LEAST, jsonOf, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ShownStream } from '../../streaming/streams.js';
+import { NO_STREAM, STREAM_ANSWER, STREAMS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 
 export interface StreamRoutesOptions {
@@ -24,7 +25,7 @@ const PAGE = { usual: 50, highest: 200 };
 export function streamRoutes(scope: FastifyInstance, options: StreamRoutesOptions): void {
   scope.get<Named>(
     PATH,
-    doc('Lists the streams that are predicted, with their lag.', { query: { ...PAGED, ...AT_LEAST } }),
+    doc('Lists the streams that are predicted, with their lag.', { query: { ...PAGED, ...AT_LEAST }, answer: jsonOf(STREAMS_ANSWER) }),
     async (request) => {
       await options.settled(request);
       const { limit, pageToken } = request.query;
@@ -39,18 +40,22 @@ export function streamRoutes(scope: FastifyInstance, options: StreamRoutesOption
     },
   );
 
-  scope.get<Named>(`${PATH}/:name`, doc('Shows a stream, its status and its lag by partition.', { query: AT_LEAST }), async (request) => {
-    await options.settled(request);
-    const { name } = request.params;
-    const stream = await options.show(name);
-    if (!stream)
-      throw new ProblemError(
-        404,
-        'MR_INFERENCE_STREAM_NOT_FOUND',
-        `there is no StreamingInference ${JSON.stringify(name)}; apply it first`,
-      );
-    return show(stream);
-  });
+  scope.get<Named>(
+    `${PATH}/:name`,
+    doc('Shows a stream, its status and its lag by partition.', { query: AT_LEAST, answer: jsonOf(STREAM_ANSWER), errors: NO_STREAM }),
+    async (request) => {
+      await options.settled(request);
+      const { name } = request.params;
+      const stream = await options.show(name);
+      if (!stream)
+        throw new ProblemError(
+          404,
+          'MR_INFERENCE_STREAM_NOT_FOUND',
+          `there is no StreamingInference ${JSON.stringify(name)}; apply it first`,
+        );
+      return show(stream);
+    },
+  );
 }
 
 function show({ resource, status, reason, topic, startedAt, partitions }: ShownStream): object {

@@ -1,7 +1,8 @@
-import { ProblemError } from '@millrace/service';
+import { jsonOf, ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { Resolved } from '../../domain/registry/model-reference.js';
 import type { VersionChecks } from '../../models/version-checks.js';
+import { NO_VERSION, VERSION_CHECK_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 
 export interface VersionCheckOptions {
@@ -16,7 +17,10 @@ export interface VersionCheckOptions {
  * 404 when there is no such version.
  */
 export function versionCheckRoutes(scope: FastifyInstance, { checks, resolve }: VersionCheckOptions): void {
-  const checking = doc('Whether the gateway can serve a version, found out by loading it.');
+  const checking = doc('Whether the gateway can serve a version, found out by loading it.', {
+    answer: jsonOf(VERSION_CHECK_ANSWER),
+    errors: NO_VERSION,
+  });
   scope.get<{ Params: { model: string; version: string } }>(
     '/api/v1/serving/models/:model/versions/:version',
     checking,

@@ -1,9 +1,10 @@
-import { AT_LEAST, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { MODELS } from '../../domain/models/models.decider.js';
 import { placeOf, type AuditEntry, type AuditFilter } from '../../queries/audit.query.js';
 import type { GovernanceApi } from './context.js';
+import { AUDIT_ANSWER, MODEL_HISTORY_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
@@ -31,7 +32,8 @@ const TRAIL: QueryDoc = {
 export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
   const trail = doc('Who decided what, when and why.', {
     query: TRAIL,
-    answer: { 'application/json': 'object', 'application/x-ndjson': 'text' },
+    answer: { ...jsonOf(AUDIT_ANSWER), 'application/x-ndjson': 'text' },
+    errors: { 404: 'No model has or had the name.' },
   });
   scope.get('/api/v1/audit', trail, async (request, reply) => {
     const fields = new RequestFields(request.query, Object.keys(TRAIL));
@@ -44,7 +46,12 @@ export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
     const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
     return { entries: entries.map(named), ...rest };
   });
-  scope.get('/api/v1/models/:name/history', doc('Every decision about a model.', { query: HISTORY }), async (request) => {
+  const telling = doc('Every decision about a model.', {
+    query: HISTORY,
+    answer: jsonOf(MODEL_HISTORY_ANSWER),
+    errors: { 404: 'No model has or had the name.' },
+  });
+  scope.get('/api/v1/models/:name/history', telling, async (request) => {
     const fields = new RequestFields(request.query, Object.keys(HISTORY));
     await api.upToDate(request);
     const { name } = request.params as { name: string };

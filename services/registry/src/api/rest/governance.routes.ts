@@ -1,4 +1,4 @@
-import { AT_LEAST, fieldsOf, ProblemError, rejectionToProblem, type AccessRule, type BodySchema, type ContentDoc } from '@millrace/service';
+import { AT_LEAST, fieldsOf, jsonOf, ProblemError, rejectionToProblem, type AccessRule, type BodySchema } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { cardMarkdown } from '../../queries/model-card.js';
@@ -14,6 +14,16 @@ import {
   WITHDRAWAL,
 } from './bodies.js';
 import type { GovernanceApi } from './context.js';
+import {
+  CARD_ANSWER,
+  CHECKS_ANSWER,
+  NO_MODEL,
+  NO_PROMOTION,
+  NO_VERSION,
+  PROMOTION_ANSWER,
+  PROMOTIONS_ANSWER,
+  ROLLBACK_ANSWER,
+} from './answers.js';
 import { doc } from './doc.js';
 import { invalid, numberIn, RequestFields } from './fields.js';
 import { checkJson, promotionJson } from './promotion-json.js';
@@ -45,19 +55,30 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   };
   const done = (reply: FastifyReply, written: Written<unknown>): void => api.sendPosition(reply, valueOf(written).position);
 
-  scope.get('/api/v1/promotions', doc('Lists the promotion requests of all models.', { query: LISTED }), async (request) => {
+  const all = doc('Lists the promotion requests of all models.', { query: LISTED, answer: jsonOf(PROMOTIONS_ANSWER) });
+  scope.get('/api/v1/promotions', all, async (request) => {
     const status = statusOf(request);
     await api.upToDate(request);
     return { promotions: [...view.models()].flatMap((model) => promotionsOf(api, model, status)) };
   });
-  scope.get(`${base}/promotions`, doc('Lists the promotion requests of a model.', { query: LISTED }), async (request) => {
+  const ofModel = doc('Lists the promotion requests of a model.', {
+    query: LISTED,
+    answer: jsonOf(PROMOTIONS_ANSWER),
+    errors: NO_MODEL,
+  });
+  scope.get(`${base}/promotions`, ofModel, async (request) => {
     const status = statusOf(request);
     await api.upToDate(request);
     return { promotions: promotionsOf(api, modelOf(api, paramsOf(request).name), status) };
   });
   scope.post(
     `${base}/promotions`,
-    doc('Requests that a version gets a stage or an alias.', json(PROMOTION_REQUEST)),
+    doc('Requests that a version gets a stage or an alias.', {
+      body: jsonOf(PROMOTION_REQUEST),
+      answer: jsonOf(PROMOTION_ANSWER),
+      statuses: { 201: 'Requested, or promoted at once where nothing is missing.' },
+      errors: { ...NO_VERSION, 409: 'It is there already, or another request is open.', 422: 'No policy governs where it is to go.' },
+    }),
     async (request, reply) => {
       const { name } = paramsOf(request);
       const fields = new RequestFields(request.body, fieldsOf(PROMOTION_REQUEST));
@@ -75,7 +96,8 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
         .send(show(name, value));
     },
   );
-  scope.get(`${base}/promotions/:number`, doc('Shows a promotion request.', { query: AT_LEAST }), async (request) => {
+  const one = doc('Shows a promotion request.', { query: AT_LEAST, answer: jsonOf(PROMOTION_ANSWER), errors: NO_PROMOTION });
+  scope.get(`${base}/promotions/:number`, one, async (request) => {
     const { name, number } = paramsOf(request);
     await api.upToDate(request);
     return show(name, numberIn(number, 'request'));
@@ -87,7 +109,9 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     act: (name: string, number: number, fields: RequestFields, request: FastifyRequest) => Promise<Written<number>>,
     access: AccessRule = 'editor',
   ): void => {
-    scope.post(`${base}/promotions/:number/${verb}`, doc(summary, json(body), { access }), async (request, reply) => {
+    const errors = { ...NO_PROMOTION, 409: 'It is closed, or the rules do not allow it; `details` has what is unmet.' };
+    const acting = doc(summary, { body: jsonOf(body), answer: jsonOf(PROMOTION_ANSWER), errors }, { access });
+    scope.post(`${base}/promotions/:number/${verb}`, acting, async (request, reply) => {
       const { name, number: text } = paramsOf(request);
       const number = numberIn(text, 'request');
       done(reply, await act(name, number, new RequestFields(request.body, fieldsOf(body)), request));
@@ -115,13 +139,15 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     commands.promote(name, number, api.metadata(request)),
   );
 
-  scope.get(`${base}/versions/:version/checks`, doc('Lists the results of a version’s checks.', { query: AT_LEAST }), async (request) => {
+  const checked = { answer: jsonOf(CHECKS_ANSWER), errors: NO_VERSION };
+  const checks = doc('Lists the results of a version’s checks.', { query: AT_LEAST, ...checked });
+  scope.get(`${base}/versions/:version/checks`, checks, async (request) => {
     await api.upToDate(request);
     return checksOf(api, versionOf(api, paramsOf(request)));
   });
   scope.post(
     `${base}/versions/:version/checks`,
-    doc('Records the result of a check that was made elsewhere.', json(CHECK_RESULT)),
+    doc('Records the result of a check that was made elsewhere.', { body: jsonOf(CHECK_RESULT), ...checked }),
     async (request, reply) => {
       const params = paramsOf(request);
       const fields = new RequestFields(request.body, fieldsOf(CHECK_RESULT));
@@ -141,7 +167,7 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   );
   scope.post(
     `${base}/versions/:version/checks/evaluate`,
-    doc('Makes the checks that a policy asks for.', json(EVALUATION_REQUEST)),
+    doc('Makes the checks that a policy asks for.', { body: jsonOf(EVALUATION_REQUEST), ...checked }),
     async (request, reply) => {
       const params = paramsOf(request);
       const target = new RequestFields(request.body, fieldsOf(EVALUATION_REQUEST)).target();
@@ -151,7 +177,11 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   );
   scope.post(
     `${base}/rollback`,
-    doc('Gives a stage or an alias back to an earlier version.', json(ROLLBACK_REQUEST)),
+    doc('Gives a stage or an alias back to an earlier version.', {
+      body: jsonOf(ROLLBACK_REQUEST),
+      answer: jsonOf(ROLLBACK_ANSWER),
+      errors: { 404: 'There is no such model, or no version to go back to.', 409: 'It cannot be given back; `detail` says why.' },
+    }),
     async (request, reply) => {
       const { name } = paramsOf(request);
       const fields = new RequestFields(request.body, fieldsOf(ROLLBACK_REQUEST));
@@ -163,7 +193,8 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   );
   const showing = doc('The card of a version, as JSON or Markdown.', {
     query: { format: { description: 'As the header `Accept` says unless given.', enum: ['json', 'markdown'] }, ...AT_LEAST },
-    answer: { 'application/json': 'object', 'text/markdown': 'text' },
+    answer: { ...jsonOf(CARD_ANSWER), 'text/markdown': 'text' },
+    errors: NO_VERSION,
   });
   scope.get(`${base}/versions/:version/card`, showing, async (request, reply) => {
     await api.upToDate(request);
@@ -174,10 +205,6 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     if (format !== undefined && format !== 'markdown' && format !== 'json') throw invalid('format', 'is json or markdown');
     return isMarkdown ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card)) : card;
   });
-}
-
-function json(body: BodySchema): { body: ContentDoc } {
-  return { body: { 'application/json': body } };
 }
 
 export function modelOf(api: GovernanceApi, name: string): ModelView {

@@ -2,11 +2,12 @@ import { joinArtifactPath, type ArtifactStore } from '@millrace/artifact-store';
 import type { CommandMetadata, Position } from '@millrace/kernel';
 import { safeArtifactPath, sendArtifactFile } from '@millrace/mlflow-protocol';
 import { filesOf, SINGLE_FILE, type PublicSigningKey } from '@millrace/model-signing';
-import { AT_LEAST, ProblemError, rejectionToProblem } from '@millrace/service';
+import { AT_LEAST, jsonOf, ProblemError, rejectionToProblem } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
 import { manifestOf, type Integrity } from '../../queries/integrity.query.js';
 import type { RegistryView, VersionView } from '../../queries/registry-view.js';
+import { BUNDLE_ANSWER, FILES_ANSWER, INTEGRITY_ANSWER, NO_VERSION, SIGNED_ANSWER, SIGNING_KEYS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { numberIn } from './fields.js';
 import { basename } from 'node:path';
@@ -30,24 +31,33 @@ const PEM = 'application/x-pem-file';
 export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void {
   const base = '/api/v1/models/:name/versions/:version';
 
-  scope.get('/api/v1/signing-keys', doc('Lists the public keys whose signatures are believed here.'), async () => ({
+  const keys = doc('Lists the public keys whose signatures are believed here.', { answer: jsonOf(SIGNING_KEYS_ANSWER) });
+  scope.get('/api/v1/signing-keys', keys, async () => ({
     keys: api.keys.map(({ keyId, algorithm, pem }) => ({ keyId, algorithm, pem })),
   }));
-  scope.get('/api/v1/signing-keys/:keyId', doc('A public key, as PEM.', { answer: { [PEM]: 'text' } }), async (request, reply) => {
-    const { keyId } = request.params as { keyId: string };
-    const key = api.keys.find((one) => one.keyId === keyId);
-    if (!key)
-      throw new ProblemError(
-        404,
-        'MR_REGISTRY_SIGNING_KEY_NOT_FOUND',
-        `no key ${keyId} is believed here; MILLRACE_TRUSTED_KEYS names those that are`,
-      );
-    return reply.type(PEM).send(key.pem);
-  });
+  scope.get(
+    '/api/v1/signing-keys/:keyId',
+    doc('A public key, as PEM.', { answer: { [PEM]: 'text' }, errors: { 404: 'No such key is believed here.' } }),
+    async (request, reply) => {
+      const { keyId } = request.params as { keyId: string };
+      const key = api.keys.find((one) => one.keyId === keyId);
+      if (!key)
+        throw new ProblemError(
+          404,
+          'MR_REGISTRY_SIGNING_KEY_NOT_FOUND',
+          `no key ${keyId} is believed here; MILLRACE_TRUSTED_KEYS names those that are`,
+        );
+      return reply.type(PEM).send(key.pem);
+    },
+  );
 
   scope.get(
     `${base}/manifest`,
-    doc('The signed manifest of a version.', { query: AT_LEAST, answer: { [BUNDLE]: 'object' } }),
+    doc('The signed manifest of a version.', {
+      query: AT_LEAST,
+      answer: { [BUNDLE]: BUNDLE_ANSWER },
+      errors: { 404: 'There is no such version, or it is not signed.' },
+    }),
     async (request, reply) => {
       const view = await versionIn(api, request);
       const manifest = await manifestOf(api.store, view);
@@ -55,10 +65,19 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
       return reply.type(BUNDLE).send(manifest);
     },
   );
-  scope.get(`${base}/verification`, doc('Whether a version’s files are those that were signed.', { query: AT_LEAST }), async (request) =>
-    api.verify(await versionIn(api, request)),
-  );
-  scope.get(`${base}/files`, doc('Lists the files of a version.', { query: AT_LEAST }), async (request) => {
+  const verifying = doc('Whether a version’s files are those that were signed.', {
+    query: AT_LEAST,
+    answer: jsonOf(INTEGRITY_ANSWER),
+    errors: NO_VERSION,
+  });
+  scope.get(`${base}/verification`, verifying, async (request) => api.verify(await versionIn(api, request)));
+  const elsewhere = { 409: 'Its files are outside this server’s store.' };
+  const listing = doc('Lists the files of a version.', {
+    query: AT_LEAST,
+    answer: jsonOf(FILES_ANSWER),
+    errors: { ...NO_VERSION, ...elsewhere },
+  });
+  scope.get(`${base}/files`, listing, async (request) => {
     const view = await versionIn(api, request);
     const root = rootOf(view);
     const files = await filesOf(api.store, root);
@@ -69,7 +88,12 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
       files: files.map(({ name, info }) => ({ path: name, size: info.size, ...(name === SINGLE_FILE ? { name: basename(root) } : {}) })),
     };
   });
-  scope.get(`${base}/files/*`, doc('A file of a version.', { query: AT_LEAST, answer: { '*/*': 'bytes' } }), async (request, reply) => {
+  const reading = doc('A file of a version.', {
+    query: AT_LEAST,
+    answer: { '*/*': 'bytes' },
+    errors: { 404: 'There is no such version, or no such file of it.', ...elsewhere },
+  });
+  scope.get(`${base}/files/*`, reading, async (request, reply) => {
     const view = await versionIn(api, request);
     const root = rootOf(view);
     const path = (request.params as { '*': string })['*'];
@@ -80,7 +104,16 @@ export function integrityRoutes(scope: FastifyInstance, api: IntegrityApi): void
     if (!info || info.isDirectory) throw noFile(view, path, info !== undefined);
     return sendArtifactFile(api.store, file, reply);
   });
-  scope.post(`${base}/sign`, doc('Signs a version with the registry’s key.', { body: {} }, { access: 'admin' }), async (request, reply) => {
+  const signing = doc(
+    'Signs a version with the registry’s key.',
+    {
+      body: {},
+      answer: jsonOf(SIGNED_ANSWER),
+      errors: { ...NO_VERSION, 409: 'The registry has no key, or its files are not to be signed.' },
+    },
+    { access: 'admin' },
+  );
+  scope.post(`${base}/sign`, signing, async (request, reply) => {
     const view = await versionIn(api, request);
     const written = await api.sign(view, api.metadata(request));
     if (written.kind === 'rejected') throw rejectionToProblem(written.rejection);

@@ -1,6 +1,7 @@
-import { AT_LEAST, ProblemError, type QueryDoc } from '@millrace/service';
+import { AT_LEAST, jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LINEAGE_KINDS, type Lineage, type LineageDirection } from '../../queries/lineage.query.js';
+import { LINEAGE_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
@@ -23,7 +24,12 @@ const QUERY: QueryDoc = {
  * rests on the feature service it serves from, a run on its datasets, a training set on the source or deployment its rows are of.
  */
 export function lineageRoutes(scope: FastifyInstance, api: LineageApi): void {
-  scope.get('/api/v1/lineage', doc('What something rests on, and what rests on it.', { query: QUERY }), async (request) => {
+  const following = doc('What something rests on, and what rests on it.', {
+    query: QUERY,
+    answer: jsonOf(LINEAGE_ANSWER),
+    errors: { 404: 'Nothing is known of the node.' },
+  });
+  scope.get('/api/v1/lineage', following, async (request) => {
     const fields = new RequestFields(request.query, Object.keys(QUERY));
     const node = fields.requiredText('node');
     if (!LINEAGE_KINDS.some((kind) => node.startsWith(`${kind}:`) && node.length > kind.length + 1)) {

@@ -1,7 +1,8 @@
-import { AT_LEAST, PAGED } from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { placeOf } from '../../queries/audit.query.js';
 import type { DeliveryStatus, LineageEventsPage } from '../../queries/open-lineage.query.js';
+import { LINEAGE_DELIVERY_ANSWER, LINEAGE_EVENTS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
@@ -18,7 +19,8 @@ const QUERY = { ...PAGED, ...AT_LEAST };
 
 /** `GET /api/v1/lineage/events`: what happened, as OpenLineage events, oldest first; `GET /api/v1/lineage/delivery`: how sending them goes. */
 export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): void {
-  scope.get('/api/v1/lineage/events', doc('What happened, as OpenLineage events, the oldest first.', { query: QUERY }), async (request) => {
+  const telling = doc('What happened, as OpenLineage events, the oldest first.', { query: QUERY, answer: jsonOf(LINEAGE_EVENTS_ANSWER) });
+  scope.get('/api/v1/lineage/events', telling, async (request) => {
     const fields = new RequestFields(request.query, Object.keys(QUERY));
     const limit = fields.number('limit') ?? DEFAULT_LIMIT;
     if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}`);
@@ -28,7 +30,8 @@ export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): 
     const { events, ...rest } = await api.page(limit, token);
     return { events: events.map(({ body }) => body), ...rest };
   });
-  scope.get('/api/v1/lineage/delivery', doc('How sending OpenLineage events to their receiver goes.'), async () => {
+  const sending = doc('How sending OpenLineage events to their receiver goes.', { answer: jsonOf(LINEAGE_DELIVERY_ANSWER) });
+  scope.get('/api/v1/lineage/delivery', sending, async () => {
     const status = api.delivery();
     return status ? { isOn: true, ...status } : { isOn: false };
   });

@@ -1,11 +1,12 @@
 import type { CommandMetadata } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
-import { limitOf, PAGED, ProblemError } from '@millrace/service';
+import { jsonOf, limitOf, PAGED, ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { WebhookDeliveryQueued } from '../../domain/webhooks/deliveries.js';
 import type { Webhook } from '../../domain/webhooks/webhooks.decider.js';
 import { queuedDelivery, webhookDeliveries } from '../../queries/webhook-deliveries.query.js';
 import { webhookJson, type WebhooksApi } from '../mlflow/webhook-routes.js';
+import { DELIVERIES_ANSWER, NO_WEBHOOK, REDELIVERY_ANSWER, WEBHOOKS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 
 const LISTED_DELIVERIES = { usual: 100, highest: 1000 };
@@ -31,13 +32,21 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
     throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(webhookId)}`);
   };
   return (scope: FastifyInstance): void => {
-    scope.get('/api/v1/webhooks', doc('Lists the webhooks, also those of our own events.'), async () => {
-      await upToDate();
-      return { webhooks: api.all().map(webhookJson) };
-    });
+    scope.get(
+      '/api/v1/webhooks',
+      doc('Lists the webhooks, also those of our own events.', { answer: jsonOf(WEBHOOKS_ANSWER) }),
+      async () => {
+        await upToDate();
+        return { webhooks: api.all().map(webhookJson) };
+      },
+    );
     scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
       '/api/v1/webhooks/:webhookId/deliveries',
-      doc('Lists what was sent to a webhook, and what became of it.', { query: { limit: PAGED.limit } }),
+      doc('Lists what was sent to a webhook, and what became of it.', {
+        query: { limit: PAGED.limit },
+        answer: jsonOf(DELIVERIES_ANSWER),
+        errors: NO_WEBHOOK,
+      }),
       async ({ params, query }) => {
         const limit = limitOf(query.limit, LISTED_DELIVERIES, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
         const { webhookId } = await existing(params.webhookId);
@@ -47,7 +56,12 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
     // Under an id of its own: receivers pass over one they have seen, and what became of the first stays as it is.
     scope.post<{ Params: { webhookId: string; deliveryId: string } }>(
       '/api/v1/webhooks/:webhookId/deliveries/:deliveryId/redeliver',
-      doc('Sends a delivery of a webhook again, under an id of its own.', { body: {} }),
+      doc('Sends a delivery of a webhook again, under an id of its own.', {
+        body: {},
+        answer: jsonOf(REDELIVERY_ANSWER),
+        statuses: { 202: 'It is queued.' },
+        errors: { 404: 'There is no such webhook, or no such delivery of it.' },
+      }),
       async (request, reply) => {
         const { webhookId } = await existing(request.params.webhookId);
         const delivery = await queuedDelivery(offline, webhookId, request.params.deliveryId);

@@ -88,7 +88,9 @@ const IMPORTANCE: JsonSchema = {
     objectOf({
       kind: { const: 'found', description: 'There were enough runs to tell.' },
       runs: countField('Runs it was learned from.'),
-      explained: numberField('Part of the metric’s variance, up to 1, that the parameters explain of runs not learned from; near 0 the order says nothing.'),
+      explained: numberField(
+        'Part of the metric’s variance, up to 1, that the parameters explain of runs not learned from; near 0 the order says nothing.',
+      ),
       params: listField(
         'The most important first.',
         objectOf({

@@ -16,7 +16,10 @@ const MOST_IDS = 10_000;
 
 /** `POST /api/v1/runs/gc`: makes the deletion of runs and experiments final. Bodies arrive as JSON; without one, all that is deleted goes. */
 export function gcRoutes(scope: FastifyInstance, { garbage, metadata }: GcContext): void {
-  const collecting = doc('Makes the deletion of runs and experiments final.', { body: jsonOf(GARBAGE_REQUEST), answer: jsonOf(GARBAGE_ANSWER) });
+  const collecting = doc('Makes the deletion of runs and experiments final.', {
+    body: jsonOf(GARBAGE_REQUEST),
+    answer: jsonOf(GARBAGE_ANSWER),
+  });
   scope.post('/api/v1/runs/gc', collecting, async (request) => {
     const command = metadata(request);
     return garbage.collect(requestOf(request.body, command.now), command);

@@ -50,7 +50,11 @@ export function runRestRoutes(scope: FastifyInstance, api: TrackingApi, stopping
   scope.get<{ Params: { id: string; key: string } }>('/api/v1/runs/:id/metrics/:key/history', thinned, (request) =>
     history(api, request.params, request.query as Query),
   );
-  const live = doc('Live events of a run, as server-sent events.', { query: LIVE, answer: { 'text/event-stream': 'text' }, errors: NO_RUN });
+  const live = doc('Live events of a run, as server-sent events.', {
+    query: LIVE,
+    answer: { 'text/event-stream': 'text' },
+    errors: NO_RUN,
+  });
   scope.get<{ Params: { id: string } }>('/api/v1/runs/:id/events', live, (request, reply) =>
     events(api, request.params.id, request, reply, stopping),
   );
