@@ -4,7 +4,7 @@ import type { Route } from './http-server.js';
 import { errorResponses, errorsOf, PROBLEM_CONTENT, takesBody } from './openapi-errors.js';
 import { ref, sharedSchemas } from './openapi-schemas.js';
 import { jsonOf, objectOf } from './answer-schema.js';
-import { commonDoc, type ContentDoc, type QueryParameter, type RouteDoc } from './route-doc.js';
+import { commonDoc, type ContentDoc, type QueryParameter } from './route-doc.js';
 
 export const OPENAPI_PATH = '/api/v1/openapi.json';
 

@@ -15,5 +15,12 @@ test('a union has the paths, methods and tags of all, each once and in order', (
     ['/b', { post: 'other', get: 'one' }],
     ['/c', { get: 'common' }],
   ]);
+  expect(both.components).toEqual({ schemas: {} });
   expect(both.tags.map(({ name }) => name)).toEqual(['common', 'features', 'tracking']);
+});
+
+test('a union has the schemas of all: each service has those of its own routes', () => {
+  const withSchema = (name: string): OpenApiDocument => ({ ...document([], {}), components: { schemas: { Problem: {}, [name]: {} } } });
+  const { components } = union([withSchema('BatchJob'), withSchema('Promotion')]);
+  expect(Object.keys(components['schemas'] as object)).toEqual(['Problem', 'BatchJob', 'Promotion']);
 });

@@ -167,7 +167,11 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
   );
   scope.post(
     `${base}/versions/:version/checks/evaluate`,
-    doc('Makes the checks that a policy asks for.', { body: jsonOf(EVALUATION_REQUEST), ...checked }),
+    doc('Makes the checks that a policy asks for.', {
+      ...checked,
+      body: jsonOf(EVALUATION_REQUEST),
+      errors: { ...NO_VERSION, 422: 'No policy has a check of it that the registry makes itself.' },
+    }),
     async (request, reply) => {
       const params = paramsOf(request);
       const target = new RequestFields(request.body, fieldsOf(EVALUATION_REQUEST)).target();
