@@ -28,7 +28,7 @@ export function answersOf(doc: RouteDoc | undefined): string[] {
   const isPlain = all.length === 1 && all[0]?.[0] === '200';
   const told = all.map(([status, what]) => `${status} (${clause(what)})`).join(', ');
   const begin = `Answers${isPlain ? '' : ` ${told}`}`;
-  const also = files.length === 0 ? '' : ` ${json ? 'or ' : ''}\`${files.join('`, `')}\``;
+  const also = files.length === 0 ? '' : ` ${json ? 'JSON, or ' : ''}\`${files.join('`, `')}\``;
   const parts: string[] = [];
   if (json && isShape(json)) parts.push(`${begin}${also}: [${json['title'] as string}](${anchorOf(json['title'] as string)}).`);
   else if (json) parts.push(...withAlternatives(`${begin}${also}:`, json));
