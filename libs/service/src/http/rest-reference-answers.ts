@@ -108,7 +108,7 @@ function clause(sentence: string): string {
 export function typeOf(schema: JsonSchema): string {
   const { title, type, items, enum: values, oneOf, anyOf, const: one } = schema;
   if (isShape(schema)) return `[${title as string}](${anchorOf(title as string)})`;
-  if (one !== undefined) return `\`${String(one as string | number | boolean)}\``;
+  if (one !== undefined) return `\`${typeof one === 'string' ? one : JSON.stringify(one)}\``;
   if (Array.isArray(values)) return values.map((value) => `\`${String(value)}\``).join(', ');
   const alternatives = oneOf ?? anyOf;
   if (Array.isArray(alternatives) && type === undefined) return [...new Set((alternatives as JsonSchema[]).map(typeOf))].join(' or ');
