@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { addsModel } from '@millrace/onnx';
+import { addsModel, centredModel } from '@millrace/onnx';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, type TempDir } from '@millrace/testing';
 import { InferenceModule, inferenceConfig } from './index.js';
@@ -21,7 +21,9 @@ beforeAll(async () => {
     },
   };
   service = await bootstrap(InferenceModule, loadConfig([inferenceConfig], environment));
-  await new PublishedModels(service.host).register('adds', addsModel(1));
+  const models = new PublishedModels(service.host);
+  await models.register('adds', addsModel(1));
+  await models.register('centred', centredModel());
 }, 60_000);
 afterAll(async () => {
   await service.close();
@@ -53,4 +55,14 @@ test('bytes that are no text are refused where the output would have them as one
   ]);
   const { job: scored } = await jobs.post({ model: 'models:/adds/1', input: { query }, keep: ['x'] }, '?wait=30s');
   expect(await jobs.rows(scored.id)).toHaveLength(4);
+}, 120_000);
+
+test('a model whose answers depend on the rows beside is run row by row, as requests to it are', async () => {
+  const jobs = new BatchJobClient(service.url);
+  const { job } = await jobs.post(
+    { model: 'models:/centred/1', input: { query: 'SELECT toFloat64(number) AS x FROM numbers(4)' } },
+    '?wait=30s',
+  );
+  expect(job.status).toBe('completed');
+  expect((await jobs.rows(job.id)).map((row) => row['y'])).toEqual([0, 0, 0, 0]);
 }, 120_000);

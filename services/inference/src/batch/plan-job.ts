@@ -64,7 +64,8 @@ export async function planJob(host: PlanHost, input: BatchJobInput, metadata: Co
     const own = [...values.map((column) => column.name), ...(input.onRowError === 'column' ? [`${input.prefix}error`] : [])];
     checkNames(kept, staged.columns, own);
     await checkTexts(host.store, staged, kept);
-    const runRows = fixedRows(model.inputs) ?? host.runRows;
+    // Where a row's answer depends on those it is run with, each is run by itself: it is the one a request gets, whatever rows stand beside it.
+    const runRows = fixedRows(model.inputs) ?? (model.mixesRows ? 1 : host.runRows);
     const { prefix, onRowError, log, sampleRate, output } = input;
     const job = {
       ...{ deployment: target.deployment, model: name, version, digest },

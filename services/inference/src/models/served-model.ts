@@ -61,6 +61,11 @@ export class ServedModel {
     return this.#opened.widened;
   }
 
+  /** Whether a row's answer depends on the rows it is run with. */
+  get mixesRows(): boolean {
+    return this.#opened.mixesRows;
+  }
+
   /** What went wrong in the warm-up; some models cannot take zeros. */
   get warmUpError(): string | undefined {
     return this.#opened.warmUpError;

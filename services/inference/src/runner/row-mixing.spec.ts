@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { AttributeType, DataType, writeModel, type NodeProto, type ValueInfoProto } from '@millrace/onnx';
+import { AttributeType, DataType, writeModel, type NodeProto, type TensorProto, type ValueInfoProto } from '@millrace/onnx';
 import { openSession } from '@millrace/onnx/runtime';
 import type { Datatype, TensorSpec } from '../domain/tensor/tensor.js';
 import { runSession } from './ort-session.js';
@@ -40,6 +40,23 @@ test('what is computed row by row is told from what is computed over the rows', 
   const summed: NodeProto[] = [{ opType: 'CumSum', input: ['x', 'rows'], output: ['y'] }];
   expect(await isMixing(summed)).toBe(true);
   expect(await isMixing(summed, { type: DataType.INT64 })).toBe(true);
+});
+
+test('a scale taken from the whole batch is found out, though rows of a like size hide it', async () => {
+  // The signs alone of x in 8-bit integers: rows of a like size have them right, beside an outlier all are 0.
+  const constant = (name: string, tensor: TensorProto): NodeProto => ({
+    ...{ opType: 'Constant', output: [name] },
+    attribute: [{ name: 'value', type: AttributeType.TENSOR, t: tensor }],
+  });
+  const quantized: NodeProto[] = [
+    constant('w', { dims: [3, 3], dataType: DataType.INT8, rawData: Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) }),
+    { opType: 'DynamicQuantizeLinear', input: ['x'], output: ['integers', 'scale', 'zero'] },
+    { opType: 'MatMulInteger', input: ['integers', 'w', 'zero'], output: ['product'] },
+    { opType: 'Cast', input: ['product'], output: ['floats'], attribute: [{ name: 'to', type: AttributeType.INT, i: DataType.FLOAT }] },
+    { opType: 'Mul', input: ['floats', 'scale'], output: ['scaled'] },
+    { opType: 'Sign', input: ['scaled'], output: ['y'] },
+  ];
+  expect(await isMixing(quantized)).toBe(true);
 });
 
 test('rows that no run could share, or that the model does not take, are left as they are', async () => {

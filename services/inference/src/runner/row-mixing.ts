@@ -12,6 +12,8 @@ import {
 
 /** Kernels for more rows add up in another order; what a statistic over the rows changes is far beyond this, relative to the value (to 1 below it). */
 const TOLERANCE = 1e-3;
+/** How much larger the values of an outlier are: a scale taken from the whole batch leaves nothing of what is beside it. */
+const OUTLIER = 1e4;
 
 /** Whether requests can be put together at all: every first dimension is free, so that outputs can be taken apart again. A model without inputs has no rows to put together. */
 export function isRowwise(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
@@ -19,8 +21,10 @@ export function isRowwise(inputs: readonly TensorSpec[], outputs: readonly Tenso
 }
 
 /**
- * Whether a row's answer depends on the rows beside it (a mean or softmax over the first axis, a ranking, time on the first axis): two unlike rows are run
- * apart and together. Requests to such a model must not share a run. A model that cannot take made-up rows, or is not {@link isRowwise}, is not found out.
+ * Whether a row's answer depends on the rows beside it (a mean or softmax over the first axis, a ranking, time on the first axis, activations quantized by the
+ * range of the batch): two rows, one of them an outlier, are run apart and together. Rows of a like size may differ by less than is told apart, and one caller's
+ * outlier, or infinity, would still be everybody's. Requests to such a model must not share a run. A model
+ * that cannot take made-up rows, or is not {@link isRowwise}, is not found out.
  */
 export async function mixesRows(
   inputs: readonly TensorSpec[],
@@ -28,18 +32,35 @@ export async function mixesRows(
   run: (inputs: readonly Tensor[]) => Promise<readonly Tensor[]>,
 ): Promise<boolean> {
   if (!isRowwise(inputs, outputs)) return false;
-  const rows = [0, 1].map((row) => inputs.map((spec) => madeUp(spec, row)));
-  try {
-    const apart: (readonly Tensor[])[] = [];
-    for (const row of rows) apart.push(await run(row));
+  const [first, second] = [0, 1].map((row) => inputs.map((spec) => madeUp(spec, row))) as [Tensor[], Tensor[]];
+  // On both sides of the other row, which some models let only later rows see.
+  const differs = async (other: readonly Tensor[]): Promise<boolean> => {
+    const rows = [first, other, first];
+    const [alone, otherAlone] = [await run(first), await run(other)];
     const together = await run(inputs.map((_, input) => concatRows(rows.map((row) => row[input] as Tensor))));
     return together.some((output, index) => {
       if (rowsOf(output) !== rows.length) return true;
-      return apart.some((alone, row) => !areEqual(sliceRows(output, row, row + 1), alone[index] as Tensor));
+      return [alone, otherAlone, alone].some((apart, row) => !areEqual(sliceRows(output, row, row + 1), apart[index] as Tensor));
     });
+  };
+  try {
+    return await differs(second.map(magnified));
+  } catch {
+    // What cannot take an outlier, as a number that is looked up, may take a row like any other.
+  }
+  try {
+    return await differs(second);
   } catch {
     return false;
   }
+}
+
+/** The tensor with its numbers, where they are floating, far from any other's. */
+function magnified(tensor: Tensor): Tensor {
+  if (!isFloating(tensor.datatype)) return tensor;
+  const data = emptyData(tensor.datatype, tensor.data.length);
+  for (let index = 0; index < data.length; index++) setElement(data, index, (tensor.data[index] as number) * OUTLIER);
+  return { ...tensor, data };
 }
 
 /** One row; small whole numbers may be looked up in a table, so they are 0 and 1. */

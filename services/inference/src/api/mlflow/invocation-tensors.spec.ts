@@ -26,6 +26,23 @@ test('a column that has the name of the matrix is one of its columns; a column o
   expect(tensors({ inputs: { x: [[1, 2, 3]], y: [0], z: [0] } })).toMatchObject([{ name: 'x', shape: [1, 3] }]);
 });
 
+test('what is no number is told by the name of its column and its row, not by the name of the matrix', () => {
+  const features = ['a', 'b', 'c'];
+  const tensors = (data: unknown[][], datatype: 'FP32' | 'INT32' = 'FP32') =>
+    invocationTensors(
+      'm',
+      { ...matrix, features, inputs: [{ name: 'x', datatype, shape: [-1, 3] }] },
+      parseInvocation(Buffer.from(JSON.stringify({ dataframe_split: { columns: features, data } }))),
+    );
+  const late = [
+    [1, 2, 3],
+    [1, 'late', 3],
+  ];
+  expect(() => tensors(late)).toThrow('column "b": "late" in row 1 is not a value of FP32, which the model takes');
+  expect(() => tensors([[1, 2, null]], 'INT32')).toThrow('column "c": null in row 0 is not a value of INT32, which the model takes');
+  expect(tensors([[1, 2, null]])).toMatchObject([{ data: Float32Array.of(1, 2, NaN) }]);
+});
+
 test('a frame with some of the names that the model gives its columns is refused for the others', () => {
   const features = ['a', 'b', 'c'];
   const tensors = (columns: string[], more: Partial<ModelDescription> = {}) =>

@@ -56,8 +56,20 @@ function matrixOf(spec: TensorSpec, names: readonly string[], table: Columns): T
   const columns = names.map((name) => table.get(name) ?? []);
   const rows = columns[0]?.length ?? 0;
   const values = Array.from({ length: rows }, (_, row) => columns.map((column) => column[row]));
+  refuseTexts(spec, names, columns);
   // Of no row it cannot be seen how wide one is.
   return rows === 0 ? tensorOf(spec, values, [0, names.length]) : tensorOf(spec, values);
+}
+
+/** A text where a number belongs is told by its column, which is the caller's word; the matrix's name is the model's. */
+function refuseTexts({ datatype }: TensorSpec, names: readonly string[], columns: readonly (readonly unknown[])[]): void {
+  if (datatype === 'BYTES') return;
+  for (const [index, values] of columns.entries()) {
+    const row = values.findIndex((value) => typeof value === 'string' || (value === null && !isFloating(datatype)));
+    if (row === -1) continue;
+    const told = `column ${JSON.stringify(names[index])}: ${JSON.stringify(values[row])} in row ${row}`;
+    throw invalid(`${told} is not a value of ${datatype}, which the model takes`);
+  }
 }
 
 /** A column goes into an input of two dimensions as one of width 1. */

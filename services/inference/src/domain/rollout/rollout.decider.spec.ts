@@ -217,8 +217,9 @@ describe('people', () => {
 
   test('are told when there is nothing to act on', () => {
     expect(play(person('PauseRollout')).last).toMatchObject({ rejection: { code: 'MR_INFERENCE_ROLLOUT_NOT_FOUND' } });
-    expect(play(start(), person('AbortRollout'), person('PromoteRollout')).last).toMatchObject({
-      rejection: { code: 'MR_INFERENCE_ROLLOUT_OVER' },
+    const { last } = play(start(), person('AbortRollout'), person('PromoteRollout'));
+    expect(last).toMatchObject({
+      rejection: { code: 'MR_INFERENCE_ROLLOUT_OVER', message: expect.stringMatching(/ is rolled back( \(.+\))?; change/) },
     });
     expect(play(start(), person('AbortRollout'), person('AbortRollout')).last.kind).toBe('unchanged');
   });

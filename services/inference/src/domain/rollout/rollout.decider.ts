@@ -166,7 +166,7 @@ function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>,
   if (isOver)
     return reject(
       'MR_INFERENCE_ROLLOUT_OVER',
-      `rollout ${name} is over (${state.status}: ${state.reason}); change its resource to run it again`,
+      `rollout ${name} is ${state.status === 'rolledBack' ? 'rolled back' : state.status}${state.reason === '' ? '' : ` (${state.reason})`}; change its resource to run it again`,
     );
   switch (command.type) {
     case 'PromoteRollout':
