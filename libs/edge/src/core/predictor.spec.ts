@@ -40,7 +40,7 @@ describe('a row', () => {
   test('that does not fit is refused with the column or the input', () => {
     const refusals: [Parameters<Predictor['inputsOf']>[0], string][] = [
       [{ features: { distance: 7 } }, 'the row has no feature "delays:mean"'],
-      [{ features: { distance: 'far', mean: 1 } }, 'input "input" takes 2 values of FP32; a feature of the row is something else'],
+      [{ features: { distance: 'far', mean: 1 } }, 'input "input" takes 2 values of FP32; feature "distance" of the row is something else'],
       [{ inputs: { input: [1] } }, 'input "input" takes 2 values of FP32; the row has something else'],
       [{ inputs: { x: [1, 2] } }, 'the row has no "inputs" with "input", and no "features"'],
     ];

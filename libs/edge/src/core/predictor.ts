@@ -63,7 +63,9 @@ function whyNot(
   if (!features) return `the row has no "inputs" with ${JSON.stringify(name)}, and no "features"`;
   const missing = (columns ?? [name]).find((column) => columnValue(features, column) === undefined);
   if (missing !== undefined) return `the row has no feature ${JSON.stringify(missing)}`;
-  return `input ${JSON.stringify(name)} takes ${needs}; a feature of the row is something else`;
+  const wrong = (columns ?? [name]).find((column) => !rowValues({ features }, { name, datatype, shape: undefined }, 1, [column]));
+  const what = wrong === undefined ? 'a feature' : `feature ${JSON.stringify(wrong)}`;
+  return `input ${JSON.stringify(name)} takes ${needs}; ${what} of the row is something else`;
 }
 
 function plain(value: unknown): unknown {
