@@ -234,6 +234,22 @@ describe('the registry service over MLflow’s REST API', () => {
     expect(seen).toEqual(['2', '3', '4', '5']);
   });
 
+  test('models and versions are found by a list of names, and of runs', async () => {
+    const [one, two] = [await newModel(1), await newModel(1)];
+    const found = async (path: string, filter: string) => {
+      const { status, body } = await call('GET', `${path}/search?${new URLSearchParams({ filter }).toString()}`);
+      expect([status, body]).toEqual([200, expect.anything()]);
+      return ((body.registered_models ?? body.model_versions ?? []) as { name: string }[]).map(({ name }) => name).sort();
+    };
+    for (const path of ['registered-models', 'model-versions']) {
+      expect(await found(path, `name IN ('${one}', '${two}')`)).toEqual([one, two].sort());
+      expect(await found(path, `name NOT IN ('${one}') AND name IN ('${one}', '${two}')`)).toEqual([two]);
+    }
+    expect(await found('model-versions', `name = '${one}' AND run_id NOT IN ('${RUN}')`)).toEqual([]);
+    const wrong = await call('GET', `model-versions/search?${new URLSearchParams({ filter: "source_path IN ('a')" }).toString()}`);
+    expect(wrong).toMatchObject({ status: 400, body: { message: expect.stringMatching(/Invalid comparator/) } });
+  });
+
   test('analysts read the versions as the API tells them', async () => {
     const name = await newModel(3);
     await call('POST', 'model-versions/transition-stage', { name, version: '1', stage: 'Production' });

@@ -21,7 +21,7 @@ export function modelTest(filter: string): Test<ModelView> {
   const tests = clauses.map((clause): Test<ModelView> => {
     if (isTag(clause)) return ({ registered }) => matchesTag(registered.tags, clause);
     if (attributeOf(clause) !== 'name') throw invalid(`Invalid attribute name: ${clause.key}`);
-    allow(clause, TEXTUAL);
+    allow(clause, LISTED);
     return ({ registered }) => matchesText(registered.name, clause.comparator, clause.value);
   });
   if (!asksForPrompts(clauses)) tests.push(({ registered }) => !isPrompt(registered.tags));
@@ -36,13 +36,13 @@ export function versionTest(filter: string): Test<VersionView> {
     const { comparator, value } = clause;
     switch (attributeOf(clause)) {
       case 'name':
-        allow(clause, TEXTUAL);
+        allow(clause, LISTED);
         return ({ registered }) => matchesText(registered.name, comparator, value);
       case 'source_path':
         allow(clause, TEXTUAL);
         return ({ version }) => matchesText(version.source, comparator, value);
       case 'run_id':
-        allow(clause, [...TEXTUAL, 'IN']);
+        allow(clause, LISTED);
         return ({ version }) => version.runId !== null && matchesText(version.runId, comparator, value);
       case 'version_number':
         allow(clause, NUMERIC);
@@ -82,6 +82,8 @@ export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
 }
 
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
+const LISTS = ['IN', 'NOT IN'];
+const LISTED = [...TEXTUAL, ...LISTS];
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
 
 function asksForPrompts(clauses: readonly FilterClause[]): boolean {
@@ -101,7 +103,7 @@ function attributeOf({ entity, key }: FilterClause): string {
 
 function allow({ key, comparator, value }: FilterClause, comparators: readonly string[]): void {
   if (!comparators.includes(comparator)) throw invalid(`Invalid comparator for attribute ${key}: ${comparator}`);
-  if (comparators === TEXTUAL && value.kind !== 'string')
+  if (comparators !== NUMERIC && !LISTS.includes(comparator) && value.kind !== 'string')
     throw invalid(`Expected a quoted string value for attributes. Got a ${value.kind}.`);
 }
 
