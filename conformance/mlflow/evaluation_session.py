@@ -86,6 +86,8 @@ check("an older one is read", store.get_scorer(one, "polite", version=1)._serial
 store.delete_scorer(one, "polite", version=1)
 check("and deleted", [s.scorer_version for s in store.list_scorer_versions(one, "polite")] == [2])
 refused("a scorer that is not there", "RESOURCE_DOES_NOT_EXIST", lambda: store.get_scorer(one, "rude"))
+code = json.dumps({"name": "own", "call_source": "return True"})
+refused("a scorer that is code", "INVALID_PARAMETER_VALUE", lambda: store.register_scorer(one, "own", code))
 
 # Issues
 made = rest("POST", "issues", json={"experiment_id": one, "name": "slow", "description": "a minute", "root_causes": ["index"]}).json()["issue"]

@@ -16,6 +16,7 @@ os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 import mlflow
 import requests
 from mlflow.entities import AssessmentSource, SpanStatusCode
+from mlflow.tracing.attachments import Attachment
 
 URI = sys.argv[1]
 mlflow.set_tracking_uri(URI)
@@ -69,6 +70,30 @@ failed = mlflow.get_last_active_trace_id()
 broken = client.get_trace(failed)
 check("a function that fails has a trace that says so", broken.info.state == "ERROR" and broken.data.spans[0].status.status_code == SpanStatusCode.ERROR)
 check("with the exception", any(event.name == "exception" for event in broken.data.spans[0].events))
+
+# What is said of a trace while it goes on comes with the account of it
+@mlflow.trace
+def judged():
+    mlflow.log_feedback(trace_id=mlflow.get_active_trace_id(), name="during", value=True)
+    mlflow.log_expectation(trace_id=mlflow.get_active_trace_id(), name="wanted", value={"a": [1]})
+    return Attachment(content_type="image/png", content_bytes=b"PNG")
+
+
+def found_of(name):
+    return mlflow.search_traces(locations=[experiment], filter_string=f"name = '{name}'", return_type="list")
+
+
+judged()
+[judged_trace] = found_of("judged")
+assessed = {one.name: one for one in judged_trace.info.assessments}
+check("feedback given while a trace went on is kept", assessed["during"].value is True and assessed["wanted"].value == {"a": [1]})
+check("the root of a trace is its first span", found_of("answer")[0].data.spans[0].name == "answer" and trace.data.spans[0].name == "answer")
+attached = Attachment.parse_ref(judged_trace.data.spans[0].outputs)
+read = requests.get(
+    f"{URI}/ajax-api/3.0/mlflow/get-trace-artifact", params={"request_id": attached["trace_id"], "path": attached["attachment_id"]}, timeout=10
+)
+check("an attachment of a trace is read back", read.content == b"PNG")
+client.delete_traces(experiment, trace_ids=[judged_trace.info.trace_id])
 
 # In a run
 with mlflow.start_run() as active:

@@ -160,4 +160,98 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
       refused(/only supported for tags/),
     );
   });
+
+  describe('of traces', () => {
+    const traces = async (method: string, path: string, body?: object): Promise<Answer> => {
+      const response = await fetch(`${running.url}/api/3.0/mlflow/${path}`, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
+      return { status: response.status, body: await response.json() };
+    };
+    const trace_id = 'tr-0123456789abcdef0123456789abcdef';
+    const account = (assessments: readonly object[]) => ({
+      trace: {
+        trace_info: {
+          ...{ trace_id, request_time: '2026-01-01T00:00:00Z', state: 'OK', assessments },
+          trace_location: { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: experimentId } },
+        },
+      },
+    });
+
+    test('what was said of a trace while it went on is kept with its account, once', async () => {
+      const said = { assessment_name: 'during', feedback: { value: 1 }, create_time: '2026-01-01T00:00:00Z' };
+      const imported = { assessment_id: 'a-known', assessment_name: 'answer', expectation: { value: { a: 1 } }, valid: false };
+      for (let twice = 0; twice < 2; twice++) {
+        const { body } = await traces('POST', 'traces', account([said, imported]));
+        expect(body.trace.trace_info.assessments).toEqual([
+          expect.objectContaining({ ...said, trace_id, valid: true, assessment_id: expect.stringMatching(/^a-/) }),
+          expect.objectContaining({ assessment_id: 'a-known', valid: false, expectation: { serialized_value: expect.anything() } }),
+        ]);
+      }
+      const wrong = await traces('POST', 'traces', account([{ assessment_name: 'nothing' }]));
+      expect(wrong).toMatchObject(refused(/one of feedback, expectation and issue/));
+    });
+
+    test('an assessment that is gone may be deleted again', async () => {
+      for (let twice = 0; twice < 2; twice++)
+        expect(await traces('DELETE', `traces/${trace_id}/assessments/a-known`)).toEqual({ status: 200, body: {} });
+      const left = await traces('GET', `traces/${trace_id}`);
+      expect(left.body.trace.trace_info.assessments).toMatchObject([{ assessment_name: 'during' }]);
+    });
+
+    test('its spans are shown the root first, and then as they began', async () => {
+      const traceId = trace_id.slice(3);
+      const span = (name: string, spanId: string, start: number, parentSpanId = '0000000000000001') => ({
+        ...{ traceId, spanId, name, startTimeUnixNano: String(start), endTimeUnixNano: '9000' },
+        ...(parentSpanId === '' ? {} : { parentSpanId }),
+      });
+      // As they end: the innermost first, the root last; and the root's clock is behind.
+      const spans = [
+        span('second', '0000000000000003', 3000),
+        span('first', '0000000000000002', 1000),
+        span('root', '0000000000000001', 2000, ''),
+      ];
+      for (const one of spans) {
+        const sent = await fetch(`${running.url}/v1/traces`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-mlflow-experiment-id': experimentId },
+          body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [one] }] }] }),
+        });
+        expect(sent.status).toBe(200);
+      }
+      const { body } = await traces('GET', `traces/get?trace_id=${trace_id}`);
+      expect((body.trace.spans as { name: string }[]).map(({ name }) => name)).toEqual(['root', 'first', 'second']);
+      const file = await fetch(`${running.url}/ajax-api/2.0/mlflow/get-trace-artifact?request_id=${trace_id}`);
+      expect(((await file.json()) as { spans: object[] }).spans).toMatchObject([{ name: 'root' }, { name: 'first' }, { name: 'second' }]);
+    });
+
+    test('an attachment of a trace is read back', async () => {
+      const [id, none] = ['6f9619ff-8b86-4011-b42d-00c04fc964ff', '6f9619ff-8b86-4011-b42d-00c04fc964fe'];
+      const { body } = await traces('GET', `traces/${trace_id}`);
+      const at = (body.trace.trace_info.tags['mlflow.artifactLocation'] as string).replace('mlflow-artifacts:/', '');
+      await fetch(`${running.url}/api/2.0/mlflow-artifacts/artifacts/${at}/attachments/${id}`, { method: 'PUT', body: 'PNG' });
+      for (const version of ['2.0', '3.0']) {
+        const get = (path: string, trace = trace_id) =>
+          fetch(`${running.url}/ajax-api/${version}/mlflow/get-trace-artifact?request_id=${trace}&path=${path}`);
+        const read = await get(id);
+        expect([read.status, read.headers.get('content-type'), await read.text()]).toEqual([200, 'application/octet-stream', 'PNG']);
+        expect([(await get(none)).status, (await get(id, 'tr-none')).status, (await get('..%2Fx')).status]).toEqual([404, 404, 400]);
+      }
+    });
+  });
+
+  test('a scorer that is code is refused, and a tag of a dataset that is null is left', async () => {
+    const post = async (path: string, body: object, method = 'POST'): Promise<Answer> => {
+      const response = await fetch(`${running.url}/api/3.0/mlflow/${path}`, { method, body: JSON.stringify(body) });
+      return { status: response.status, body: await response.json() };
+    };
+    const register = (serialized_scorer: string) => post('scorers/register', { experiment_id: experimentId, name: 's', serialized_scorer });
+    const code = { name: 's', call_source: 'return True' };
+    expect(await register(JSON.stringify(code))).toMatchObject(refused(/Custom scorer registration/));
+    expect(await register(JSON.stringify({ name: 's', parts: [code] }))).toMatchObject(refused(/Custom scorer registration/));
+    expect(await register('{')).toMatchObject(refused(/valid JSON/));
+    expect((await register(JSON.stringify({ name: 's', call_source: null }))).status).toBe(200);
+    const { dataset } = (await post('datasets/create', { name: 'd', experiment_ids: [experimentId], tags: '{"a": "1"}' })).body;
+    await post(`datasets/${dataset.dataset_id}/tags`, { tags: '{"a": null, "b": 2}' }, 'PATCH');
+    const read = await (await fetch(`${running.url}/api/3.0/mlflow/datasets/${dataset.dataset_id}`)).json();
+    expect(JSON.parse((read as { dataset: { tags: string } }).dataset.tags)).toMatchObject({ a: '1', b: '2' });
+  });
 });

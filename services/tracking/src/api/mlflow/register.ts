@@ -23,6 +23,7 @@ import { promptlabRoutes } from './promptlab-routes.js';
 import { serverInfoRoutes } from './server-info-routes.js';
 import { assessmentRoutes } from './traces/assessment-routes.js';
 import { traceAnalysisRoutes } from './traces/trace-analysis-routes.js';
+import { registerTraceFiles } from './traces/trace-files.js';
 import { traceRoutes } from './traces/trace-routes.js';
 import { mlflowVersionFor } from './version.js';
 import { runRoutes } from './run-routes.js';
@@ -62,6 +63,7 @@ export function registerTrackingApi(server: FastifyInstance, api: TrackingApi): 
   registerMlflowRoutes(server, routes, { onDefect: (error, request) => api.onDefect(error, request) });
   registerArtifactProxy(server, api);
   registerLoggedModelFiles(server, api);
+  registerTraceFiles(server, api);
   registerGraphql(server, api, routes);
   registerOtlp(server, api.traces);
   registerUnknownMlflowPaths(server);

@@ -77,6 +77,20 @@ function apply(trace: Trace, { type, data }: TraceFact): void {
   }
 }
 
+/**
+ * Its spans, the root first and then as they began. They come to the log as they end, the root last; programs take the first one for the
+ * root, as with MLflow.
+ */
+export function spansInOrder({ spans }: Trace): LoggedSpan[] {
+  const rank = ({ parentSpanId }: LoggedSpan): number => (parentSpanId === null ? 0 : 1);
+  const began = new Map(Array.from(spans.values(), (span) => [span, BigInt(span.startNs)]));
+  return [...spans.values()].sort((one, other) => rank(one) - rank(other) || compare(began.get(one) ?? 0n, began.get(other) ?? 0n));
+}
+
+function compare(one: bigint, other: bigint): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 /** A trace of which only spans have come (from any OpenTelemetry exporter) is what its root says. */
 function tellFromSpans(trace: Trace): void {
   const spans = [...trace.spans.values()];

@@ -32,6 +32,7 @@ export function scorerRoutes(api: EvaluationApi): MlflowRoute[] {
         checkLength('Scorer name', MOST_NAME, name);
         const size = Buffer.byteLength(serialized);
         if (size > MOST_BYTES) throw invalid(`Invalid serialized_scorer: it has ${size} bytes, at most ${MOST_BYTES} are kept.`);
+        refuseCode(serialized);
         const metadata = api.metadata(request);
         const command: ScorersCommand = { type: 'RegisterScorer', scorerId: api.newId(metadata, 'scorer'), name, serialized };
         const event = await give<ScorersEvent>(api, { subject: `${SCORERS}/${experimentId}`, command, metadata, reply });
@@ -104,4 +105,28 @@ function scorerJson(experimentId: string, name: string, { version, serialized, c
 
 function notFound(message: string): MlflowError {
   return new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
+}
+
+/**
+ * A scorer that is a decorated function is source code, which who reads it would run. Clients refuse to read one, and with it the whole list of
+ * an experiment's scorers; so it is refused here, as MLflow's server does.
+ */
+function refuseCode(serialized: string): void {
+  let scorer: unknown;
+  try {
+    scorer = JSON.parse(serialized);
+  } catch {
+    throw invalid('serialized_scorer must be valid JSON');
+  }
+  if (holdsCode(scorer)) {
+    throw invalid(
+      'Custom scorer registration (using @scorer decorator) is disabled: it would be code that clients run when they read it. Keep the code in a ' +
+        'source code repository and import it, or register built-in scorers or those of make_judge().',
+    );
+  }
+}
+
+function holdsCode(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, one]) => (key === 'call_source' && one !== null && one !== '') || holdsCode(one));
 }

@@ -57,8 +57,9 @@ export function tagsOf(fields: Fields): Record<string, string> {
   const tags = parsed('tags', text);
   if (tags === null) return {};
   if (!isObject(tags)) throw invalid("Invalid value for parameter 'tags': it is the JSON text of an object.");
+  const given = Object.entries(tags).filter(([, value]) => value !== null);
   return Object.fromEntries(
-    Object.entries(tags).map(([key, value]) => {
+    given.map(([key, value]) => {
       if (key === '' || key.length > 250) throw invalid(`Invalid tag key '${key.slice(0, 250)}': 1 to 250 characters.`);
       const told = typeof value === 'string' ? value : JSON.stringify(value);
       if (told.length > 5000) throw invalid(`The value of tag '${key}' had length ${told.length}, which exceeded length limit of 5000`);

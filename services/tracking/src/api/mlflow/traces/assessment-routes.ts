@@ -1,10 +1,10 @@
-import { invalid, MlflowError, pythonJson, type FieldValues, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
+import { MlflowError, type FieldValues, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Trace } from '../../../domain/trace/trace.js';
+import { assessmentOf, assessmentText } from './assessment-wire.js';
 import type { TracesApi } from './context.js';
 import { traceIdOf } from './trace-routes.js';
 
-const MOST_BYTES = 100_000;
 /** What of an assessment may be changed after it was made. */
 const CHANGEABLE = ['assessment_name', 'feedback', 'expectation', 'rationale', 'metadata', 'valid'];
 
@@ -17,7 +17,7 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
   };
   const existing = async (request: FastifyRequest): Promise<{ trace: Trace; id: string; assessment: FieldValues }> => {
     const trace = await traceOf(request);
-    const id = (request.params as { assessmentId: string }).assessmentId;
+    const id = assessmentIdOf(request);
     const text = trace.assessments.get(id);
     if (text === undefined)
       throw new MlflowError('RESOURCE_DOES_NOT_EXIST', `Assessment with ID '${id}' not found for trace '${trace.traceId}'.`);
@@ -29,8 +29,7 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
     assessment: FieldValues | null,
     request: FastifyRequest,
   ) => {
-    const text = assessment === null ? null : JSON.stringify(assessment);
-    if (text !== null && text.length > MOST_BYTES) throw invalid(`An assessment has at most ${MOST_BYTES} characters, got ${text.length}.`);
+    const text = assessment === null ? null : assessmentText(assessment);
     await api.append([{ type: 'TraceAssessed', data: { traceId, experimentId, assessmentId, assessment: text } }], request.traceparent);
   };
   return [
@@ -80,9 +79,12 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
       path: 'traces/:traceId/assessments/:assessmentId',
       api: '3.0',
       handle: async ({ request }) => {
-        const { trace, id, assessment } = await existing(request);
+        const [trace, id] = [await traceOf(request), assessmentIdOf(request)];
+        const text = trace.assessments.get(id);
+        // A client that repeats itself is told the same again, as MLflow tells it.
+        if (text === undefined) return undefined;
         await record(trace, id, null, request);
-        await reinstate(trace, id, assessment['overrides'], request);
+        await reinstate(trace, id, (JSON.parse(text) as FieldValues)['overrides'], request);
         return undefined;
       },
     },
@@ -104,19 +106,6 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
   }
 }
 
-function assessmentOf(fields: Fields, isNew = true): FieldValues {
-  const assessment = fields.message('assessment');
-  if (!assessment) throw fields.missing('assessment');
-  if (!isNew) return serialized(assessment.values);
-  assessment.requiredString('assessment_name');
-  const kinds = ['feedback', 'expectation', 'issue'].filter((kind) => assessment.has(kind));
-  if (kinds.length !== 1) throw invalid(`An assessment is one of feedback, expectation and issue; this has ${kinds.length} of them.`);
-  return serialized(assessment.values);
-}
-
-/** What is expected is kept as text when it is more than one value, as MLflow's clients write and read it. */
-function serialized(assessment: FieldValues): FieldValues {
-  const { value } = (assessment['expectation'] ?? {}) as { value?: unknown };
-  if (typeof value !== 'object' || value === null) return assessment;
-  return { ...assessment, expectation: { serialized_value: { value: pythonJson(value), serialization_format: 'JSON_FORMAT' } } };
+function assessmentIdOf(request: FastifyRequest): string {
+  return (request.params as { assessmentId: string }).assessmentId;
 }

@@ -1,13 +1,14 @@
+import type { CommandMetadata } from '@millrace/kernel';
 import { checkLength, cutTo, invalid, MlflowError, type Fields, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import { LINKED_PROMPTS, type Trace } from '../../../domain/trace/trace.js';
-import { TRACE_STATES, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
+import { TRACE_STATES, type TraceFact, type TraceLogged, type TraceState } from '../../../domain/trace/trace-facts.js';
 import { isTraceCursor, type FoundTrace } from '../../../queries/traces.query.js';
 import { maxResultsOf } from '../fields.js';
 import { keyCursorOf, keyPage } from '../key-page-token.js';
+import { newAssessment, assessmentText } from './assessment-wire.js';
 import type { TracesApi } from './context.js';
 import { traceCriteriaOf, traceOrdersOf } from './trace-search.js';
-import { traceFileJson } from './span-wire.js';
 import { traceInfoJson, traceInfoV2Json, traceJson } from './trace-wire.js';
 
 const LIMITS = {
@@ -19,7 +20,8 @@ const LIMITS = {
   byDefault: 100,
   deletedAtOnce: 10_000,
 } as const;
-const ARTIFACT_LOCATION = 'mlflow.artifactLocation';
+/** The tag that says where a client keeps the files of a trace. */
+export const ARTIFACT_LOCATION = 'mlflow.artifactLocation';
 
 /** Traces as MLflow's tracing keeps them: both forms of its API, since clients of MLflow 3 still use parts of the older one. */
 export function traceRoutes(api: TracesApi): MlflowRoute[] {
@@ -57,7 +59,8 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
         const info = fields.message('trace')?.message('trace_info');
         if (!info) throw fields.missing('trace.trace_info');
         const told = await traceOf(api, info);
-        await api.append([{ type: 'TraceLogged', data: told }], request.traceparent);
+        const assessed = assessedWith(info.messages('assessments'), told, api.metadata(request), api);
+        await api.append([{ type: 'TraceLogged', data: told }, ...assessed], request.traceparent);
         return { trace: { trace_info: traceInfoJson(await existing(told.traceId)) } };
       },
     },
@@ -167,16 +170,6 @@ export function traceRoutes(api: TracesApi): MlflowRoute[] {
         return undefined;
       },
     }),
-    {
-      method: 'GET',
-      path: 'get-trace-artifact',
-      handle: async ({ fields, reply }) => {
-        if (fields.string('path')) throw new MlflowError('NOT_IMPLEMENTED', 'Attachments of traces are not kept by this server.');
-        const { spans } = await existing(fields.requiredString('request_id'), true);
-        void reply.header('content-disposition', 'attachment; filename=traces.json');
-        return traceFileJson(spans.values());
-      },
-    },
     ...olderRoutes(api, existing, find),
   ];
 }
@@ -248,6 +241,26 @@ async function traceOf(api: TracesApi, info: Fields): Promise<TraceLogged> {
     ...{ responsePreview: preview('response_preview'), metadata: mapOf(info, 'trace_metadata') },
     tags: { ...mapOf(info, 'tags'), ...(await artifactTag(api, experimentId, traceId)) },
   };
+}
+
+/**
+ * What was said of a trace while it went on comes with the client's account of it. Its ids come from what it says, so that a client that
+ * repeats its account does not say it twice.
+ */
+function assessedWith(
+  assessments: readonly Fields[],
+  { traceId, experimentId }: TraceLogged,
+  metadata: CommandMetadata,
+  api: TracesApi,
+): TraceFact[] {
+  const now = new Date(metadata.now).toISOString();
+  return assessments.map((fields, index) => {
+    const given = newAssessment(fields);
+    const said = { ...given, trace_id: traceId };
+    const id = fields.string('assessment_id') || `a-${api.newId({ ...metadata, commandId: traceId }, `${index} ${assessmentText(said)}`)}`;
+    const assessment = assessmentText({ valid: true, create_time: now, last_update_time: now, ...said, assessment_id: id });
+    return { type: 'TraceAssessed', data: { traceId, experimentId, assessmentId: id, assessment } };
+  });
 }
 
 /** Where a client that keeps its spans in a file puts it. */

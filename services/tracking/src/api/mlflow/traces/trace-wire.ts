@@ -1,4 +1,4 @@
-import type { Trace } from '../../../domain/trace/trace.js';
+import { spansInOrder, type Trace } from '../../../domain/trace/trace.js';
 import { spanJson } from './span-wire.js';
 
 /** A trace's account as MLflow 3 has it. */
@@ -20,7 +20,7 @@ export function traceInfoJson(trace: Trace): object {
 
 /** The same with its spans, each in the JSON of OpenTelemetry's protocol buffers. */
 export function traceJson(trace: Trace): object {
-  return { trace_info: traceInfoJson(trace), spans: Array.from(trace.spans.values(), spanJson) };
+  return { trace_info: traceInfoJson(trace), spans: spansInOrder(trace).map(spanJson) };
 }
 
 /** A trace's account as MLflow 2 has it. */
