@@ -173,6 +173,23 @@ foreign = client.get_trace(f"tr-{trace_id}")
 check("and is a trace of its own", (foreign.info.state, foreign.info.execution_duration, foreign.data.spans[0].name) == ("OK", 5, "GET /flights"))
 check("that is found by its name", search("name = 'GET /flights'") == [f"tr-{trace_id}"])
 
+inferred = {
+    **span,
+    "traceId": uuid.uuid4().hex,
+    "attributes": [
+        {"key": key, "value": {"stringValue": value}}
+        for key, value in {"openinference.span.kind": "LLM", "input.value": '{"q": 1}', "output.value": "yes", "session.id": "s-1"}.items()
+    ]
+    + [{"key": f"gen_ai.usage.{which}_tokens", "value": {"intValue": "3"}} for which in ("input", "output")],
+}
+answer_ = requests.post(f"{URI}/v1/traces", json={"resourceSpans": [{"scopeSpans": [{"spans": [inferred]}]}]}, headers=headers, timeout=10)
+heard = client.get_trace(f"tr-{inferred['traceId']}")
+one = heard.data.spans[0]
+check("what OpenInference says of a span is read as MLflow's", (one.span_type, one.inputs, one.outputs) == ("LLM", {"q": 1}, "yes"))
+check("its tokens too", heard.info.token_usage == {"input_tokens": 3, "output_tokens": 3, "total_tokens": 6})
+check("and the session of its trace", search("metadata.`mlflow.trace.session` = 's-1'") == [heard.info.trace_id])
+client.delete_traces(experiment, trace_ids=[heard.info.trace_id])
+
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: E402
 
 request = ExportTraceServiceRequest()

@@ -223,6 +223,42 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
       expect(((await file.json()) as { spans: object[] }).spans).toMatchObject([{ name: 'root' }, { name: 'first' }, { name: 'second' }]);
     });
 
+    test('what spans of other conventions say is said in MLflow’s words, and of their trace', async () => {
+      const [traceId, root, child] = ['f'.repeat(32), '0000000000000001', '0000000000000002'];
+      const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+      const tokens = (input: number) => [
+        { key: 'gen_ai.usage.input_tokens', value: { intValue: input } },
+        { key: 'gen_ai.usage.output_tokens', value: { intValue: 1 } },
+      ];
+      const of = (spanId: string, attributes: readonly object[], more: object = {}) => ({
+        ...{ traceId, spanId, name: spanId, startTimeUnixNano: '1', endTimeUnixNano: '2', attributes, ...more },
+      });
+      const spans = [
+        // Its tokens are in those of the root.
+        of(child, tokens(5), { parentSpanId: root }),
+        of(root, [
+          ...[text('openinference.span.kind', 'AGENT'), text('input.value', '{"q":1}'), text('output.value', 'yes')],
+          ...[text('session.id', 's1'), text('user.id', 'u1'), ...tokens(7)],
+        ]),
+      ];
+      const headers = { 'content-type': 'application/json', 'x-mlflow-experiment-id': experimentId };
+      const body = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
+      expect((await fetch(`${running.url}/v1/traces`, { method: 'POST', headers, body })).status).toBe(200);
+      const found = await traces('POST', 'traces/search', {
+        locations: [{ mlflow_experiment: { experiment_id: experimentId } }],
+        filter: "metadata.`mlflow.trace.session` = 's1' AND metadata.`mlflow.trace.user` = 'u1' AND span.type = 'AGENT'",
+      });
+      expect(found.body.traces).toMatchObject([
+        {
+          ...{ trace_id: `tr-${traceId}`, request_preview: '{"q":1}', response_preview: '"yes"' },
+          trace_metadata: {
+            ...{ 'mlflow.trace.session': 's1', 'mlflow.trace.user': 'u1' },
+            'mlflow.trace.tokenUsage': '{"input_tokens":7,"output_tokens":1,"total_tokens":8}',
+          },
+        },
+      ]);
+    });
+
     test('an attachment of a trace is read back', async () => {
       const [id, none] = ['6f9619ff-8b86-4011-b42d-00c04fc964ff', '6f9619ff-8b86-4011-b42d-00c04fc964fe'];
       const { body } = await traces('GET', `traces/${trace_id}`);

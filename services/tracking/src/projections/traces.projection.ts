@@ -1,5 +1,6 @@
 import { readEvent } from '@millrace/contracts';
 import { decodeFact, parseEventType, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
+import { namedBySpans } from '../domain/trace/span-account.js';
 import { spanText } from '../domain/trace/span-text.js';
 import { rootSummary, SOURCE_RUN } from '../domain/trace/trace.js';
 import type { TraceFact } from '../domain/trace/trace-facts.js';
@@ -42,7 +43,11 @@ function found({ type, data }: TraceFact): object[] {
     }
     case 'SpansLogged': {
       const root = data.spans.find((span) => span.parentSpanId === null);
-      const spans = [{ kind: 'spans' }, ...data.spans.map((span) => ({ kind: 'text', key: span.spanId, value: spanText(span) }))];
+      const spans = [
+        { kind: 'spans' },
+        ...data.spans.map((span) => ({ kind: 'text', key: span.spanId, value: spanText(span) })),
+        ...Array.from(namedBySpans(data.spans), ([key, value]) => ({ kind: 'metadata', key, value })),
+      ];
       if (!root) return spans;
       const { requestTime: request_time, executionMs: execution_ms, state } = rootSummary(root);
       return [...spans, { kind: 'root', value: root.name, request_time, execution_ms, state }];

@@ -1,4 +1,5 @@
 import type { LoggedSpan, TraceState } from '../../domain/trace/trace-facts.js';
+import { inMlflowsWords } from './conventions.js';
 import { textOf, type OtlpSpan } from './otlp-span.js';
 
 /** What MLflow's tracing keeps of a span's arguments and result. */
@@ -11,7 +12,7 @@ const STATES: Readonly<Record<string, TraceState>> = { 1: 'OK', 2: 'ERROR', STAT
 /** Spans by the trace they are of, whose id is made of OpenTelemetry's as MLflow makes it. */
 export function tracesOfSpans(spans: readonly OtlpSpan[]): Map<string, LoggedSpan[]> {
   const traces = new Map<string, LoggedSpan[]>();
-  for (const span of spans) {
+  for (const span of spans.map(inMlflowsWords)) {
     const traceId = `tr-${Buffer.from(span.traceId, 'base64').toString('hex')}`;
     const of = traces.get(traceId);
     if (of) of.push(loggedSpan(span));

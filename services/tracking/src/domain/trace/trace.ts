@@ -1,3 +1,4 @@
+import { namedBySpans, TOKEN_USAGE, tokensOfSpans } from './span-account.js';
 import type { LoggedSpan, TraceFact, TraceState } from './trace-facts.js';
 
 export interface Trace {
@@ -99,6 +100,9 @@ function tellFromSpans(trace: Trace): void {
   const root = spans.find((span) => span.parentSpanId === null);
   const start = spans.reduce((least, { startNs }) => (BigInt(startNs) < least ? BigInt(startNs) : least), BigInt(first.startNs));
   trace.requestTime = Number(start / 1_000_000n);
+  for (const [key, value] of namedBySpans(spans)) trace.metadata.set(key, value);
+  const tokens = tokensOfSpans(trace.spans);
+  if (tokens !== undefined) trace.metadata.set(TOKEN_USAGE, tokens);
   if (!root) return;
   const summary = rootSummary(root);
   trace.executionMs = summary.executionMs;

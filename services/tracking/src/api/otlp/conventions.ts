@@ -1,0 +1,107 @@
+import { plainOf, textOf, type OtlpAttribute, type OtlpSpan } from './otlp-span.js';
+
+/** How one convention of OpenTelemetry's instrumentations names what MLflow's clients look for in a span. */
+interface Convention {
+  readonly kind: string;
+  /** MLflow's types by the convention's kinds. */
+  readonly types: Readonly<Record<string, string>>;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly model: readonly string[];
+  readonly provider: string;
+  readonly tokens: { readonly input: string; readonly output: string; readonly total?: string };
+}
+
+const OPEN_INFERENCE_KINDS = ['TOOL', 'CHAIN', 'LLM', 'RETRIEVER', 'EMBEDDING', 'AGENT', 'RERANKER', 'UNKNOWN', 'GUARDRAIL', 'EVALUATOR'];
+
+/** OpenInference, and OpenTelemetry's own for generative AI; the first that says a thing is heard. */
+const CONVENTIONS: readonly Convention[] = [
+  {
+    kind: 'openinference.span.kind',
+    types: Object.fromEntries(OPEN_INFERENCE_KINDS.map((kind) => [kind, kind])),
+    inputs: ['input.value'],
+    outputs: ['output.value'],
+    model: ['llm.response.model_name', 'llm.model_name', 'llm.request.model_name', 'embedding.model_name'],
+    provider: 'llm.provider',
+    tokens: { input: 'llm.token_count.prompt', output: 'llm.token_count.completion', total: 'llm.token_count.total' },
+  },
+  {
+    kind: 'gen_ai.operation.name',
+    types: {
+      ...{ chat: 'CHAT_MODEL', create_agent: 'AGENT', embeddings: 'EMBEDDING', execute_tool: 'TOOL', generate_content: 'LLM' },
+      ...{ invoke_agent: 'AGENT', text_completion: 'LLM', response: 'LLM' },
+    },
+    inputs: ['gen_ai.input.messages', 'gen_ai.tool.call.arguments'],
+    outputs: ['gen_ai.output.messages', 'gen_ai.tool.call.result'],
+    model: ['gen_ai.response.model', 'gen_ai.request.model'],
+    provider: 'gen_ai.provider.name',
+    tokens: { input: 'gen_ai.usage.input_tokens', output: 'gen_ai.usage.output_tokens' },
+  },
+];
+
+/**
+ * A span with what it says by another convention said by MLflow's too (its type, inputs, outputs, model and tokens), as MLflow's server adds it.
+ * What an MLflow attribute says already stays.
+ */
+export function inMlflowsWords(span: OtlpSpan): OtlpSpan {
+  const given = new Map((span.attributes ?? []).map(({ key, value }) => [key, value]));
+  const has = (key: string): boolean => given.has(key);
+  const first = (keys: readonly string[]): string | undefined => keys.map((key) => textOf(given.get(key))).find((text) => text);
+  const heard = <T>(say: (convention: Convention) => T | undefined): T | undefined => {
+    for (const convention of CONVENTIONS) {
+      const said = say(convention);
+      if (said !== undefined) return said;
+    }
+    return undefined;
+  };
+  const added: [string, string | undefined][] = [
+    ['mlflow.spanInputs', jsonText(heard(({ inputs }) => first(inputs)))],
+    ['mlflow.spanOutputs', jsonText(heard(({ outputs }) => first(outputs)))],
+    ['mlflow.llm.model', quoted(heard(({ model }) => first(model)))],
+    ['mlflow.llm.provider', quoted(heard(({ provider }) => first([provider])))],
+    ['mlflow.chat.tokenUsage', heard(({ tokens }) => usage((key) => numberOf(plainOf(given.get(key))), tokens))],
+  ];
+  const type = heard(({ kind, types }) => typeOf(types, textOf(given.get(kind))));
+  const isTyped = has('mlflow.spanType') && !['', 'null', '"UNKNOWN"', 'UNKNOWN'].includes(textOf(given.get('mlflow.spanType')) ?? '');
+  if (type !== undefined && !isTyped) {
+    given.delete('mlflow.spanType');
+    added.push(['mlflow.spanType', JSON.stringify(type)]);
+  }
+  const attributes: OtlpAttribute[] = added.flatMap(([key, text]) =>
+    text === undefined || has(key) ? [] : [{ key, value: { stringValue: text } }],
+  );
+  if (attributes.length === 0) return span;
+  return { ...span, attributes: [...Array.from(given, ([key, value]) => ({ key, value })), ...attributes] };
+}
+
+function typeOf(types: Readonly<Record<string, string>>, kind: string | undefined): string | undefined {
+  return kind !== undefined && Object.hasOwn(types, kind) ? types[kind] : undefined;
+}
+
+function usage(read: (key: string) => number | undefined, tokens: Convention['tokens']): string | undefined {
+  const [input, output] = [read(tokens.input), read(tokens.output)];
+  const told = tokens.total === undefined ? undefined : read(tokens.total);
+  const total = told ?? (input !== undefined && output !== undefined ? input + output : undefined);
+  if (input === undefined && output === undefined && total === undefined) return undefined;
+  return JSON.stringify({ input_tokens: input, output_tokens: output, total_tokens: total });
+}
+
+function numberOf(value: unknown): number | undefined {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(number) ? (number as number) : undefined;
+}
+
+/** Clients read an MLflow attribute as JSON text; a text that is none is a JSON string. */
+function jsonText(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    JSON.parse(text);
+    return text;
+  } catch {
+    return JSON.stringify(text);
+  }
+}
+
+function quoted(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : JSON.stringify(text);
+}

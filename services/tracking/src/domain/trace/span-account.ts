@@ -1,0 +1,72 @@
+import type { LoggedSpan } from './trace-facts.js';
+
+export const SESSION = 'mlflow.trace.session';
+const USER = 'mlflow.trace.user';
+export const TOKEN_USAGE = 'mlflow.trace.tokenUsage';
+/** What metadata of a trace is at most long; an id of a session beyond it is none. */
+const MOST_LENGTH = 250;
+
+interface Attribute {
+  readonly key: string;
+  readonly value?: { readonly stringValue?: unknown };
+}
+
+const NAMED: readonly (readonly [string, readonly string[]])[] = [
+  [SESSION, ['session.id', 'gen_ai.conversation.id']],
+  [USER, ['user.id']],
+];
+
+/** The session and the user that spans name by OpenTelemetry's conventions, as metadata of their trace; the first span that names one is heard. */
+export function namedBySpans(spans: Iterable<LoggedSpan>): Map<string, string> {
+  const named = new Map<string, string>();
+  for (const { span } of spans) {
+    for (const [name, keys] of NAMED) {
+      if (named.has(name) || !keys.some((key) => span.includes(key))) continue;
+      const attributes = attributesOf(span);
+      const text = keys.map((key) => attributes.get(key)).find((value) => value);
+      if (text !== undefined && text.length <= MOST_LENGTH) named.set(name, text);
+    }
+  }
+  return named;
+}
+
+/** The tokens of all spans as JSON; of a span below one that counts them, they are in that one's. */
+export function tokensOfSpans(spans: ReadonlyMap<string, LoggedSpan>): string | undefined {
+  const counted = new Map<string, Record<string, unknown>>();
+  for (const [id, { span }] of spans) {
+    const usage = span.includes(USAGE) ? objectOf(attributesOf(span).get(USAGE)) : undefined;
+    if (usage) counted.set(id, usage);
+  }
+  if (counted.size === 0) return undefined;
+  const total: Record<string, number> = {};
+  for (const [id, usage] of counted) {
+    if (isBelow(id, counted, spans)) continue;
+    for (const [key, count] of Object.entries(usage)) if (typeof count === 'number') total[key] = (total[key] ?? 0) + count;
+  }
+  return JSON.stringify(total);
+}
+
+const USAGE = 'mlflow.chat.tokenUsage';
+
+function isBelow(id: string, counted: ReadonlyMap<string, unknown>, spans: ReadonlyMap<string, LoggedSpan>): boolean {
+  const seen = new Set([id]);
+  for (let above = spans.get(id)?.parentSpanId; above != null && !seen.has(above); above = spans.get(above)?.parentSpanId) {
+    if (counted.has(above)) return true;
+    seen.add(above);
+  }
+  return false;
+}
+
+function attributesOf(span: string): Map<string, string> {
+  const { attributes = [] } = JSON.parse(span) as { attributes?: readonly Attribute[] };
+  return new Map(attributes.flatMap(({ key, value }) => (typeof value?.stringValue === 'string' ? [[key, value.stringValue]] : [])));
+}
+
+function objectOf(text: string | undefined): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null');
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
