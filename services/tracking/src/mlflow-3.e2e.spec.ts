@@ -250,7 +250,7 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
       });
       expect(found.body.traces).toMatchObject([
         {
-          ...{ trace_id: `tr-${traceId}`, request_preview: '{"q":1}', response_preview: '"yes"' },
+          ...{ trace_id: `tr-${traceId}`, request_preview: '{"q":1}', response_preview: 'yes' },
           trace_metadata: {
             ...{ 'mlflow.trace.session': 's1', 'mlflow.trace.user': 'u1' },
             'mlflow.trace.tokenUsage': '{"input_tokens":7,"output_tokens":1,"total_tokens":8}',

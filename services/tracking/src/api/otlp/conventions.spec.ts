@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { inMlflowsWords } from './conventions.js';
-import type { OtlpValue } from './otlp-span.js';
+import { plainOf, type OtlpValue } from './otlp-span.js';
 
 const said = (attributes: Record<string, OtlpValue>): Record<string, unknown> => {
   const span = { traceId: 'AA==', spanId: 'AA==', name: 's', startTimeUnixNano: '1', endTimeUnixNano: '2' };
   const told = inMlflowsWords({ ...span, attributes: Object.entries(attributes).map(([key, value]) => ({ key, value })) });
   const mlflow = (told.attributes ?? []).filter(({ key }) => key.startsWith('mlflow.'));
-  return Object.fromEntries(mlflow.map(({ key, value }) => [key, JSON.parse(value.stringValue ?? '')]));
+  return Object.fromEntries(mlflow.map(({ key, value }) => [key, plainOf(value)]));
 };
 
 describe('what other conventions say of a span', () => {
@@ -42,12 +42,17 @@ describe('what other conventions say of a span', () => {
   });
 
   test('is not heard where MLflow’s own says it, and nothing is made up', () => {
-    const own = { 'mlflow.spanType': { stringValue: '"TOOL"' }, 'mlflow.spanInputs': { stringValue: '1' } };
+    const own = { 'mlflow.spanType': { stringValue: 'TOOL' }, 'mlflow.spanInputs': { intValue: 1 } };
     expect(said({ ...own, 'openinference.span.kind': { stringValue: 'LLM' }, 'input.value': { stringValue: '2' } })).toEqual({
       ...{ 'mlflow.spanType': 'TOOL', 'mlflow.spanInputs': 1 },
     });
     expect(said({ 'mlflow.spanType': { stringValue: '"UNKNOWN"' }, 'openinference.span.kind': { stringValue: 'LLM' } })).toEqual({
       'mlflow.spanType': 'LLM',
+    });
+    const deep = '['.repeat(60) + ']'.repeat(60);
+    expect(said({ 'input.value': { stringValue: deep } })).toEqual({ 'mlflow.spanInputs': deep });
+    expect(said({ 'input.value': { stringValue: '[null,true,0.5,{"a":"b"}]' } })).toEqual({
+      'mlflow.spanInputs': [null, true, 0.5, { a: 'b' }],
     });
     expect(said({ 'openinference.span.kind': { stringValue: 'constructor' }, 'http.status': { intValue: 200 } })).toEqual({});
   });

@@ -1,4 +1,4 @@
-import { plainOf, textOf, type OtlpAttribute, type OtlpSpan } from './otlp-span.js';
+import { plainOf, textOf, type OtlpAttribute, type OtlpSpan, type OtlpValue } from './otlp-span.js';
 
 /** How one convention of OpenTelemetry's instrumentations names what MLflow's clients look for in a span. */
 interface Convention {
@@ -54,22 +54,20 @@ export function inMlflowsWords(span: OtlpSpan): OtlpSpan {
     }
     return undefined;
   };
-  const added: [string, string | undefined][] = [
-    ['mlflow.spanInputs', jsonText(heard(({ inputs }) => first(inputs)))],
-    ['mlflow.spanOutputs', jsonText(heard(({ outputs }) => first(outputs)))],
-    ['mlflow.llm.model', quoted(heard(({ model }) => first(model)))],
-    ['mlflow.llm.provider', quoted(heard(({ provider }) => first([provider])))],
+  const added: [string, OtlpValue | undefined][] = [
+    ['mlflow.spanInputs', valueOfText(heard(({ inputs }) => first(inputs)))],
+    ['mlflow.spanOutputs', valueOfText(heard(({ outputs }) => first(outputs)))],
+    ['mlflow.llm.model', stringOf(heard(({ model }) => first(model)))],
+    ['mlflow.llm.provider', stringOf(heard(({ provider }) => first([provider])))],
     ['mlflow.chat.tokenUsage', heard(({ tokens }) => usage((key) => numberOf(plainOf(given.get(key))), tokens))],
   ];
   const type = heard(({ kind, types }) => typeOf(types, textOf(given.get(kind))));
   const isTyped = has('mlflow.spanType') && !['', 'null', '"UNKNOWN"', 'UNKNOWN'].includes(textOf(given.get('mlflow.spanType')) ?? '');
   if (type !== undefined && !isTyped) {
     given.delete('mlflow.spanType');
-    added.push(['mlflow.spanType', JSON.stringify(type)]);
+    added.push(['mlflow.spanType', { stringValue: type }]);
   }
-  const attributes: OtlpAttribute[] = added.flatMap(([key, text]) =>
-    text === undefined || has(key) ? [] : [{ key, value: { stringValue: text } }],
-  );
+  const attributes: OtlpAttribute[] = added.flatMap(([key, value]) => (value === undefined || has(key) ? [] : [{ key, value }]));
   if (attributes.length === 0) return span;
   return { ...span, attributes: [...Array.from(given, ([key, value]) => ({ key, value })), ...attributes] };
 }
@@ -78,12 +76,13 @@ function typeOf(types: Readonly<Record<string, string>>, kind: string | undefine
   return kind !== undefined && Object.hasOwn(types, kind) ? types[kind] : undefined;
 }
 
-function usage(read: (key: string) => number | undefined, tokens: Convention['tokens']): string | undefined {
+function usage(read: (key: string) => number | undefined, tokens: Convention['tokens']): OtlpValue | undefined {
   const [input, output] = [read(tokens.input), read(tokens.output)];
   const told = tokens.total === undefined ? undefined : read(tokens.total);
   const total = told ?? (input !== undefined && output !== undefined ? input + output : undefined);
   if (input === undefined && output === undefined && total === undefined) return undefined;
-  return JSON.stringify({ input_tokens: input, output_tokens: output, total_tokens: total });
+  const counts = Object.entries({ input_tokens: input, output_tokens: output, total_tokens: total });
+  return valueOf(Object.fromEntries(counts.filter(([, count]) => count !== undefined)));
 }
 
 function numberOf(value: unknown): number | undefined {
@@ -91,17 +90,34 @@ function numberOf(value: unknown): number | undefined {
   return Number.isSafeInteger(number) ? (number as number) : undefined;
 }
 
-/** Clients read an MLflow attribute as JSON text; a text that is none is a JSON string. */
-function jsonText(text: string | undefined): string | undefined {
+/** How deep what an attribute holds as JSON may nest to be told as values; deeper, it stays text. */
+const MOST_LEVELS = 50;
+
+/** What a text holds, as MLflow's clients send it: values where the text is JSON. */
+function valueOfText(text: string | undefined): OtlpValue | undefined {
   if (text === undefined) return undefined;
   try {
-    JSON.parse(text);
-    return text;
+    return valueOf(JSON.parse(text)) ?? { stringValue: text };
   } catch {
-    return JSON.stringify(text);
+    return { stringValue: text };
   }
 }
 
-function quoted(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : JSON.stringify(text);
+/** A value of JSON in OpenTelemetry's form; `undefined` when it nests too deep. */
+function valueOf(plain: unknown, level = 0): OtlpValue | undefined {
+  if (level > MOST_LEVELS) return undefined;
+  if (plain === null) return {};
+  if (typeof plain === 'string') return { stringValue: plain };
+  if (typeof plain === 'boolean') return { boolValue: plain };
+  if (typeof plain === 'number') return Number.isSafeInteger(plain) ? { intValue: String(plain) } : { doubleValue: plain };
+  if (Array.isArray(plain)) {
+    const values = plain.map((one) => valueOf(one, level + 1));
+    return values.every((one) => one !== undefined) ? { arrayValue: { values } } : undefined;
+  }
+  const pairs = Object.entries(plain as object).map(([key, one]) => ({ key, value: valueOf(one, level + 1) }));
+  return pairs.every((pair): pair is OtlpAttribute => pair.value !== undefined) ? { kvlistValue: { values: pairs } } : undefined;
+}
+
+function stringOf(text: string | undefined): OtlpValue | undefined {
+  return text === undefined ? undefined : { stringValue: text };
 }

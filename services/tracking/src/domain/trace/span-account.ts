@@ -6,9 +6,15 @@ export const TOKEN_USAGE = 'mlflow.trace.tokenUsage';
 /** What metadata of a trace is at most long; an id of a session beyond it is none. */
 const MOST_LENGTH = 250;
 
+interface Value {
+  readonly stringValue?: unknown;
+  readonly intValue?: unknown;
+  readonly kvlistValue?: { readonly values?: readonly Attribute[] };
+}
+
 interface Attribute {
   readonly key: string;
-  readonly value?: { readonly stringValue?: unknown };
+  readonly value?: Value;
 }
 
 const NAMED: readonly (readonly [string, readonly string[]])[] = [
@@ -23,8 +29,9 @@ export function namedBySpans(spans: Iterable<LoggedSpan>): Map<string, string> {
     for (const [name, keys] of NAMED) {
       if (named.has(name) || !keys.some((key) => span.includes(key))) continue;
       const attributes = attributesOf(span);
-      const text = keys.map((key) => attributes.get(key)).find((value) => value);
-      if (text !== undefined && text.length <= MOST_LENGTH) named.set(name, text);
+      const text = keys.map((key) => attributes.get(key)).find((value) => typeof value?.stringValue === 'string')?.stringValue as
+        string | undefined;
+      if (text && text.length <= MOST_LENGTH) named.set(name, text);
     }
   }
   return named;
@@ -32,16 +39,16 @@ export function namedBySpans(spans: Iterable<LoggedSpan>): Map<string, string> {
 
 /** The tokens of all spans as JSON; of a span below one that counts them, they are in that one's. */
 export function tokensOfSpans(spans: ReadonlyMap<string, LoggedSpan>): string | undefined {
-  const counted = new Map<string, Record<string, unknown>>();
+  const counted = new Map<string, ReadonlyMap<string, number>>();
   for (const [id, { span }] of spans) {
-    const usage = span.includes(USAGE) ? objectOf(attributesOf(span).get(USAGE)) : undefined;
+    const usage = span.includes(USAGE) ? countsOf(attributesOf(span).get(USAGE)) : undefined;
     if (usage) counted.set(id, usage);
   }
   if (counted.size === 0) return undefined;
   const total: Record<string, number> = {};
   for (const [id, usage] of counted) {
     if (isBelow(id, counted, spans)) continue;
-    for (const [key, count] of Object.entries(usage)) if (typeof count === 'number') total[key] = (total[key] ?? 0) + count;
+    for (const [key, count] of usage) total[key] = (total[key] ?? 0) + count;
   }
   return JSON.stringify(total);
 }
@@ -57,16 +64,14 @@ function isBelow(id: string, counted: ReadonlyMap<string, unknown>, spans: Reado
   return false;
 }
 
-function attributesOf(span: string): Map<string, string> {
+function attributesOf(span: string): Map<string, Value | undefined> {
   const { attributes = [] } = JSON.parse(span) as { attributes?: readonly Attribute[] };
-  return new Map(attributes.flatMap(({ key, value }) => (typeof value?.stringValue === 'string' ? [[key, value.stringValue]] : [])));
+  return new Map(attributes.map(({ key, value }) => [key, value]));
 }
 
-function objectOf(text: string | undefined): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text ?? 'null');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+function countsOf(value: Value | undefined): ReadonlyMap<string, number> | undefined {
+  const pairs = value?.kvlistValue?.values ?? [];
+  const counts = pairs.map(({ key, value: count }) => [key, Number(count?.intValue ?? Number.NaN)] as const);
+  const whole = counts.filter(([key, count]) => key !== '__proto__' && Number.isSafeInteger(count));
+  return whole.length === 0 ? undefined : new Map(whole);
 }
