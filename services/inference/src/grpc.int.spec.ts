@@ -118,6 +118,16 @@ describe('the Open Inference Protocol over gRPC', () => {
     expect(await infer(request)).toMatchObject({ code, details: expect.stringMatching(message) });
   });
 
+  test('a stream ends when the key that opened it is revoked, though nobody sends anything', async () => {
+    const created = await rest('POST', '/api/v1/access/keys', JSON.stringify({ name: 'streamer', role: 'viewer' }));
+    const { key, keyId } = (await created.json()) as { key: string; keyId: string };
+    const request = { model_name: 'logit', id: 'one', inputs: [input()] };
+    const { first, ended } = client.stream(request, { authorization: `Bearer ${key}` });
+    expect(await first).toMatchObject({ infer_response: { id: 'one' } });
+    await rest('DELETE', `/api/v1/access/keys/${keyId}`);
+    expect(await ended).toMatchObject({ code: Grpc.UNAUTHENTICATED, details: 'the API key streamer was revoked' });
+  });
+
   test('what is no message is refused, and the connection goes on', async () => {
     for (const bytes of [Buffer.from([0x0a, 0xff]), Buffer.alloc(1000, 0xff), Buffer.from('GET / HTTP/1.1')]) {
       expect((await client.callWithBytes('ModelInfer', bytes)).code).not.toBe(Grpc.OK);

@@ -10,6 +10,9 @@ declare module 'fastify' {
     /** Who asks; `undefined` while nobody has to say so. */
     identity: Identity | undefined;
   }
+  interface FastifyInstance {
+    readonly access: Access;
+  }
 }
 
 /**
@@ -27,6 +30,7 @@ const CHALLENGE = 'Basic realm="Millrace", charset="UTF-8", Bearer';
  */
 export function addAccessHook(server: FastifyInstance, access: Access): void {
   const { metrics } = access.settings;
+  server.decorate('access', access);
   server.decorateRequest('identity', undefined);
   server.addHook('onRoute', (route) => {
     const method = Array.isArray(route.method) ? (route.method.find((one) => !isSafeMethod(one)) ?? 'GET') : route.method;
@@ -89,18 +93,42 @@ export function requireRole(request: FastifyRequest, rule: AccessRule): void {
 }
 
 /**
- * The same for a protocol without our HTTP routes: who asks, `undefined` while nobody has to say so. `path` is that of the route the
- * call stands for, so one table says who may. Fails with a problem of status 401 or 403.
+ * For an answer that stays open: aborts once the credentials of the request open its route no more (the key is revoked or has expired, the
+ * token has expired or lost its role), with the refusal as its reason. Followed until `closed` aborts.
  */
-export async function admitCall(
-  access: Access,
-  call: {
-    readonly method: 'GET' | 'POST';
-    readonly path: string;
-    readonly authorization: string | undefined;
-    readonly askHeader: string | undefined;
-  },
-): Promise<Identity | undefined> {
+export function credentialsEnd(request: FastifyRequest, closed: AbortSignal): AbortSignal {
+  const rule = request.routeOptions.config.access ?? 'viewer';
+  // Whoever was not asked when the stream opened is not asked later.
+  if (!request.identity) return never();
+  return request.server.access.standing.watch({ authorization: request.headers.authorization, rule }, closed);
+}
+
+/** A new one each time: signals that are composed of one stay in its books. */
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** A call of a protocol without our HTTP routes. */
+export interface AdmittedCall {
+  readonly method: 'GET' | 'POST';
+  /** That of the route the call stands for, so one table says who may. */
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly askHeader: string | undefined;
+}
+
+/** The same for a call that `admitCall` let in and that stays open. */
+export function callCredentialsEnd(access: Access, call: AdmittedCall, closed: AbortSignal): AbortSignal {
+  if (!access.asks(call.askHeader)) return never();
+  const rule = accessRuleOf(call.method, call.path, { metrics: access.settings.metrics });
+  return rule === 'open' ? never() : access.standing.watch({ authorization: call.authorization, rule }, closed);
+}
+
+/**
+ * What `requireRole` is for a route, for a call of a protocol without our HTTP routes: who asks, `undefined` while nobody has to say so.
+ * Fails with a problem of status 401 or 403.
+ */
+export async function admitCall(access: Access, call: AdmittedCall): Promise<Identity | undefined> {
   if (!access.asks(call.askHeader)) return undefined;
   const rule = accessRuleOf(call.method, call.path, { metrics: access.settings.metrics });
   if (rule === 'open') return undefined;

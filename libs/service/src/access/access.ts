@@ -9,6 +9,7 @@ import { isLive, keys, KEYS, type ApiKey, type Keys, type KeysRejection } from '
 import type { ApiKeyRevoked, KeysEvent } from './domain/keys/keys.events.js';
 import { EVERY_WORKSPACE, type Identity } from './identity.js';
 import { isTokenRefused, looksLikeToken, Oidc } from './oidc.js';
+import { StandingCredentials } from './standing.js';
 
 /** Credentials that were found good, kept so that a request costs one look-up. At the bound the one kept longest goes. */
 const MOST_KEPT = 4096;
@@ -25,6 +26,8 @@ export class Access {
   readonly #kept = new Map<string, Identity>();
   readonly #oidc: Oidc | undefined;
   readonly #adminHash: string | undefined;
+  /** Of what stays open after it was let in. */
+  readonly standing: StandingCredentials;
 
   constructor(
     readonly log: DomainLog,
@@ -33,7 +36,11 @@ export class Access {
   ) {
     this.#oidc = settings.oidc && new Oidc({ ...settings.oidc, workspace: settings.workspace });
     this.#adminHash = settings.adminKey === undefined ? undefined : hashOf(settings.adminKey);
-    log.onAccepted((record) => this.#forget(record));
+    this.standing = new StandingCredentials((authorization) => this.identify(authorization), clock);
+    log.onAccepted((record) => {
+      this.#forget(record);
+      this.standing.heard(record);
+    });
   }
 
   /** There are few keys and a revocation has to be heard, so the fold is made in memory at each start. */
@@ -109,6 +116,8 @@ export class Access {
     const secret = secretOf(authorization);
     if (secret === undefined) throw unauthenticated(`Authorization holds no key; ${HOW}`);
     const identity = await this.#identityOf(secret);
+    // Revoked while it was looked at: what is kept now, nothing would forget.
+    if (identity.keyId !== null && this.#state.byId.get(identity.keyId)?.revoked) return this.#identify(authorization);
     if (this.#kept.size >= MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value as string);
     this.#kept.set(authorization, identity);
     return identity;

@@ -48,6 +48,23 @@ export class GrpcClient {
     });
   }
 
+  /** Opens a stream, and sends one message on it. `first` is its answer, `ended` how the server ended it. */
+  stream(
+    request: object,
+    metadata: Readonly<Record<string, string>>,
+  ): { readonly first: Promise<unknown>; readonly ended: Promise<{ code: number; details: string }> } {
+    const sent = new Metadata();
+    for (const [key, value] of Object.entries(metadata)) sent.set(key, value);
+    const { path, requestSerialize, responseDeserialize } = this.#service['ModelStreamInfer'] as MethodDefinition<object, object>;
+    const call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize as (bytes: Buffer) => object, sent, {});
+    // `status` tells it too.
+    call.on('error', () => undefined);
+    const first = new Promise((resolve) => void call.once('data', resolve));
+    const ended = new Promise<{ code: number; details: string }>((resolve) => void call.once('status', resolve));
+    call.write(request);
+    return { first, ended };
+  }
+
   /** Sends bytes as they are instead of a message. */
   callWithBytes(rpc: Rpc, bytes: Buffer, metadata: Readonly<Record<string, string>> = {}): Promise<GrpcAnswer<Buffer>> {
     const sent = new Metadata();

@@ -67,6 +67,12 @@ export async function* runEvents(source: RunEventsSource, after: number, signal:
   }
 }
 
+/** The last event of a stream whose credentials do not open it any more; `reason` is the refusal a request would be answered with. */
+export function endEvent(reason: unknown): string {
+  const { code = 'MR_ACCESS_UNAUTHENTICATED', message = '' } = reason as { code?: string; message?: string };
+  return `event: end\ndata: ${JSON.stringify({ code, detail: message })}\n\n`;
+}
+
 function runJson({ run, isActive }: RunView): object {
   const { runId, experimentId, name, status, startTime, endTime } = run;
   return { runId, experimentId, name, status, startTime, endTime, deleted: !isActive };

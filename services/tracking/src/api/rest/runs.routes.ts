@@ -1,7 +1,7 @@
 import { partitionOf } from '@millrace/event-log';
 import { parsePosition } from '@millrace/kernel';
 import { jsonDouble } from '@millrace/mlflow-protocol';
-import { jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
+import { credentialsEnd, jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { bestRun, compareRuns, paramImportances } from '../../queries/compare-runs.query.js';
@@ -11,7 +11,7 @@ import type { TrackingApi } from '../mlflow/context.js';
 import { COMPARISON_ANSWER, HISTORY_ANSWER, NO_RUN } from './answers.js';
 import { doc } from './doc.js';
 import { integer, invalid, oneOf, text, texts, type Query } from './query-parameters.js';
-import { runEvents } from './run-events.js';
+import { endEvent, runEvents } from './run-events.js';
 
 const MOST_BUCKETS = 10_000;
 const DEFAULT_BUCKETS = 500;
@@ -137,7 +137,8 @@ async function events(
   const foldedTo = live.foldedTo(partition);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const signal = AbortSignal.any([gone.signal, stopping]);
+  const refused = credentialsEnd(request, gone.signal);
+  const signal = AbortSignal.any([gone.signal, stopping, refused]);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   try {
     const after = lastTold(request, live.topic, partition, foldedTo);
@@ -150,16 +151,17 @@ async function events(
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')
       .header('x-accel-buffering', 'no')
-      .send(Readable.from(closing(runEvents(source, after, signal), queue), { objectMode: true, highWaterMark: 4 }));
+      .send(Readable.from(closing(runEvents(source, after, signal), refused, queue), { objectMode: true, highWaterMark: 4 }));
   } catch (error) {
     queue.close();
     throw error;
   }
 }
 
-async function* closing(stream: AsyncGenerator<string>, queue: { close(): void }): AsyncGenerator<string> {
+async function* closing(stream: AsyncGenerator<string>, refused: AbortSignal, queue: { close(): void }): AsyncGenerator<string> {
   try {
     yield* stream;
+    if (refused.aborted) yield endEvent(refused.reason);
   } finally {
     queue.close();
   }

@@ -10,7 +10,16 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Fault } from '@millrace/kernel';
-import { admitCall, ASK_HEADER, traceparentOfSpan, validTraceparent, type Access, type Telemetry } from '@millrace/service';
+import {
+  admitCall,
+  ASK_HEADER,
+  callCredentialsEnd,
+  traceparentOfSpan,
+  validTraceparent,
+  type Access,
+  type AdmittedCall,
+  type Telemetry,
+} from '@millrace/service';
 import { SpanKind, SpanStatusCode, type Span } from '@opentelemetry/api';
 import type { InferenceMetrics } from '../../../metrics.js';
 import { grpcErrorOf, type GrpcError } from './grpc-error.js';
@@ -139,10 +148,13 @@ class GrpcCalls {
   }
 
   async #stream(call: ServerDuplexStream<ModelInferRequest, object>): Promise<void> {
-    const { gateway, onDefect } = this.options;
+    const { access, gateway, onDefect } = this.options;
+    const over = new AbortController();
     try {
       await this.#answer('ModelStreamInfer', INFER_ROUTE, call, async (context) => {
-        for await (const request of call as AsyncIterable<ModelInferRequest>) {
+        const refused = callCredentialsEnd(access, admittedCall(INFER_ROUTE, call), over.signal);
+        const gone = AbortSignal.any([context.signal, refused]);
+        for await (const request of until(refused, call as AsyncIterable<ModelInferRequest>)) {
           let response: object;
           try {
             response = { infer_response: await inferByMessage(gateway, request, context), error_message: '' };
@@ -151,12 +163,14 @@ class GrpcCalls {
             // Triton's clients look the request's id up in the empty answer.
             response = { infer_response: { id: request.id }, error_message: details };
           }
-          if (!call.write(response)) await drained(call, context.signal);
+          if (!call.write(response)) await drained(call, gone);
         }
       });
       call.end();
     } catch (error) {
       if (!call.cancelled) call.emit('error', error);
+    } finally {
+      over.abort();
     }
   }
 
@@ -167,9 +181,7 @@ class GrpcCalls {
   }
 
   async #admit(route: UnaryHandler['route'], call: AnyCall): Promise<void> {
-    const authorization = textOf(call.metadata, 'authorization');
-    const askHeader = textOf(call.metadata, ASK_HEADER);
-    await admitCall(this.options.access, { ...route, authorization, askHeader });
+    await admitCall(this.options.access, admittedCall(route, call));
   }
 
   #count(by: 1 | -1): void {
@@ -184,6 +196,30 @@ class GrpcCalls {
     const traceparent = validTraceparent(textOf(call.metadata, 'traceparent'));
     return telemetry.start(`inference.GRPCInferenceService/${rpc}`, { kind: SpanKind.SERVER, traceparent, attributes })?.span;
   }
+}
+
+function admittedCall(route: UnaryHandler['route'], { metadata }: AnyCall): AdmittedCall {
+  return { ...route, authorization: textOf(metadata, 'authorization'), askHeader: textOf(metadata, ASK_HEADER) };
+}
+
+/** What `items` holds until `refused` aborts; then it fails with the refusal at once, though nothing may come for hours. */
+async function* until<T>(refused: AbortSignal, items: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await unless(refused, iterator.next());
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
+/** Not `Promise.race`: a promise that all items were raced with would keep each of them for as long as the stream lasts. */
+function unless<T>(refused: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const refuse = (): void => reject(refused.reason as Error);
+    if (refused.aborted) refuse();
+    refused.addEventListener('abort', refuse);
+    void promise.then(resolve, reject).finally(() => refused.removeEventListener('abort', refuse));
+  });
 }
 
 function contextOf(call: AnyCall, span: Span | undefined): CallContext {
