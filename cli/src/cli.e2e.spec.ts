@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- what the command talks to is a real service; only this test starts one
+import { deadLetterOf } from '@millrace/event-log';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- as above
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- as above
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
@@ -194,6 +196,19 @@ describe('millrace', () => {
       code: EXIT.refused,
       err: expect.stringContaining(`Did you mean ${DECISIONS}?`),
     });
+  });
+
+  test('a record is shown as it was written, every digit of it', async () => {
+    const written = '{"id": 9007199254740993,\n "price": 1.0, "price": 2e3}';
+    const shown = '{"id":9007199254740993,"price":1.0,"price":2e3}';
+    const letter = { key: null, headers: {}, partition: 0, offset: 0, timestamp: 0, topic: DECISIONS, value: Buffer.from(written) };
+    const put = deadLetterOf(letter, 'resources', { code: 'UNDECODABLE', message: 'it has no type' }, 0);
+    await service.host.log.ensureTopic({ name: put.topic, partitions: 1, retention: 'forever' });
+    await service.host.log.append([put]);
+    for (const format of ['text', 'json']) {
+      expect((await millrace(['events', 'dead-letters', DECISIONS, '-o', format])).out).toContain(shown);
+      expect((await millrace(['events', 'tail', put.topic, '-o', format, '--filter', 'data.id=9007199254740993'])).out).toContain(shown);
+    }
   });
 
   test('status tells readiness, resources and topics', async () => {

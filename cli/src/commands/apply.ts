@@ -6,6 +6,7 @@ import { readDocuments, type Documents } from '../documents.js';
 import type { Io } from '../io.js';
 import { lineDiff } from '../output/line-diff.js';
 import { asApplied, resourcePath, yaml, type ResourceView } from './resource.js';
+import { jsonText } from '../output/exact-json.js';
 
 interface Applied {
   readonly kind: string;
@@ -18,7 +19,7 @@ interface Applied {
 export async function apply(client: MillraceClient, io: Io, paths: readonly string[], output: string): Promise<void> {
   const documents = await read(paths, io);
   const applied = await send(client, documents, false);
-  if (output === 'json') io.out(`${JSON.stringify(applied, null, 2)}\n`);
+  if (output === 'json') io.out(`${jsonText(applied, 2)}\n`);
   else for (const one of applied) io.out(`${one.kind}/${one.name} ${one.outcome} (version ${one.version})\n`);
 }
 

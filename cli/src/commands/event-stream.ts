@@ -1,4 +1,5 @@
 import type { MillraceClient } from '../client.js';
+import { parseExact } from '../output/exact-json.js';
 
 /** A record as the server shows it: one line of JSON. */
 export interface EventView {
@@ -18,9 +19,12 @@ export interface EventView {
     readonly reason: string;
     readonly time: string;
   };
+  /** Whole numbers that a double does not hold are bigints. */
   readonly data?: unknown;
   readonly text?: string;
   readonly base64?: string;
+  /** The line itself, in which `data` stands as it was written. */
+  readonly line: string;
 }
 
 export interface TopicView {
@@ -54,7 +58,7 @@ export class PartitionReader {
     const lines = (await response.text()).split('\n');
     const next = Number(response.headers.get('millrace-next-offset'));
     this.#next = String(next);
-    const events = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as EventView);
+    const events = lines.filter((line) => line !== '').map((line) => ({ ...(parseExact(line) as Omit<EventView, 'line'>), line }));
     return { events, isLast: next >= Number(response.headers.get('millrace-end-offset')) };
   }
 

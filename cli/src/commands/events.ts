@@ -58,7 +58,7 @@ export async function deadLetters(client: MillraceClient, io: Io, topic: string,
     return;
   }
   for await (const event of new PartitionReader(client, letters, 0, 'beginning').upToEnd()) {
-    io.out(output === 'json' ? `${JSON.stringify(event)}\n` : letterText(event));
+    io.out(output === 'json' ? `${event.line}\n` : letterText(event));
   }
 }
 
@@ -79,7 +79,7 @@ class Shown {
   isEnough(event: EventView): boolean {
     if (this.#count >= this.#limit) return true;
     if (!this.accepts(event)) return false;
-    this.io.out(this.options.output === 'json' ? `${JSON.stringify(event)}\n` : eventText(event));
+    this.io.out(this.options.output === 'json' ? `${event.line}\n` : eventText(event));
     return ++this.#count >= this.#limit;
   }
 }
@@ -152,8 +152,11 @@ function shortType(type: string): string {
 
 const WIDEST_TEXT = 500;
 
-function valueText({ data, text, base64 }: EventView): string {
-  const value = data === undefined ? (text ?? `(bytes, base64) ${base64 ?? ''}`) : JSON.stringify(data);
+/** What the server writes last of a record; the quotes of a text are escaped, so it cannot stand in one. */
+const DATA = ',"data":';
+
+function valueText({ data, text, base64, line: json }: EventView): string {
+  const value = data === undefined ? (text ?? `(bytes, base64) ${base64 ?? ''}`) : json.slice(json.indexOf(DATA) + DATA.length, -1);
   const line = value.replaceAll('\n', '\\n');
   return line.length > WIDEST_TEXT ? `${line.slice(0, WIDEST_TEXT)}…` : line;
 }

@@ -1,5 +1,6 @@
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
+import { jsonText } from '../output/exact-json.js';
 
 export interface GcOptions {
   readonly olderThan?: string;
@@ -23,7 +24,7 @@ const EXTRA_MS = 10 * 60_000;
 /** Makes deletion final, or tells what that would give up. */
 export async function gc(client: MillraceClient, io: Io, options: GcOptions): Promise<void> {
   const { olderThan, runIds, experimentIds, dryRun = false, output } = options;
-  const body = JSON.stringify({
+  const body = jsonText({
     dryRun,
     ...(olderThan === undefined ? {} : { olderThan }),
     ...(runIds === undefined ? {} : { runIds: listOf(runIds) }),
@@ -32,7 +33,7 @@ export async function gc(client: MillraceClient, io: Io, options: GcOptions): Pr
   const headers = { 'content-type': 'application/json' };
   const garbage = await client.json<Garbage>('POST', '/api/v1/runs/gc', { body, headers, extraTimeMs: EXTRA_MS });
   if (output === 'json') {
-    io.out(`${JSON.stringify(garbage, null, 2)}\n`);
+    io.out(`${jsonText(garbage, 2)}\n`);
     return;
   }
   const verb = dryRun ? 'would go' : 'gone';

@@ -3,6 +3,7 @@ import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
 import { asApplied, listResources, resourcePath, yaml, type ResourceView } from './resource.js';
+import { jsonText } from '../output/exact-json.js';
 
 export interface GetOptions {
   readonly output: 'table' | 'json' | 'yaml';
@@ -79,5 +80,5 @@ function indented(text: string): string {
 }
 
 function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${jsonText(value, 2)}\n`;
 }

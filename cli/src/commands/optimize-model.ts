@@ -26,7 +26,7 @@ import { isRefused, type MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
 import { resolveVersion, type VersionReference } from '../optimize/model-reference.js';
-import { rowsOfFile, rowsOfLog } from '../optimize/recorded-rows.js';
+import { inDoubles, rowsOfFile, rowsOfLog } from '../optimize/recorded-rows.js';
 import { MADE_UP, parentOf, registerOptimized } from '../optimize/register-optimized.js';
 import { tellMeasurement } from '../optimize/tell-measurement.js';
 import { readVersion, storeFiles, withGraph } from '../optimize/version-files.js';
@@ -225,7 +225,7 @@ async function rowsFor(
   const most = numberOf(options.most, '--most', 1, 1e6);
   const recorded =
     options.rows === undefined
-      ? await rowsOfLog(client, parent.name, most, options.label)
+      ? inDoubles(await rowsOfLog(client, parent.name, most, options.label))
       : (await rowsOfFile(options.rows)).slice(0, most);
   const place = options.rows ?? 'the prediction log';
   const { rows, truths, used, skipped, problem } = assembleRows(signature, metadataOf(readModel(bytes)), recorded);

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import { merged, PartitionReader, type TopicView } from '../commands/event-stream.js';
+import { jsonText } from '../output/exact-json.js';
 
 const PREDICTIONS = 'millrace.inference.predictions';
 const LABELS = 'millrace.inference.labels';
@@ -38,7 +39,7 @@ interface Label {
 
 /**
  * The newest `most` rows that versions of a model have answered, from the prediction log, in the order they were asked; with the truth of each
- * where a label of the name given tells it.
+ * where a label of the name given tells it. Whole numbers that a double does not hold are bigints.
  */
 export async function rowsOfLog(client: MillraceClient, model: string, most: number, label: string): Promise<RecordedRow[]> {
   const found: { recorded: RecordedRow; keys: readonly string[] }[] = [];
@@ -76,11 +77,11 @@ async function truthsOfLog(client: MillraceClient, name: string): Promise<Map<st
 }
 
 function byPrediction(predictionId: string, row: number): string {
-  return JSON.stringify([predictionId, row]);
+  return jsonText([predictionId, row]);
 }
 
 function byUnit(deployment: string | null | undefined, unit: string | null | undefined, at: number | null | undefined): string {
-  return JSON.stringify([deployment ?? null, unit ?? null, at ?? null]);
+  return jsonText([deployment ?? null, unit ?? null, at ?? null]);
 }
 
 /** The data of a topic's newest records, by time. */
@@ -115,6 +116,11 @@ function recordedRow(line: string, place: string): RecordedRow {
     // Said below.
   }
   throw new CliError(`${place}: expected {"inputs": {...}} or {"features": {...}}`, EXIT.usage);
+}
+
+/** The same rows in doubles, which is what a model is tried with. */
+export function inDoubles(rows: readonly RecordedRow[]): RecordedRow[] {
+  return rows.map((row) => JSON.parse(jsonText(row)) as RecordedRow);
 }
 
 function isObject(value: unknown): boolean {

@@ -109,6 +109,12 @@ describe('the log over HTTP', () => {
     expect((await page('/api/v1/events/parcels?from=end&wait=1')).lines).toEqual([]);
   });
 
+  test('data stand as they were written, on one line', async () => {
+    await service.host.log.append([{ topic: 'parcels', key: 'f', value: Buffer.from('{"id": 9007199254740993,\n "n": 1.0}') }]);
+    const text = await (await get('/api/v1/events/parcels?from=-1')).text();
+    expect(text).toMatch(/"data":\{"id":9007199254740993,"n":1\.0\}\}\n$/);
+  });
+
   test('a dead letter says why it is one', async () => {
     const origin = { topic: 'parcels', partition: 0, offset: 1, key: null, value: Buffer.from('not json'), headers: {}, timestamp: 0 };
     const letter = deadLetterOf(origin, 'features.ingest', { code: 'UNDECODABLE', message: 'the value is not JSON' }, 2_000);
@@ -131,7 +137,7 @@ describe('the log over HTTP', () => {
 
   test('topics are listed with where their partitions begin and end; foreign ones are not shown', async () => {
     const { topics } = (await (await get('/api/v1/events')).json()) as { topics: { name: string; kind: string; partitions: unknown[] }[] };
-    expect(topics.find(({ name }) => name === 'parcels')).toMatchObject({ kind: 'source', partitions: [{ begin: 0, end: 5 }] });
+    expect(topics.find(({ name }) => name === 'parcels')).toMatchObject({ kind: 'source', partitions: [{ begin: 0, end: 6 }] });
     expect(topics.find(({ name }) => name === decisions)?.partitions).toHaveLength(4);
     expect(topics.map(({ name }) => name)).not.toContain('somebody-elses');
     expect((await get('/api/v1/events/somebody-elses')).status).toBe(404);

@@ -4,7 +4,7 @@ import { STATUS_ANSWER, TOPICS_ANSWER } from '../http/common-answers.js';
 import { ProblemError } from '../http/problem.js';
 import { commonDoc, type QueryDoc } from '../http/route-doc.js';
 import type { EventReader, ReadEvents } from './read-events.js';
-import { recordJson } from './record-json.js';
+import { recordLine } from './record-json.js';
 import { status, topicStatuses, type StatusContext } from './status.js';
 
 export interface EventsRoutesContext extends StatusContext {
@@ -69,7 +69,7 @@ async function events(context: EventsRoutesContext, request: FastifyRequest, rep
     .header('content-type', NDJSON)
     .header('millrace-next-offset', String(page.nextOffset))
     .header('millrace-end-offset', String(page.end))
-    .send(page.records.map((record) => `${JSON.stringify(recordJson(record, isDeadLetter))}\n`).join(''));
+    .send(page.records.map((record) => `${recordLine(record, isDeadLetter)}\n`).join(''));
 }
 
 function optionsOf(topic: string, partitions: number, query: Record<string, string | undefined>): ReadEvents {

@@ -1,4 +1,5 @@
 import { parseEventType, readDeadLetter, type LogRecord } from '@millrace/event-log';
+import { compactJson } from './compact-json.js';
 
 /** A record of any topic as a line of JSON: where it is, what its envelope says, and its data, or its bytes where they are no JSON. */
 export interface RecordJson {
@@ -34,7 +35,12 @@ const ATTRIBUTES = ['id', 'type', 'subject', 'source', 'commandid', 'traceparent
 /** A record of 20 MB is shown by its beginning: this is for people to look at. */
 const LONGEST_VALUE = 1024 * 1024;
 
-export function recordJson(record: LogRecord, isDeadLetter: boolean): RecordJson {
+/** A {@link RecordJson} as text. Its value stands last, and `data` as they were written: parsing would round their long numbers. */
+export function recordLine(record: LogRecord, isDeadLetter: boolean): string {
+  return `${JSON.stringify(recordJson(record, isDeadLetter)).slice(0, -1)},${valueOf(record.value)}}`;
+}
+
+function recordJson(record: LogRecord, isDeadLetter: boolean): Omit<RecordJson, 'data' | 'text' | 'base64'> {
   const { topic, partition, offset, key, headers } = record;
   const attributes: Record<string, string | number> = {};
   for (const name of ATTRIBUTES) {
@@ -53,7 +59,6 @@ export function recordJson(record: LogRecord, isDeadLetter: boolean): RecordJson
     time: headers['ce_time'] ?? new Date(record.timestamp).toISOString(),
     ...attributes,
     ...(isDeadLetter ? { deadLetter: letterOf(record) } : {}),
-    ...valueOf(record.value),
   };
 }
 
@@ -62,19 +67,24 @@ function letterOf(record: LogRecord): NonNullable<RecordJson['deadLetter']> {
   return { id, consumer, code, reason, time };
 }
 
-function valueOf(value: Buffer): Pick<RecordJson, 'data' | 'text' | 'base64'> {
+function valueOf(value: Buffer): string {
   const shown = value.subarray(0, LONGEST_VALUE);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(shown);
   } catch {
-    return { base64: shown.toString('base64') };
+    return `"base64":"${shown.toString('base64')}"`;
   }
-  if (shown.length < value.length) return { text };
+  if (shown.length === value.length && isJson(text)) return `"data":${compactJson(text)}`;
+  return `"text":${JSON.stringify(text)}`;
+}
+
+function isJson(text: string): boolean {
   try {
-    return { data: JSON.parse(text) as unknown };
+    JSON.parse(text);
+    return true;
   } catch {
-    return { text };
+    return false;
   }
 }
 
