@@ -1,3 +1,4 @@
+export { actorKey, isSameActor } from './actor.js';
 export { canonical } from './canonical.js';
 export type { Clock, Ids, Scheduler } from './clock.js';
 export { CommandHandler, type CommandHandlerOptions, type CommandMetadata, type CommandOutcome } from './command-handler.js';

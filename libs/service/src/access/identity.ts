@@ -1,3 +1,4 @@
+import { actorKey } from '@millrace/kernel';
 import { ROLES, type Role } from './domain/keys/keys.events.js';
 
 /** Who asks, as their credentials say. */
@@ -23,7 +24,7 @@ export const EVERY_WORKSPACE = '*';
 const RESERVED_ACTORS: ReadonlySet<string> = new Set(['millrace', 'anonymous']);
 
 export function isReservedActor(actor: string): boolean {
-  return RESERVED_ACTORS.has(actor.toLowerCase());
+  return RESERVED_ACTORS.has(actorKey(actor));
 }
 
 const RANK = new Map<AccessRule, number>([['open', -2], ['anyone', -1], ...ROLES.map((role, rank): [Role, number] => [role, rank])]);

@@ -112,6 +112,30 @@ describe('a governed model', () => {
     expect(story.requests('anonymous', 2)).toEqual(refused('ACTOR_REQUIRED'));
   });
 
+  test('one person under several spellings of a name is one', () => {
+    const story = new Story([rule({ approvals: 2 })]);
+    story.requests('alice', 1);
+    for (const spelling of ['Alice', 'ALICE', 'a\u200Blice', 'ａlice'])
+      expect([spelling, story.approves(spelling, 1)]).toEqual([spelling, refused('SELF_APPROVAL_FORBIDDEN')]);
+    story.approves('bob', 1);
+    story.approves('Bob', 1);
+    expect(story.promotes(1)).toMatchObject({ rejection: { message: expect.stringContaining('1 more approval needed (given by bob)') } });
+    story.approves('carl', 1);
+    expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
+    // What was asked for in one spelling is withdrawn in the other.
+    story.requests('Dora', 2);
+    expect(story.does('dora', { type: 'WithdrawPromotion', request: 2, reason: '' })).toMatchObject({ kind: 'accept' });
+  });
+
+  test('of two spellings the one counts that the policy names', () => {
+    const story = new Story([rule({ approvers: ['bob'] }), rule({ policy: 'other', approvers: ['Bob'] })]);
+    story.requests('ann', 1);
+    story.approves('bob', 1);
+    expect(story.promotes(1)).toEqual(refused('PROMOTION_UNMET'));
+    story.approves('Bob', 1);
+    expect(story.promotes(1)).toMatchObject({ kind: 'accept' });
+  });
+
   test('who may ask, and from where, is the policy’s', () => {
     const story = new Story([rule({ requesters: ['ml-*'], from: ['Staging'] })]);
     expect(story.requests('ann', 1)).toEqual(refused('REQUESTER_FORBIDDEN'));

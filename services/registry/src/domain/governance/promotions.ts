@@ -1,4 +1,4 @@
-import { accept, reject, unchanged, type Command, type CommandContext, type Rejection } from '@millrace/kernel';
+import { accept, isSameActor, reject, unchanged, type Command, type CommandContext, type Rejection } from '@millrace/kernel';
 import type { ModelRejection } from '../model/model.decider.js';
 import type { Stage } from '../model/model.events.js';
 import type { GovernanceEvent, Target } from './governance.events.js';
@@ -66,7 +66,7 @@ export function decidePromotion(
       return refused ?? accept('PromotionRejected', { request: promotion.request, reason: command.reason });
     }
     case 'WithdrawPromotion':
-      if (context.actor !== promotion.requestedBy) {
+      if (!isSameActor(context.actor, promotion.requestedBy)) {
         const message = `request ${promotion.request} was made by ${promotion.requestedBy}, who alone can withdraw it; an approver can reject it`;
         return reject('MR_REGISTRY_REQUESTER_FORBIDDEN', message, { request: promotion.request });
       }
@@ -150,8 +150,8 @@ export function openPromotion(state: GovernedModel, number: number, now: number,
 
 function mayApprove(promotion: Promotion, rules: readonly Rule[], actor: string): Refused | undefined {
   if (!isNamed(actor)) return actorRequired('approve or reject');
-  if (actor === promotion.requestedBy) {
-    const message = `request ${promotion.request} was made by ${actor}; somebody else has to decide about it`;
+  if (isSameActor(actor, promotion.requestedBy)) {
+    const message = `request ${promotion.request} was made by ${promotion.requestedBy}; somebody else has to decide about it`;
     return reject('MR_REGISTRY_SELF_APPROVAL_FORBIDDEN', message, { request: promotion.request });
   }
   const isApprover = rules.length === 0 || rules.some((rule) => matchesAny(rule.approvers, actor));

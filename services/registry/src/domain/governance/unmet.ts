@@ -1,3 +1,4 @@
+import { actorKey } from '@millrace/kernel';
 import type { Target } from './governance.events.js';
 import type { CheckResult, GovernedModel, Promotion } from './governance.state.js';
 import { checkKey, holderOf, reportedCheck } from './governance.state.js';
@@ -46,9 +47,15 @@ function unmetOfRule(state: GovernedModel, promotion: Promotion, rule: Rule, now
   return unmet;
 }
 
-/** Whose approval counts under the rule. */
+/** Whose approval counts under the rule; who approved under several spellings of their name, once. */
 export function approversOf(promotion: Promotion, rule: Rule): string[] {
-  return [...promotion.approvals.keys()].filter((actor) => actor !== promotion.requestedBy && matchesAny(rule.approvers, actor)).sort();
+  const counted = new Map<string, string>();
+  for (const actor of promotion.approvals.keys()) {
+    const key = actorKey(actor);
+    if (!counted.has(key) && matchesAny(rule.approvers, actor)) counted.set(key, actor);
+  }
+  counted.delete(actorKey(promotion.requestedBy));
+  return [...counted.values()].sort();
 }
 
 interface WhyNot {
