@@ -10,6 +10,7 @@ import {
   requestPromotion,
   requests,
   rollback,
+  type AuditOptions,
   type CheckOptions,
   type TargetOptions,
 } from './commands/models.js';
@@ -128,9 +129,8 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     .option('--model <name>', 'only about the registered models that have or had that name')
     .option('--subject <subject>', 'only about that subject, * at its end for anything')
     .option('--actor <actor>', 'only by that actor')
+    .option('--key <id>', 'only with that API key, by its id (millrace keys list)')
     .option('--since <time>', 'from that time on, as RFC 3339')
     .option('--until <time>', 'before that time')
-    .action((options: { model?: string; subject?: string; actor?: string; since?: string; until?: string }) =>
-      audit(client(), io, options),
-    );
+    .action((options: AuditOptions) => audit(client(), io, options));
 }

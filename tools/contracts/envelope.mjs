@@ -33,6 +33,11 @@ export const ENVELOPE = [
   { name: 'ce_commandid', on: ['decisions'], meaning: 'The command that was decided. A command that is repeated is answered from it.' },
   { name: 'ce_actor', on: ['decisions'], meaning: 'Who gave the command, percent-encoded.' },
   {
+    name: 'ce_keyid',
+    optional: ['decisions'],
+    meaning: 'The id of the API key the actor showed, never the key; absent where it was none, and before 2026-11.',
+  },
+  {
     name: 'ce_traceparent',
     optional: ['decisions', 'facts'],
     meaning: 'The trace it belongs to: W3C Trace Context, as the distributed tracing extension of CloudEvents.',

@@ -239,17 +239,24 @@ function differenceOf(expected: unknown, got: unknown): number {
   return jsonText(expected) === jsonText(got) ? 0 : Number.MAX_VALUE;
 }
 
+export interface AuditOptions {
+  readonly model?: string;
+  readonly subject?: string;
+  readonly actor?: string;
+  readonly key?: string;
+  readonly since?: string;
+  readonly until?: string;
+}
+
 /** Writes the audit trail, a decision a line. */
-export async function audit(
-  client: MillraceClient,
-  io: Io,
-  options: { model?: string; subject?: string; actor?: string; since?: string; until?: string },
-): Promise<void> {
-  const { model, subject, actor, since: from, until: to } = options;
-  const asked = Object.entries({ model, subject, actor, from, to }).filter((pair): pair is [string, string] => pair[1] !== undefined);
+export async function audit(client: MillraceClient, io: Io, options: AuditOptions): Promise<void> {
+  const { model, subject, actor, key: keyId, since: from, until: to } = options;
+  const asked = Object.entries({ model, subject, actor, keyId, from, to }).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  );
   const query = new URLSearchParams([['format', 'jsonl'], ...asked]);
   const call = client.call('GET', `/api/v1/audit?${query.toString()}`, { extraTimeMs: 600_000 });
-  const response = await inOptionNames({ from: '--since', to: '--until', subject: '--subject', actor: '--actor' }, call);
+  const response = await inOptionNames({ from: '--since', to: '--until', subject: '--subject', actor: '--actor', keyId: '--key' }, call);
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) io.out(decoder.decode(chunk as Uint8Array, { stream: true }));
 }

@@ -11,6 +11,8 @@ export interface CommandMetadata {
   /** The client's `Idempotency-Key`, or a fresh id. The same id on the same subject gets the first reply, whichever replica it reaches. */
   readonly commandId: string;
   readonly actor: string;
+  /** The API key the actor showed; absent where it was none. */
+  readonly keyId?: string;
   /** Milliseconds since the epoch; taken at the edge. */
   readonly now: number;
   readonly traceparent?: string;
@@ -153,7 +155,8 @@ export class CommandHandler {
       time: metadata.now,
       data: event.data,
     };
-    return metadata.traceparent === undefined ? record : { ...record, traceparent: metadata.traceparent };
+    const { keyId, traceparent } = metadata;
+    return { ...record, ...(keyId === undefined ? {} : { keyId }), ...(traceparent === undefined ? {} : { traceparent }) };
   }
 
   /**

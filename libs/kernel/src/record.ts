@@ -14,6 +14,8 @@ export interface DecisionRecord {
   readonly sequence: number;
   readonly commandId: string;
   readonly actor: string;
+  /** Id of the API key the actor showed: two keys of one actor can be told apart. Absent where there was none. */
+  readonly keyId?: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly traceparent?: string;

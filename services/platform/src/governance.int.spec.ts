@@ -283,6 +283,35 @@ test('the audit trail has what was decided a moment ago, also of keys and runs',
   expect(await last('actor=ed')).toMatchObject({ domain: 'tracking', data: { experimentId: experiment_id } });
 });
 
+test('the audit trail tells two keys of one actor apart, and names no key where none was shown', async () => {
+  const made = async (name: string): Promise<{ key: string; keyId: string }> =>
+    await send('admin', 'POST', '/api/v1/access/keys', { name, role: 'editor', actor: 'twin' });
+  const [one, other] = [await made('twin-1'), await made('twin-2')];
+  for (const [index, { key }] of [one, other].entries()) {
+    keys.set(`twin-${index}`, key);
+    await send(`twin-${index}`, 'POST', `${MLFLOW}/registered-models/create`, { name: `twin-${index}` });
+  }
+  const trail = async (query: string): Promise<readonly object[]> =>
+    ((await send('ana', 'GET', `/api/v1/audit?${query}`)) as { entries: readonly object[] }).entries;
+  const entry = ({ keyId }: { keyId: string }, index: number): object =>
+    expect.objectContaining({ actor: 'twin', keyId, data: expect.objectContaining({ name: `twin-${index}` }) }) as object;
+  expect(await trail('actor=twin')).toEqual([entry(one, 0), entry(other, 1)]);
+  expect(await trail(`keyId=${other.keyId}`)).toEqual([entry(other, 1)]);
+  // The admin key has no id, and what a policy has the registry do is nobody's key's.
+  expect(await trail('actor=admin&type=ApiKeyCreated&order=desc')).toEqual(
+    expect.arrayContaining([expect.objectContaining({ keyId: null, data: expect.objectContaining({ keyId: other.keyId }) as object })]),
+  );
+  await govern('twin-0', { promotion: 'automatic' });
+  await send('twin-0', 'POST', `${MLFLOW}/model-versions/create`, { name: 'twin-0', source: 's3://elsewhere/model' });
+  await send('twin-0', 'POST', '/api/v1/models/twin-0/promotions', { version: 1, alias: 'champion' });
+  expect(await trail('model=twin-0&order=desc')).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ type: 'AliasAssigned', actor: 'millrace', keyId: null }),
+      expect.objectContaining({ type: 'PromotionRequested', actor: 'twin', keyId: one.keyId }),
+    ]),
+  );
+});
+
 test('collecting garbage leaves a deleted run whose files a version needs, until the version is deleted', async () => {
   await register('kept');
   const search = `${MLFLOW}/model-versions/search?filter=${encodeURIComponent("name='kept'")}`;

@@ -30,6 +30,7 @@ const decision: fc.Arbitrary<DecisionRecord> = fc.record(
     commandId: text,
     actor: fc.string({ unit: 'grapheme' }),
     time,
+    keyId: fc.constant('0a1b2c3d4e5f6071'),
     traceparent: fc.constant('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
     data,
   },

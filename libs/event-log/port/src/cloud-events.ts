@@ -55,6 +55,7 @@ export function encodeDecision(topic: string, domain: string, decision: Decision
     ce_actor: encodeText(decision.actor),
     'content-type': CONTENT_TYPE,
   };
+  if (decision.keyId !== undefined) headers['ce_keyid'] = decision.keyId;
   if (decision.traceparent !== undefined) headers['ce_traceparent'] = decision.traceparent;
   return { topic, key: decision.subject, value: Buffer.from(JSON.stringify(decision.data)), headers, timestamp: decision.time };
 }
@@ -90,8 +91,9 @@ export function decodeDecision(domain: string, record: LogRecord): Parsed<Logged
     data: data.value,
     position: { topic, partition, offset },
   };
-  const traceparent = headers['ce_traceparent'];
-  return { ok: true, value: traceparent === undefined ? decision : { ...decision, traceparent } };
+  const { ce_keyid: keyId, ce_traceparent: traceparent } = headers;
+  const optional = { ...(keyId === undefined ? {} : { keyId }), ...(traceparent === undefined ? {} : { traceparent }) };
+  return { ok: true, value: { ...decision, ...optional } };
 }
 
 let lastTime = NaN;

@@ -34,7 +34,7 @@ async function decide(...texts: string[]): Promise<void> {
     texts.map((text) => {
       const [subject = '', sequence, writer = ''] = text.split(':');
       const decision = { id: text, type: 'Noted', version: 2, subject, sequence: Number(sequence), commandId: `c-${text}` };
-      return encodeDecision(TOPIC, 'tracking', { ...decision, actor: 'ann é', time: 1_000_000_000_123, data: { writer } });
+      return encodeDecision(TOPIC, 'tracking', { ...decision, actor: 'ann é', ...(writer === 'a' ? { keyId: 'k1' } : {}), time: 1_000_000_000_123, data: { writer } });
     }),
   );
 }
@@ -82,6 +82,7 @@ describe('the decisions projection', () => {
       sequence: '1',
       command_id: 'c-run/1:1:a',
       actor: 'ann é',
+      key_id: 'k1',
       time: '2001-09-09 01:46:40.123',
       data: '{"writer":"a"}',
     });

@@ -84,9 +84,9 @@ export function decisionsProjection(options: DecisionsProjectionOptions): Decisi
       const accepted = verdicts?.isAccepted(record.partition, record.offset, subject) ?? sequence === last.of(subject) + 1;
       if (!accepted) return undefined;
       last.accepted(subject, { sequence, partition: record.partition, offset: record.offset });
-      const { type, version, commandId: command_id, actor, time } = value;
+      const { type, version, commandId: command_id, actor, keyId: key_id = '', time } = value;
       const data = record.value.toString('utf8');
-      return { domain, type, version, subject, sequence, command_id, actor, time: new Date(time).toISOString(), data };
+      return { domain, type, version, subject, sequence, command_id, actor, key_id, time: new Date(time).toISOString(), data };
     },
   };
 }

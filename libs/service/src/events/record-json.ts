@@ -17,6 +17,7 @@ export interface RecordJson {
   readonly sequence?: number;
   readonly commandid?: string;
   readonly actor?: string;
+  readonly keyid?: string;
   readonly traceparent?: string;
   readonly deadLetter?: {
     readonly id: string;
@@ -31,7 +32,7 @@ export interface RecordJson {
   readonly base64?: string;
 }
 
-const ATTRIBUTES = ['id', 'type', 'subject', 'source', 'commandid', 'traceparent'] as const;
+const ATTRIBUTES = ['id', 'type', 'subject', 'source', 'commandid', 'keyid', 'traceparent'] as const;
 /** A record of 20 MB is shown by its beginning: this is for people to look at. */
 const LONGEST_VALUE = 1024 * 1024;
 

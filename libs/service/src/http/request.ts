@@ -17,8 +17,12 @@ export function commandMetadata(request: FastifyRequest, clock: Clock, ids: Ids)
   }
   const traceparent = request.traceparent ?? validTraceparent(header(request, 'traceparent'));
   const actor = request.identity?.actor ?? header(request, 'millrace-actor') ?? 'anonymous';
-  const metadata = { commandId: key ?? ids.next(), actor, now: clock.now() };
-  return traceparent === undefined ? metadata : { ...metadata, traceparent };
+  const keyId = request.identity?.keyId ?? undefined;
+  return {
+    ...{ commandId: key ?? ids.next(), actor, now: clock.now() },
+    ...(keyId === undefined ? {} : { keyId }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
 }
 
 /** Tells the client the position to pass as `at-least` to a later query. */

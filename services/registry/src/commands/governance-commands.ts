@@ -81,7 +81,7 @@ export class GovernanceCommands {
     if (modelId === undefined) return;
     for (const promotion of this.#state(modelId).governance.promotions.values()) {
       const isAsked = promotion.status === 'open' && promotion.version === version && targetKey(promotion.target) === targetKey(target);
-      if (isAsked) await this.#refreshChecks(modelId, name, promotion.request, { ...metadata, actor: REGISTRY_ACTOR });
+      if (isAsked) await this.#refreshChecks(modelId, name, promotion.request, { ...byRegistry(metadata), commandId: metadata.commandId });
     }
   }
 
@@ -148,7 +148,7 @@ export class GovernanceCommands {
       const governing = promotion && rulesOf(rules, promotion.target);
       if (!promotion || !governing || governing.length === 0 || !governing.every((rule) => rule.isAutomatic)) return last;
       const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
-      const refresh = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
+      const refresh = { ...byRegistry(metadata), commandId: this.ids.next() };
       if (unmet.length === 0 && !isLookedAt) {
         isLookedAt = true;
         last = (await this.#refreshChecks(modelId, name, request, refresh)) ?? last;
@@ -157,7 +157,7 @@ export class GovernanceCommands {
       if (unmet.length === 0) {
         const commandId = ownCommandId('promote', modelId, request, attempt);
         const command: GovernedCommand = { type: 'PromoteVersion', request, rules, isByPolicy: true };
-        const outcome = await this.#handle(modelId, command, { ...metadata, commandId, actor: REGISTRY_ACTOR });
+        const outcome = await this.#handle(modelId, command, { ...byRegistry(metadata), commandId });
         if (outcome.kind === 'accepted') return outcome.position;
         // Another promotion came first and this one's comparison is old now: look again.
         if (outcome.kind === 'unchanged' || outcome.rejection.code !== 'MR_REGISTRY_PROMOTION_UNMET') return last;
@@ -187,7 +187,7 @@ export class GovernanceCommands {
     const unmet = unmetOf(this.#state(modelId), promotion, governing, metadata.now);
     const failed = new Set(unmet.flatMap(({ check, isOpen }) => (check !== undefined && isOpen !== true && own.has(check) ? check : [])));
     if (failed.size === 0) return undefined;
-    const looking = { ...metadata, actor: REGISTRY_ACTOR, commandId: this.ids.next() };
+    const looking = { ...byRegistry(metadata), commandId: this.ids.next() };
     return this.#refreshChecks(modelId, name, request, looking, failed);
   }
 
@@ -259,6 +259,11 @@ export class GovernanceCommands {
     await this.view.upToDate();
     return this.view.model(name)?.registered.modelId;
   }
+}
+
+/** What the registry does in the course of somebody's command is its own: the key was theirs. */
+function byRegistry({ now, traceparent }: Pick<CommandMetadata, 'now' | 'traceparent'>): Omit<CommandMetadata, 'commandId'> {
+  return { actor: REGISTRY_ACTOR, now, ...(traceparent === undefined ? {} : { traceparent }) };
 }
 
 /** The same in every process, and none that a client can choose: their ids hold no spaces. */

@@ -8,6 +8,8 @@ export interface AuditFilter {
   /** Ids of registered models: what was decided about their versions, and about them in the catalog. */
   readonly models?: readonly string[] | undefined;
   readonly actor?: string | undefined;
+  /** Id of the API key that was shown. */
+  readonly keyId?: string | undefined;
   readonly domain?: string | undefined;
   readonly types?: readonly string[] | undefined;
   /** Milliseconds since the epoch: from, and before. */
@@ -20,6 +22,8 @@ export interface AuditFilter {
 export interface AuditEntry {
   readonly time: string;
   readonly actor: string;
+  /** The API key the actor showed; `null` where it was none, or nothing is known of it. */
+  readonly keyId: string | null;
   readonly domain: string;
   readonly type: string;
   readonly subject: string;
@@ -41,6 +45,7 @@ export interface AuditPage {
 export interface AuditRow {
   readonly ms: string;
   readonly actor: string;
+  readonly key_id: string;
   readonly domain: string;
   readonly type: string;
   readonly subject: string;
@@ -52,7 +57,7 @@ export interface AuditRow {
   readonly offset: string;
 }
 
-export const AUDIT_COLUMNS = `toUnixTimestamp64Milli(time) AS ms, actor, domain, type, subject, sequence, command_id, data,
+export const AUDIT_COLUMNS = `toUnixTimestamp64Milli(time) AS ms, actor, key_id, domain, type, subject, sequence, command_id, data,
        _topic AS topic, _partition AS partition, _offset AS offset`;
 
 /** A page of the trail, by time and then by place in the log; a token goes on exactly after the last entry, whatever came since. */
@@ -120,6 +125,7 @@ function select(filter: AuditFilter, pageToken: string | undefined): { sql: stri
     );
   }
   if (filter.actor !== undefined) add('actor = {actor:String}', { actor: filter.actor });
+  if (filter.keyId !== undefined) add('key_id = {keyId:String}', { keyId: filter.keyId });
   if (filter.domain !== undefined) add('domain = {domain:String}', { domain: filter.domain });
   if (filter.types !== undefined) add('type IN {types:Array(String)}', { types: filter.types });
   if (filter.from !== undefined) add('time >= fromUnixTimestamp64Milli({from:Int64})', { from: filter.from });
@@ -149,6 +155,7 @@ export function auditEntryOf(row: AuditRow): AuditEntry {
   return {
     time: new Date(Number(row.ms)).toISOString(),
     actor: row.actor,
+    keyId: row.key_id === '' ? null : row.key_id,
     domain: row.domain,
     type: row.type,
     subject: row.subject,

@@ -10,7 +10,7 @@ import {
 } from './open-lineage-features.js';
 
 /** An accepted decision, as far as it says something of lineage. */
-export type LineageDecision = Omit<AuditEntry, 'reason' | 'commandId'>;
+export type LineageDecision = Omit<AuditEntry, 'reason' | 'commandId' | 'keyId'>;
 
 /** Decisions that came before on a subject; by them an event can say what its own decision does not repeat. */
 export type EarlierDecisions = (

@@ -22,6 +22,7 @@ const TRAIL: QueryDoc = {
   subject: 'Of these subjects, separated by commas.',
   model: 'About the model that has or had this name; not together with `subject`.',
   actor: 'Of this actor.',
+  keyId: 'Made with this API key, by its id.',
   domain: 'Of this domain.',
   type: 'Of these types, separated by commas.',
   ...HISTORY,
@@ -65,7 +66,14 @@ async function filterOf(api: GovernanceApi, fields: RequestFields): Promise<Audi
   const [subject, model, type] = [fields.text('subject'), fields.text('model'), fields.text('type')];
   if (subject !== undefined && model !== undefined) throw invalid('subject', 'and model exclude each other');
   const about = model === undefined ? { subjects: subject?.split(',') } : { models: await modelsOf(api, model) };
-  return { ...timesOf(fields), ...about, actor: fields.text('actor'), domain: fields.text('domain'), types: type?.split(',') };
+  return {
+    ...timesOf(fields),
+    ...about,
+    actor: fields.text('actor'),
+    keyId: fields.text('keyId'),
+    domain: fields.text('domain'),
+    types: type?.split(','),
+  };
 }
 
 /** Models that have the name or had it, deleted ones too: what was decided about them is asked for by the name people knew. */
