@@ -1,5 +1,5 @@
 export { safeArtifactPath, sendArtifactFile } from './artifact-files.js';
-export { proxiedArtifactPath } from './artifact-uri.js';
+export { artifactOwners, proxiedArtifactPath } from './artifact-uri.js';
 export { decodedSafely } from './decoded.js';
 export { isOldClient } from './client-line.js';
 export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';

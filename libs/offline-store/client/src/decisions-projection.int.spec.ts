@@ -34,7 +34,13 @@ async function decide(...texts: string[]): Promise<void> {
     texts.map((text) => {
       const [subject = '', sequence, writer = ''] = text.split(':');
       const decision = { id: text, type: 'Noted', version: 2, subject, sequence: Number(sequence), commandId: `c-${text}` };
-      return encodeDecision(TOPIC, 'tracking', { ...decision, actor: 'ann é', ...(writer === 'a' ? { keyId: 'k1' } : {}), time: 1_000_000_000_123, data: { writer } });
+      return encodeDecision(TOPIC, 'tracking', {
+        ...decision,
+        actor: 'ann é',
+        ...(writer === 'a' ? { keyId: 'k1' } : {}),
+        time: 1_000_000_000_123,
+        data: { writer },
+      });
     }),
   );
 }

@@ -1,4 +1,5 @@
 import { aggregateOf, type DecisionReplica, type LoggedDecision } from '@millrace/kernel';
+import { artifactOwners } from '@millrace/mlflow-protocol';
 import {
   MODELS_SUBJECT,
   type ModelNames,
@@ -18,11 +19,6 @@ export interface NamedVersion extends RegisteredVersion {
   readonly aliases: readonly string[];
 }
 
-/** Whose folder a path of the artifact store is in: `1/<run id>/artifacts/model`. */
-function ownerOf(path: string | null): string | undefined {
-  return path === null ? undefined : /(?:^|\/)([^/]+)\/artifacts(?:\/|$)/.exec(path)?.[1];
-}
-
 /** Versions of registered models, found by the run or the logged model they were made of. */
 export class RegisteredVersionsView {
   /** Subjects of the models that have a version of a run or a logged model; the versions themselves are the replica's. */
@@ -33,8 +29,7 @@ export class RegisteredVersionsView {
     log.onAccepted(({ type, subject, data }) => {
       if (type !== 'VersionRegistered' || aggregateOf(subject) !== 'model') return;
       const { runId, modelId, artifactPath } = data as { runId: string | null; modelId?: string; artifactPath: string | null };
-      const owner = ownerOf(artifactPath);
-      if (owner !== undefined) this.#add(`files/${owner}`, subject);
+      for (const owner of artifactOwners(artifactPath)) this.#add(`files/${owner}`, subject);
       if (runId !== null) this.#add(`run/${runId}`, subject);
       if (modelId !== undefined) this.#add(`logged-model/${modelId}`, subject);
     });

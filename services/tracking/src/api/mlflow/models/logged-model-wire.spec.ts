@@ -57,6 +57,7 @@ describe('a logged model and its registered versions', () => {
       ['model/x', 'VersionRegistered', registered(3, { artifactPath: '1/a/artifacts/model' })],
       ['model/x', 'VersionRegistered', registered(4, { artifactPath: '1/b/artifacts/model', runId: 'a' })],
       ['model/x', 'VersionDeleted', { version: 3, aliases: [] }],
+      ['model/x', 'VersionRegistered', registered(5, { artifactPath: 'team/artifacts/exp/c/artifacts/model' })],
     );
     const found = (runId: string, folder: string) => files.withFilesIn(runId, folder).map(({ name, version }) => [name, version]);
     expect(found('a', '1/a/artifacts')).toEqual([
@@ -64,6 +65,8 @@ describe('a logged model and its registered versions', () => {
       ['delay', 2],
     ]);
     expect(found('b', '1/b/artifacts')).toEqual([['delay', 4]]);
+    // Below an experiment whose own place holds such a folder.
+    expect(found('c', 'team/artifacts/exp/c/artifacts')).toEqual([['delay', 5]]);
     expect(found('a', '2/a/artifacts')).toEqual([]);
   });
 
