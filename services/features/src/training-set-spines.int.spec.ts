@@ -71,6 +71,15 @@ describe('the rows of a training set come from', () => {
     ]);
   });
 
+  test('SQL with times of day, which are text as those of a file are', async () => {
+    const sql = `SELECT '1' AS city, '23' AS line, toDateTime64(0, 3, 'UTC') AS asked, toTime64('13:45:01.123456', 6) AS us,
+      CAST(NULL AS Nullable(Time64(3))) AS ms, CAST('00:00:07' AS Time) AS s, CAST(tuple(1) AS Tuple(Time Int32)) AS named`;
+    for (const output of ['parquet', 'table']) {
+      const set = await rides.built({ spine: { sql }, output });
+      expect(await rides.rowsOf(set)).toMatchObject([{ us: '13:45:01.123456', ms: null, s: '00:00:07' }]);
+    }
+  });
+
   test('SQL: what the query gave stands, whatever it would give later', async () => {
     const sql = 'SELECT id, city, line, at AS asked FROM millrace.source_rides FINAL ORDER BY id, _partition, _offset';
     const set = await rides.built({ spine: { sql } });
@@ -178,6 +187,12 @@ describe('the rows of a training set come from', () => {
       { spine: { rows: [{ city: '1', line: '23', asked: 1.5 }] } },
       422,
       /column asked has 1.5 in row 0, which is no whole/,
+    ],
+    [
+      'a type that Parquet has none for',
+      { spine: { sql: `SELECT '1' AS city, '23' AS line, toDateTime64(0, 3, 'UTC') AS asked, [toTime64('13:45:01.1', 3)] AS shifts` } },
+      422,
+      /column shifts is Array\(Time64\(3\)\), of which no Parquet can be written; cast it/,
     ],
     [
       'bytes',

@@ -5,6 +5,7 @@ import type { TrainingSetBuilt, TrainingSetColumn, TrainingSetRequested } from '
 import type { LatestEvents, SeenEvents } from './latest-events.js';
 import { isLatestOnly, latestEvents, withLatest } from './latest-join.js';
 import { computeOnDemand } from './on-demand-values.js';
+import { asItIs, inParquet } from './parquet-columns.js';
 import { spineFault } from './spine-fault.js';
 import { withSpine, type SpineKey, type StagedSpine } from './spine-table.js';
 import { columnsOf, columnType, fieldsOf, keysOf, type OnDemandColumns, type SetColumn, type ViewColumns } from './view-columns.js';
@@ -178,22 +179,24 @@ async function write(
       expressions.set(column, `t${table}.v${place} AS ${quoteIdentifier(column)}`);
     }
   }
+  const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';
+  const written = format === 'Parquet' ? staged.columns.map(inParquet) : staged.columns.map((column) => ({ column, wrap: asItIs }));
   const columns: TrainingSetColumn[] = [
-    ...staged.columns,
+    ...written.map(({ column }) => column),
     ...request.features.map(({ column }) => ({ name: column, type: typed.get(column) ?? '' })),
   ];
   const [first] = values;
   const joined = first && 'joined' in first ? first.joined : undefined;
-  const own = staged.columns.map(
-    ({ name }, index) => `${joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`} AS ${quoteIdentifier(name)}`,
-  );
+  const own = written.map(({ column: { name }, wrap }, index) => {
+    const place = joined === undefined ? `s.${quoteIdentifier(name)}` : `t0.s${index}`;
+    return `${wrap(place)} AS ${quoteIdentifier(name)}`;
+  });
   const selected = [...own, ...request.features.map(({ column }) => expressions.get(column) ?? '')].join(', ');
   const joins = values.map((value, index) =>
     'table' in value ? `LEFT JOIN ${value.table} AS t${index} ON s.__row = t${index}.__row` : '',
   );
   const from = joined === undefined ? `FROM ${staged.table} AS s ${joins.join(' ')}` : `FROM (${joined}) AS t0`;
   const row = joined === undefined ? 's.__row' : 't0.__row';
-  const format = request.output === 'arrow' ? 'Arrow' : 'Parquet';
   const settings = [BLOCKS, ...(format === 'Parquet' ? parquetSettings(staged.rows) : ['max_threads = 1'])];
   const path = `${trainingSetPath(request.trainingSetId)}/data.${format.toLowerCase()}`;
   const sql = `SELECT ${selected} ${from} ORDER BY ${row} SETTINGS ${settings.join(', ')}`;

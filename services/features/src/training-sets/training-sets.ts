@@ -30,6 +30,7 @@ import { predictionsSql } from './predictions-spine.js';
 import { spineFault } from './spine-fault.js';
 import { keepRows } from './spine-rows.js';
 import { withSpine } from './spine-table.js';
+import { checkInParquet } from './parquet-columns.js';
 import type { TrainingSetInput } from './training-set-request.js';
 import { columnsOf, definingViews, fieldsOf, keysOf } from './view-columns.js';
 
@@ -263,10 +264,10 @@ export class TrainingSets {
     const mayKnow = input.spine.kind === 'predictions';
     return withSpine(
       { store, artifacts, scratch, spine, keys, fields, timestampColumn, source: undefined, maxRows, mayKnow, hasDigest: true },
-      async (staged) => ({
-        ...(await keepRows({ store, artifacts }, staged, SPINES)),
-        digest: staged.digest,
-      }),
+      async (staged) => {
+        if (request.output !== 'arrow') staged.columns.forEach(checkInParquet);
+        return { ...(await keepRows({ store, artifacts }, staged, SPINES)), digest: staged.digest };
+      },
     );
   }
 
