@@ -125,6 +125,7 @@ function checkFilter(filter: string, source: SourceSpec, say: (message: string) 
 }
 
 function checkFeatureService(spec: FeatureServiceSpec, say: Say, lookup: Lookup): void {
+  checkRedacted('readLog', spec.readLog?.redact ?? [], say, lookup);
   const names = new Map<string, string>();
   const request = new Map(Object.entries(spec.request ?? {}).map(([name, type]) => [name, { type, of: 'the request of this service' }]));
   spec.features.forEach((reference, index) => {
@@ -167,7 +168,7 @@ function checkExperiment(spec: ExperimentSpec, say: Say): void {
 }
 
 function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
-  checkRedacted(spec.predictionLog?.redact ?? [], say, lookup);
+  checkRedacted('predictionLog', spec.predictionLog?.redact ?? [], say, lookup);
   if (spec.featureService !== undefined) {
     const { name, version } = parseVersionedName(spec.featureService);
     if (!lookup('FeatureService', name, version)) {
@@ -181,13 +182,13 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
 }
 
 /** A name with a view before it that the view does not have would leave nothing out: the value would be kept. */
-function checkRedacted(names: readonly string[], say: Say, lookup: Lookup): void {
+function checkRedacted(log: 'predictionLog' | 'readLog', names: readonly string[], say: Say, lookup: Lookup): void {
   names.forEach((given, index) => {
     const [, viewName, feature] = /^(.*?)(?:__|:)(.+)$/.exec(given) ?? [];
     const view = viewName === undefined ? undefined : lookup('FeatureView', viewName);
     if (!view || view.features.some(({ name }) => name === feature)) return;
     const known = view.features.map(({ name }) => name).join(', ');
-    say(`spec.predictionLog.redact[${index}]`, `FeatureView ${viewName} has no feature ${feature}; its features are ${known}`);
+    say(`spec.${log}.redact[${index}]`, `FeatureView ${viewName} has no feature ${feature}; its features are ${known}`);
   });
 }
 

@@ -1,6 +1,6 @@
 import type { LoggedDecision } from '@millrace/kernel';
 import type { ResourceApplied, ResourceDeleted } from './domain/resource/resource.events.js';
-import { isKind, KINDS, type Kind, type Resource } from './resource.js';
+import { isKind, KINDS, type DeploymentSpec, type FeatureServiceSpec, type Kind, type Resource } from './resource.js';
 
 export interface ResourceChange<K extends Kind = Kind> {
   readonly kind: K;
@@ -14,6 +14,8 @@ type Listener = (change: ResourceChange) => void;
 interface Entry {
   versions: Resource[];
   isDeleted: boolean;
+  /** Names that any text that was applied leaves out of records, of a version that stands in another text now too. */
+  readonly redacted: Set<string>;
 }
 
 /**
@@ -31,9 +33,11 @@ export class ResourceCatalog {
     const entries = this.#entries.get(kind) as Map<string, Entry>;
     if (record.type === 'ResourceApplied') {
       const applied = record.data as Resource;
-      const entry = entries.get(name) ?? { versions: [], isDeleted: false };
+      const entry = entries.get(name) ?? { versions: [], isDeleted: false, redacted: new Set() };
       entry.versions[applied.version - 1] = applied;
       entry.isDeleted = false;
+      const { predictionLog, readLog } = applied.spec as Partial<DeploymentSpec & FeatureServiceSpec>;
+      for (const redacted of [predictionLog?.redact ?? [], readLog?.redact ?? []].flat()) entry.redacted.add(redacted);
       entries.set(name, entry);
     } else if (record.type === 'ResourceDeleted') {
       const entry = entries.get(name);
@@ -60,6 +64,11 @@ export class ResourceCatalog {
   versions<K extends Kind>(kind: K, name: string): Resource<K>[] {
     const versions = (this.#entries.get(kind)?.get(name)?.versions ?? []) as Resource<K>[];
     return versions.filter(Boolean).reverse();
+  }
+
+  /** Names that its `predictionLog.redact` or `readLog.redact` has, or ever had: records do not say by which text they were written. */
+  redacted(kind: 'Deployment' | 'FeatureService', name: string): ReadonlySet<string> {
+    return this.#entries.get(kind)?.get(name)?.redacted ?? new Set();
   }
 
   /** Present resources of a kind, by name. */

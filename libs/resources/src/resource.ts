@@ -90,7 +90,7 @@ export interface FeatureServiceSpec extends Ownership {
   readonly features: readonly string[];
   readonly request?: Readonly<Record<string, string>>;
   /** Reads of it are logged; none when absent. */
-  readonly readLog?: { readonly sample?: number };
+  readonly readLog?: { readonly sample?: number; readonly redact?: readonly string[] };
 }
 
 export interface DeploymentSpec {

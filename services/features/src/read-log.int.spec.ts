@@ -193,6 +193,50 @@ describe('the log of reads', () => {
     ).toBe(length + 6);
   }, 60_000);
 
+  test('leaves out what its service says, and is verified as far as it is recorded, whatever is left out later', async () => {
+    const logged = async (redact: string): Promise<object[]> => {
+      expect(await apply(`, readLog: {redact: [${redact}]}`)).toMatchObject({ outcome: 'configured', version: 1 });
+      const id = (await read()).headers.get('x-request-id');
+      const mine = await until(
+        async () => (await rows()).filter((row) => row['read_id'] === id),
+        ({ length }) => length === 3,
+      );
+      return mine.map(({ entity, request, features, statuses }) =>
+        Object.fromEntries(
+          [entity, request, features, statuses].flatMap((text) => Object.entries((JSON.parse(text as string) ?? {}) as Row)),
+        ),
+      );
+    };
+    const before = await verify();
+    const [first, , third] = await logged('"city_fares:last_fare", line_fares__line_fare_max_1h');
+    expect(Object.keys(first ?? {})).toEqual([
+      'city',
+      'line',
+      'seats',
+      'vip',
+      'asked',
+      'note',
+      'trips_1h',
+      'fare_mean_1h',
+      'crowd',
+      'hour',
+    ]);
+    expect(third).not.toHaveProperty('last_fare');
+    const then = await verify();
+    expect(then).toMatchObject({ compared: before.compared + 3, mismatches: before.mismatches, unverifiable: {} });
+    const features = new Map(before.features.map(({ feature, compared }) => [feature, compared]));
+    const more = then.features.map(({ feature, compared }) => [feature, compared - (features.get(feature) ?? 0)]);
+    expect(Object.fromEntries(more)).toMatchObject({ last_fare: 0, line_fare_max_1h: 0, trips_1h: 3, crowd: 3 });
+    // What names an entity is what a vector is recomputed by.
+    expect(await logged('city')).toEqual([expect.not.objectContaining({ city: 'Bern' }), expect.anything(), expect.anything()]);
+    const reason = 'what it was made from is left out of its record (readLog.redact of its feature service)';
+    expect(await verify()).toMatchObject({ compared: then.compared, mismatches: before.mismatches, unverifiable: { [reason]: 3 } });
+    expect(await logged('"*"')).toEqual([{}, {}, {}]);
+    expect(await verify()).toMatchObject({ mismatches: before.mismatches, unverifiable: { [reason]: expect.any(Number) } });
+    const wrong = await trips.post('/api/v1/apply', resources(', readLog: {redact: ["city_fares:fares"]}'), 'application/yaml');
+    expect([wrong.status, await wrong.text()]).toEqual([422, expect.stringContaining('spec.readLog.redact[0]')]);
+  }, 60_000);
+
   const shed = async (): Promise<number> => {
     const text = await (await trips.get('/metrics')).text();
     return Number(/^millrace_features_read_vectors_shed_total(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1] ?? 0);

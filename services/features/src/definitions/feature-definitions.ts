@@ -223,7 +223,8 @@ export class FeatureDefinitions {
     readLog: (reference: string): ReadLogRules | undefined => {
       const rules = this.#catalog.get('FeatureService', parseVersionedName(reference).name)?.spec.readLog;
       const serviceVersion = rules && unlessFaulty(() => this.#served.serviceVersion(reference));
-      return serviceVersion === undefined ? undefined : { featureService: reference, serviceVersion, sample: rules?.sample ?? 1 };
+      if (serviceVersion === undefined) return undefined;
+      return { featureService: reference, serviceVersion, sample: rules?.sample ?? 1, redact: rules?.redact ?? [] };
     },
     isBeingFilled: (view: string, feature: string): boolean =>
       this.servedView(view)?.features.some(({ name }: { readonly name: string }) => name === feature) === true,

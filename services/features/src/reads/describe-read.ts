@@ -1,6 +1,7 @@
 import { jsonValue, servedNames, Status, STATUS_NAMES, type FeatureColumn, type ServicePlan, type Value } from '@millrace/feature-engine';
 import type { FeaturesRead, MissingStatus, ReadRow } from '../domain/read/features-read.js';
 import type { OnlineFeatures } from '../queries/get-online-features.query.js';
+import { redactRows } from './redact-rows.js';
 
 /** Everything that is known of a read when it is answered. */
 export interface AnsweredRead {
@@ -8,6 +9,8 @@ export interface AnsweredRead {
   readonly id: string;
   readonly featureService: string;
   readonly serviceVersion: number;
+  /** Names that are left out. */
+  readonly redact: readonly string[];
   readonly plan: ServicePlan;
   readonly answer: OnlineFeatures;
   /** The features are as of then. */
@@ -36,7 +39,7 @@ export function describeRead(read: AnsweredRead): FeaturesRead[] {
   for (let first = 0; first < answer.rows; first += most) {
     const rows: ReadRow[] = [];
     for (let row = first; row < Math.min(first + most, answer.rows); row++) rows.push(describeRow(plan, names, answer, row));
-    records.push({ ...common, rows });
+    records.push({ ...common, rows: redactRows(rows, read.redact) });
   }
   return records;
 }

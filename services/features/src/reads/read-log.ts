@@ -19,6 +19,8 @@ export interface ReadLogRules {
   readonly serviceVersion: number;
   /** Share of the requests. */
   readonly sample: number;
+  /** Names that are left out: see `redactRows`. */
+  readonly redact: readonly string[];
 }
 
 const MAX_BATCH = 500;

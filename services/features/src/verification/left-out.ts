@@ -1,30 +1,46 @@
-import type { ResourceCatalog } from '@millrace/resources';
+import { parseVersionedName, type ResourceCatalog } from '@millrace/resources';
+import { EVERYTHING, featureNames } from '../reads/redact-rows.js';
+import type { ServedVector } from './served-vectors.js';
 
-const NOTHING: ReadonlySet<string> = new Set();
+/** Whether a name may be missing in a record. */
+export interface LeftNames {
+  readonly isNothing: boolean;
+  has(name: string): boolean;
+}
+
+const NOTHING: LeftNames = { isNothing: true, has: () => false };
+const ALL: LeftNames = { isNothing: false, has: () => true };
+
+/** Of a read where it says so, else of a prediction. */
+export type Recorded = Pick<ServedVector, 'deployment' | 'featureService'> & Partial<Pick<ServedVector, 'servedFor'>>;
 
 /**
- * What deployments leave out of their records (`predictionLog.redact`): by the names of join keys, request fields, and features as vectors and views call them. A
- * record does not say by which version of its deployment it was written, so what any of them leaves out may be missing in it.
+ * What deployments leave out of their records (`predictionLog.redact`), and feature services of the records of their reads (`readLog.redact`): by the names of join
+ * keys, request fields, and features as vectors and views call them. A record does not say by which text it was written, so what any of them leaves out may be
+ * missing in it.
  */
 export class LeftOut {
-  readonly #found = new Map<string, ReadonlySet<string>>();
+  readonly #found = new Map<string, LeftNames>();
 
-  constructor(private readonly catalog: Pick<ResourceCatalog, 'versions'>) {}
+  constructor(private readonly catalog: Pick<ResourceCatalog, 'redacted'>) {}
 
-  /** Of no deployment for `''`. */
-  of(deployment: string): ReadonlySet<string> {
-    if (deployment === '') return NOTHING;
-    let found = this.#found.get(deployment);
-    if (!found) {
-      const names = this.catalog.versions('Deployment', deployment).flatMap(({ spec }) => spec.predictionLog?.redact ?? []);
-      found = names.length === 0 ? NOTHING : new Set(names.flatMap(withoutView));
-      this.#found.set(deployment, found);
-    }
+  /** Of a prediction of no deployment nothing. */
+  of({ servedFor, deployment, featureService }: Recorded): LeftNames {
+    if (servedFor === 'read') return this.#of('FeatureService', parseVersionedName(featureService).name);
+    return deployment === '' ? NOTHING : this.#of('Deployment', deployment);
+  }
+
+  #of(kind: 'Deployment' | 'FeatureService', name: string): LeftNames {
+    const key = `${kind}/${name}`;
+    let found = this.#found.get(key);
+    if (!found) this.#found.set(key, (found = namesOf(this.catalog.redacted(kind, name))));
     return found;
   }
 }
 
-/** A record has a feature's own name, and the view before it only where two views have one of that name. */
-function withoutView(name: string): string[] {
-  return [name, name.replace(':', '__'), name.replace(/^.*?(:|__)/, '')];
+function namesOf(redacted: ReadonlySet<string>): LeftNames {
+  if (redacted.size === 0) return NOTHING;
+  if (redacted.has(EVERYTHING)) return ALL;
+  const names = new Set([...redacted].flatMap(featureNames));
+  return { isNothing: false, has: (name) => names.has(name) };
 }

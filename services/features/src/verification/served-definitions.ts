@@ -12,13 +12,13 @@ import {
 } from '@millrace/feature-engine';
 import { onDemandResources, parseVersionedName, serviceResources, viewResources, type ResourceCatalog } from '@millrace/resources';
 import { ageless } from '../definitions/ageless.js';
-import { LeftOut } from './left-out.js';
+import { LeftOut, type Recorded } from './left-out.js';
 import type { ServedVector } from './served-vectors.js';
 
 /** What served a vector, or why nobody can tell. */
 export type ServedDefinition = { readonly plan: ServicePlan } | { readonly missing: string };
 
-type Asked = Pick<ServedVector, 'deployment' | 'featureService' | 'versions' | 'features' | 'isAgeless'>;
+type Asked = Recorded & Pick<ServedVector, 'versions' | 'features' | 'isAgeless'>;
 
 /**
  * The definitions that served vectors, whichever are applied now: a vector names the hash of each view it was computed by, and every version
@@ -39,8 +39,8 @@ export class ServedDefinitions {
 
   /** One and the same object for all vectors that were served alike. */
   of(vector: Asked): ServedDefinition {
-    const { featureService, versions, features, isAgeless, deployment } = vector;
-    const leaver = this.leftOut.of(deployment).size > 0 ? deployment : '';
+    const { servedFor, featureService, versions, features, isAgeless, deployment } = vector;
+    const leaver = this.leftOut.of(vector).isNothing ? '' : `${servedFor ?? ''} ${deployment}`;
     const key = JSON.stringify([featureService, versions, Object.keys(features), isAgeless, leaver]);
     let found = this.#found.get(key);
     if (!found) this.#found.set(key, (found = this.#asServed(vector)));
@@ -52,16 +52,20 @@ export class ServedDefinitions {
     return vector.isAgeless && 'plan' in found ? { plan: ageless(found.plan) } : found;
   }
 
-  #find({ featureService, versions, features, deployment }: Asked): ServedDefinition {
+  #find(vector: Asked): ServedDefinition {
+    const { featureService, versions, features } = vector;
     const services = this.#services(featureService);
     if (services.length === 0) return { missing: `feature service ${featureService} is not in the log` };
     const unknown = Object.entries(versions).find(([view, version]) => !this.#servedView(view, version, versions));
     if (unknown) return { missing: `the definition by which feature view ${unknown[0]} was served is not in the log` };
     const plans = services.flatMap((service) => this.#compileService(service, versions) ?? []);
-    const leftOut = this.leftOut.of(deployment);
+    const leftOut = this.leftOut.of(vector);
     const isKept = (name: string): boolean => !leftOut.has(name);
-    const served = Object.keys(features).filter(isKept);
-    const named = plans.filter((plan) => sameNames(namesOf(plan).filter(isKept), served));
+    const recorded = Object.keys(features);
+    // With a name that may be left out it is of a time before that, and whole.
+    const whole = recorded.every(isKept) ? [] : plans.filter((plan) => sameNames(namesOf(plan), recorded));
+    const served = recorded.filter(isKept);
+    const named = whole.length > 0 ? whole : plans.filter((plan) => sameNames(namesOf(plan).filter(isKept), served));
     // Where a name is missing in the vector, or is one too many, that has to come out as a difference.
     const [plan, ...others] = named.length > 0 ? named : plans.slice(0, 1);
     if (!plan) return { missing: `no version of feature service ${featureService} in the log has the views that were served` };

@@ -110,17 +110,26 @@ async function verifyPage(options: VerifyOptions, page: readonly ServedVector[],
   }
 }
 
+const LEFT_OUT: Readonly<Record<ServedFor, string>> = {
+  prediction: 'what it was made from is left out of its record (predictionLog.redact of its deployment)',
+  read: 'what it was made from is left out of its record (readLog.redact of its feature service)',
+};
+
 /** The vectors whose records have all that they were made from. */
 function recorded(plan: ServicePlan, vectors: readonly ServedVector[], leftOut: LeftOut, tally: Tally): ServedVector[] {
-  const kept = vectors.filter(({ deployment, entity, request }) => {
-    const left = leftOut.of(deployment);
+  // What the service itself names goes to its model: no value is computed from it.
+  const asked = plan.onDemand.flatMap(({ request }) => request);
+  const isWhole = (vector: ServedVector): boolean => {
+    const { entity, request } = vector;
+    const left = leftOut.of(vector);
     const isMissing = (name: string, values: object): boolean => left.has(name) && !Object.hasOwn(values, name);
-    return !plan.joinKeys.some(({ name }) => isMissing(name, entity)) && !plan.request.some(({ name }) => isMissing(name, request));
-  });
-  tally.unverifiable(
-    'what it was made from is left out of its record (predictionLog.redact of its deployment)',
-    vectors.length - kept.length,
-  );
+    return !plan.joinKeys.some(({ name }) => isMissing(name, entity)) && !asked.some(({ name }) => isMissing(name, request));
+  };
+  const kept: ServedVector[] = [];
+  for (const vector of vectors) {
+    if (isWhole(vector)) kept.push(vector);
+    else tally.unverifiable(LEFT_OUT[vector.servedFor], 1);
+  }
   return kept;
 }
 
@@ -140,7 +149,7 @@ async function verifyVectors(
     const recomputed = jsonValue(value);
     const name = names[index] as string;
     // What was not recorded is nothing to compare.
-    if (!Object.hasOwn(vector.features, name) && leftOut.of(vector.deployment).has(name)) return;
+    if (!Object.hasOwn(vector.features, name) && leftOut.of(vector).has(name)) return;
     const served = vector.features[name] ?? null;
     const isSame = served === recomputed;
     tally.compared(view.name, feature, isSame);

@@ -42,9 +42,9 @@ export function onlineFeaturesRoutes(addHotRoute: AddHotRoute, options: OnlineFe
     const { readLog } = features;
     if (readLog !== undefined && ReadLog.takes(readLog, request.id)) {
       const { id, traceparent } = request;
-      const { featureService, serviceVersion } = readLog;
+      const { featureService, serviceVersion, redact } = readLog;
       const time = options.now();
-      options.readLog.answered({ id, featureService, serviceVersion, plan, answer, at, isAgeless: isStrict, time, traceparent });
+      options.readLog.answered({ id, featureService, serviceVersion, redact, plan, answer, at, isAgeless: isStrict, time, traceparent });
     }
     return reply
       .header('content-type', 'application/json')
