@@ -34,6 +34,7 @@ export const ENVELOPE = [
   { name: 'ce_actor', on: ['decisions'], meaning: 'Who gave the command, percent-encoded.' },
   {
     name: 'ce_keyid',
+    on: ['decisions'],
     optional: ['decisions'],
     meaning: 'The id of the API key the actor showed, never the key; absent where it was none, and before 2026-11.',
   },

@@ -5,7 +5,17 @@ import formats from 'ajv-formats';
 import { DEAD_LETTER_ENVELOPE, headersOf, type Header } from './envelope.mjs';
 
 const AT = { time: 1_767_225_600_000, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', data: {} };
-const DECISION = { ...AT, id: 'i', type: 'RunDeleted', version: 1, subject: 'run/r', sequence: 2, commandId: 'c', actor: 'Zoe \u00c9' };
+const DECISION = {
+  ...AT,
+  id: 'i',
+  type: 'RunDeleted',
+  version: 1,
+  subject: 'run/r',
+  sequence: 2,
+  commandId: 'c',
+  actor: 'Zoe \u00c9',
+  keyId: '0a1b2c3d4e5f6071',
+};
 const FACT = { ...AT, id: 'i', type: 'millrace.tracking.MetricPointsLogged.v1', source: '/millrace/tracking', subject: 'run/r' };
 
 /** The names in order, and the texts against what is said of them. */
@@ -28,7 +38,7 @@ describe('the envelope as it is described is the envelope as it is written', () 
   });
 
   test('where something is left out', () => {
-    const { traceparent: _, ...decision } = DECISION;
+    const { traceparent: _, keyId: _key, ...decision } = DECISION;
     const { traceparent: _trace, subject: _subject, ...fact } = FACT;
     const required = (kind: 'decisions' | 'facts') => headersOf(kind).filter((header) => header.required);
     check(encodeDecision('millrace.tracking.decisions', 'tracking', decision).headers ?? {}, required('decisions'));
