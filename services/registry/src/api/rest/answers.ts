@@ -42,6 +42,7 @@ const AUDIT_ENTRY = namedSchema(
   objectOf<AuditEntry & { model?: string }>({
     time: momentField('When it was decided.'),
     actor: textField('Who decided it.'),
+    keyId: maybeText('Id of the API key the actor showed, where it was one.'),
     domain: textField('Which part of the platform: `registry`, `tracking`, `resources`, `access` …'),
     type: textField('What was decided: the event’s type, as `VersionMoved`.'),
     subject: textField('What it is about, as `model/<id>` or `resource/Deployment/fares`.'),
