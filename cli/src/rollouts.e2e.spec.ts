@@ -100,6 +100,6 @@ describe('millrace rollout', () => {
     expect((await infer('anybody')).version).toBe('1');
     const refused = await millrace(['rollout', 'pause', 'risk-v2']);
     expect(refused.code).toBe(EXIT.refused);
-    expect(refused.err).toContain('rollout risk-v2 is over (rolledBack: a hunch)');
+    expect(refused.err).toContain('rollout risk-v2 is rolled back (a hunch)');
   }, 180_000);
 });
