@@ -5,7 +5,6 @@ import { rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { BootMark, currentBoot } from './boot-mark.js';
 import { RecentWrites } from './recent-writes.js';
-import { StagingBuffer } from './staging-buffer.js';
 
 export interface LmdbOnlineStoreOptions {
   /** A directory of its own, or a file name ending in a dot and an extension. */
@@ -37,7 +36,6 @@ const RETRY_MS = 1_000;
  */
 export class LmdbOnlineStore implements OnlineStore {
   readonly #recent = new RecentWrites();
-  readonly #staging = new StagingBuffer();
   readonly #gatherMs: number;
   readonly #maxGatheredBytes: number;
   /** Prefixes being cleared; writes below them wait. */
@@ -87,9 +85,9 @@ export class LmdbOnlineStore implements OnlineStore {
       try {
         return keys.map((key) => {
           const recent = this.#recent.find(key);
-          if (!recent) return this.db.get(key, { transaction }) ?? null;
+          if (recent === undefined) return this.db.get(key, { transaction }) ?? null;
           // A copy, as from the file: who reads may work in it, and the original is still to be written.
-          return recent.value && Buffer.from(recent.value);
+          return recent && Buffer.from(recent);
         });
       } finally {
         transaction.done();
@@ -104,7 +102,7 @@ export class LmdbOnlineStore implements OnlineStore {
       // From here to the end without a pause: what the guards say holds for the whole batch.
       for (const { key, value } of guards) {
         const recent = this.#recent.find(key);
-        const found = recent ? recent.value : (this.db.get(key) ?? null);
+        const found = recent === undefined ? (this.db.get(key) ?? null) : recent;
         if (value === null ? found !== null : !found?.equals(value)) return false;
       }
       for (const write of writes) this.#recent.add(write);
@@ -215,11 +213,12 @@ export class LmdbOnlineStore implements OnlineStore {
   async #write(): Promise<void> {
     const leaving = this.#recent.take();
     try {
-      this.#staging.reserve(leaving);
-      await this.db.batch(() => {
-        for (const { key, value } of leaving.values())
-          void (value === null ? this.db.remove(key) : this.db.put(key, this.#staging.add(value)));
-      });
+      await this.db.batch(() =>
+        leaving.each(
+          (key, value) => this.db.put(key, value),
+          (key) => this.db.remove(key),
+        ),
+      );
       this.#recent.written();
       this.#failure = undefined;
     } catch (error) {
