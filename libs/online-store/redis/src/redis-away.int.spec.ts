@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { isFault } from '@millrace/kernel';
-import { startRedis, type RedisEngine } from '@millrace/testing';
+import { startRedis, waitFor, type RedisEngine } from '@millrace/testing';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
 import { RedisOnlineStore, type RedisOnlineStoreOptions } from './redis-online-store.js';
 
 /** Longer than any test may take: who waited for it would be found out. */
@@ -110,4 +112,73 @@ test('who has little time hears of a silent Redis in that time', async () => {
     redis.process.kill('SIGCONT');
   }
   expect(await read()).toBe('1');
+}, 60_000);
+
+/** Between a store and Redis: connections that are there can be forgotten, as by a machine that lost its power; those made later work, unless they are held up too. */
+class Relay {
+  readonly #server: Server;
+  readonly #sockets: Socket[] = [];
+  made = 0;
+  isHeldUp = false;
+
+  constructor(port: number) {
+    this.#server = createServer((near) => {
+      this.made++;
+      const far = connect(port, '127.0.0.1');
+      this.#sockets.push(near, far);
+      for (const socket of [near, far]) socket.on('error', () => undefined);
+      if (!this.isHeldUp) near.pipe(far).pipe(near);
+    });
+  }
+
+  async listen(): Promise<number> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  forget(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}
+
+test('a connection that was forgotten at its other end is replaced, and so is one that is never answered on', async () => {
+  const relay = new Relay(redis.port);
+  try {
+    const url = `redis://127.0.0.1:${await relay.listen()}`;
+    store = await RedisOnlineStore.connect({ url, commandTimeoutMs: 500, bridgeMs: 10, silenceMs: 600 });
+    await store.writeMany([{ key: Buffer.from('a'), value: Buffer.from('1') }]);
+    expect(relay.made).toBe(1);
+    relay.isHeldUp = true;
+    relay.forget();
+    expect(isFault(await failureOfRead())).toBe(true);
+    const written = store.writeMany([{ key: Buffer.from('a'), value: Buffer.from('2') }]).catch((error: unknown) => error);
+    expect(isFault(await written)).toBe(true);
+    await waitFor(() => Promise.resolve(relay.made > 1), { what: 'another connection' });
+    relay.isHeldUp = false;
+    await waitFor(async () => (await failureOfRead()) === '1', { what: 'an answer on one more' });
+    expect(await store.writeMany([{ key: Buffer.from('a'), value: Buffer.from('2') }])).toBe(true);
+    expect(await read()).toBe('2');
+  } finally {
+    await store.close();
+    relay.close();
+  }
+}, 60_000);
+
+test('a connection on which nothing is asked for long is kept', async () => {
+  const relay = new Relay(redis.port);
+  try {
+    store = await RedisOnlineStore.connect({ url: `redis://127.0.0.1:${await relay.listen()}`, silenceMs: 200 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await read()).toBe('nothing');
+    expect(relay.made).toBe(1);
+  } finally {
+    await store.close();
+    relay.close();
+  }
 }, 60_000);

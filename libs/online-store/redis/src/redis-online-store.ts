@@ -1,6 +1,7 @@
 import { Fault, type Scheduler } from '@millrace/kernel';
 import type { OnlineGuard, OnlineStore, OnlineWrite } from '@millrace/online-store';
 import { createClient, RESP_TYPES } from 'redis';
+import { ConnectionWatch } from './connection-watch.js';
 import { GatheredReads, PAGE, type Values } from './gathered-reads.js';
 
 export interface RedisOnlineStoreOptions {
@@ -12,6 +13,8 @@ export interface RedisOnlineStoreOptions {
   readonly commandTimeoutMs?: number;
   /** How long after the connection was lost reads wait for the next one; then they fail at once, until there is one. */
   readonly bridgeMs?: number;
+  /** How long a connection may answer nothing before another takes its place. Default 30 seconds. */
+  readonly silenceMs?: number;
   /** Commands that may wait for the connection; beyond it they fail at once. */
   readonly maxQueuedCommands?: number;
 }
@@ -39,6 +42,9 @@ const ONE = Buffer.from('1');
 const EMPTY = Buffer.alloc(0);
 const SCAN_COUNT = '5000';
 const LONGEST_RECONNECT_PAUSE_MS = 500;
+const SILENCE_MS = 30_000;
+/** For what the client does about a connection that was ended to be done before it makes another. */
+const REPLACE_PAUSE_MS = 50;
 const MAX_QUEUED = 10_000;
 
 function messageOf(error: unknown): string {
@@ -79,6 +85,10 @@ export class RedisOnlineStore implements OnlineStore {
   /** Why there is no connection now. */
   #lost: unknown;
   readonly #reads: GatheredReads;
+  readonly #watch: ConnectionWatch;
+  /** There is a connection, and Redis has not answered on it yet. */
+  #isGreeting = false;
+  #isClosed = false;
 
   private constructor(client: ReturnType<typeof connect>, options: RedisOnlineStoreOptions) {
     this.#client = client;
@@ -97,13 +107,35 @@ export class RedisOnlineStore implements OnlineStore {
     client.on('error', (error: unknown) => {
       // An answer that cannot be parsed is told here too, while the connection stands.
       if (client.isReady) return;
+      this.#isGreeting = false;
       this.#lost = error;
       this.#reads.lost(error);
     });
+    client.on('connect', () => (this.#isGreeting = true));
     client.on('ready', () => {
+      this.#isGreeting = false;
       this.#lost = undefined;
       this.#reads.found();
     });
+    const silenceMs = options.silenceMs ?? SILENCE_MS;
+    this.#watch = new ConnectionWatch({
+      silenceMs,
+      state: () => (client.isReady ? 'ready' : this.#isGreeting ? 'greeting' : 'none'),
+      ping: () => client.sendCommand(['PING']),
+      replace: () => this.#replace(new Error(`Redis has answered nothing for ${silenceMs} ms; its connection was ended`)),
+    });
+  }
+
+  /** What was under way is asked again on the next connection where it only reads, and fails where it writes: that may or may not have been done. */
+  #replace(cause: Error): void {
+    this.#isGreeting = false;
+    this.#lost = cause;
+    this.#reads.lost(cause);
+    this.#client.destroy();
+    setTimeout(() => {
+      // Vain attempts are told as errors, and repeated.
+      if (!this.#isClosed) this.#client.connect().catch(() => undefined);
+    }, REPLACE_PAUSE_MS);
   }
 
   /** Connects; fails at once when Redis cannot be reached, reconnects by itself when it is lost later. */
@@ -195,6 +227,8 @@ export class RedisOnlineStore implements OnlineStore {
 
   /** Waits for what is under way, as long as any command may take; without a connection nothing that waits for one is answered any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#watch.stop();
     this.#reads.close();
     if (!this.#client.isOpen) return;
     if (!this.#client.isReady) {
