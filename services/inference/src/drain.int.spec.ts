@@ -24,7 +24,7 @@ test('a process that is told to end under load fails no request, and has recorde
 
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const env = { ...environment(directory), MILLRACE_PORT: String(port), MILLRACE_DRAIN: '2s' };
+  const env = { ...environment(directory), MILLRACE_PORT: String(port), MILLRACE_DRAIN: '5s' };
   const child = await startFromSources('inference', [MAIN], `${url}/readyz`, env);
   ends.push(() => child.stop());
   await waitFor(async () => (await post(url)).status === 200, { what: 'the model to answer', timeoutMs: 60_000 });
