@@ -66,3 +66,35 @@ test('a model whose answers depend on the rows beside is run row by row, as requ
   expect(job.status).toBe('completed');
   expect((await jobs.rows(job.id)).map((row) => row['y'])).toEqual([0, 0, 0, 0]);
 }, 120_000);
+
+test('what Parquet has no word for is carried over as its text, and what it cannot hold is refused by name', async () => {
+  const jobs = new BatchJobClient(service.url);
+  const columns: Readonly<Record<string, readonly [sql: string, type: string, value: unknown]>> = {
+    enum8: [`CAST('b' AS Enum8('a' = 1, 'b' = 2))`, 'String', 'b'],
+    enum16: [`CAST('b' AS Nullable(Enum16('a' = 1, 'b' = 300)))`, 'Nullable(String)', 'b'],
+    ipv4: [`toIPv4('1.2.3.4')`, 'String', '1.2.3.4'],
+    none: ['CAST(NULL AS Nullable(IPv4))', 'Nullable(String)', null],
+    ipv6: [`toIPv6('::1')`, 'String', '::1'],
+    uuid: [`toUUID('61f0c404-5cb3-11e7-907b-a6006ad3dba0')`, 'String', '61f0c404-5cb3-11e7-907b-a6006ad3dba0'],
+    wide: ['toInt256(-5)', 'String', '-5'],
+    brain: ['toBFloat16(1.5)', 'Float32', 1.5],
+    list: [`[toIPv4('1.2.3.4')]`, 'Array(String)', ['1.2.3.4']],
+    map: [`map('a', CAST('b' AS Enum8('b' = 2)))`, 'Map(String, String)', { a: 'b' }],
+  };
+  const selected = Object.entries(columns).map(([name, [sql]]) => `${sql} AS ${name}`);
+  const query = `SELECT toFloat64(1) AS x, ${selected.join(', ')}`;
+  const { job } = await jobs.post({ model: 'models:/adds/1', input: { query }, output: 'table' }, '?wait=30s');
+  expect([job.status, job.error]).toEqual(['completed', undefined]);
+  const [row] = await jobs.rows(job.id);
+  const types = new Map(job.output?.columns.map(({ name, type }) => [name, type]));
+  for (const [name, [, type, value]] of Object.entries(columns)) expect([name, types.get(name), row?.[name]]).toEqual([name, type, value]);
+  const odd = { model: 'models:/adds/1', input: { query: 'SELECT toFloat64(1) AS x, toIntervalDay(3) AS span' } };
+  const refused = await jobs.post(odd, '?wait=30s');
+  expect([refused.status, refused.job.detail]).toEqual([
+    422,
+    expect.stringMatching(/^column "span" is IntervalDay, .*leave it out of keep/),
+  ]);
+  expect((await jobs.post({ ...odd, keep: ['x'] }, '?wait=30s')).job.status).toBe('completed');
+  const json = await jobs.post({ model: 'models:/adds/1', input: { query: `SELECT toFloat64(1) AS x, CAST('{}' AS JSON) AS doc` } });
+  expect([json.status, json.job.detail]).toEqual([422, expect.stringMatching(/^column doc is JSON, .*leave it out of the query/)]);
+}, 120_000);

@@ -30,6 +30,7 @@ export {
   type SqlParameters,
 } from './offline-store.js';
 export { DATABASE, openOfflineStore, type OfflineStoreLocation } from './open-offline-store.js';
+export { parquetColumn, type ParquetColumn } from './parquet-columns.js';
 export { parquetSettings } from './parquet-settings.js';
 export { ScratchTables } from './scratch-tables.js';
 export type { ServerOptions } from './server-offline-store.js';

@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import { parquetSettings, quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
+import { parquetColumn, parquetSettings, quoteIdentifier, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { BatchChunkScored, BatchColumn, BatchJobCompleted, BatchJobRequested } from '../domain/batch-job/batch-job.events.js';
 import type { OutputColumn } from './check-columns.js';
 import { chunkTable, loadChunk } from './chunk-rows.js';
@@ -26,11 +26,20 @@ export function errorColumn({ onRowError, prefix }: BatchJobRequested): string |
   return onRowError === 'column' ? `${prefix}error` : undefined;
 }
 
+/** The columns that are carried over, as they are written: what cannot be was refused when the job was asked for. */
+function keptColumns({ keep, columns }: BatchJobRequested): (BatchColumn & { readonly sql: string })[] {
+  return keep.map((name) => {
+    const { type } = columns.find((column) => column.name === name) as BatchColumn;
+    const sql = `i.${quoteIdentifier(name)}`;
+    return { name, ...(parquetColumn(sql, type) ?? { type, sql }) };
+  });
+}
+
 /** The columns of a job's output: those kept of the input, the values, the error. */
 export function jobColumns(request: BatchJobRequested, values: readonly OutputColumn[]): BatchColumn[] {
   const error = errorColumn(request);
   return [
-    ...request.keep.map((name) => request.columns.find((column) => column.name === name) as BatchColumn),
+    ...keptColumns(request).map(({ name, type }) => ({ name, type })),
     ...values.map(({ name, type }) => ({ name, type })),
     ...(error === undefined ? [] : [{ name: error, type: 'Nullable(String)' }]),
   ];
@@ -47,7 +56,7 @@ export async function assembleOutput(
   const { store, artifacts, scratch } = host;
   const error = errorColumn(request);
   const selected = [
-    ...request.keep.map((name) => `i.${quoteIdentifier(name)} AS ${quoteIdentifier(name)}`),
+    ...keptColumns(request).map(({ name, sql }) => `${sql} AS ${quoteIdentifier(name)}`),
     ...values.map(({ name }, index) => `c.v${index} AS ${quoteIdentifier(name)}`),
     ...(error === undefined ? [] : [`c.error AS ${quoteIdentifier(error)}`]),
   ].join(', ');

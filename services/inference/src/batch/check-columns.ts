@@ -1,3 +1,4 @@
+import { parquetColumn } from '@millrace/offline-store';
 import { FEATURES_METADATA } from '@millrace/onnx';
 import type { BatchColumn } from '../domain/batch-job/batch-job.events.js';
 import { describe } from '../domain/tensor/check-inputs.js';
@@ -135,6 +136,15 @@ export function checkNames(keep: readonly string[], columns: readonly BatchColum
   const clash = own.find((name) => keep.includes(name));
   if (clash !== undefined)
     throw batchFault(`the input has a column ${JSON.stringify(clash)}, and so has the output; say prefix, or leave the column out of keep`);
+}
+
+/** Throws where a column that is carried over is of a type the output cannot hold. */
+export function checkWritten(keep: readonly string[], columns: readonly BatchColumn[]): void {
+  const odd = columns.find(({ name, type }) => keep.includes(name) && !parquetColumn('', type));
+  if (odd)
+    throw batchFault(
+      `column ${JSON.stringify(odd.name)} is ${odd.type}, which a Parquet file cannot hold; leave it out of keep, or give it as text with toString()`,
+    );
 }
 
 /** Whether values of a ClickHouse type can go into an input. A null, or a number that does not fit, is found row by row. */

@@ -123,6 +123,14 @@ async function stage<T>(
   }
   const repeated = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) !== index);
   if (repeated) throw batchFault(`the input has two columns ${repeated.name}`);
+  // The rows are kept as ClickHouse's own bytes, and read back into a table that has none of these.
+  const dynamic = columns.find(({ type }) =>
+    /\b(JSON|Object|Dynamic|Variant)\b/.test(type.replace(/'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`/gs, '')),
+  );
+  if (dynamic)
+    throw batchFault(
+      `column ${dynamic.name} is ${dynamic.type}, which is not read; leave it out of the query, or give it as text with toString()`,
+    );
   // One thread keeps the rows in the order the query gives them.
   const definition = `ENGINE = MergeTree ORDER BY __row AS SELECT *, rowNumberInAllBlocks() AS __row FROM (${sql})
     ${isGuests ? `LIMIT ${maxRows + 1} ` : ''}SETTINGS max_threads = 1, max_insert_threads = 1`;

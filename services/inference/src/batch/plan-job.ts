@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical, type CommandMetadata } from '@millrace/kernel';
+import { parquetColumn } from '@millrace/offline-store';
 import type { BatchInput, BatchJobRequested } from '../domain/batch-job/batch-job.events.js';
 import { invalid, isRefusal, Refusal } from '../domain/refusal.js';
 import type { ModelVersion, Resolved } from '../domain/registry/model-reference.js';
@@ -14,6 +15,7 @@ import {
   checkNames,
   checkNested,
   checkServedFeatures,
+  checkWritten,
   hasAllColumns,
   outputColumns,
 } from './check-columns.js';
@@ -36,8 +38,8 @@ export interface PlanHost extends RunHost {
 
 /** The rows that are looked at for a first one whose keys can be read. */
 const PROBED_ROWS = 100;
-/** Raised when the same request gives other values than before. */
-const FORMAT = 1;
+/** Raised when the same request gives other values than before: 2 for columns that are written as text, which jobs of format 1 wrote as bytes or numbers. */
+const [FORMAT, TEXT_FORMAT] = [1, 2] as const;
 
 /**
  * What a job will compute: the version its reference names now, its rows where they are kept, and the columns that go where. Everything that can be wrong with
@@ -63,6 +65,7 @@ export async function planJob(host: PlanHost, input: BatchJobInput, metadata: Co
     const kept = input.keep ?? staged.columns.map((column) => column.name);
     const own = [...values.map((column) => column.name), ...(input.onRowError === 'column' ? [`${input.prefix}error`] : [])];
     checkNames(kept, staged.columns, own);
+    checkWritten(kept, staged.columns);
     await checkTexts(host.store, staged, kept);
     // Where a row's answer depends on those it is run with, each is run by itself: it is the one a request gets, whatever rows stand beside it.
     const runRows = fixedRows(model.inputs) ?? (model.mixesRows ? 1 : host.runRows);
@@ -82,7 +85,14 @@ export async function planJob(host: PlanHost, input: BatchJobInput, metadata: Co
     };
     const { chunkRows: _chunkRows, input: rows, featureTime: at, ...settings } = job;
     const asked = isOnline && input.eventTime === undefined ? { command: metadata.commandId, actor: metadata.actor } : { featureTime: at };
-    const content = { format: FORMAT, ...settings, modelId: target.version.modelId, input: identityOf(rows), ...asked };
+    const isAsText = job.columns.some(({ name, type }) => kept.includes(name) && parquetColumn('', type)?.type !== type);
+    const content = {
+      format: isAsText ? TEXT_FORMAT : FORMAT,
+      ...settings,
+      modelId: target.version.modelId,
+      input: identityOf(rows),
+      ...asked,
+    };
     const batchJobId = createHash('sha256').update(canonical(content)).digest('hex').slice(0, 32);
     return { batchJobId, ...job };
   });
