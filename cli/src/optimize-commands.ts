@@ -16,7 +16,10 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     .option('--clean', 'take away what has no part in the answer')
     .option('--prune <share>', 'keep that share of the hidden units of a multi-layer perceptron, such as 0.5')
     .option('--dynamic-int8', 'compute with 8-bit integers: MatMul and Gemm with constant weights')
-    .option('--per-channel', 'with --dynamic-int8: a scale for each output instead of one for the matrix')
+    .option(
+      '--per-channel',
+      'with --dynamic-int8: a scale for each output instead of one for the matrix; on processors without VNNI it may be slower and less accurate than plain int8',
+    )
     .option('--reduce-range', 'with --dynamic-int8: 7 bits, for processors without 8-bit dot products')
     .addOption(
       new Option('--weights <type>', 'keep weights in fewer bits and compute in floats: smaller, not faster').choices(['int8', 'fp16']),

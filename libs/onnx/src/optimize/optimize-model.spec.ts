@@ -375,3 +375,13 @@ describe('what is refused', () => {
     expect(rejection(writeModel(unsound), { pass: 'clean' })).toMatchObject({ code: 'MR_ONNX_UNSOUND' });
   });
 });
+
+test('weights that are no 32-bit floats are the reason why there is nothing to do', () => {
+  const doubles = perceptron({ sizes: [40, 40] });
+  const [weights] = doubles.graph?.initializer ?? [];
+  if (weights) Object.assign(weights, { dataType: DataType.DOUBLE, rawData: new Uint8Array(8 * 40 * 40) });
+  for (const step of [{ pass: 'weights', type: 'int8' }, { pass: 'dynamic-int8' }, { pass: 'prune', keep: 0.5 }] as const)
+    expect(rejection(writeModel(doubles), step)?.message).toBe(
+      `${step.pass}: the model's weights are 64-bit floats ("w0"), and only 32-bit floats are worked on; export the model with float32 inputs and weights first`,
+    );
+});

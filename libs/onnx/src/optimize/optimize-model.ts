@@ -1,11 +1,12 @@
 import type { Rejection } from '@millrace/kernel';
 import { checkModel } from '../check-model.js';
 import { readModel, setMetadata, writeModel } from '../model-codec.js';
-import type { GraphProto } from '../onnx-types.js';
+import { DataType, type GraphProto } from '../onnx-types.js';
 import { cleanGraph } from './clean-graph.js';
 import { GraphEditor, subgraphsOf } from './graph-editor.js';
 import { pruneUnits } from './prune-units.js';
 import { DYNAMIC_INT8_OPSET, LEAST_ELEMENTS, quantizeDynamic, type DynamicInt8Options } from './quantize-dynamic.js';
+import { dimsOf, elementsIn } from './tensor-values.js';
 import { storeWeights, type StoreWeightsOptions } from './store-weights.js';
 
 /** One thing to do to a model. */
@@ -108,11 +109,13 @@ function nothingToDo(editor: GraphEditor, step: OptimizeStep): OptimizeOutcome {
       'Train fewer or shallower trees, or distil it into a small network (docs/how-to/shrink-a-model.md)';
     return rejected('MR_ONNX_TREE_ENSEMBLE', message);
   }
-  return rejected('MR_ONNX_NOTHING_TO_OPTIMIZE', `${step.pass}: ${reasonOf(step, operators)}`, { pass: step.pass });
+  return rejected('MR_ONNX_NOTHING_TO_OPTIMIZE', `${step.pass}: ${reasonOf(editor, step, operators)}`, { pass: step.pass });
 }
 
-function reasonOf(step: OptimizeStep, operators: ReadonlySet<string>): string {
+function reasonOf(editor: GraphEditor, step: OptimizeStep, operators: ReadonlySet<string>): string {
   const convolutions = operators.has('Conv') ? '; for convolutions see static quantization in docs/how-to/shrink-a-model.md' : '';
+  const otherwise = step.pass === 'clean' ? undefined : otherFloats(editor, 'minElements' in step ? step.minElements : undefined);
+  if (otherwise !== undefined) return otherwise;
   switch (step.pass) {
     case 'clean':
       return 'the graph is clean already';
@@ -123,6 +126,24 @@ function reasonOf(step: OptimizeStep, operators: ReadonlySet<string>): string {
     case 'weights':
       return `no constant is a matrix of at least ${step.minElements ?? LEAST_ELEMENTS} floats that ${step.type} can hold`;
   }
+}
+
+const OTHER_FLOATS: ReadonlyMap<number, string> = new Map([
+  [DataType.DOUBLE, '64-bit'],
+  [DataType.FLOAT16, '16-bit'],
+  [DataType.BFLOAT16, '16-bit'],
+]);
+
+/** A matrix that is large enough, and not of the floats the steps work on. */
+function otherFloats({ constants }: GraphEditor, minElements = LEAST_ELEMENTS): string | undefined {
+  for (const [name, tensor] of constants) {
+    const bits = OTHER_FLOATS.get(tensor.dataType ?? 0);
+    const dims = dimsOf(tensor);
+    if (bits === undefined || dims.length < 2 || elementsIn(dims) < minElements) continue;
+    const mend = bits === '64-bit' ? '; export the model with float32 inputs and weights first' : ', which take half the space already';
+    return `the model's weights are ${bits} floats (${JSON.stringify(name)}), and only 32-bit floats are worked on${mend}`;
+  }
+  return undefined;
 }
 
 function rejected(code: OptimizeRejection['code'], message: string, details?: Readonly<Record<string, unknown>>): OptimizeOutcome {

@@ -5,7 +5,7 @@ import { quantize, type Quantized } from './quantize.js';
 import { dimsOf, floatsOf, floatTensor, int8Tensor } from './tensor-values.js';
 
 export interface DynamicInt8Options {
-  /** A scale for each output of a layer instead of one for the matrix: closer, and as fast. */
+  /** A scale for each output of a layer instead of one for the matrix: closer where outputs differ in size. Without VNNI it may be slower and less accurate than one scale: 8-bit products saturate in 16 bits. */
   readonly perChannel?: boolean;
   /** Seven bits instead of eight, for processors without 8-bit dot products (VNNI, or ARM's). */
   readonly reduceRange?: boolean;
