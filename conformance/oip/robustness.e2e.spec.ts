@@ -104,7 +104,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a priority that is a text': {
     body: JSON.stringify({ parameters: { priority: 'high' }, inputs: [input()] }),
     status: 400,
-    error: /"priority" must be/,
+    error: /"priority" is "high"; it must be/,
   },
   'an unknown model': { path: '/v2/models/nobody/infer', body: request(input()), status: 404, error: /no deployment "nobody"/ },
   'an unknown version': { path: '/v2/models/logistic/versions/9/infer', body: request(input()), status: 404, error: /no version 9/ },

@@ -112,7 +112,13 @@ describe('the Open Inference Protocol over gRPC', () => {
       /needs 8 bytes .* has 5/,
     ],
     ['a parameter without a value', { parameters: { priority: {} } }, Grpc.INVALID_ARGUMENT, /parameter "priority" has no value/],
-    ['a priority below all', { parameters: { priority: { int64_param: -1 } } }, Grpc.INVALID_ARGUMENT, /"priority" must be a whole number/],
+    ['a priority beyond all', { parameters: { priority: { int64_param: 10 } } }, Grpc.INVALID_ARGUMENT, /"priority" is 10; .* from 0 to 9/],
+    [
+      'a priority below all',
+      { parameters: { priority: { int64_param: -1 } } },
+      Grpc.INVALID_ARGUMENT,
+      /"priority" is -1; it must be a whole number/,
+    ],
     ['a message beyond the limit', { id: 'x'.repeat(70_000) }, Grpc.RESOURCE_EXHAUSTED, /larger than max/],
   ])('refuses %s', async (_what, request, code, message) => {
     expect(await infer(request)).toMatchObject({ code, details: expect.stringMatching(message) });

@@ -277,14 +277,14 @@ spec: {model: models:/delay@moving}
     };
     const [ord, unknown] = [delayProbability(0, 800, 20, 1), delayProbability(0, 100, null, 0)];
     const record = (probability: number) => ({ probability: expect.closeTo(probability, 5), label: Number(probability > 0.5) });
-    const params = { event_time: '2001-01-01T10:00:00Z' };
     const byKeys = { columns: ['origin', 'distance'], data: [['ORD', 800]] };
-    const answer = await score({ dataframe_split: byKeys, params });
+    const answer = await score({ dataframe_split: byKeys, params: { event_time: '2001-01-01T10:00:00Z' } });
     expect(answer).toEqual({ status: 200, body: { predictions: [record(ord)] }, id: expect.any(String) });
     const features = { departures_1h: 1, delay_mean_6h: 20, distance: 800, ignored: 'yes' };
     expect((await score({ dataframe_records: [features, { departures_1h: 0, distance: 100 }] })).body).toEqual({
       predictions: [record(ord), record(unknown)],
     });
+    expect(await score({ dataframe_records: [] })).toMatchObject({ status: 200, body: { predictions: [] } });
     expect((await score({ instances: [[800, 20, 1]] })).body).toEqual({
       predictions: { probability: [[expect.closeTo(ord, 5)]], label: [Number(ord > 0.5)] },
     });

@@ -343,9 +343,11 @@ export class Gateway {
 }
 
 function priorityOf({ parameters: { priority = 0 } }: InferCommand): number {
-  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0)
-    throw invalid('parameter "priority" must be a whole number: 1 goes first, 9 last, 0 is the default');
-  return priority === 0 ? DEFAULT_PRIORITY : Math.min(priority, LAST_PRIORITY);
+  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > LAST_PRIORITY)
+    throw invalid(
+      `parameter "priority" is ${JSON.stringify(priority)}; it must be a whole number from 0 to ${LAST_PRIORITY}: 1 goes first, ${LAST_PRIORITY} last, 0 is the default (${DEFAULT_PRIORITY})`,
+    );
+  return priority === 0 ? DEFAULT_PRIORITY : priority;
 }
 
 interface RequestContext {

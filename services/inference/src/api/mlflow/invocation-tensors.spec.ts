@@ -18,6 +18,20 @@ test('a frame without rows is a tensor of its columns without rows, and is answe
   expect(predictionsJson([{ name: 'p', datatype: 'FP32', shape: [0, 1], data: new Float32Array(0) }], true)).toBe('{"predictions":[]}');
 });
 
+test('a frame of no records and no columns is empty, one of a record without columns is not', () => {
+  const isEmpty = (body: string) => parseInvocation(Buffer.from(body)).isEmpty;
+  expect(isEmpty('{"dataframe_records": []}')).toBe(true);
+  expect(isEmpty('{"dataframe_split": {"data": []}}')).toBe(true);
+  for (const body of [
+    '{"dataframe_records": [{}]}',
+    '{"dataframe_split": {"columns": ["x"], "data": []}}',
+    '{"dataframe_split": {"data": [[]]}}',
+  ])
+    expect(isEmpty(body)).toBe(false);
+  expect(predictionsJson([], true)).toBe('{"predictions":[]}');
+  expect(invocationTensors('m', matrix, parseInvocation(Buffer.from('{"instances": []}')))).toMatchObject([{ name: 'x', shape: [0, 3] }]);
+});
+
 test('a column that has the name of the matrix is one of its columns; a column of lists is all of it', () => {
   const tensors = (body: object) => invocationTensors('m', matrix, parseInvocation(Buffer.from(JSON.stringify(body))));
   expect(tensors({ dataframe_split: { columns: ['x', 'y', 'z'], data: [[1, 2, 3]] } })).toMatchObject([

@@ -15,7 +15,7 @@ export function invocationTensors(model: string, description: ModelDescription, 
   const [single] = inputs.length === 1 ? inputs : [];
   if (rows) {
     if (!single) throw invalid(`model ${JSON.stringify(model)} has ${inputs.length} inputs; name them: ${named(inputs)}`);
-    return [tensorOf(single, rows)];
+    return [rows.length === 0 ? tensorOf(single, rows, noRowsOf(single)) : tensorOf(single, rows)];
   }
   const table = columns as Columns;
   // What the model takes as text is not what its digits look like.
@@ -79,6 +79,11 @@ function tensorOf(spec: TensorSpec, values: readonly unknown[], shape: readonly 
   return tensorFromJson(name, datatype, sizes, values);
 }
 
+/** Of no rows it cannot be seen how wide one is: the model says it. */
+function noRowsOf({ shape = [-1] }: TensorSpec): number[] {
+  return [0, ...shape.slice(1).map((size) => Math.max(size, 0))];
+}
+
 /** Of lists in lists, by the first of each; that the others are alike is seen when they are counted. */
 function shapeOf(values: readonly unknown[]): number[] {
   const shape: number[] = [];
@@ -105,7 +110,8 @@ function named(inputs: readonly TensorSpec[]): string {
 /** The answer as MLflow's server writes it: of a data frame a list of records, else each output by its name. */
 export function predictionsJson(outputs: readonly Tensor[], isFrame: boolean): string {
   if (!isFrame) return `{"predictions":{${outputs.map((output) => `${JSON.stringify(output.name)}:${nested(output)}`).join(',')}}}`;
-  const rows = outputs[0]?.shape[0] ?? 1;
+  // Of no outputs: nothing was asked.
+  const rows = outputs[0] ? (outputs[0].shape[0] ?? 1) : 0;
   const columns = outputs.map((output) => ({ key: JSON.stringify(output.name), values: rowsOf(output, rows) }));
   const records = Array.from(
     { length: rows },

@@ -18,6 +18,8 @@ export interface InvocationsOptions {
   readonly maxBodyBytes: number;
 }
 
+const JSON_TYPE = 'application/json; charset=utf-8';
+
 /**
  * `POST /api/v1/deployments/{deployment}/invocations`: the scoring path of MLflow's model server, for one deployment (or registered model). Takes
  * `dataframe_split`, `dataframe_records`, `instances` or `inputs`, and `params` (those of an inference request: `event_time`, `unit`, `timeout`,
@@ -34,12 +36,15 @@ export function invocationsRoutes(scope: FastifyInstance, { gateway, status, max
     const raw = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const parse = isCsv(request) ? parseCsvInvocation : parseInvocation;
     const invocation = parse(await decodedBody(raw, request.headers['content-encoding'], maxBodyBytes));
-    const inputs = invocationTensors(deployment, await status.model(deployment, undefined), invocation);
+    const description = await status.model(deployment, undefined);
+    // Of no rows and no columns there is nothing to ask the model; its rows' answers are a list of none, as at MLflow's server.
+    if (invocation.isEmpty) return reply.header('content-type', JSON_TYPE).send(predictionsJson([], true));
+    const inputs = invocationTensors(deployment, description, invocation);
     const { predictionId, outputs } = await gateway.infer({
       ...{ name: deployment, version: undefined, id: undefined, outputs: undefined },
       ...{ parameters: invocation.params, inputs, traceparent: request.traceparent, signal: departureOf(reply) },
     });
-    void reply.header('content-type', 'application/json; charset=utf-8').header('millrace-prediction-id', predictionId);
+    void reply.header('content-type', JSON_TYPE).header('millrace-prediction-id', predictionId);
     return reply.send(predictionsJson(outputs, invocation.isFrame));
   });
 }

@@ -13,6 +13,8 @@ export interface Invocation {
   /** Whether it came as a data frame: the answer is one too, row by row. */
   readonly isFrame: boolean;
   readonly params: Readonly<Record<string, string | number | boolean>>;
+  /** Whether it is a frame of no rows that names no columns either. */
+  readonly isEmpty?: boolean;
   /** Of CSV: its columns as they were written, for what is text. */
   readonly texts?: ReadonlyMap<string, readonly string[]>;
 }
@@ -44,10 +46,15 @@ export function parseInvocation(body: Buffer): Invocation {
 
 function read(format: (typeof FORMATS)[number], value: unknown): Omit<Invocation, 'params'> {
   switch (format) {
-    case 'dataframe_split':
-      return { columns: ofSplit(objectOf(format, value)), rows: undefined, isFrame: true };
-    case 'dataframe_records':
-      return { columns: ofRecords(format, listOf(format, value)), rows: undefined, isFrame: true };
+    case 'dataframe_split': {
+      const split = objectOf(format, value);
+      const columns = ofSplit(split);
+      return { columns, rows: undefined, isFrame: true, isEmpty: columns.size === 0 && (split['data'] as unknown[]).length === 0 };
+    }
+    case 'dataframe_records': {
+      const records = listOf(format, value);
+      return { columns: ofRecords(format, records), rows: undefined, isFrame: true, isEmpty: records.length === 0 };
+    }
     case 'instances': {
       const rows = listOf(format, value);
       const isNamed = rows.length > 0 && rows.every(isObject);
