@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +53,64 @@ describe('a queue in a directory', () => {
     expect(ids(await third.oldest(10))).toEqual(['prediction-7']);
     await third.close();
   });
+
+  test('goes on after a disk that was full: what was half written then is gone, and nothing else', async () => {
+    // A process of its own: none of its files may grow beyond the middle of the fourth line for a while, and the test runner's may.
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { readFileSync } from 'node:fs';
+      import { registerHooks } from 'node:module';
+      registerHooks({ resolve: (name, context, next) => next(name.startsWith('.') ? name.replace(/\\.js$/, '.ts') : name, context) });
+      const { FileQueue } = await import(${JSON.stringify(new URL('file-queue.ts', import.meta.url).href)});
+      const directory = ${JSON.stringify(directory)};
+      const prediction = (index) => ({ ...${JSON.stringify(queuedPrediction(0))}, id: 'prediction-' + index });
+      const limit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=' + bytes + ':']);
+      const queue = await FileQueue.open({ directory, limit: 1000, segment: 10, now: () => 0 });
+      for (let index = 0; index < 3; index++) await queue.add(prediction(index));
+      limit(readFileSync(directory + '/predictions-000000000000.jsonl').length + 20);
+      const code = await queue.add(prediction(3)).then(() => 'none', (error) => error.code);
+      limit('unlimited');
+      await queue.add(prediction(4));
+      console.log(JSON.stringify([code, ...(await queue.oldest(10)).map(({ id }) => id)]));
+      await queue.close();`;
+    const told = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], { encoding: 'utf8' });
+    const kept = ['prediction-0', 'prediction-1', 'prediction-2', 'prediction-4'];
+    expect(JSON.parse(told)).toEqual(['EFBIG', ...kept]);
+    const again = await open(1000, 10);
+    expect(ids(await again.oldest(10))).toEqual(kept);
+    await again.close();
+  });
+
+  test('passes a line that the disk has spoilt, which counts as dropped, once', async () => {
+    const queue = await open(1000, 10);
+    for (let index = 0; index < 4; index++) await queue.add(queuedPrediction(index));
+    await queue.close();
+    const file = join(directory, 'predictions-000000000000.jsonl');
+    const lines = (await readFile(file, 'utf8')).split('\n');
+    lines[1] = '\u0000\u0000{"id"';
+    await writeFile(file, lines.join('\n'));
+    for (let opened = 0; opened < 2; opened++) {
+      const again = await open(1000, 10);
+      expect(ids(await again.oldest(10))).toEqual(['prediction-0', 'prediction-2', 'prediction-3']);
+      expect(await again.counts()).toEqual({ waiting: 3, sent: 0, dropped: 1, refused: 0 });
+      await again.close();
+    }
+  });
+
+  test.each(['', '{"device":', '[]', '{}'])(
+    'begins its place anew where place.json is %j, and sends again what it cannot know of',
+    async (spoilt) => {
+      const queue = await open(1000, 10);
+      for (let index = 0; index < 3; index++) await queue.add(queuedPrediction(index));
+      await queue.settle({ sent: ['prediction-0'], refused: [] });
+      await queue.close();
+      await writeFile(join(directory, 'place.json'), spoilt);
+      const again = await open(1000, 10);
+      expect(ids(await again.oldest(10))).toEqual(['prediction-0', 'prediction-1', 'prediction-2']);
+      expect(again.device).toMatch(/.{8,}/);
+      await again.close();
+    },
+  );
 
   test('is of one process at a time', async () => {
     const queue = await open();

@@ -32,7 +32,8 @@ const REFUSED = 'refused.jsonl';
 
 /**
  * A queue in a directory: predictions in files of a line each, every line synced before it counts, and `place.json` with how far they are done. A file whose
- * predictions are all done is removed. The last line of a process that was killed while it wrote is cut off: nobody was told of that prediction.
+ * predictions are all done is removed. The last line of a process that was killed while it wrote, or whose disk was full, is cut off: nobody was told of that prediction. A line that
+ * cannot be read counts as dropped, and a `place.json` that cannot is begun anew: what was sent before is sent again, which does no harm, and what follows is not held up.
  */
 export class FileQueue implements PredictionQueue {
   readonly #options: Required<FileQueueOptions>;
@@ -58,22 +59,27 @@ export class FileQueue implements PredictionQueue {
     await mkdir(directory, { recursive: true });
     await lock(directory);
     const read = await readFile(join(directory, PLACE), 'utf8').catch(() => undefined);
-    const place: Place =
-      read === undefined ? { device: edgeId(now()), first: 0, done: [], sent: 0, dropped: 0, refused: 0 } : (JSON.parse(read) as Place);
+    const known = placeIn(read);
+    const place: Place = known ?? { device: edgeId(now()), first: 0, done: [], sent: 0, dropped: 0, refused: 0 };
     const waiting = new Map<number, string>();
+    const unreadable: number[] = [];
     let next = place.first;
     const done = new Set(place.done);
     for (const start of await segmentsIn(directory)) {
       const path = join(directory, nameOf(start));
       await cutTornLine(path);
       const predictions = await readSegment(path);
-      predictions.forEach(({ id }, index) => {
-        if (start + index >= place.first && !done.has(start + index)) waiting.set(start + index, id);
-      });
+      for (const [index, prediction] of predictions.entries()) {
+        const number = start + index;
+        if (number < place.first || done.has(number) || prediction === BLANK) continue;
+        if (prediction) waiting.set(number, prediction.id);
+        else unreadable.push(number);
+      }
       next = Math.max(next, start + predictions.length);
     }
     const queue = new FileQueue(options, place, waiting, next);
-    if (read === undefined) await queue.#write(place);
+    if (!known) await queue.#write(place);
+    if (unreadable.length > 0) await queue.#finish(unreadable, { dropped: unreadable.length });
     return queue;
   }
 
@@ -84,8 +90,14 @@ export class FileQueue implements PredictionQueue {
   add(prediction: QueuedPrediction): Promise<void> {
     return this.#inTurn(async () => {
       const file = await this.#fileOf(this.#next);
-      await file.handle.appendFile(`${JSON.stringify(prediction)}\n`);
-      await file.handle.datasync();
+      try {
+        await file.handle.appendFile(`${JSON.stringify(prediction)}\n`);
+        await file.handle.datasync();
+      } catch (error) {
+        // What was written of it would be the beginning of the next one's line.
+        await this.#letGo();
+        throw error;
+      }
       this.#waiting.set(this.#next++, prediction.id);
       const over = [...this.#waiting.keys()].slice(0, Math.max(0, this.#waiting.size - this.#options.limit));
       if (over.length > 0) await this.#finish(over, { dropped: over.length });
@@ -100,7 +112,10 @@ export class FileQueue implements PredictionQueue {
         const inside = wanted.filter((number) => number >= start && number < start + this.#options.segment);
         if (inside.length === 0) continue;
         const predictions = await readSegment(join(this.#options.directory, nameOf(start)));
-        for (const number of inside) found.push(predictions[number - start] as QueuedPrediction);
+        for (const number of inside) {
+          const prediction = predictions[number - start];
+          if (prediction && prediction !== BLANK) found.push(prediction);
+        }
       }
       return found;
     });
@@ -124,7 +139,7 @@ export class FileQueue implements PredictionQueue {
 
   /** Lets go of the directory. */
   async close(): Promise<void> {
-    await this.#inTurn(async () => this.#file?.handle.close());
+    await this.#inTurn(() => this.#letGo());
     await rm(join(this.#options.directory, LOCK), { force: true });
   }
 
@@ -132,28 +147,44 @@ export class FileQueue implements PredictionQueue {
   async #fileOf(number: number): Promise<{ readonly handle: FileHandle }> {
     const start = number - (number % this.#options.segment);
     if (this.#file?.start === start) return this.#file;
-    await this.#file?.handle.close();
+    await this.#letGo();
     const path = join(this.#options.directory, nameOf(start));
     const handle = await open(path, 'a');
-    // What was done and removed before it still counts as lines of it.
-    const { size } = await handle.stat();
-    if (size === 0 && number > start) await handle.appendFile('\n'.repeat(number - start));
-    await syncDirectory(this.#options.directory);
+    try {
+      await leaveLines(handle, await readFile(path), number - start);
+      await syncDirectory(this.#options.directory);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
     this.#file = { start, handle };
     return this.#file;
   }
 
+  async #letGo(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.handle.close();
+  }
+
   async #finish(numbers: readonly number[], more: Partial<Pick<Place, 'sent' | 'dropped' | 'refused'>>): Promise<void> {
-    for (const number of numbers) this.#waiting.delete(number);
+    const finished = new Set(numbers);
     const { sent, dropped, refused } = this.#place;
-    const [first = this.#next] = this.#waiting.keys();
+    let first = this.#next;
+    for (const number of this.#waiting.keys()) {
+      if (finished.has(number)) continue;
+      first = number;
+      break;
+    }
     const before = [...this.#place.done, ...numbers];
     const place = {
       ...this.#place,
       ...{ first, done: before.filter((number) => number > first) },
       ...{ sent: sent + (more.sent ?? 0), dropped: dropped + (more.dropped ?? 0), refused: refused + (more.refused ?? 0) },
     };
+    // Where this cannot be written they wait on: sent twice is better than counted wrong.
     await this.#write(place);
+    for (const number of numbers) this.#waiting.delete(number);
     const { directory, segment } = this.#options;
     for (const start of await segmentsIn(directory)) {
       if (start + segment <= first) await rm(join(directory, nameOf(start)), { force: true });
@@ -199,12 +230,55 @@ async function cutTornLine(path: string): Promise<void> {
   if (whole < bytes.length) await truncate(path, whole);
 }
 
-async function readSegment(path: string): Promise<QueuedPrediction[]> {
+/**
+ * Leaves a file so many lines, as the next one's place in it is its number. What a full disk left of one that nobody was told of goes; those that were done and removed
+ * before the file was made are blank.
+ */
+async function leaveLines(handle: FileHandle, bytes: Buffer, count: number): Promise<void> {
+  let [lines, end] = [0, 0];
+  while (lines < count) {
+    const next = bytes.indexOf('\n', end) + 1;
+    if (next === 0) break;
+    end = next;
+    lines++;
+  }
+  if (end < bytes.length) await handle.truncate(end);
+  if (lines < count) await handle.appendFile('\n'.repeat(count - lines));
+}
+
+/** A line of a prediction that was done and removed before its file was made. */
+const BLANK = 'blank';
+
+/** Each line's prediction; `undefined` of one that the disk has spoilt. */
+async function readSegment(path: string): Promise<(QueuedPrediction | typeof BLANK | undefined)[]> {
   const text = await readFile(path, 'utf8');
   return text
     .split('\n')
     .slice(0, -1)
-    .map((line) => (line === '' ? ({ id: '' } as QueuedPrediction) : (JSON.parse(line) as QueuedPrediction)));
+    .map((line) => (line === '' ? BLANK : predictionIn(line)));
+}
+
+function predictionIn(line: string): QueuedPrediction | undefined {
+  const value = objectIn(line) as Partial<QueuedPrediction> | undefined;
+  return typeof value?.id === 'string' && typeof value.of === 'object' ? (value as QueuedPrediction) : undefined;
+}
+
+function placeIn(text: string | undefined): Place | undefined {
+  const place = objectIn(text ?? '') as Partial<Place> | undefined;
+  const isWhole =
+    typeof place?.device === 'string' &&
+    Array.isArray(place.done) &&
+    [place.first, place.sent, place.dropped, place.refused].every((count) => Number.isSafeInteger(count));
+  return isWhole ? (place as Place) : undefined;
+}
+
+function objectIn(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function replaceFile(directory: string, name: string, text: string): Promise<void> {
