@@ -13,7 +13,7 @@ const TYPES = {
   'type:kit': ['type:kernel', 'type:port', 'type:lib', 'type:adapter', 'type:testing'],
   'type:service': ['type:kernel', 'type:port', 'type:lib', 'type:adapter', 'type:kit', 'type:testing'],
   'type:platform': ['type:kernel', 'type:port', 'type:lib', 'type:adapter', 'type:kit', 'type:service', 'type:testing'],
-  'type:cli': ['type:lib'],
+  'type:cli': ['type:kernel', 'type:lib'],
   'type:tool': ['type:kernel', 'type:port', 'type:lib', 'type:adapter', 'type:kit', 'type:testing', 'type:tool'],
 };
 

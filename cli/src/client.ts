@@ -1,6 +1,6 @@
+import { parseExactJson } from '@millrace/kernel';
 import { Readable } from 'node:stream';
 import { CliError, EXIT } from './cli-error.js';
-import { parseExact } from './output/exact-json.js';
 
 /** A problem as the server tells it (RFC 9457). */
 export interface Problem {
@@ -61,12 +61,12 @@ export class MillraceClient {
     return this.#options.server;
   }
 
-  /** The answer's JSON; whole numbers that a double does not hold are bigints, which `jsonText` prints. */
+  /** The answer's JSON; whole numbers that a double does not hold are bigints, which `exactJsonText` prints. */
   async json<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
     const response = await this.call(method, path, options);
     const text = await this.#text(response);
     try {
-      return parseExact(text) as T;
+      return parseExactJson(text) as T;
     } catch (cause) {
       throw new CliError(`${this.server} does not answer as Millrace does: is --server (MILLRACE_URL) right?`, EXIT.unreachable, { cause });
     }

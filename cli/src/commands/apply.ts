@@ -1,3 +1,4 @@
+import { exactJsonText } from '@millrace/kernel';
 import { randomUUID } from 'node:crypto';
 import { parseAllDocuments } from 'yaml';
 import { isRefused, type MillraceClient } from '../client.js';
@@ -6,7 +7,6 @@ import { readDocuments, type Documents } from '../documents.js';
 import type { Io } from '../io.js';
 import { lineDiff } from '../output/line-diff.js';
 import { asApplied, resourcePath, yaml, type ResourceView } from './resource.js';
-import { jsonText } from '../output/exact-json.js';
 
 interface Applied {
   readonly kind: string;
@@ -19,7 +19,7 @@ interface Applied {
 export async function apply(client: MillraceClient, io: Io, paths: readonly string[], output: string): Promise<void> {
   const documents = await read(paths, io);
   const applied = await send(client, documents, false);
-  if (output === 'json') io.out(`${jsonText(applied, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(applied, 2)}\n`);
   else for (const one of applied) io.out(`${one.kind}/${one.name} ${one.outcome} (version ${one.version})\n`);
 }
 

@@ -1,3 +1,4 @@
+import { exactJsonText } from '@millrace/kernel';
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { access, constants, readFile, stat } from 'node:fs/promises';
@@ -10,7 +11,6 @@ import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { CLEAR_LINE, Progress } from '../output/progress.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface BatchRunOptions {
   readonly model?: string;
@@ -110,7 +110,7 @@ export async function listBatch(
     found.push(...page.batchJobs);
     pageToken = page.nextPageToken;
   } while (pageToken !== undefined && found.length < options.limit);
-  if (options.output === 'json') return io.out(`${jsonText(found, 2)}\n`);
+  if (options.output === 'json') return io.out(`${exactJsonText(found, 2)}\n`);
   const rows = found.map(({ id, status, model, version, progress, requestedAt, endedAt }) => [
     ...[id, status, `${model}/${version}`, `${progress.rows}/${progress.totalRows}`, String(progress.failedRows)],
     ...[requestedAt, endedAt ?? '-'],
@@ -130,7 +130,7 @@ export async function deleteBatchOutput(client: MillraceClient, io: Io, id: stri
 
 function ask(client: MillraceClient, settings: object, input: object, key: Readonly<Record<string, string>>): Promise<BatchJob> {
   const headers = { 'content-type': 'application/json', ...key };
-  return client.json<BatchJob>('POST', PATH, { body: jsonText({ ...settings, input }), headers });
+  return client.json<BatchJob>('POST', PATH, { body: exactJsonText({ ...settings, input }), headers });
 }
 
 async function send(
@@ -160,7 +160,7 @@ async function follow(client: MillraceClient, io: Io, first: BatchJob, options: 
   }
   if (isWaiting && io.isInteractive) io.err(CLEAR_LINE);
   if (options.to !== undefined && job.status === 'completed') await download(client, io, job, options.to);
-  io.out(options.output === 'json' ? `${jsonText(job, 2)}\n` : batchText(job, options.to));
+  io.out(options.output === 'json' ? `${exactJsonText(job, 2)}\n` : batchText(job, options.to));
   return ['running', 'completed'].includes(job.status) && job.progress.failedRows === 0;
 }
 

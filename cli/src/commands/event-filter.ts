@@ -1,5 +1,5 @@
+import { exactJsonText } from '@millrace/kernel';
 import { CliError, EXIT } from '../cli-error.js';
-import { jsonText } from '../output/exact-json.js';
 
 export type EventFilter = (event: unknown) => boolean;
 
@@ -26,7 +26,7 @@ function parse(text: string): EventFilter {
   );
   return (event) => {
     const value = path.reduce<unknown>((at, name) => (isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined), event);
-    return value !== undefined && pattern.test(typeof value === 'string' ? value : jsonText(value));
+    return value !== undefined && pattern.test(typeof value === 'string' ? value : exactJsonText(value));
   };
 }
 

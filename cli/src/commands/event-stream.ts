@@ -1,5 +1,5 @@
+import { parseExactJson } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
-import { parseExact } from '../output/exact-json.js';
 
 /** A record as the server shows it: one line of JSON. */
 export interface EventView {
@@ -58,7 +58,7 @@ export class PartitionReader {
     const lines = (await response.text()).split('\n');
     const next = Number(response.headers.get('millrace-next-offset'));
     this.#next = String(next);
-    const events = lines.filter((line) => line !== '').map((line) => ({ ...(parseExact(line) as Omit<EventView, 'line'>), line }));
+    const events = lines.filter((line) => line !== '').map((line) => ({ ...(parseExactJson(line) as Omit<EventView, 'line'>), line }));
     return { events, isLast: next >= Number(response.headers.get('millrace-end-offset')) };
   }
 

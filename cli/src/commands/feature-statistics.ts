@@ -1,8 +1,8 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface FeatureStatisticsOptions {
   readonly since?: string;
@@ -52,7 +52,7 @@ export async function featureStatistics(
   const path = `/api/v1/features/statistics?${new URLSearchParams(asked).toString()}`;
   const call = client.json<FeatureStatistics>('GET', path, { extraTimeMs: EXTRA_MS });
   const found = await inOptionNames({ from: '--since', to: '--until', every: '--every', of: '--of' }, call);
-  io.out(output === 'json' ? `${jsonText(found, 2)}\n` : statisticsText(found));
+  io.out(output === 'json' ? `${exactJsonText(found, 2)}\n` : statisticsText(found));
 }
 
 const HEADINGS = ['FROM', 'COUNT', 'NULLS'];

@@ -1,6 +1,6 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface GcOptions {
   readonly olderThan?: string;
@@ -24,7 +24,7 @@ const EXTRA_MS = 10 * 60_000;
 /** Makes deletion final, or tells what that would give up. */
 export async function gc(client: MillraceClient, io: Io, options: GcOptions): Promise<void> {
   const { olderThan, runIds, experimentIds, dryRun = false, output } = options;
-  const body = jsonText({
+  const body = exactJsonText({
     dryRun,
     ...(olderThan === undefined ? {} : { olderThan }),
     ...(runIds === undefined ? {} : { runIds: listOf(runIds) }),
@@ -33,7 +33,7 @@ export async function gc(client: MillraceClient, io: Io, options: GcOptions): Pr
   const headers = { 'content-type': 'application/json' };
   const garbage = await client.json<Garbage>('POST', '/api/v1/runs/gc', { body, headers, extraTimeMs: EXTRA_MS });
   if (output === 'json') {
-    io.out(`${jsonText(garbage, 2)}\n`);
+    io.out(`${exactJsonText(garbage, 2)}\n`);
     return;
   }
   const verb = dryRun ? 'would go' : 'gone';

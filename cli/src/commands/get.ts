@@ -1,9 +1,9 @@
+import { exactJsonText } from '@millrace/kernel';
 import { CliError, EXIT } from '../cli-error.js';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
 import { asApplied, listResources, resourcePath, yaml, type ResourceView } from './resource.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface GetOptions {
   readonly output: 'table' | 'json' | 'yaml';
@@ -80,5 +80,5 @@ function indented(text: string): string {
 }
 
 function json(value: unknown): string {
-  return `${jsonText(value, 2)}\n`;
+  return `${exactJsonText(value, 2)}\n`;
 }

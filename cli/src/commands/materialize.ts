@@ -1,9 +1,9 @@
+import { exactJsonText } from '@millrace/kernel';
 import { randomUUID } from 'node:crypto';
 import { isRefused, type MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { CLEAR_LINE } from '../output/progress.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface MaterializeOptions {
   readonly from?: string;
@@ -42,7 +42,7 @@ export async function materialize(client: MillraceClient, io: Io, name: string, 
   const path = `/api/v1/sources/${encodeURIComponent(source)}/materializations`;
   const from = options.all ? null : options.from;
   let run = await client.json<Materialization>('POST', path, {
-    body: jsonText({ from, to: options.to }),
+    body: exactJsonText({ from, to: options.to }),
     headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
   });
   while (options.wait && run.status === 'running') {
@@ -52,7 +52,7 @@ export async function materialize(client: MillraceClient, io: Io, name: string, 
     run = await client.json<Materialization>('GET', `${path}/${run.id}?wait=${waitMs}ms`, { extraTimeMs: waitMs });
   }
   if (options.wait && io.isInteractive) io.err(CLEAR_LINE);
-  io.out(options.output === 'json' ? `${jsonText(run, 2)}\n` : materializationText(source, run));
+  io.out(options.output === 'json' ? `${exactJsonText(run, 2)}\n` : materializationText(source, run));
   return ['running', 'finished'].includes(run.status) && run.rows.rejected === 0;
 }
 
@@ -63,7 +63,7 @@ export async function materializations(client: MillraceClient, io: Io, name: str
     'GET',
     `/api/v1/sources/${encodeURIComponent(source)}/materializations?limit=200`,
   );
-  if (options.output === 'json') return io.out(`${jsonText(found, 2)}\n`);
+  if (options.output === 'json') return io.out(`${exactJsonText(found, 2)}\n`);
   const rows = found.materializations.map(({ id, status, trigger, from, to, reached, rows: counts, startedAt }) => [
     ...[id, status, trigger, startedAt, from ?? 'the first row', to, reached ?? '-'],
     ...[counts.read, counts.appended, counts.unchanged, counts.rejected].map(String),

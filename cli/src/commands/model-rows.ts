@@ -1,9 +1,9 @@
+import { exactJsonText } from '@millrace/kernel';
 import { writeFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
 import { rowsOfLog } from '../optimize/recorded-rows.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface ModelRowsOptions {
   readonly most: string;
@@ -18,7 +18,7 @@ export async function modelRows(client: MillraceClient, io: Io, name: string, { 
     throw new CliError(`--most ${most} is not a number from 1 to 1000000`, EXIT.usage);
   const rows = await rowsOfLog(client, name, count, label);
   if (rows.length === 0) throw new CliError(`there are no rows of ${name} in the prediction log`, EXIT.found);
-  const text = rows.map((row) => `${jsonText(row)}\n`).join('');
+  const text = rows.map((row) => `${exactJsonText(row)}\n`).join('');
   if (to === undefined) {
     io.out(text);
     return;

@@ -1,10 +1,10 @@
+import { exactJsonText, parseExactJson } from '@millrace/kernel';
 import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
 import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
-import { jsonText, parseExact } from '../output/exact-json.js';
 
 /** A promotion request as the server shows it. */
 interface PromotionView {
@@ -59,7 +59,7 @@ export async function requests(
   const query = options.status === undefined ? '' : `?status=${encodeURIComponent(options.status)}`;
   const path = name === undefined ? '/api/v1/promotions' : `${pathOf(name)}/promotions`;
   const { promotions } = await client.json<{ promotions: PromotionView[] }>('GET', `${path}${query}`);
-  if (options.output === 'json') io.out(`${jsonText(promotions, 2)}\n`);
+  if (options.output === 'json') io.out(`${exactJsonText(promotions, 2)}\n`);
   else if (promotions.length === 0) io.err('no promotion requests\n');
   else {
     const rows = promotions.map((one) => [
@@ -105,7 +105,7 @@ export async function history(client: MillraceClient, io: Io, name: string, opti
       `${pathOf(name)}/history?${query.toString()}`,
     );
     for (const entry of page.entries) {
-      if (options.output === 'json') io.out(`${jsonText(entry)}\n`);
+      if (options.output === 'json') io.out(`${exactJsonText(entry)}\n`);
       else rows.push([entry.time, entry.actor, entry.type, whatOf(entry.data), entry.reason ?? '']);
     }
     pageToken = page.nextPageToken;
@@ -115,7 +115,7 @@ export async function history(client: MillraceClient, io: Io, name: string, opti
 
 export async function card(client: MillraceClient, io: Io, name: string, version: string, options: { output: string }): Promise<void> {
   const path = `${pathOf(name)}/versions/${encodeURIComponent(version)}/card?format=${options.output}`;
-  if (options.output === 'json') io.out(`${jsonText(await client.json('GET', path), 2)}\n`);
+  if (options.output === 'json') io.out(`${exactJsonText(await client.json('GET', path), 2)}\n`);
   else io.out(await (await client.call('GET', path)).text());
 }
 
@@ -209,7 +209,7 @@ async function golden(client: MillraceClient, name: string, version: string, fil
         const difference = differenceOf(value, got[at]);
         largest = Math.max(largest, difference);
         if (difference > tolerance)
-          wrong.push(`line ${index + 1}, ${expected.name}[${at}]: ${jsonText(got[at])} instead of ${jsonText(value)}`);
+          wrong.push(`line ${index + 1}, ${expected.name}[${at}]: ${exactJsonText(got[at])} instead of ${exactJsonText(value)}`);
       });
       if (got.length !== expected.data.length)
         wrong.push(`line ${index + 1}, ${expected.name}: ${got.length} values instead of ${expected.data.length}`);
@@ -226,7 +226,7 @@ async function golden(client: MillraceClient, name: string, version: string, fil
 
 function goldenCase(line: string, place: string): GoldenCase {
   try {
-    const { inputs, outputs } = parseExact(line) as Partial<GoldenCase>;
+    const { inputs, outputs } = parseExactJson(line) as Partial<GoldenCase>;
     if (Array.isArray(inputs) && Array.isArray(outputs)) return { inputs, outputs };
   } catch {
     // Said below.
@@ -236,7 +236,7 @@ function goldenCase(line: string, place: string): GoldenCase {
 
 function differenceOf(expected: unknown, got: unknown): number {
   if (typeof expected === 'number' && typeof got === 'number') return Math.abs(expected - got);
-  return jsonText(expected) === jsonText(got) ? 0 : Number.MAX_VALUE;
+  return exactJsonText(expected) === exactJsonText(got) ? 0 : Number.MAX_VALUE;
 }
 
 export interface AuditOptions {
@@ -275,7 +275,9 @@ function targetOf({ stage, alias }: { stage?: string; alias?: string }): string 
 /** The part of a decision that says what it was about. */
 function whatOf(data: Readonly<Record<string, unknown>>): string {
   const shown = ['request', 'version', 'alias', 'from', 'to', 'check', 'passed', 'archived', 'rollsBack', 'name', 'key', 'value'];
-  return shown.flatMap((key) => (data[key] === undefined || data[key] === null ? [] : [`${key}=${short(jsonText(data[key]))}`])).join(' ');
+  return shown
+    .flatMap((key) => (data[key] === undefined || data[key] === null ? [] : [`${key}=${short(exactJsonText(data[key]))}`]))
+    .join(' ');
 }
 
 function short(text: string): string {
@@ -289,5 +291,5 @@ function pathOf(name: string): string {
 }
 
 function body(value: object): { body: string; headers: Record<string, string> } {
-  return { body: jsonText(value), headers: { 'content-type': 'application/json' } };
+  return { body: exactJsonText(value), headers: { 'content-type': 'application/json' } };
 }

@@ -1,8 +1,8 @@
+import { exactJsonText } from '@millrace/kernel';
 import { randomUUID } from 'node:crypto';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface Gate {
   readonly metric: string;
@@ -112,7 +112,7 @@ export type RolloutAction = 'promote' | 'pause' | 'resume' | 'abort';
 /** Decides as a person. */
 export async function actOnRollout(client: MillraceClient, io: Io, name: string, action: RolloutAction, reason?: string): Promise<void> {
   const rollout = await client.json<Rollout>('POST', `${pathOf(name)}/${action}`, {
-    body: jsonText(reason === undefined ? {} : { reason }),
+    body: exactJsonText(reason === undefined ? {} : { reason }),
     headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
   });
   io.out(`rollout ${name} is ${statusOf(rollout)}: the candidate has ${percent(rollout.share)} of the units\n`);
@@ -189,5 +189,5 @@ function pathOf(name: string): string {
 }
 
 function json(value: unknown): string {
-  return `${jsonText(value, 2)}\n`;
+  return `${exactJsonText(value, 2)}\n`;
 }

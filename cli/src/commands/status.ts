@@ -1,7 +1,7 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface StatusView {
   readonly service: string;
@@ -16,7 +16,7 @@ export interface StatusView {
 /** Shows one process at a glance. True when it is ready. */
 export async function status(client: MillraceClient, io: Io, output: string): Promise<boolean> {
   const found = await client.json<StatusView>('GET', '/api/v1/status');
-  if (output === 'json') io.out(`${jsonText(found, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(found, 2)}\n`);
   else show(client.server, io, found);
   return found.ready;
 }

@@ -1,7 +1,7 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 interface Partition {
   readonly partition: number;
@@ -42,7 +42,7 @@ export async function listStreams(client: MillraceClient, io: Io, { output }: Ou
     streams.push(...page.streams);
     token = page.nextPageToken;
   }
-  if (output === 'json') return io.out(`${jsonText(streams, 2)}\n`);
+  if (output === 'json') return io.out(`${exactJsonText(streams, 2)}\n`);
   const rows = streams.map(({ name, status, deployment, source, outputTopic, lag, lagSeconds, reason }) => [
     ...[name, status, deployment, source, outputTopic, String(lag), seconds(lagSeconds), reason ?? ''],
   ]);
@@ -52,7 +52,7 @@ export async function listStreams(client: MillraceClient, io: Io, { output }: Ou
 /** Shows one stream, partition by partition. False when it does not get on. */
 export async function getStream(client: MillraceClient, io: Io, name: string, { output }: Output): Promise<boolean> {
   const stream = await client.json<Stream>('GET', `${PATH}/${encodeURIComponent(name)}`);
-  if (output === 'json') io.out(`${jsonText(stream, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(stream, 2)}\n`);
   else {
     const { status, reason, topic, outputTopic, deployment, generation, startedAt, partitions } = stream;
     io.out(`stream ${name} is ${status}${reason === null ? '' : `: ${reason}`}\n`);

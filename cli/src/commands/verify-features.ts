@@ -1,8 +1,8 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
-import { jsonText } from '../output/exact-json.js';
 
 export interface VerifyFeaturesOptions {
   readonly deployment?: string;
@@ -38,7 +38,7 @@ const EXTRA_MS = 30 * 60_000;
 export async function verifyFeatures(client: MillraceClient, io: Io, options: VerifyFeaturesOptions): Promise<boolean> {
   const { deployment, featureService, since: from, until: to, output } = options;
   const call = client.json<Verification>('POST', '/api/v1/features/verify', {
-    body: jsonText({ deployment, featureService, from, to }),
+    body: exactJsonText({ deployment, featureService, from, to }),
     headers: { 'content-type': 'application/json' },
     extraTimeMs: EXTRA_MS,
   });
@@ -46,7 +46,7 @@ export async function verifyFeatures(client: MillraceClient, io: Io, options: Ve
     { from: '--since', to: '--until', deployment: '--deployment', featureService: '--feature-service' },
     call,
   );
-  if (output === 'json') io.out(`${jsonText(found, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(found, 2)}\n`);
   else io.out(verificationText(found));
   return found.mismatches === 0;
 }
@@ -56,9 +56,9 @@ export function verificationText({ of, compared, mismatches, features, unverifia
   const rows = features.map((one) => [one.view, one.feature, String(one.compared), String(one.mismatches)]);
   const counts = rows.length === 0 ? '' : `${table(['VIEW', 'FEATURE', 'COMPARED', 'MISMATCHES'], rows)}\n`;
   const differences = examples.map(({ predictionId, readId, view, feature, entity, at, served, recomputed }) => {
-    const value = `${view}:${feature} of ${jsonText(entity)} at ${at}`;
+    const value = `${view}:${feature} of ${exactJsonText(entity)} at ${at}`;
     const id = readId === undefined ? `prediction ${predictionId}` : `read ${readId}`;
-    return `${id}: ${value} was served as ${jsonText(served)} and is ${jsonText(recomputed)}\n`;
+    return `${id}: ${value} was served as ${exactJsonText(served)} and is ${exactJsonText(recomputed)}\n`;
   });
   const left = Object.entries(unverifiable).map(([reason, count]) => `${count} not compared: ${reason}\n`);
   const meant = of === undefined ? '' : `of ${of}\n`;

@@ -1,9 +1,9 @@
+import { exactJsonText } from '@millrace/kernel';
 import type { RecordedRow, Truth } from '@millrace/onnx';
 import { readFile } from 'node:fs/promises';
 import type { MillraceClient } from '../client.js';
 import { CliError, EXIT } from '../cli-error.js';
 import { merged, PartitionReader, type TopicView } from '../commands/event-stream.js';
-import { jsonText } from '../output/exact-json.js';
 
 const PREDICTIONS = 'millrace.inference.predictions';
 const LABELS = 'millrace.inference.labels';
@@ -77,11 +77,11 @@ async function truthsOfLog(client: MillraceClient, name: string): Promise<Map<st
 }
 
 function byPrediction(predictionId: string, row: number): string {
-  return jsonText([predictionId, row]);
+  return exactJsonText([predictionId, row]);
 }
 
 function byUnit(deployment: string | null | undefined, unit: string | null | undefined, at: number | null | undefined): string {
-  return jsonText([deployment ?? null, unit ?? null, at ?? null]);
+  return exactJsonText([deployment ?? null, unit ?? null, at ?? null]);
 }
 
 /** The data of a topic's newest records, by time. */
@@ -120,7 +120,7 @@ function recordedRow(line: string, place: string): RecordedRow {
 
 /** The same rows in doubles, which is what a model is tried with. */
 export function inDoubles(rows: readonly RecordedRow[]): RecordedRow[] {
-  return rows.map((row) => JSON.parse(jsonText(row)) as RecordedRow);
+  return rows.map((row) => JSON.parse(exactJsonText(row)) as RecordedRow);
 }
 
 function isObject(value: unknown): boolean {

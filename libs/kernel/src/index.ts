@@ -15,6 +15,7 @@ export {
   type EventContext,
 } from './decider.js';
 export { editDistance } from './edit-distance.js';
+export { exactJsonText, hasLongIntegers, parseExactJson, parseShallowJson } from './exact-json.js';
 export type { Journal } from './journal.js';
 export { LinkedList, type Linked } from './linked-list.js';
 export { MemoryStateStore } from './memory-state-store.js';

@@ -1,9 +1,10 @@
-import { exactJsonText, parseKeyValue, type ColumnType } from '@millrace/feature-engine';
+import { exactJsonText } from '@millrace/kernel';
+import { parseKeyValue, type ColumnType } from '@millrace/feature-engine';
 import type { TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { checkColumnNames, noValueOf, spineFault } from './spine-fault.js';
 import type { SpineKey } from './spine-table.js';
 
-/** A row as {@link parseExactJson} reads it. */
+/** A row as {@link parseShallowJson} reads it. */
 export type GivenRow = Readonly<Record<string, unknown>>;
 
 interface RowsShape {

@@ -3,8 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { ArtifactStore } from '@millrace/artifact-store';
-import { parseExactJson } from '@millrace/feature-engine';
-import { canonical } from '@millrace/kernel';
+import { canonical, parseShallowJson } from '@millrace/kernel';
 import { quoteIdentifier, quoteTable, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
 import type { KeptRows, Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { sourceTable } from '../sources/source-table.js';
@@ -149,5 +148,5 @@ function sourceRows({ source, timestampColumn }: SpineOptions, spine: Extract<Sp
 
 async function readAll(artifacts: ArtifactStore, path: string): Promise<GivenRow[]> {
   const lines = (await buffer(await artifacts.get(path))).toString('utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => parseExactJson(line) as GivenRow);
+  return lines.filter((line) => line !== '').map((line) => parseShallowJson(line) as GivenRow);
 }

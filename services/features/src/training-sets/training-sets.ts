@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactStore } from '@millrace/artifact-store';
 import type { EventLog } from '@millrace/event-log';
-import { canonical, Fault, type CommandMetadata, type Ids, type Position } from '@millrace/kernel';
-import { exactJsonText, type ServicePlan, type SourcePlan } from '@millrace/feature-engine';
+import { canonical, type CommandMetadata, exactJsonText, Fault, type Ids, type Position } from '@millrace/kernel';
+import type { ServicePlan, SourcePlan } from '@millrace/feature-engine';
 import { checkSelect, tableExists, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { DomainLog } from '@millrace/service';
 import type { FeatureDefinitions } from '../definitions/feature-definitions.js';

@@ -1,4 +1,4 @@
-import { parseExactJson } from '@millrace/feature-engine';
+import { parseShallowJson } from '@millrace/kernel';
 
 /** One entry of FastAPI's 422 body. */
 export interface ValidationDetail {
@@ -22,7 +22,7 @@ export function parseBody(body: unknown): { readonly fields: Fields } | { readon
   const text = body.toString('utf8');
   let json: unknown;
   try {
-    json = parseExactJson(text);
+    json = parseShallowJson(text);
   } catch (error) {
     const ctx = { error: error instanceof Error ? error.message : String(error) };
     const position = Number(/at position (\d+)/.exec(ctx.error)?.[1] ?? text.length);

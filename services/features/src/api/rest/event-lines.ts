@@ -1,5 +1,6 @@
+import { exactJsonText, hasLongIntegers, parseShallowJson } from '@millrace/kernel';
 import type { GivenEvent } from '../../sources/event-intake.js';
-import { cloudEventFields, exactJsonText, hasLongDigits, parseExactJson, type SourcePlan } from '@millrace/feature-engine';
+import { cloudEventFields, type SourcePlan } from '@millrace/feature-engine';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -51,8 +52,8 @@ function lineEvent(plan: SourcePlan, line: number, bytes: Buffer, length: number
   try {
     const text = value.toString('utf8');
     // Nearly no event has any, and each line comes by here.
-    if (!hasLongDigits(text)) return { line, fields: JSON.parse(text) as unknown, value };
-    const given = parseExactJson(text);
+    if (!hasLongIntegers(text)) return { line, fields: JSON.parse(text) as unknown, value };
+    const given = parseShallowJson(text);
     const fields = withLongs(plan, given);
     return { line, fields, value: fields === given ? value : bytesOf(fields) };
   } catch (error) {

@@ -1,5 +1,5 @@
-import { parseExactJson, type SourcePlan } from '@millrace/feature-engine';
-import { formatPosition } from '@millrace/kernel';
+import type { SourcePlan } from '@millrace/feature-engine';
+import { formatPosition, parseShallowJson } from '@millrace/kernel';
 import { jsonOf, ProblemError, sendPosition } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
@@ -121,7 +121,7 @@ async function json(body: Readable, maxBytes: number): Promise<unknown> {
   const parts: Buffer[] = [];
   for await (const chunk of limited(body, maxBytes)) parts.push(chunk);
   try {
-    return parseExactJson(Buffer.concat(parts).toString('utf8'));
+    return parseShallowJson(Buffer.concat(parts).toString('utf8'));
   } catch (error) {
     throw new ProblemError(
       400,

@@ -1,5 +1,4 @@
-import { parseExactJson } from '@millrace/feature-engine';
-import type { CommandMetadata } from '@millrace/kernel';
+import { type CommandMetadata, parseShallowJson } from '@millrace/kernel';
 import { AT_LEAST, jsonOf, limitOf, PAGED, ProblemError, sendPosition, WAIT, waitOf } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -124,7 +123,7 @@ function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<ty
     return parseUploadedSpine(query, { kind: 'file', format, bytes });
   }
   try {
-    return parseTrainingSetRequest(parseExactJson(bytes.toString('utf8')));
+    return parseTrainingSetRequest(parseShallowJson(bytes.toString('utf8')));
   } catch (error) {
     const files = Object.keys(SPINE_TYPES).join(', ');
     return { reason: `the body is not JSON (${error instanceof Error ? error.message : String(error)}); a file of rows says so: ${files}` };

@@ -1,6 +1,6 @@
+import { parseExactJson } from '@millrace/kernel';
 import { invalid } from '../../domain/refusal.js';
 import { isDeeperThan } from '../oip/json-depth.js';
-import { parseJsonExactly } from '../oip/json-tensor.js';
 import { parseCsv } from './parse-csv.js';
 
 /** Named columns of values, all as long as there are rows; a value may be a list. */
@@ -32,7 +32,7 @@ export function parseInvocation(body: Buffer): Invocation {
   if (isDeeperThan(body, MAX_DEPTH)) throw invalid(`the request's JSON is nested deeper than ${MAX_DEPTH} levels`);
   let value: unknown;
   try {
-    value = parseJsonExactly(body.toString('utf8'));
+    value = parseExactJson(body.toString('utf8'));
   } catch (error) {
     throw invalid(`the request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

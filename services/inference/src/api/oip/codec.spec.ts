@@ -1,10 +1,11 @@
+import { parseExactJson } from '@millrace/kernel';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { emptyData, setElement, type Datatype, type Tensor } from '../../domain/tensor/tensor.js';
 import { binaryOf, tensorFromBinary } from './binary-tensor.js';
 import { parseInferRequest } from './infer-request.js';
 import { encodeInferResponse } from './infer-response.js';
-import { jsonOfData, parseJsonExactly, tensorFromJson } from './json-tensor.js';
+import { jsonOfData, tensorFromJson } from './json-tensor.js';
 
 const VALUES: Readonly<Record<Datatype, fc.Arbitrary<number | bigint | string>>> = {
   BOOL: fc.integer({ min: 0, max: 1 }),
@@ -40,7 +41,7 @@ describe('tensors', () => {
   test('come back from JSON as they were, flat or nested', () => {
     fc.assert(
       fc.property(tensor, fc.boolean(), (value, isNested) => {
-        const flat = parseJsonExactly(jsonOfData(value)) as unknown[];
+        const flat = parseExactJson(jsonOfData(value)) as unknown[];
         const [rows, columns] = value.shape as [number, number];
         const data = isNested ? Array.from({ length: rows }, (_, row) => flat.slice(row * columns, (row + 1) * columns)) : flat;
         expect(plain(tensorFromJson('x', value.datatype, value.shape, data))).toEqual(plain(value));
@@ -82,7 +83,7 @@ describe('tensors', () => {
   });
 
   test('64-bit integers beyond 2^53 keep their digits', () => {
-    const parsed = parseJsonExactly('{"data":[9007199254740993,-9223372036854775808,12345678901234567890, 0.12345678901234567]}') as {
+    const parsed = parseExactJson('{"data":[9007199254740993,-9223372036854775808,12345678901234567890, 0.12345678901234567]}') as {
       data: unknown[];
     };
     expect(parsed.data).toEqual([9007199254740993n, -9223372036854775808n, 12345678901234567890n, 0.12345678901234567]);

@@ -1,9 +1,10 @@
+import { parseExactJson } from '@millrace/kernel';
 import { isUtf8 } from 'node:buffer';
 import { invalid } from '../../domain/refusal.js';
 import { elementsOf, type Tensor } from '../../domain/tensor/tensor.js';
 import { tensorFromBinary } from './binary-tensor.js';
 import { isDeeperThan } from './json-depth.js';
-import { parseJsonExactly, tensorFromJson } from './json-tensor.js';
+import { tensorFromJson } from './json-tensor.js';
 import { readTensorHead } from './tensor-head.js';
 
 export type Parameters = Readonly<Record<string, string | number | boolean>>;
@@ -65,7 +66,7 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     // Nearly no request has tensors of 64-bit integers, and looking for the word is ten times faster than looking for such a number.
-    value = text.includes('INT64') ? parseJsonExactly(text) : JSON.parse(text);
+    value = text.includes('INT64') ? parseExactJson(text) : JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const hint = /\b(NaN|Infinity)\b/.test(text) ? '; JSON has no NaN and no Infinity: send null for a missing value, or binary data' : '';

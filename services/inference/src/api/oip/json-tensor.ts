@@ -122,23 +122,6 @@ function converter(name: string, datatype: Datatype): (value: unknown) => number
   }
 }
 
-/** A number that begins with sixteen digits: the many digits of a fraction do not count. Inside of strings it may match, which costs the slower pass only. */
-const LONG_INTEGER = /(?:^|[-,:[\s])\d{16}/;
-
-/**
- * JSON.parse that keeps 64-bit integers: a number beyond 2^53 comes back as BigInt. The second, slower pass runs only where
- * the first met such a number.
- */
-export function parseJsonExactly(text: string): unknown {
-  if (!LONG_INTEGER.test(text)) return JSON.parse(text);
-  return JSON.parse(text, function (this: unknown, _key: string, value: unknown, context?: { source?: string }) {
-    const source = context?.source;
-    return typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
-      ? BigInt(source)
-      : value;
-  } as (key: string, value: unknown) => unknown);
-}
-
 /** The data of a tensor as JSON text, flat. Numbers that JSON has no word for are `null`; 64-bit integers are written whole. */
 export function jsonOfData(tensor: Tensor): string {
   const { data, datatype } = tensor;
