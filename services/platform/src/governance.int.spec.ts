@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { encodeDecision } from '@millrace/event-log';
 import { bootstrap, loadConfig, type RunningService } from '@millrace/service';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { platformConfig } from './config.js';
@@ -281,6 +282,29 @@ test('the audit trail has what was decided a moment ago, also of keys and runs',
   expect(await last('actor=admin')).toMatchObject({ type: 'ApiKeyRevoked', reason: 'left', data: { keyId } });
   const { experiment_id } = (await send('ed', 'POST', `${MLFLOW}/experiments/create`, { name })) as { experiment_id: string };
   expect(await last('actor=ed')).toMatchObject({ domain: 'tracking', data: { experimentId: experiment_id } });
+});
+
+test('the audit trail and a model’s history show the data of a decision as they were written, with every digit', async () => {
+  await register('digits');
+  await send('ed', 'POST', '/api/v1/models/digits/versions/1/checks', { check: 'rows', passed: true, evidence: { rows: 1 } });
+  interface Logged {
+    readonly type: string;
+    readonly subject: string;
+    readonly sequence: number;
+    readonly data: object;
+  }
+  const page = (await send('ed', 'GET', '/api/v1/audit?model=digits&order=desc&limit=1')) as { entries: Logged[] };
+  const { type, subject, sequence, data } = page.entries[0] as Logged;
+  // Written by somebody whose numbers are not doubles.
+  const next = { id: 'd1', type, version: 1, subject, sequence: sequence + 1, commandId: 'c1', actor: 'ed', time: Date.now(), data };
+  const record = encodeDecision('millrace.registry.decisions', 'registry', next);
+  const value = record.value.toString('utf8').replace('"rows":1', '"rows": 9007199254740993');
+  await platform.host.log.append([{ ...record, value: Buffer.from(value) }]);
+  for (const path of ['/api/v1/audit?model=digits', '/api/v1/audit?format=jsonl&model=digits', '/api/v1/models/digits/history']) {
+    const { text } = await answer('ed', 'GET', path);
+    expect(text).toContain('"evidence":{"rows":9007199254740993}');
+    expect(text).toContain('"model":"digits"');
+  }
 });
 
 test('the audit trail tells two keys of one actor apart, and names no key where none was shown', async () => {

@@ -36,8 +36,13 @@ export interface AuditEntry {
   readonly position: string;
 }
 
+/** With the text of its data as it is on the log: what is shown of them is that, because parsing rounds long whole numbers. */
+export interface AuditDecision extends AuditEntry {
+  readonly written: string;
+}
+
 export interface AuditPage {
-  readonly entries: readonly AuditEntry[];
+  readonly entries: readonly AuditDecision[];
   readonly nextPageToken?: string;
 }
 
@@ -97,7 +102,7 @@ export async function deletedModels(offline: OfflineStore): Promise<ReadonlyMap<
 }
 
 /** The whole trail, entry by entry. */
-export async function* auditTrail(offline: OfflineStore, filter: AuditFilter): AsyncGenerator<AuditEntry> {
+export async function* auditTrail(offline: OfflineStore, filter: AuditFilter): AsyncGenerator<AuditDecision> {
   const { sql, parameters } = select(filter, undefined);
   for await (const row of offline.stream<AuditRow>(sql, parameters)) yield auditEntryOf(row);
 }
@@ -149,7 +154,7 @@ function select(filter: AuditFilter, pageToken: string | undefined): { sql: stri
   return { sql, parameters };
 }
 
-export function auditEntryOf(row: AuditRow): AuditEntry {
+export function auditEntryOf(row: AuditRow): AuditDecision {
   const data = JSON.parse(row.data) as { reason?: unknown; comment?: unknown };
   const reason = [data.reason, data.comment].find((one) => typeof one === 'string' && one !== '');
   return {
@@ -162,6 +167,7 @@ export function auditEntryOf(row: AuditRow): AuditEntry {
     sequence: Number(row.sequence),
     reason: (reason as string | undefined) ?? null,
     data,
+    written: row.data,
     commandId: row.command_id,
     position: `${row.topic}/${row.partition}@${row.offset}`,
   };

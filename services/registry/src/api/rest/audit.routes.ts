@@ -1,8 +1,8 @@
-import { AT_LEAST, jsonOf, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AT_LEAST, compactJson, jsonOf, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { MODELS } from '../../domain/models/models.decider.js';
-import { placeOf, type AuditEntry, type AuditFilter } from '../../queries/audit.query.js';
+import { placeOf, type AuditDecision, type AuditFilter, type AuditPage } from '../../queries/audit.query.js';
 import type { GovernanceApi } from './context.js';
 import { AUDIT_ANSWER, MODEL_HISTORY_ANSWER } from './answers.js';
 import { doc } from './doc.js';
@@ -10,6 +10,7 @@ import { invalid, RequestFields } from './fields.js';
 
 const DEFAULT_LIMIT = 100;
 const HIGHEST_LIMIT = 1000;
+const JSON_TYPE = 'application/json; charset=utf-8';
 const NDJSON = 'application/x-ndjson; charset=utf-8';
 const HISTORY: QueryDoc = {
   from: 'Decisions from this time on.',
@@ -44,21 +45,19 @@ export function auditRoutes(scope: FastifyInstance, api: GovernanceApi): void {
     if (isExport(request, fields)) {
       return reply.header('content-type', NDJSON).send(Readable.from(lines(api.audit.trail(filter), named)));
     }
-    const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
-    return { entries: entries.map(named), ...rest };
+    return sendPage(reply, {}, await api.audit.page(filter, limitOf(fields), tokenOf(fields)), named);
   });
   const telling = doc('Every decision about a model.', {
     query: HISTORY,
     answer: jsonOf(MODEL_HISTORY_ANSWER),
     errors: { 404: 'No model has or had the name.' },
   });
-  scope.get('/api/v1/models/:name/history', telling, async (request) => {
+  scope.get('/api/v1/models/:name/history', telling, async (request, reply) => {
     const fields = new RequestFields(request.query, Object.keys(HISTORY));
     await api.upToDate(request);
     const { name } = request.params as { name: string };
     const filter = { ...timesOf(fields), models: await modelsOf(api, name) };
-    const { entries, ...rest } = await api.audit.page(filter, limitOf(fields), tokenOf(fields));
-    return { model: name, entries: entries.map(await namer(api)), ...rest };
+    return sendPage(reply, { model: name }, await api.audit.page(filter, limitOf(fields), tokenOf(fields)), await namer(api));
   });
 }
 
@@ -107,17 +106,36 @@ function isExport(request: FastifyRequest, fields: RequestFields): boolean {
   return format === undefined ? (request.headers.accept ?? '').includes('application/x-ndjson') : format === 'jsonl';
 }
 
-async function* lines(entries: AsyncIterable<AuditEntry>, named: (entry: AuditEntry) => object): AsyncGenerator<string> {
-  for await (const entry of entries) yield `${JSON.stringify(named(entry))}\n`;
+async function* lines(entries: AsyncIterable<AuditDecision>, nameOf: Namer): AsyncGenerator<string> {
+  for await (const entry of entries) yield `${entryText(entry, nameOf)}\n`;
 }
 
-/** Adds the name of the model an entry is about, of a deleted one its last: subjects hold ids, people know names. */
-async function namer(api: GovernanceApi): Promise<(entry: AuditEntry) => object> {
+function sendPage(reply: FastifyReply, about: object, { entries, ...rest }: AuditPage, nameOf: Namer): FastifyReply {
+  const list = entries.map((entry) => entryText(entry, nameOf)).join(',');
+  return reply.header('content-type', JSON_TYPE).send(withText({ ...about, ...rest }, 'entries', `[${list}]`));
+}
+
+/** An entry with its data as they were written: parsing would round their long numbers. */
+function entryText(entry: AuditDecision, nameOf: Namer): string {
+  const { data: _data, written, ...told } = entry;
+  const model = nameOf(entry);
+  return withText(model === undefined ? told : { ...told, model }, 'data', compactJson(written));
+}
+
+/** An object as JSON, with one more field whose value is JSON already. */
+function withText(fields: object, name: string, value: string): string {
+  const text = JSON.stringify(fields);
+  return `${text.slice(0, -1)}${text === '{}' ? '' : ','}"${name}":${value}}`;
+}
+
+type Namer = (entry: AuditDecision) => string | undefined;
+
+/** The name of the model an entry is about, of a deleted one its last: subjects hold ids, people know names. */
+async function namer(api: GovernanceApi): Promise<Namer> {
   const names = new Map(await api.audit.deleted());
   for (const { registered } of api.view.models()) names.set(registered.modelId, registered.name);
   return (entry) => {
     const id = entry.subject === MODELS ? (entry.data as { modelId?: string }).modelId : entry.subject.replace(/^model\//, '');
-    const name = entry.domain === 'registry' && id !== undefined ? names.get(id) : undefined;
-    return name === undefined ? entry : { ...entry, model: name };
+    return entry.domain === 'registry' && id !== undefined ? names.get(id) : undefined;
   };
 }

@@ -2,7 +2,7 @@ import type { CommandMetadata, Position } from '@millrace/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GovernanceCommands } from '../../commands/governance-commands.js';
 import type { Rule } from '../../domain/governance/rules.js';
-import type { AuditEntry, AuditFilter, AuditPage } from '../../queries/audit.query.js';
+import type { AuditDecision, AuditFilter, AuditPage } from '../../queries/audit.query.js';
 import type { ModelCard } from '../../queries/model-card.js';
 import type { RegistryView, VersionView } from '../../queries/registry-view.js';
 
@@ -15,7 +15,7 @@ export interface GovernanceApi {
   readonly card: (version: VersionView) => Promise<ModelCard>;
   readonly audit: {
     page(filter: AuditFilter, limit: number, pageToken: string | undefined): Promise<AuditPage>;
-    trail(filter: AuditFilter): AsyncIterable<AuditEntry>;
+    trail(filter: AuditFilter): AsyncIterable<AuditDecision>;
     /** Ids of the models that have or had a name. */
     named(name: string): Promise<readonly string[]>;
     /** Last names of the models that were deleted, by id. */
