@@ -1,6 +1,7 @@
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
+import { everyItem } from '../pages.js';
 
 interface KeyView {
   readonly keyId: string;
@@ -39,7 +40,7 @@ export async function createKey(client: MillraceClient, io: Io, name: string, op
 }
 
 export async function listKeys(client: MillraceClient, io: Io, output: string): Promise<void> {
-  const { keys } = await client.json<{ keys: readonly KeyView[] }>('GET', '/api/v1/access/keys');
+  const keys = await everyItem<KeyView>(client, '/api/v1/access/keys', 'keys');
   if (output === 'json') {
     io.out(`${JSON.stringify(keys, null, 2)}\n`);
     return;

@@ -5,6 +5,7 @@ import { CliError, EXIT } from '../cli-error.js';
 import type { Io } from '../io.js';
 import { inOptionNames } from '../option-names.js';
 import { table } from '../output/table.js';
+import { everyItem } from '../pages.js';
 
 /** A promotion request as the server shows it. */
 interface PromotionView {
@@ -56,9 +57,8 @@ export async function requests(
   name: string | undefined,
   options: { status?: string; output: string },
 ): Promise<void> {
-  const query = options.status === undefined ? '' : `?status=${encodeURIComponent(options.status)}`;
   const path = name === undefined ? '/api/v1/promotions' : `${pathOf(name)}/promotions`;
-  const { promotions } = await client.json<{ promotions: PromotionView[] }>('GET', `${path}${query}`);
+  const promotions = await everyItem<PromotionView>(client, path, 'promotions', { status: options.status });
   if (options.output === 'json') io.out(`${exactJsonText(promotions, 2)}\n`);
   else if (promotions.length === 0) io.err('no promotion requests\n');
   else {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import type { MillraceClient } from '../client.js';
+import { everyItem } from '../pages.js';
 
 /** A resource as the server shows it. */
 export interface ResourceView {
@@ -17,19 +18,7 @@ export function resourcePath(kind: string, name: string, version?: string): stri
 
 /** Every resource of a kind, or of all, page by page. */
 export async function listResources(client: MillraceClient, kind: string | undefined): Promise<ResourceView[]> {
-  const found: ResourceView[] = [];
-  let pageToken: string | undefined;
-  do {
-    const query = new URLSearchParams({
-      limit: '500',
-      ...(kind === undefined ? {} : { kind }),
-      ...(pageToken === undefined ? {} : { pageToken }),
-    });
-    const page = await client.json<{ resources: ResourceView[]; nextPageToken?: string }>('GET', `/api/v1/resources?${query.toString()}`);
-    found.push(...page.resources);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== undefined);
-  return found;
+  return everyItem<ResourceView>(client, '/api/v1/resources', 'resources', { limit: '500', kind });
 }
 
 /** As it would be applied: without what only the server knows. */

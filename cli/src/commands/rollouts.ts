@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
+import { everyItem } from '../pages.js';
 
 export interface Gate {
   readonly metric: string;
@@ -80,13 +81,7 @@ const PATH = '/api/v1/rollouts';
 
 /** Lists every rollout, those that wait to begin too. */
 export async function listRollouts(client: MillraceClient, io: Io, { output }: Output): Promise<void> {
-  const rollouts: Rollout[] = [];
-  for (let token: string | undefined = ''; token !== undefined;) {
-    const query = token === '' ? '' : `?pageToken=${encodeURIComponent(token)}`;
-    const page: { rollouts: Rollout[]; nextPageToken?: string } = await client.json('GET', `${PATH}${query}`);
-    rollouts.push(...page.rollouts);
-    token = page.nextPageToken;
-  }
+  const rollouts = await everyItem<Rollout>(client, PATH, 'rollouts');
   if (output === 'json') return io.out(json(rollouts));
   const rows = rollouts.map((rollout) => {
     const { name, deployment = '', strategy = '', candidate = '', share, reason, waitsFor } = rollout;

@@ -2,6 +2,7 @@ import { exactJsonText } from '@millrace/kernel';
 import type { MillraceClient } from '../client.js';
 import type { Io } from '../io.js';
 import { table } from '../output/table.js';
+import { everyItem } from '../pages.js';
 
 interface Partition {
   readonly partition: number;
@@ -35,13 +36,7 @@ const PATH = '/api/v1/streams';
 
 /** Lists every stream: where each stands, and why. */
 export async function listStreams(client: MillraceClient, io: Io, { output }: Output): Promise<void> {
-  const streams: Stream[] = [];
-  for (let token: string | undefined = ''; token !== undefined;) {
-    const query = token === '' ? '' : `?pageToken=${encodeURIComponent(token)}`;
-    const page: { streams: Stream[]; nextPageToken?: string } = await client.json('GET', `${PATH}${query}`);
-    streams.push(...page.streams);
-    token = page.nextPageToken;
-  }
+  const streams = await everyItem<Stream>(client, PATH, 'streams');
   if (output === 'json') return io.out(`${exactJsonText(streams, 2)}\n`);
   const rows = streams.map(({ name, status, deployment, source, outputTopic, lag, lagSeconds, reason }) => [
     ...[name, status, deployment, source, outputTopic, String(lag), seconds(lagSeconds), reason ?? ''],

@@ -2,9 +2,10 @@ import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonOf } from '../http/answer-schema.js';
 import { KEY_ANSWER, KEYS_ANSWER, NEW_KEY_ANSWER, WHOAMI_ANSWER } from '../http/common-answers.js';
+import { itemsAfter, limitOf, pageOf, type PageQuery } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
-import { AT_LEAST, commonDoc } from '../http/route-doc.js';
+import { AT_LEAST, commonDoc, PAGED } from '../http/route-doc.js';
 import type { Access } from './access.js';
 import { KEY_REQUEST } from './bodies.js';
 import { parseKeyRequest, type KeyRequest } from './key-request.js';
@@ -18,16 +19,25 @@ export interface AccessRoutesContext {
   readonly ids: Ids;
 }
 
+const PAGE = { usual: 100, highest: 1000 };
+const idOf = ({ keyId }: ApiKey): string => keyId;
+
 /** API keys over HTTP, the same in every service: `/api/v1/access/keys` for admins, `/api/v1/access/whoami` for everybody. */
 export function accessRoutes(server: FastifyInstance, context: AccessRoutesContext): void {
   const { access, clock } = context;
   const asking = commonDoc('Who the credentials say you are, and your role.', { answer: jsonOf(WHOAMI_ANSWER) });
   server.get('/api/v1/access/whoami', asking, (request) => whoami(access, request));
-  const listing = commonDoc('Lists the API keys, without their secrets.', { query: AT_LEAST, answer: jsonOf(KEYS_ANSWER) });
+  const listing = commonDoc('Lists the API keys, without their secrets.', {
+    query: { ...PAGED, ...AT_LEAST },
+    answer: jsonOf(KEYS_ANSWER),
+  });
   server.get('/api/v1/access/keys', listing, async (request) => {
+    const { limit, pageToken } = request.query as PageQuery;
+    const most = limitOf(limit, PAGE, badPage);
     await awaitPosition(request, access.log);
     await access.log.barrier();
-    return { keys: access.list().map((key) => view(key, clock.now())) };
+    const { page, next } = pageOf(itemsAfter(access.list(), pageToken, idOf, badPage), most, idOf);
+    return { keys: page.map((key) => view(key, clock.now())), ...next };
   });
   const creating = commonDoc('Creates an API key; this answer alone shows it.', {
     body: jsonOf(KEY_REQUEST),
@@ -109,6 +119,10 @@ function view(key: ApiKey, now: number): object {
     state: revoked ? 'revoked' : isLive(key, now) ? 'live' : 'expired',
     ...(revoked ? { revokedAt: isoTime(revoked.at), revokedBy: revoked.by, reason: revoked.reason } : {}),
   };
+}
+
+function badPage(message: string): ProblemError {
+  return new ProblemError(400, 'MR_ACCESS_REQUEST_INVALID', message);
 }
 
 function isoTime(time: number | null): string | null {

@@ -2,7 +2,7 @@ import { KINDS, type AppliedDocument } from '@millrace/resources';
 import { ROLES } from '../access/domain/keys/keys.events.js';
 import type { TopicStatus } from '../events/status.js';
 import type { Check } from '../host/health.js';
-import { countField, enumField, flagField, momentField, namedSchema, objectOf, orNull } from './answer-schema.js';
+import { countField, enumField, flagField, momentField, namedSchema, NEXT_PAGE, objectOf, orNull } from './answer-schema.js';
 import { listField, textField, type JsonSchema } from './body-schema.js';
 
 const NAME_OR_NULL = (description: string): JsonSchema => textField(description, { type: ['string', 'null'] });
@@ -34,7 +34,7 @@ const KEY_FIELDS = {
 };
 
 export const KEY_ANSWER = namedSchema('ApiKey', objectOf(KEY_FIELDS));
-export const KEYS_ANSWER = objectOf({ keys: listField('All there have been.', KEY_ANSWER) });
+export const KEYS_ANSWER = objectOf({ keys: listField('All there have been, the oldest first.', KEY_ANSWER), ...NEXT_PAGE });
 export const NEW_KEY_ANSWER = objectOf({ ...KEY_FIELDS, key: textField('The secret, which no other answer has.') });
 
 export const APPLY_ANSWER = objectOf({

@@ -77,8 +77,9 @@ export const SOURCE_ANSWER = namedSchema(
   }),
 );
 export const SOURCES_ANSWER = objectOf({
-  sources: listField('That are running.', SOURCE_ANSWER),
-  problems: mapField('Why a resource that is applied cannot be used, by `Kind/name`.', { type: 'string' }),
+  sources: listField('That are running, by name.', SOURCE_ANSWER),
+  problems: mapField('Why a resource that is applied cannot be used, by `Kind/name`: all of them, on every page.', { type: 'string' }),
+  ...NEXT_PAGE,
 });
 
 export const MATERIALIZATION_ANSWER = namedSchema(
@@ -265,4 +266,4 @@ export const TRAINING_SET_ANSWER = namedSchema('TrainingSet', {
     }),
   ],
 });
-export const TRAINING_SETS_ANSWER = objectOf({ trainingSets: listField('The newest first.', TRAINING_SET_ANSWER) });
+export const TRAINING_SETS_ANSWER = objectOf({ trainingSets: listField('The newest first.', TRAINING_SET_ANSWER), ...NEXT_PAGE });

@@ -1,5 +1,17 @@
 import { type CommandMetadata, parseShallowJson } from '@millrace/kernel';
-import { AT_LEAST, jsonOf, limitOf, PAGED, ProblemError, sendPosition, WAIT, waitOf } from '@millrace/service';
+import {
+  AT_LEAST,
+  itemsAfter,
+  jsonOf,
+  limitOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  sendPosition,
+  WAIT,
+  waitOf,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -39,7 +51,8 @@ const SPINE_TYPES: Readonly<Record<string, 'parquet' | 'csv'>> = {
   'application/x-parquet': 'parquet',
   'text/csv': 'csv',
 };
-const LISTED = { usual: 100, highest: 1_000 };
+const PAGE = { usual: 100, highest: 1000 };
+const idOf = ({ id }: { readonly id: string }): string => id;
 
 /**
  * `POST /api/v1/training-sets` (JSON, or a file of rows with the rest as query parameters), `GET /api/v1/training-sets`, `/{id}` and
@@ -68,13 +81,14 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
       .send(show(id, state, options));
   });
   const listing = doc('Lists training sets, the newest first.', {
-    query: { limit: PAGED.limit },
+    query: PAGED,
     answer: jsonOf(TRAINING_SETS_ANSWER),
   });
   scope.get<{ Querystring: Query }>('/api/v1/training-sets', listing, async (request) => {
-    const most = limitOf(request.query.limit, LISTED, invalid);
-    const sets = await options.list();
-    return { trainingSets: sets.slice(0, most).map(({ id, state }) => show(id, state, options)) };
+    const { limit, pageToken } = request.query;
+    const most = limitOf(limit, PAGE, invalid);
+    const { page, next } = pageOf(itemsAfter(await options.list(), pageToken, idOf, invalid), most, idOf);
+    return { trainingSets: page.map(({ id, state }) => show(id, state, options)), ...next };
   });
   const showing = doc('Shows a training set.', {
     query: { ...WAIT, ...AT_LEAST },
@@ -109,9 +123,8 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
   });
 }
 
-interface Query {
+interface Query extends PageQuery {
   readonly wait?: string;
-  readonly limit?: string;
 }
 
 function inputOf(request: FastifyRequest<{ Querystring: Query }>): ReturnType<typeof parseTrainingSetRequest> {

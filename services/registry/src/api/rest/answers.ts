@@ -97,7 +97,10 @@ export const PROMOTION_ANSWER = namedSchema(
     'closingReason?': maybeText('Why it was closed.'),
   }),
 );
-export const PROMOTIONS_ANSWER = objectOf({ promotions: listField('In the order they were asked for, by model.', PROMOTION_ANSWER) });
+export const PROMOTIONS_ANSWER = objectOf({
+  promotions: listField('In the order they were asked for, by model.', PROMOTION_ANSWER),
+  ...NEXT_PAGE,
+});
 
 export const CHECKS_ANSWER = objectOf({
   model: MODEL,
@@ -326,6 +329,7 @@ export const WEBHOOKS_ANSWER = objectOf({
       last_updated_timestamp: MILLISECONDS('When it was last changed.'),
     }),
   ),
+  ...NEXT_PAGE,
 });
 
 export const DELIVERIES_ANSWER = objectOf({

@@ -98,6 +98,11 @@ export function invalid(field: string, what: string): ProblemError {
   return new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', `${field} ${what}`, { field });
 }
 
+/** Of `limit` and `pageToken`. */
+export function badPage(message: string): ProblemError {
+  return new ProblemError(400, 'MR_REGISTRY_REQUEST_INVALID', message);
+}
+
 /** A number in a path. */
 export function numberIn(text: string | undefined, what: string): number {
   if (text === undefined || !/^[1-9]\d{0,14}$/.test(text)) throw invalid(what, `${JSON.stringify(text)} is not a number from 1`);

@@ -1,6 +1,20 @@
-import { AT_LEAST, fieldsOf, jsonOf, ProblemError, rejectionToProblem, type AccessRule, type BodySchema } from '@millrace/service';
+import {
+  AT_LEAST,
+  fieldsOf,
+  itemsAfter,
+  jsonOf,
+  limitOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  rejectionToProblem,
+  type AccessRule,
+  type BodySchema,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Written } from '../../commands/registry-commands.js';
+import type { Promotion } from '../../domain/governance/governance.state.js';
 import { cardMarkdown } from '../../queries/model-card.js';
 import type { ModelView, VersionView } from '../../queries/registry-view.js';
 import {
@@ -25,11 +39,12 @@ import {
   ROLLBACK_ANSWER,
 } from './answers.js';
 import { doc } from './doc.js';
-import { invalid, numberIn, RequestFields } from './fields.js';
-import { checkJson, promotionJson } from './promotion-json.js';
+import { badPage, invalid, numberIn, RequestFields } from './fields.js';
+import { checkJson, promotionJson, statusAt } from './promotion-json.js';
 
 const STATUSES = ['open', 'promoted', 'rejected', 'withdrawn', 'expired'];
-const LISTED = { status: { description: 'Only those.', enum: STATUSES }, ...AT_LEAST };
+const LISTED = { status: { description: 'Only those.', enum: STATUSES }, ...PAGED, ...AT_LEAST };
+const PAGE = { usual: 100, highest: 1000 };
 
 interface Params {
   readonly name: string;
@@ -57,9 +72,7 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
 
   const all = doc('Lists the promotion requests of all models.', { query: LISTED, answer: jsonOf(PROMOTIONS_ANSWER) });
   scope.get('/api/v1/promotions', all, async (request) => {
-    const status = statusOf(request);
-    await api.upToDate(request);
-    return { promotions: [...view.models()].flatMap((model) => promotionsOf(api, model, status)) };
+    return promotionsOf(api, request, () => view.models());
   });
   const ofModel = doc('Lists the promotion requests of a model.', {
     query: LISTED,
@@ -67,9 +80,7 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     errors: NO_MODEL,
   });
   scope.get(`${base}/promotions`, ofModel, async (request) => {
-    const status = statusOf(request);
-    await api.upToDate(request);
-    return { promotions: promotionsOf(api, modelOf(api, paramsOf(request).name), status) };
+    return promotionsOf(api, request, () => [modelOf(api, paramsOf(request).name)]);
   });
   scope.post(
     `${base}/promotions`,
@@ -225,18 +236,29 @@ export function versionOf(api: GovernanceApi, params: Params): VersionView {
   return version;
 }
 
-function statusOf(request: FastifyRequest): string | undefined {
-  const { status } = request.query as { status?: string };
+/** The page of the models' promotion requests that is asked for. */
+async function promotionsOf(api: GovernanceApi, request: FastifyRequest, models: () => Iterable<ModelView>): Promise<object> {
+  const { status, limit, pageToken } = request.query as PageQuery & { status?: string };
   if (status !== undefined && !STATUSES.includes(status)) throw invalid('status', `is one of ${STATUSES.join(', ')}`);
-  return status;
+  const most = limitOf(limit, PAGE, badPage);
+  await api.upToDate(request);
+  const now = api.now();
+  const all = [...models()].flatMap(({ registered }) =>
+    Array.from(api.view.governed(registered.modelId).governance.promotions.values(), (promotion) => ({ registered, promotion })),
+  );
+  // A page may end with one that is of another status by now.
+  const rest = itemsAfter(all, pageToken, tokenOf, badPage).filter(
+    ({ promotion }) => status === undefined || statusAt(promotion, now) === status,
+  );
+  const { page, next } = pageOf(rest, most, tokenOf);
+  const promotions = page.map(({ registered: { modelId, name }, promotion }) =>
+    promotionJson(name, api.view.governed(modelId), promotion, api.rules(name), now),
+  );
+  return { promotions, ...next };
 }
 
-function promotionsOf(api: GovernanceApi, { registered }: ModelView, status: string | undefined): object[] {
-  const state = api.view.governed(registered.modelId);
-  const rules = api.rules(registered.name);
-  return [...state.governance.promotions.values()]
-    .map((promotion) => promotionJson(registered.name, state, promotion, rules, api.now()))
-    .filter((shown) => status === undefined || (shown as { status: string }).status === status);
+function tokenOf({ registered, promotion }: { registered: ModelView['registered']; promotion: Promotion }): string {
+  return Buffer.from(`${registered.modelId}/${promotion.request}`).toString('base64url');
 }
 
 function checksOf(api: GovernanceApi, { registered, version }: VersionView): object {

@@ -4,8 +4,8 @@ import { unmetOf } from '../../domain/governance/unmet.js';
 
 /** A request as it is shown; an open one with what it still lacks. */
 export function promotionJson(model: string, state: GovernedModel, promotion: Promotion, rules: readonly Rule[], now: number): object {
-  const { request, version, target, archiveOthers, reason, policies, status } = promotion;
-  const isOver = status === 'open' && now >= promotion.expiresAt;
+  const { request, version, target, archiveOthers, reason, policies } = promotion;
+  const status = statusAt(promotion, now);
   return {
     model,
     request,
@@ -14,16 +14,21 @@ export function promotionJson(model: string, state: GovernedModel, promotion: Pr
     archiveOthers,
     reason,
     policies,
-    status: isOver ? 'expired' : status,
+    status,
     requestedBy: promotion.requestedBy,
     requestedAt: isoTime(promotion.requestedAt),
     expiresAt: isoTime(promotion.expiresAt),
     approvals: Array.from(promotion.approvals, ([actor, { at, comment }]) => ({ actor, at: isoTime(at), comment })),
-    ...(status === 'open' && !isOver ? { unmet: unmetOf(state, promotion, rulesOf(rules, target), now) } : {}),
+    ...(status === 'open' ? { unmet: unmetOf(state, promotion, rulesOf(rules, target), now) } : {}),
     ...(promotion.closedAt === null
       ? {}
       : { closedBy: promotion.closedBy, closedAt: isoTime(promotion.closedAt), closingReason: promotion.closingReason }),
   };
+}
+
+/** An open request is over by its time, before that is decided. */
+export function statusAt({ status, expiresAt }: Promotion, now: number): Promotion['status'] {
+  return status === 'open' && now >= expiresAt ? 'expired' : status;
 }
 
 export function targetJson({ kind, name }: Promotion['target']): object {

@@ -1,6 +1,6 @@
 import type { CommandMetadata } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
-import { jsonOf, limitOf, PAGED, ProblemError } from '@millrace/service';
+import { itemsAfter, jsonOf, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { WebhookDeliveryQueued } from '../../domain/webhooks/deliveries.js';
 import type { Webhook } from '../../domain/webhooks/webhooks.decider.js';
@@ -8,8 +8,11 @@ import { queuedDelivery, webhookDeliveries } from '../../queries/webhook-deliver
 import { webhookJson, type WebhooksApi } from '../mlflow/webhook-routes.js';
 import { DELIVERIES_ANSWER, NO_WEBHOOK, REDELIVERY_ANSWER, WEBHOOKS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
+import { badPage } from './fields.js';
 
-const LISTED_DELIVERIES = { usual: 100, highest: 1000 };
+const PAGE = { usual: 100, highest: 1000 };
+
+const idOf = ({ webhookId }: Webhook): string => webhookId;
 
 export interface WebhookAdministration {
   readonly api: Pick<WebhooksApi, 'all' | 'webhook' | 'metadata'>;
@@ -32,12 +35,14 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
     throw new ProblemError(404, 'MR_REGISTRY_WEBHOOK_NOT_FOUND', `there is no webhook ${JSON.stringify(webhookId)}`);
   };
   return (scope: FastifyInstance): void => {
-    scope.get(
+    scope.get<{ Querystring: PageQuery }>(
       '/api/v1/webhooks',
-      doc('Lists the webhooks, also those of our own events.', { answer: jsonOf(WEBHOOKS_ANSWER) }),
-      async () => {
+      doc('Lists the webhooks, also those of our own events.', { query: PAGED, answer: jsonOf(WEBHOOKS_ANSWER) }),
+      async ({ query }) => {
+        const most = limitOf(query.limit, PAGE, badPage);
         await upToDate();
-        return { webhooks: api.all().map(webhookJson) };
+        const { page, next } = pageOf(itemsAfter(api.all(), query.pageToken, idOf, badPage), most, idOf);
+        return { webhooks: page.map(webhookJson), ...next };
       },
     );
     scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(
@@ -48,7 +53,7 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
         errors: NO_WEBHOOK,
       }),
       async ({ params, query }) => {
-        const limit = limitOf(query.limit, LISTED_DELIVERIES, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
+        const limit = limitOf(query.limit, PAGE, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
         const { webhookId } = await existing(params.webhookId);
         return { deliveries: await webhookDeliveries(offline, webhookId, limit) };
       },
