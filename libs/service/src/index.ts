@@ -60,6 +60,7 @@ export { ProblemFilter, sendProblem } from './http/problem.filter.js';
 export type { HttpReply, HttpRequest } from './http/hot-routes.js';
 export { rawRoutes, type AddHotRoute, type RawRoutesOptions } from './http/raw-routes.js';
 export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
+export { momentText } from './http/moment.js';
 export { compactJson } from './events/compact-json.js';
 export { itemsAfter, limitOf, pageOf, type PageQuery } from './http/paging.js';
 export { waitOf } from './http/wait.js';

@@ -189,7 +189,10 @@ test.each([
   await send('admin', 'POST', '/api/v1/apply', FEATURES);
   await govern(name, { checks: [{ name: 'inputs', type: 'signature', featureService: 'delays' }] });
   expect(await request(name)).toMatchObject({ status: 'open', unmet: [{ check: 'inputs', message: expect.stringContaining(reason) }] });
-  expect(await send('ana', 'GET', `/api/v1/models/${name}/versions/1/card`)).toMatchObject({ flavours: [] });
+  expect(await send('ana', 'GET', `/api/v1/models/${name}/versions/1/card`)).toMatchObject({
+    flavours: [],
+    registeredAt: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T.*Z$/),
+  });
 });
 
 describe('a failed check that was mended', () => {

@@ -230,8 +230,8 @@ test(
     await get('/api/v1/lineage');
     await get('/api/v1/lineage/events');
     await get('/api/v1/lineage/delivery');
-    const { webhooks } = await get<{ webhooks: { webhook_id: string }[] }>('/api/v1/webhooks');
-    const hook = `/api/v1/webhooks/${webhooks[0]?.webhook_id}`;
+    const { webhooks } = await get<{ webhooks: { webhookId: string }[] }>('/api/v1/webhooks');
+    const hook = `/api/v1/webhooks/${webhooks[0]?.webhookId}`;
     type Deliveries = { deliveries: { deliveryId: string; outcome: string }[] };
     const sent = await waitFor(async () => (await get<Deliveries>(`${hook}/deliveries`)).deliveries[0], {
       what: 'a delivery',

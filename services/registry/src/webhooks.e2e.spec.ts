@@ -115,7 +115,7 @@ describe('webhooks', () => {
   afterEach(async () => {
     receiver.answers = [];
     const { body } = await call('GET', 'v1/webhooks');
-    for (const { webhook_id: id } of body.webhooks as { webhook_id: string }[]) await call('DELETE', `webhooks/${id}`);
+    for (const { webhookId: id } of body.webhooks as { webhookId: string }[]) await call('DELETE', `webhooks/${id}`);
   });
 
   test('are made, shown without their secret, changed and deleted', async () => {
@@ -209,7 +209,8 @@ describe('webhooks', () => {
   test('of our own events are listed, disabled and deleted as well', async () => {
     const webhookId = await newWebhook(['run.finished']);
     expect((await call('GET', 'webhooks')).body.webhooks).toHaveLength(0);
-    const listed = { webhook_id: webhookId, events: [event('run.finished')] };
+    const time = expect.stringMatching(/^\d{4}-\d{2}-\d{2}T.*Z$/);
+    const listed = { webhookId, name: 'ci', events: [event('run.finished')], createdAt: time, updatedAt: time };
     expect((await call('GET', 'v1/webhooks')).body.webhooks).toEqual([expect.objectContaining({ ...listed, status: 'ACTIVE' })]);
     await call('PATCH', `webhooks/${webhookId}`, { status: 'DISABLED' });
     expect((await call('GET', 'v1/webhooks')).body.webhooks).toEqual([expect.objectContaining({ ...listed, status: 'DISABLED' })]);

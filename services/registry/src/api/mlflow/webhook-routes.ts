@@ -128,16 +128,21 @@ export function webhookRoutes(api: WebhooksApi): MlflowRoute[] {
   ];
 }
 
+/** What a webhook is told of, in the words it is asked for with. */
+export function webhookEvents(events: readonly string[]): object[] {
+  return events.map((event) => {
+    const [entity, action] = event.toUpperCase().split('.');
+    return { entity, action };
+  });
+}
+
 /** Without its secret, which never leaves. */
-export function webhookJson(webhook: Webhook): object {
+function webhookJson(webhook: Webhook): object {
   return {
     webhook_id: webhook.webhookId,
     name: webhook.name,
     url: webhook.url,
-    events: webhook.events.map((event) => {
-      const [entity, action] = event.toUpperCase().split('.');
-      return { entity, action };
-    }),
+    events: webhookEvents(webhook.events),
     ...(webhook.description === null ? {} : { description: webhook.description }),
     status: webhook.active ? 'ACTIVE' : 'DISABLED',
     creation_timestamp: webhook.createdAt,

@@ -32,11 +32,6 @@ const maybeText = (description: string): JsonSchema => textField(description, { 
 const MODEL = textField('The registered model’s name.');
 const VERSION = countField('The version’s number, from 1.');
 const SHA256 = (description: string): JsonSchema => textField(`${description} SHA-256, hexadecimal.`);
-const MILLISECONDS = (description: string): JsonSchema => ({
-  type: 'integer',
-  description: `${description} Milliseconds since the epoch.`,
-});
-
 const AUDIT_ENTRY = namedSchema(
   'AuditEntry',
   objectOf<AuditEntry & { model?: string }>({
@@ -152,7 +147,7 @@ export const CARD_ANSWER = objectOf({
   stage: enumField('The stage it is in.', STAGES),
   aliases: listField('It has now.'),
   registeredBy: textField('Who registered it.'),
-  registeredAt: MILLISECONDS('When.'),
+  registeredAt: orNull(momentField('When; `null` for a time that RFC 3339 has no year for.')),
   modelDescription: maybeText('Of the model.'),
   description: maybeText('Of the version.'),
   tags: mapField('Of the version over those of the model.', { type: 'string' }),
@@ -314,9 +309,9 @@ export const LINEAGE_DELIVERY_ANSWER: JsonSchema = {
 
 export const WEBHOOKS_ANSWER = objectOf({
   webhooks: listField(
-    'As MLflow writes them.',
+    'The oldest first.',
     objectOf({
-      webhook_id: textField('Names it in paths.'),
+      webhookId: textField('Names it in paths.'),
       name: textField('What it is called.'),
       url: textField('The receiver.'),
       events: listField(
@@ -325,8 +320,8 @@ export const WEBHOOKS_ANSWER = objectOf({
       ),
       'description?': textField('Where it has one.'),
       status: enumField('Whether it is told.', ['ACTIVE', 'DISABLED']),
-      creation_timestamp: MILLISECONDS('When it was made.'),
-      last_updated_timestamp: MILLISECONDS('When it was last changed.'),
+      createdAt: momentField('When it was made.'),
+      updatedAt: momentField('When it was last changed.'),
     }),
   ),
   ...NEXT_PAGE,

@@ -4,6 +4,7 @@ import {
   itemsAfter,
   jsonOf,
   limitOf,
+  momentText,
   PAGED,
   pageOf,
   ProblemError,
@@ -218,7 +219,9 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     const accept = request.headers.accept ?? '';
     const isMarkdown = format === undefined ? accept.includes('text/markdown') : format === 'markdown';
     if (format !== undefined && format !== 'markdown' && format !== 'json') throw invalid('format', 'is json or markdown');
-    return isMarkdown ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card)) : card;
+    return isMarkdown
+      ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card))
+      : { ...card, registeredAt: momentText(card.registeredAt) };
   });
 }
 

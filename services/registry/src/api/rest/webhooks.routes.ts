@@ -5,12 +5,25 @@ import type { FastifyInstance } from 'fastify';
 import type { WebhookDeliveryQueued } from '../../domain/webhooks/deliveries.js';
 import type { Webhook } from '../../domain/webhooks/webhooks.decider.js';
 import { queuedDelivery, webhookDeliveries } from '../../queries/webhook-deliveries.query.js';
-import { webhookJson, type WebhooksApi } from '../mlflow/webhook-routes.js';
+import { webhookEvents, type WebhooksApi } from '../mlflow/webhook-routes.js';
 import { DELIVERIES_ANSWER, NO_WEBHOOK, REDELIVERY_ANSWER, WEBHOOKS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { badPage } from './fields.js';
 
 const PAGE = { usual: 100, highest: 1000 };
+
+/** Without its secret, which never leaves. */
+function show({ webhookId, name, url, events, description, active, createdAt, updatedAt }: Webhook): object {
+  return {
+    ...{ webhookId, name, url, events: webhookEvents(events) },
+    ...(description === null ? {} : { description }),
+    ...{
+      status: active ? 'ACTIVE' : 'DISABLED',
+      createdAt: new Date(createdAt).toISOString(),
+      updatedAt: new Date(updatedAt).toISOString(),
+    },
+  };
+}
 
 const idOf = ({ webhookId }: Webhook): string => webhookId;
 
@@ -42,7 +55,7 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
         const most = limitOf(query.limit, PAGE, badPage);
         await upToDate();
         const { page, next } = pageOf(itemsAfter(api.all(), query.pageToken, idOf, badPage), most, idOf);
-        return { webhooks: page.map(webhookJson), ...next };
+        return { webhooks: page.map(show), ...next };
       },
     );
     scope.get<{ Params: { webhookId: string }; Querystring: { limit?: string } }>(

@@ -52,8 +52,8 @@ const COMPARED_RUN = objectOf({
   name: textField('The run’s name.'),
   experimentId: textField('The experiment it belongs to.'),
   status: enumField('As MLflow calls it.', ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']),
-  startTime: { ...MILLISECONDS, description: 'Milliseconds since the epoch.' },
-  endTime: { ...orNull(MILLISECONDS), description: 'Milliseconds since the epoch; `null` while it runs.' },
+  startTime: orNull(momentField('When it began; `null` for a time that RFC 3339 has no year for.')),
+  endTime: orNull(momentField('When it ended; `null` while it runs, and for a time that RFC 3339 has no year for.')),
   deleted: flagField('Whether it, or its experiment, is deleted.'),
 });
 

@@ -135,7 +135,9 @@ describe('runs over our own REST', () => {
       ids.push(run_id);
     }
     const { body } = await call('GET', `api/v1/runs/compare?run_ids=${ids.join(',')}&metric=loss&goal=maximize`);
-    expect(body.runs).toMatchObject(ids.map((runId) => ({ runId })));
+    expect(body.runs).toMatchObject(
+      ids.map((runId) => ({ runId, startTime: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T.*Z$/), endTime: null })),
+    );
     expect(body.params).toMatchObject([
       { key: 'lr', differs: true },
       { key: 'same', differs: false },
@@ -143,6 +145,9 @@ describe('runs over our own REST', () => {
     expect(body.best).toEqual({ runId: ids[3], value: 3 });
     expect(body.importance).toMatchObject({ kind: 'found', runs: 12, params: [{ key: 'lr', share: 1 }] });
     expect(body.parallelCoordinates).toMatchObject([{ key: 'lr' }, { key: 'loss' }]);
+    const { run } = (await mlflow('runs/create', { experiment_id: '0', start_time: Number.MAX_SAFE_INTEGER })).body;
+    const far = await call('GET', `api/v1/runs/compare?run_ids=${run.info.run_id as string}`);
+    expect(far.body.runs).toMatchObject([{ startTime: null, endTime: null }]);
     const all = await call('GET', 'api/v1/runs/compare?experiment_ids=0');
     expect(all.body.runs.length).toBeGreaterThanOrEqual(12);
   }, 60_000);

@@ -1,7 +1,7 @@
 import { partitionOf } from '@millrace/event-log';
 import { parsePosition } from '@millrace/kernel';
 import { jsonDouble } from '@millrace/mlflow-protocol';
-import { credentialsEnd, jsonOf, ProblemError, type QueryDoc } from '@millrace/service';
+import { credentialsEnd, jsonOf, momentText, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { bestRun, compareRuns, paramImportances } from '../../queries/compare-runs.query.js';
@@ -99,7 +99,7 @@ async function compare(api: TrackingApi, query: Query): Promise<object> {
   return {
     runs: runs.map(({ run, isActive }) => ({
       ...{ runId: run.runId, name: run.name, experimentId: run.experimentId, status: run.status },
-      ...{ startTime: run.startTime, endTime: run.endTime, deleted: !isActive },
+      ...{ startTime: momentText(run.startTime), endTime: momentText(run.endTime), deleted: !isActive },
     })),
     params,
     metrics: metrics.map((one) => ({ ...one, values: one.values.map((value) => (value === null ? null : jsonDouble(value))) })),
