@@ -1,5 +1,6 @@
 export { Access } from './access/access.js';
 export { admitCall, ASK_HEADER, callCredentialsEnd, credentialsEnd, requireRole, type AdmittedCall } from './access/access-hook.js';
+export { whileAdmitted } from './access/while-admitted.js';
 export { isLocalName } from './access/foreign-pages.js';
 export { accessSettings } from './access/access-settings.js';
 export type { AccessRule, Identity } from './access/identity.js';

@@ -8,6 +8,7 @@ import {
   type Fields,
   type MlflowRoute,
 } from '@millrace/mlflow-protocol';
+import { whileAdmitted } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrackingApi } from './context.js';
@@ -60,7 +61,10 @@ export function registerArtifactProxy(server: FastifyInstance, api: TrackingApi)
       scope.get(`${prefix}/artifacts`, (request, reply) => list(api.artifacts, request, reply));
       scope.get(`${prefix}/artifacts/*`, (request, reply) => sendArtifactFile(api.artifacts, safeArtifactPath(wildcard(request)), reply));
       scope.put(`${prefix}/artifacts/*`, { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request, reply) => {
-        await api.artifacts.put(safeArtifactPath(wildcard(request)), (request.body as Readable | undefined) ?? Buffer.alloc(0));
+        const path = safeArtifactPath(wildcard(request));
+        const body = request.body as Readable | undefined;
+        if (body) await whileAdmitted(request, reply, body, (guarded) => api.artifacts.put(path, guarded));
+        else await api.artifacts.put(path, Buffer.alloc(0));
         return json(reply, {});
       });
       scope.delete(`${prefix}/artifacts/*`, async (request, reply) => {
@@ -94,7 +98,7 @@ async function uploadOfUi(api: TrackingApi, request: FastifyRequest, reply: Fast
   const body = request.body as Readable | undefined;
   if (!body || size === 0) throw invalid('Request must specify data.');
   const { root } = await runArtifacts(api, runId);
-  await api.artifacts.put(joinArtifactPath(root, below), body);
+  await whileAdmitted(request, reply, body, (guarded) => api.artifacts.put(joinArtifactPath(root, below), guarded));
   return json(reply, {});
 }
 

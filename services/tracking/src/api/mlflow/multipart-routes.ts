@@ -1,5 +1,6 @@
 import { joinArtifactPath, MOST_PARTS, type ArtifactStore } from '@millrace/artifact-store';
 import { Fields, invalid, MlflowError, safeArtifactPath, type FieldValues } from '@millrace/mlflow-protocol';
+import { whileAdmitted } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 
@@ -30,7 +31,9 @@ export function registerMultipart(scope: FastifyInstance, store: ArtifactStore, 
     const { upload_id: uploadId, part_number: partNumber } = request.query as Record<string, unknown>;
     if (typeof uploadId !== 'string' || typeof partNumber !== 'string') throw invalid('upload_id and part_number are required.');
     const path = safeArtifactPath(wildcard(request));
-    const etag = await uploads.putPart(path, uploadId, Number(partNumber), request.body as Readable);
+    const etag = await whileAdmitted(request, reply, request.body as Readable, (body) =>
+      uploads.putPart(path, uploadId, Number(partNumber), body),
+    );
     return json(reply.header('etag', etag), {});
   });
   scope.get(`${prefix}/presigned/*`, async (request, reply) => {
