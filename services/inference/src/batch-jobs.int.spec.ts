@@ -377,7 +377,7 @@ test('an output is deleted and the job stays; asked for again it is computed ane
   }
   expect(await isThere()).toEqual([false, 0]);
   await expect(jobs.bytes(job.id)).rejects.toThrow(/^410 .*was deleted at .*ask for the job again/);
-  expect((await jobs.deleteOutput('none')).status).toBe(404);
+  expect(await jobs.deleteOutput('none')).toMatchObject({ status: 404, job: { detail: expect.stringContaining('no batch job none') } });
 
   const again = await jobs.post({ ...asked, output: 'table' }, '?wait=1m');
   expect(again.job).toMatchObject({ id: job.id, attempt: 2, status: 'completed', output: { sha256, uri: expect.any(String) } });

@@ -310,6 +310,11 @@ test('the audit trail and a model’s history show the data of a decision as the
   }
 });
 
+test('lineage of nothing says what it is asked of', async () => {
+  const { status, text } = await answer('ana', 'GET', '/api/v1/lineage');
+  expect([status, text]).toEqual([400, expect.stringContaining('node is source:<name>, feature-view:<name>')]);
+});
+
 test('the audit trail tells two keys of one actor apart, and names no key where none was shown', async () => {
   const made = async (name: string): Promise<{ key: string; keyId: string }> =>
     await send('admin', 'POST', '/api/v1/access/keys', { name, role: 'editor', actor: 'twin' });

@@ -10,7 +10,7 @@ import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { HotRoutes } from './hot-routes.js';
-import { PROBLEM_JSON } from './problem.js';
+import { PROBLEM_JSON, problemOf } from './problem.js';
 import { RequestWatch, type WatchedRequest } from './request-watch.js';
 import type { RouteDoc } from './route-doc.js';
 
@@ -55,6 +55,20 @@ const ENDING_INTERVAL_MS = 20;
 /** Probes and scrapes have to get through when everything else is refused. */
 const NEVER_REFUSED = new Set(['/healthz', '/readyz', '/metrics']);
 
+/** What Fastify refuses before it knows the route: no hook and no filter sees it, so it is written here, as a problem like every other. */
+function refuseUnread(error: Error & { readonly code: string }, request: FastifyRequest, reply: FastifyReply): void {
+  const { problem } = problemOf(error);
+  const detail =
+    error.code === 'FST_ERR_BAD_URL'
+      ? 'the path has a % that is not followed by two hexadecimal digits; write %25 for a % itself'
+      : error.message;
+  const instance = request.raw.url?.split('?')[0];
+  reply.hijack();
+  reply.raw
+    .writeHead(problem.status, { 'content-type': PROBLEM_JSON })
+    .end(JSON.stringify({ ...problem, detail, instance, requestId: request.id }));
+}
+
 /**
  * The Fastify server every service listens with: its limits, the request id, and the hooks that measure, bound and trace requests. They see every route, raw ones
  * too. What hot routes take does not come as far as Fastify, and is measured, bounded and traced all the same.
@@ -76,6 +90,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     skipMiddie: true,
+    frameworkErrors: refuseUnread,
   });
   const routes: Route[] = [];
   const server = adapter.getInstance<FastifyInstance>();

@@ -48,6 +48,10 @@ const FAULTS: Readonly<Record<string, number>> = {
   MR_ARTIFACT_NOT_FOUND: 404,
 };
 
+/** What Nest says of a path that nothing is at. */
+const NO_ROUTE = /^Cannot ([A-Z]+) ([^?]*).*$/s;
+const NAMED_ROUTES = 'there is no route $1 $2; GET /api/v1/openapi.json names all under /api/v1';
+
 export interface Answer {
   readonly problem: Problem;
   /** Seconds after which trying again may help. */
@@ -65,7 +69,10 @@ export function problemOf(error: unknown): Answer {
     return { ...told, isDefect: status === 500, ...(error.retryable ? { retryAfter: 1 } : {}) };
   }
   const status = statusOf(error);
-  if (status !== undefined && status < 500) return answer(status, codeOf(status), error instanceof Error ? error.message : String(error));
+  if (status !== undefined && status < 500) {
+    const message = error instanceof Error ? error.message : String(error);
+    return answer(status, codeOf(status), status === 404 ? message.replace(NO_ROUTE, NAMED_ROUTES) : message);
+  }
   return {
     ...answer(500, 'MR_INTERNAL', 'something went wrong here; the log of this process has the details under the request id'),
     isDefect: true,

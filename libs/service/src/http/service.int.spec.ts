@@ -118,7 +118,16 @@ describe.each([
     });
     expect((await grow('full', -1)).status).toBe(400);
     expect(await (await call('GET', '/api/v1/tallies/x/teapot')).json()).toMatchObject({ status: 418, details: { handle: 1 } });
-    expect(await (await call('GET', '/nowhere')).json()).toMatchObject({ status: 404, code: 'MR_HTTP_NOT_FOUND' });
+    expect(await (await call('GET', '/nowhere?a=b')).json()).toMatchObject({
+      ...{ status: 404, code: 'MR_HTTP_NOT_FOUND', instance: '/nowhere' },
+      detail: 'there is no route GET /nowhere; GET /api/v1/openapi.json names all under /api/v1',
+    });
+    const unread = await call('GET', '/api/v1/tallies/%zz/teapot?a=b');
+    expect([unread.status, unread.headers.get('content-type')]).toEqual([400, 'application/problem+json; charset=utf-8']);
+    expect(await unread.json()).toMatchObject({
+      ...{ status: 400, code: 'MR_HTTP_BAD_REQUEST', instance: '/api/v1/tallies/%zz/teapot', requestId: expect.any(String) },
+      detail: 'the path has a % that is not followed by two hexadecimal digits; write %25 for a % itself',
+    });
     const malformed = await fetch(`${service.url}/api/v1/tallies/x/grow`, {
       method: 'POST',
       body: '{',

@@ -149,7 +149,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
   });
   const cancel = async (request: FastifyRequest<{ Params: { id: string } }>): Promise<{ position: Position; body: object }> => {
     const { id } = request.params;
-    const position = await told(options.cancel(id, options.metadata(request)));
+    const position = await toldOf(id, options.cancel(id, options.metadata(request)));
     return { position, body: show(id, await existing(options, request, id), options) };
   };
   scope.delete<{ Params: { id: string } }>(
@@ -166,7 +166,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     doc('Deletes the output of a completed batch job.', { ...shown, errors: { ...NO_JOB, 409: 'It runs, or has no output.' } }),
     async (request, reply) => {
       const { id } = request.params;
-      sendPosition(reply, await told(options.deleteOutput(id, options.metadata(request))));
+      sendPosition(reply, await toldOf(id, options.deleteOutput(id, options.metadata(request))));
       return show(id, await existing(options, request, id), options);
     },
   );
@@ -209,6 +209,19 @@ async function told<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** {@link told} of what is done to a job, of which the rules know no id. */
+async function toldOf<T>(id: string, work: Promise<T>): Promise<T> {
+  try {
+    return await told(work);
+  } catch (error) {
+    throw error instanceof ProblemError && error.code === 'MR_INFERENCE_BATCH_JOB_NOT_FOUND' ? noJob(id) : error;
+  }
+}
+
+function noJob(id: string): ProblemError {
+  return new ProblemError(404, 'MR_INFERENCE_BATCH_JOB_NOT_FOUND', `there is no batch job ${id}; list them with GET ${PATH}`);
+}
+
 async function waited(options: BatchJobRoutesOptions, request: FastifyRequest<{ Querystring: Query }>, id: string): Promise<BatchJob> {
   const waitMs = waitOf(request.query.wait, invalid);
   const job = await existing(options, request, id);
@@ -219,7 +232,7 @@ async function waited(options: BatchJobRoutesOptions, request: FastifyRequest<{ 
 
 async function existing({ state }: BatchJobRoutesOptions, request: FastifyRequest, id: string): Promise<BatchJob> {
   const job = await state(request, id);
-  if (job.status === 'absent') throw new ProblemError(404, 'MR_INFERENCE_BATCH_JOB_NOT_FOUND', `there is no batch job ${id}`);
+  if (job.status === 'absent') throw noJob(id);
   return job;
 }
 

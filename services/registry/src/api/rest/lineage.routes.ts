@@ -31,7 +31,7 @@ export function lineageRoutes(scope: FastifyInstance, api: LineageApi): void {
   });
   scope.get('/api/v1/lineage', following, async (request) => {
     const fields = new RequestFields(request.query, Object.keys(QUERY));
-    const node = fields.requiredText('node');
+    const node = fields.text('node')?.trim() ?? '';
     if (!LINEAGE_KINDS.some((kind) => node.startsWith(`${kind}:`) && node.length > kind.length + 1)) {
       throw invalid(
         'node',
