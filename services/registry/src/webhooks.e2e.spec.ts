@@ -256,7 +256,8 @@ describe('webhooks', () => {
     const webhookId = await newWebhook(['registered_model.created', 'model_version.created']);
     const tested = await call('POST', `webhooks/${webhookId}/test`, { event: event('model_version.created') });
     expect(tested.body.result).toEqual({ success: true, response_status: 200, response_body: 'heard' });
-    expect(receiver.received.at(-1)?.body).toMatchObject({ entity: 'model_version', action: 'created', data: { test: true } });
+    const data = { name: 'example_model', version: '1', source: 'models:/123', run_id: 'abcd1234abcd5678' };
+    expect(receiver.received.at(-1)?.body).toMatchObject({ entity: 'model_version', action: 'created', data });
     receiver.answers = [404];
     const failed = await call('POST', `webhooks/${webhookId}/test`, {});
     expect(failed.body.result).toMatchObject({ success: false, response_status: 404, error_message: 'The receiver answered 404.' });

@@ -28,6 +28,8 @@ import { webhookAdministration } from './api/rest/webhooks.routes.js';
 import { registryConfig } from './config.js';
 import { PROMPT_TAG } from './domain/models/prompt-tag.js';
 import type { DeliveryFact, WebhookDeliveryAttempted, WebhookDeliveryQueued } from './domain/webhooks/deliveries.js';
+import { exampleOf } from './domain/webhooks/example-notification.js';
+import type { NotificationName } from './domain/webhooks/notification.js';
 import { WEBHOOKS, type Webhooks, type WebhooksRejection } from './domain/webhooks/webhooks.decider.js';
 import type { WebhooksEvent } from './domain/webhooks/webhooks.events.js';
 import { decodeDelivery, deliveryRow, WEBHOOK_DELIVERIES_TABLE } from './projections/webhook-deliveries.projection.js';
@@ -93,7 +95,7 @@ export async function openWebhooks(http: HttpAdapterHost, host: WebhooksHost): P
     seal: (secret) => box?.seal(secret),
     test: (webhook, name, { commandId, now }) => {
       const secret = webhook.sealedSecret === null ? undefined : box?.open(webhook.sealedSecret);
-      const data = JSON.stringify({ test: true });
+      const data = JSON.stringify(exampleOf(name as NotificationName));
       return sendWebhook(
         { url: webhook.url, deliveryId: ids.derived(commandId, 'test'), name, occurredAt: now, data, secret, now },
         sending,

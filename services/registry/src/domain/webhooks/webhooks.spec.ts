@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { isRetried, pauseAfter } from './deliveries.js';
-import { MLFLOW_NOTIFICATIONS, notificationOf, OWN_NOTIFICATIONS, type NotifiedModel } from './notification.js';
+import { exampleOf } from './example-notification.js';
+import { MLFLOW_NOTIFICATIONS, notificationOf, OWN_NOTIFICATIONS, type NotificationName, type NotifiedModel } from './notification.js';
 import { MOST_WEBHOOKS, webhooks, WEBHOOKS, type Webhooks, type WebhooksCommand } from './webhooks.decider.js';
 import type { WebhookCreated, WebhooksEvent } from './webhooks.events.js';
 
@@ -70,6 +71,10 @@ describe('what decisions are to people outside', () => {
 
   test.each(cases)('%s of %s %j (a prompt: %s) is %s', (type, subject, data, isPrompt, name, told) => {
     expect(notificationOf({ type, subject, data }, model(isPrompt))).toEqual({ name, data: told });
+  });
+
+  test.each(cases)('%s of %s %j (a prompt: %s): a test of %s sends its fields', (...[, , , , name, told]) => {
+    expect(Object.keys(exampleOf(name as NotificationName)).sort()).toEqual(Object.keys(told).sort());
   });
 
   test('every notification there is comes of one of them', () => {
