@@ -1,12 +1,9 @@
 import { MlflowError, type FieldValues, type MlflowRoute } from '@millrace/mlflow-protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Trace } from '../../../domain/trace/trace.js';
-import { assessmentOf, assessmentText } from './assessment-wire.js';
+import { assessmentOf, assessmentText, changedAssessment } from './assessment-wire.js';
 import type { TracesApi } from './context.js';
 import { traceIdOf } from './trace-routes.js';
-
-/** What of an assessment may be changed after it was made. */
-const CHANGEABLE = ['assessment_name', 'feedback', 'expectation', 'rationale', 'metadata', 'valid'];
 
 /** Assessments of traces: feedback and expectations, kept as the client says them. */
 export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
@@ -68,8 +65,7 @@ export function assessmentRoutes(api: TracesApi): MlflowRoute[] {
       handle: async ({ fields, request }) => {
         const given = assessmentOf(fields, false);
         const { trace, id, assessment } = await existing(request);
-        const changes = Object.fromEntries(Object.entries(given).filter(([name]) => CHANGEABLE.includes(name)));
-        const changed = { ...assessment, ...changes, last_update_time: new Date(api.metadata(request).now).toISOString() };
+        const changed = changedAssessment(assessment, given, new Date(api.metadata(request).now).toISOString());
         await record(trace, id, changed, request);
         return { assessment: changed };
       },
