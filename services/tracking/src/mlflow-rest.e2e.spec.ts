@@ -141,6 +141,20 @@ describe('what MLflow’s UI and its larger clients ask of the tracking service'
     expect(await ask('GET', `/api/2.0/mlflow-artifacts/presigned/${at}/model.bin`)).toMatchObject({ status: 501 });
   });
 
+  test('the parts of a file go below the path at which a proxy shows the server', async () => {
+    const create = (prefix: string) =>
+      fetch(`${running.url}/api/2.0/mlflow-artifacts/mpu/create/${experimentId}/x`, {
+        method: 'POST',
+        headers: { 'x-forwarded-host': 'ml.example', 'x-forwarded-proto': 'https', 'x-forwarded-prefix': prefix },
+        body: JSON.stringify({ path: 'a b.bin', num_parts: 1 }),
+      });
+    const created = (await (await create('/team/mlflow/')).json()) as { credentials: { url: string }[] };
+    expect(created.credentials[0]?.url).toMatch(
+      `https://ml.example/team/mlflow/api/2.0/mlflow-artifacts/mpu/part/${experimentId}/x/a%20b.bin?upload_id=`,
+    );
+    expect((await create('@elsewhere.example')).status).toBe(400);
+  });
+
   test('a small file of the UI is kept with its run', async () => {
     const runId = await newRun();
     const upload = (query: string, body?: string) => ask('POST', `/ajax-api/2.0/mlflow/upload-artifact${query}`, body);

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 /** The body of a request about an upload; the parts themselves do not come this way. */
 const MOST_BYTES = 4 << 20;
 const SIGNED_SECONDS = 900;
+const PREFIX = /^(\/[A-Za-z0-9._~-]+)+$/;
 
 /**
  * Files that a client sends in parts, several at a time. It is told a URL for each part: the store's own where that can sign one, this server's
@@ -81,10 +82,14 @@ function partOf(fields: Fields): { partNumber: number; etag: string } {
   return { partNumber: fields.requiredInteger('part_number'), etag: fields.requiredString('etag') };
 }
 
-/** Where the client has reached us: a router in front says so. */
+/** Where the client has reached us: a proxy in front says so, and below which path. */
 function originOf(request: FastifyRequest): string {
   const first = (name: string) => (request.headers[name] as string | undefined)?.split(',')[0]?.trim();
-  return `${first('x-forwarded-proto') ?? request.protocol}://${first('x-forwarded-host') ?? request.host}`;
+  const below = first('x-forwarded-prefix')?.replace(/\/+$/, '') ?? '';
+  // What is no path would make an address of another host.
+  if (below !== '' && !PREFIX.test(below))
+    throw invalid(`The header X-Forwarded-Prefix '${below.slice(0, 100)}' is no path, such as /mlflow.`);
+  return `${first('x-forwarded-proto') ?? request.protocol}://${first('x-forwarded-host') ?? request.host}${below}`;
 }
 
 async function bodyOf(request: FastifyRequest): Promise<FieldValues> {
