@@ -274,6 +274,30 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
     });
   });
 
+  test('logged models are ordered by what was measured on the dataset of a digest', async () => {
+    const of = (await call('POST', 'experiments/create', { name: 'digests' })).body.experiment_id as string;
+    const run_id = (await call('POST', 'runs/create', { experiment_id: of })).body.run.info.run_id as string;
+    const named: string[] = [];
+    for (const [name, on, off] of [
+      ['a', 1, 3],
+      ['b', 2, 2],
+    ] as const) {
+      const model_id = (await call('POST', 'logged-models', { experiment_id: of, name })).body.model.info.model_id as string;
+      const measured = { run_id, model_id, key: 'acc', timestamp: 1, dataset_name: 'd' };
+      for (const [dataset_digest, value] of Object.entries({ on, off })) {
+        expect((await call('POST', 'runs/log-metric', { ...measured, dataset_digest, value })).status).toBe(200);
+      }
+      named.push(model_id);
+    }
+    const ordered = async (dataset_digest: string): Promise<string[]> => {
+      const order_by = [{ field_name: 'metrics.acc', ascending: true, dataset_digest }];
+      const { body } = await call('POST', 'logged-models/search', { experiment_ids: [of], order_by });
+      return (body.models as { info: { model_id: string } }[]).map(({ info }) => info.model_id);
+    };
+    expect(await ordered('on')).toEqual(named);
+    expect(await ordered('off')).toEqual([...named].reverse());
+  });
+
   test('a scorer that is code is refused, and a tag of a dataset that is null is left', async () => {
     const post = async (path: string, body: object, method = 'POST'): Promise<Answer> => {
       const response = await fetch(`${running.url}/api/3.0/mlflow/${path}`, { method, body: JSON.stringify(body) });

@@ -13,7 +13,7 @@ export interface ModelMetric {
   readonly datasetDigest: string;
 }
 
-/** An empty digest stands for any. */
+/** An empty name or digest stands for any. */
 export interface DatasetFilter {
   readonly name: string;
   readonly digest: string;
@@ -132,10 +132,10 @@ export async function latestOfMetric(
 function onAnyOf(datasets: readonly DatasetFilter[]): { sql: string; parameters: Record<string, string> } {
   const parameters: Record<string, string> = {};
   const tests = datasets.map(({ name, digest }, index) => {
-    parameters[`name${index}`] = name;
-    if (digest === '') return `dataset_name = {name${index}:String}`;
-    parameters[`digest${index}`] = digest;
-    return `(dataset_name = {name${index}:String} AND dataset_digest = {digest${index}:String})`;
+    const wanted = { name, digest };
+    const told = (['name', 'digest'] as const).filter((field) => wanted[field] !== '');
+    for (const field of told) parameters[`${field}${index}`] = wanted[field];
+    return `(${told.map((field) => `dataset_${field} = {${field}${index}:String}`).join(' AND ')})`;
   });
   return { sql: tests.length === 0 ? '' : ` AND (${tests.join(' OR ')})`, parameters };
 }

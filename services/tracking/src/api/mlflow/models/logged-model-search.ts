@@ -108,8 +108,8 @@ function orderOf(fields: Fields): LoggedModelOrder {
   const dot = name.indexOf('.');
   if (dot >= 0) {
     if (name.slice(0, dot) !== 'metrics') throw invalid(`Invalid order by field name: ${name}. Only metrics are supported.`);
-    const dataset = fields.string('dataset_name');
-    const datasets = dataset ? [{ name: dataset, digest: fields.string('dataset_digest') ?? '' }] : [];
+    const dataset = { name: fields.string('dataset_name') ?? '', digest: fields.string('dataset_digest') ?? '' };
+    const datasets = dataset.name === '' && dataset.digest === '' ? [] : [dataset];
     return { by: { metric: name.slice(dot + 1), datasets }, ascending };
   }
   const read = Object.hasOwn(TIMES, name) ? TIMES[name] : Object.hasOwn(TEXTS, name) ? TEXTS[name] : undefined;
