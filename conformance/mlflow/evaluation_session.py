@@ -48,6 +48,7 @@ cases.merge_records(many)
 read = client.get_dataset(cases.dataset_id)
 check("and read in pages", len(read.records) == 1502)
 check("the profile counts them", json.loads(read.profile)["num_records"] == 1502)
+check("the schema says what they are", json.loads(read.schema)["inputs"]["index"] == "integer")
 check("its digest has changed", read.digest != cases.digest or cases.digest == client.get_dataset(cases.dataset_id).digest)
 gone = [r.dataset_record_id for r in read.records if "index" in r.inputs]
 check("records are deleted", client._tracking_client.store.delete_dataset_records(cases.dataset_id, gone) == 1500)

@@ -12,6 +12,7 @@ import { SCORERS, scorers, type Scorers } from './domain/scorers/scorers.decider
 import { DATASET_RECORDS_TABLE, datasetRecordRows, decodeDatasetRecordFact } from './projections/dataset-records.projection.js';
 import { AggregateView } from './queries/aggregate-view.js';
 import { datasetRecords, recordsSummaries, recordsThere } from './queries/dataset-records.query.js';
+import { datasetSchema } from './queries/dataset-schema.query.js';
 import type { TrackingHost } from './tracking.runtime.js';
 
 const RECORDS = TOPICS.datasetRecords.name;
@@ -71,6 +72,10 @@ export async function openEvaluation(
     summaries: async (datasetIds) => {
       await caughtUp();
       return recordsSummaries(offline, datasetIds);
+    },
+    schema: async (datasetId) => {
+      await caughtUp();
+      return datasetSchema(offline, datasetId);
     },
     newId: ({ commandId }, purpose) => ids.derived(commandId, purpose),
     metadata: (request) => commandMetadata(request, clock, ids),

@@ -298,6 +298,27 @@ describe('what servers of MLflow 3 take and those of MLflow 2 did not', () => {
     expect(await ordered('off')).toEqual([...named].reverse());
   });
 
+  test('a dataset says of which types the fields of its records are', async () => {
+    const ask = async (method: string, path: string, body?: object): Promise<Answer> => {
+      const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+      const response = await fetch(`${running.url}/api/3.0/mlflow/datasets/${path}`, { method, ...sent });
+      return { status: response.status, body: await response.json() };
+    };
+    const { body } = await ask('POST', 'create', { name: 'typed', experiment_ids: [experimentId] });
+    const id = body.dataset.dataset_id as string;
+    expect((await ask('GET', id)).body.dataset).not.toHaveProperty('schema');
+    const first = { s: 'a', f: 1.5, i: 3, b: true, n: null, l: [1], o: { x: 1 } };
+    const records = [
+      { inputs: first, outputs: 'text', expectations: { z: [1] } },
+      { inputs: { s: 1, later: 'x' }, outputs: 2 },
+    ];
+    await ask('POST', `${id}/records`, { records: JSON.stringify(records) });
+    expect(JSON.parse((await ask('GET', id)).body.dataset.schema as string)).toEqual({
+      inputs: { s: 'string', f: 'float', i: 'integer', b: 'boolean', n: 'null', l: 'array', o: 'object', later: 'string' },
+      ...{ outputs: 'string', expectations: { z: 'array' }, version: '1.0' },
+    });
+  });
+
   test('a scorer that is code is refused, and a tag of a dataset that is null is left', async () => {
     const post = async (path: string, body: object, method = 'POST'): Promise<Answer> => {
       const response = await fetch(`${running.url}/api/3.0/mlflow/${path}`, { method, body: JSON.stringify(body) });

@@ -7,6 +7,7 @@ import type { IssueState } from '../../../domain/issue/issue.decider.js';
 import type { Scorers } from '../../../domain/scorers/scorers.decider.js';
 import type { AggregateView } from '../../../queries/aggregate-view.js';
 import type { RecordsPage, RecordsSummary } from '../../../queries/dataset-records.query.js';
+import type { DatasetSchema } from '../../../queries/dataset-schema.query.js';
 
 /** What the endpoints of evaluation are made of: datasets to evaluate with, scorers, and issues that were found. */
 export interface EvaluationApi {
@@ -24,6 +25,7 @@ export interface EvaluationApi {
   records(page: RecordsPage): Promise<DatasetRecord[]>;
   recordsThere(datasetId: string, recordIds: readonly string[]): Promise<ReadonlySet<string>>;
   summaries(datasetIds: readonly string[]): Promise<ReadonlyMap<string, RecordsSummary>>;
+  schema(datasetId: string): Promise<DatasetSchema | undefined>;
   newId(metadata: CommandMetadata, purpose: string): string;
   metadata(request: FastifyRequest): CommandMetadata;
   sendPosition(reply: FastifyReply, positions: readonly Position[]): void;

@@ -38,8 +38,12 @@ export function datasetRoutes(api: EvaluationApi): MlflowRoute[] {
     }
     return dataset;
   };
-  const shown = async (dataset: EvaluationDataset): Promise<ShownDataset> =>
-    shownDataset(dataset, (await api.summaries([dataset.datasetId])).get(dataset.datasetId));
+  /** One dataset whole; a search does without the schema, for which all that was told of the records is read. */
+  const shown = async (dataset: EvaluationDataset): Promise<ShownDataset> => {
+    const { datasetId } = dataset;
+    const [summaries, schema] = await Promise.all([api.summaries([datasetId]), api.schema(datasetId)]);
+    return { ...shownDataset(dataset, summaries.get(datasetId)), ...(schema === undefined ? {} : { schema }) };
+  };
   /** An endpoint that gives one command about one dataset. */
   const change = (
     method: 'POST' | 'PATCH' | 'DELETE',

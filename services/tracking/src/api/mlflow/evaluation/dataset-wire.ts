@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { DatasetRecord } from '../../../domain/evaluation-dataset/dataset-records.js';
 import type { EvaluationDataset } from '../../../domain/evaluation-dataset/evaluation-dataset.decider.js';
 import type { RecordsSummary } from '../../../queries/dataset-records.query.js';
+import type { DatasetSchema } from '../../../queries/dataset-schema.query.js';
 
 /** Who MLflow's clients say made something. */
 const USER_TAG = 'mlflow.user';
@@ -13,6 +14,7 @@ export interface ShownDataset {
   readonly records: number;
   readonly updatedAt: number;
   readonly updatedBy: string;
+  readonly schema?: DatasetSchema;
 }
 
 export function shownDataset(dataset: EvaluationDataset, summary: RecordsSummary | undefined): ShownDataset {
@@ -25,12 +27,13 @@ export function shownDataset(dataset: EvaluationDataset, summary: RecordsSummary
   };
 }
 
-export function datasetJson({ dataset, records, updatedAt, updatedBy }: ShownDataset): object {
+export function datasetJson({ dataset, records, updatedAt, updatedBy, schema }: ShownDataset): object {
   const { datasetId, name, tags, experimentIds, createdAt } = dataset;
   return {
     ...{ dataset_id: datasetId, name, tags: pythonJson(Object.fromEntries(tags)), created_time: createdAt, last_update_time: updatedAt },
     ...{ created_by: creatorOf(dataset), last_updated_by: updatedBy, experiment_ids: [...experimentIds] },
     profile: pythonJson({ num_records: records }),
+    ...(schema === undefined ? {} : { schema: pythonJson(schema) }),
     // It changes whenever the dataset does, which is all a client may conclude from it.
     digest: createHash('sha256').update(`${name}:${updatedAt}:${records}`).digest('hex').slice(0, 8),
   };
