@@ -1,3 +1,4 @@
+import type { SpanAttribute, SpanValue } from './span-attribute.js';
 import type { LoggedSpan } from './trace-facts.js';
 
 export const SESSION = 'mlflow.trace.session';
@@ -5,17 +6,6 @@ const USER = 'mlflow.trace.user';
 export const TOKEN_USAGE = 'mlflow.trace.tokenUsage';
 /** What metadata of a trace is at most long; an id of a session beyond it is none. */
 const MOST_LENGTH = 250;
-
-interface Value {
-  readonly stringValue?: unknown;
-  readonly intValue?: unknown;
-  readonly kvlistValue?: { readonly values?: readonly Attribute[] };
-}
-
-interface Attribute {
-  readonly key: string;
-  readonly value?: Value;
-}
 
 const NAMED: readonly (readonly [string, readonly string[]])[] = [
   [SESSION, ['session.id', 'gen_ai.conversation.id']],
@@ -64,14 +54,14 @@ function isBelow(id: string, counted: ReadonlyMap<string, unknown>, spans: Reado
   return false;
 }
 
-function attributesOf(span: string): Map<string, Value | undefined> {
-  const { attributes = [] } = JSON.parse(span) as { attributes?: readonly Attribute[] };
+function attributesOf(span: string): Map<string | undefined, SpanValue | undefined> {
+  const { attributes = [] } = JSON.parse(span) as { attributes?: readonly SpanAttribute[] };
   return new Map(attributes.map(({ key, value }) => [key, value]));
 }
 
-function countsOf(value: Value | undefined): ReadonlyMap<string, number> | undefined {
+function countsOf(value: SpanValue | undefined): ReadonlyMap<string, number> | undefined {
   const pairs = value?.kvlistValue?.values ?? [];
-  const counts = pairs.map(({ key, value: count }) => [key, Number(count?.intValue ?? Number.NaN)] as const);
+  const counts = pairs.map(({ key, value: count }) => [key ?? '', Number(count?.intValue ?? Number.NaN)] as const);
   const whole = counts.filter(([key, count]) => key !== '__proto__' && Number.isSafeInteger(count));
   return whole.length === 0 ? undefined : new Map(whole);
 }

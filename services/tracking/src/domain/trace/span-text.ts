@@ -1,23 +1,12 @@
+import type { SpanAttribute, SpanValue } from './span-attribute.js';
 import type { LoggedSpan } from './trace-facts.js';
 
 /** What is searched of one span; the rest of a longer one is kept and not searched. */
 export const MOST_SPAN_TEXT = 100_000;
 
-interface Attribute {
-  readonly key?: string;
-  readonly value?: Value;
-}
-
-/** A value in the JSON of OpenTelemetry's protocol buffers: one of its fields is set. */
-interface Value {
-  readonly arrayValue?: { readonly values?: readonly Value[] };
-  readonly kvlistValue?: { readonly values?: readonly Attribute[] };
-  readonly [name: string]: unknown;
-}
-
 interface Span {
-  readonly attributes?: readonly Attribute[];
-  readonly events?: readonly { readonly name?: string; readonly attributes?: readonly Attribute[] }[];
+  readonly attributes?: readonly SpanAttribute[];
+  readonly events?: readonly { readonly name?: string; readonly attributes?: readonly SpanAttribute[] }[];
   readonly status?: { readonly message?: unknown };
 }
 
@@ -30,11 +19,11 @@ export function spanText({ name, span }: Pick<LoggedSpan, 'name' | 'span'>): str
   return lines.join('\n').slice(0, MOST_SPAN_TEXT);
 }
 
-function attributeText({ key, value }: Attribute): string {
+function attributeText({ key, value }: SpanAttribute): string {
   return `${key ?? ''}: ${valueText(value)}`;
 }
 
-function valueText(value: Value | undefined): string {
+function valueText(value: SpanValue | undefined): string {
   if (!value) return '';
   if (value.arrayValue) return (value.arrayValue.values ?? []).map(valueText).join(', ');
   if (value.kvlistValue) return (value.kvlistValue.values ?? []).map(attributeText).join(', ');
