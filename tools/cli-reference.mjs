@@ -7,6 +7,7 @@ import './run-sources.mjs';
 
 const command = 'node tools/cli-reference.mjs';
 const { createProgram } = await import('../cli/src/program.ts');
+const { exampleOf } = await import('../cli/src/examples.ts');
 const { check, folder } = readArguments();
 
 const INTRO = `# Command line
@@ -41,6 +42,8 @@ function commandPart(one) {
   ]);
   if (rows.length > 0) parts.push(table(['argument', 'required', 'meaning'], rows));
   if (one.options.length > 0) parts.push(optionsTable(one));
+  const example = exampleOf(name.slice('millrace '.length));
+  if (example !== undefined) parts.push(`For example:\n\n\`\`\`sh\n${example}\n\`\`\``);
   return parts;
 }
 

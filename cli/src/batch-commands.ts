@@ -40,7 +40,7 @@ export function addBatch(program: Command, io: Io, client: () => MillraceClient,
     )
     .addOption(new Option('--log <rows>', 'rows recorded as predictions').choices(['none', 'sampled', 'all']).default('none'))
     .option('--sample-rate <share>', 'share of the rows that --log sampled records (default: 0.01)', Number)
-    .option('--chunk-rows <rows>', 'rows of a chunk', Number)
+    .option('--chunk-rows <rows>', 'rows of a chunk (default: what the server is set to, MILLRACE_INFERENCE_BATCH_CHUNK)', Number)
     .option('--table', 'put the output into a table as well', false)
     .option('--wait', 'show how far it is, and end when it does', false)
     .option('--to <file>', 'wait, and write the output there, as Parquet')

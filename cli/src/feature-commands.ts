@@ -17,7 +17,7 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
     .option('--deployment <name>', 'only the gateway’s answers of this deployment')
     .option('--feature-service <name>', 'only vectors of this feature service')
     .option('--since <time>', 'answers from that time on, as RFC 3339 (default: all)')
-    .option('--until <time>', 'answers before that time')
+    .option('--until <time>', 'answers before that time (default: now)')
     .addOption(new Option('-o, --output <format>', 'how to show it').choices(['table', 'json']).default('table'))
     .action(async (options: VerifyFeaturesOptions) => {
       if (!(await verifyFeatures(client(), io, options))) finish(EXIT.found);
@@ -27,7 +27,7 @@ export function addFeatures(program: Command, io: Io, client: () => MillraceClie
     .description("show what a view's features are like over time: at the times of events, or as they were served")
     .argument('<view[:feature]>', 'a feature view, or one of its features; view@2 is a version of it')
     .option('--since <time>', 'from that time on, as RFC 3339 (default: all)')
-    .option('--until <time>', 'before that time')
+    .option('--until <time>', 'before that time (default: all)')
     .option('--every <duration>', 'how long an interval is: whole hours, such as 1h, 6h, 1d', '1d')
     .addOption(
       new Option('--of <what>', 'values at the times of events, or what the gateway served')

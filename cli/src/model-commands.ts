@@ -94,7 +94,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
       'compare the gateway’s answers with expected ones: {"inputs", "outputs"} of the Open Inference Protocol a line',
     )
     .option('--evaluate', 'let the registry make the checks again that it makes itself')
-    .option('--tolerance <number>', 'how far a value may be from the expected one', '0')
+    .option('--tolerance <number>', 'how far a value may be from the expected one, in its own unit', '0')
     .action(async (name: string, version: string, options: CheckOptions) => {
       if (!(await check(client(), io, name, version, options))) finish(EXIT.found);
     });
@@ -130,7 +130,7 @@ export function addModels(program: Command, io: Io, client: () => MillraceClient
     .option('--subject <subject>', 'only about that subject, * at its end for anything')
     .option('--actor <actor>', 'only by that actor')
     .option('--key <id>', 'only with that API key, by its id (millrace keys list)')
-    .option('--since <time>', 'from that time on, as RFC 3339')
-    .option('--until <time>', 'before that time')
+    .option('--since <time>', 'from that time on, as RFC 3339 (default: the first)')
+    .option('--until <time>', 'before that time (default: all)')
     .action((options: AuditOptions) => audit(client(), io, options));
 }

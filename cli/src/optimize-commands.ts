@@ -29,7 +29,7 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     .option('--method <text>', 'with --candidate: how it was made, such as static-qdq')
     .option('--run <id>', 'with --candidate: the run that made it')
     .option('--rows <file>', 'measure with these rows, as models rows writes them (default: the newest of the prediction log)')
-    .option('--random-rows <n>', 'measure with made-up rows')
+    .option('--random-rows <n>', 'measure with so many made-up rows instead')
     .option('--most <n>', 'rows to measure with at most', '1000')
     .option('--label <name>', 'which label is the truth about a prediction', 'label')
     .option('--min-rows <n>', 'gate: rows the answers are compared on at least (default: 100)')
@@ -57,7 +57,7 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     .command('rows')
     .description('write the newest rows a model has answered, with its answers and labels, one a line as JSON')
     .argument('<name>', 'the registered model')
-    .option('--most <n>', 'at most that many', '1000')
+    .option('--most <n>', 'at most that many rows', '1000')
     .option('--label <name>', 'which label is the truth about a prediction', 'label')
     .option('--to <file>', 'into a file (default: standard output)')
     .action((name: string, options: ModelRowsOptions) => modelRows(client(), io, name, options));

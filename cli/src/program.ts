@@ -12,6 +12,7 @@ import { createKey, listKeys, revokeKey, type CreateKeyOptions } from './command
 import { describe, get, remove, type GetOptions } from './commands/get.js';
 import { status } from './commands/status.js';
 import { addBatch } from './batch-commands.js';
+import { addExamples } from './examples.js';
 import { addFeatures } from './feature-commands.js';
 import type { Io } from './io.js';
 import { addModels } from './model-commands.js';
@@ -34,7 +35,7 @@ export function createProgram(io: Io, finish: (exitCode: number) => void = () =>
   program
     .description('Define, look at and follow what a Millrace does.')
     .addOption(new Option('--server <url>', 'where Millrace answers').default('http://127.0.0.1:8080').env('MILLRACE_URL'))
-    .option('--timeout <seconds>', 'how long an answer may take', seconds, 30)
+    .option('--timeout <seconds>', 'how long an answer may take, at most 3600', seconds, 30)
     .option('--as <actor>', 'who acts, as the log will name it, where the server asks for no key (default: who runs the command)')
     .showHelpAfterError('(see millrace --help)')
     .helpCommand(false)
@@ -70,6 +71,7 @@ Where the server asks for a key, put it in MILLRACE_API_KEY.`,
       if (!(await status(client(), io, options.output))) finish(EXIT.found);
     });
   addHelp(program);
+  addExamples(program);
   return program;
 }
 
@@ -96,7 +98,7 @@ function addGc(program: Command, io: Io, client: () => MillraceClient): void {
     .description(
       'make the deletion of runs and experiments final: they, their artifacts and the experiments’ names are given up; a run whose files a registered version needs stays',
     )
-    .option('--older-than <duration>', 'only what was deleted longer ago, such as 30d or 1d12h')
+    .option('--older-than <duration>', 'only what was deleted longer ago, such as 30d or 1d12h (default: whatever is deleted)')
     .option('--run-ids <ids>', 'only these deleted runs, separated by commas')
     .option('--experiment-ids <ids>', 'only these deleted experiments with their runs, separated by commas')
     .option('--dry-run', 'only tell what would go')
@@ -125,7 +127,7 @@ function addResources(program: Command, io: Io, client: () => MillraceClient, fi
     .description('show resources')
     .argument('<kind>', `${KINDS}; all for every kind`)
     .argument('[name]', 'one of them')
-    .option('--version <n>', 'an earlier version')
+    .option('--version <n>', 'an earlier version (default: the newest)')
     .addOption(output('table', 'json', 'yaml'))
     .action((kind: string, name: string | undefined, options: GetOptions) => get(client(), io, kind, name, options));
   program
@@ -164,8 +166,8 @@ function addEvents(program: Command, io: Io, client: () => MillraceClient): void
       collect,
       [],
     )
-    .option('--partition <n>', 'only that partition')
-    .option('--limit <n>', 'stop after that many')
+    .option('--partition <n>', 'only that partition, counted from 0 (default: all)')
+    .option('--limit <n>', 'stop after that many records (default: all there are)')
     .addOption(output('text', 'json'))
     .action((topic: string, options: TailOptions) => tail(client(), io, topic, options));
   events
@@ -231,7 +233,7 @@ function addArtifacts(program: Command, io: Io, client: () => MillraceClient): v
     .description('send a file, or a folder with all in it')
     .argument('<run>', 'the id of the run')
     .argument('<file>', 'the file or folder')
-    .option('--to <path>', "a folder among the run's artifacts")
+    .option('--to <path>', "a folder among the run's artifacts (default: beside the others, at the top)")
     .action((run: string, file: string, options: { to?: string }) => upload(client(), io, run, file, options.to));
   artifacts
     .command('download')
