@@ -34,7 +34,9 @@ test.each(leavesOf(createProgram(io)).map(({ path }) => path))('the help of %s e
   expect(help).toContain(`Example:\n  ${example}`);
 
   let reached = false;
-  leaf.exitOverride().action(() => (reached = true));
+  leaf.exitOverride().action(() => {
+    reached = true;
+  });
   program.exitOverride();
   const [name, ...words] = wordsOf(example);
   expect(name).toBe('millrace');

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { embeddedTopology, tempDir, waitFor, type TempDir, type Topology } from '@millrace/testing';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Flights } from './flights.js';
 import { mainJob } from './main-job/main-job.js';
@@ -82,3 +82,100 @@ test('the stream of the how-to predicts the event that is sent there', async () 
   );
   expect(output).toMatchObject({ stream: 'departures_due' });
 });
+
+/** Applies the definitions of a page, in their order. */
+async function applied(page: string, heading = ''): Promise<void> {
+  for (const definition of await blocks(page, heading, 'yaml')) {
+    if (definition.includes('apiVersion:')) await client.post('/api/v1/apply', definition, 'application/yaml');
+  }
+}
+
+test('the pages on features rest on one another as they are written', async () => {
+  const [sending = ''] = await blocks('docs/how-to/send-events.md', '# Send events', 'sh');
+  const [, source = ''] = /millrace apply -f - <<'EOF'\n(.*?)^EOF/ms.exec(sending) ?? [];
+  await client.post('/api/v1/apply', source, 'application/yaml');
+  const [events = ''] = curls(sending);
+  expect(JSON.parse(await typed(events))).toMatchObject({ accepted: 2, rejected: [] });
+
+  const windows = 'docs/how-to/aggregate-over-windows.md';
+  await applied(windows, '# Aggregate');
+  const [windowed = ''] = (await blocks(windows, '# Aggregate', 'sh')).flatMap(curls);
+  expect(JSON.parse(await typed(windowed))).toMatchObject({ results: [{}, { values: [1] }, { values: [12.5] }] });
+
+  const onDemand = 'docs/how-to/compute-features-on-demand.md';
+  await applied(onDemand, '# Compute');
+  await applied(onDemand, 'Ask for them');
+  const [computed = ''] = (await blocks(onDemand, 'Ask for them', 'sh')).flatMap(curls);
+  expect(JSON.parse(await typed(computed))).toMatchObject({ results: [{ statuses: ['PRESENT'] }] });
+});
+
+test('the queries of the how-to are answered from the views it names', async () => {
+  const page = 'docs/how-to/query-with-sql.md';
+  const [events = '', first = ''] = (await blocks(page, '# Query', 'sh')).flatMap(curls);
+  expect(JSON.parse(await typed(events))).toMatchObject({ accepted: 3, rejected: [] });
+  await waitFor(async () => (await typed(first)).includes('Bern'), { timeoutMs: 30_000, what: 'the rows of the events' });
+  const headings = ['Events', 'Feature values over time', 'What was served', 'Statistics'];
+  const queries = (await Promise.all(headings.map((heading) => blocks(page, heading, 'sql'))))
+    .flat()
+    .flatMap((block) => block.split(/;\n/));
+  expect(queries.filter((query) => query.trim() !== '').length).toBeGreaterThan(8);
+  for (const query of queries) if (query.trim() !== '') await client.sql(query);
+});
+
+test('a training set and the lineage are asked for as the how-tos do', async () => {
+  const [training = ''] = (await blocks('docs/how-to/build-a-training-set.md', 'Ask for one', 'sh')).flatMap(curls);
+  expect(JSON.parse(await typed(training))).toMatchObject({ status: 'built', rows: 2 });
+  const walks = (await blocks('docs/how-to/send-lineage.md', 'The graph', 'sh')).flatMap(curls);
+  const graphs = await Promise.all(walks.map(async (walk) => JSON.parse(await typed(walk)) as { nodes: { kind: string }[] }));
+  expect(graphs.map(({ nodes }) => nodes.length > 1)).toEqual([true, true]);
+});
+
+test('what Feast’s clients push is read as the how-to says', async () => {
+  const page = 'docs/how-to/use-from-feast.md';
+  await applied(page, 'Define both sides');
+  const [push = ''] = (await blocks(page, 'Push and write', 'sh')).flatMap(curls);
+  await typed(push);
+  const read = await client.post('/get-online-features', { features: ['driver_stats:trips'], entities: { driver_id: [1001] } });
+  expect(read).toMatchObject({ metadata: { feature_names: ['driver_id', 'trips'] }, results: [{ values: [1001] }, {}] });
+});
+
+test('links between pages lead to pages and to headings that are there', async () => {
+  const pages = ['README.md', 'CONTRIBUTING.md', 'docs/concepts.md', 'docs/glossary.md', ...(await howTos())];
+  const read = async (page: string): Promise<string> => (await readFile(join(ROOT, page), 'utf8')).replaceAll(/^```.*?^```/gms, '');
+  const dead: string[] = [];
+  for (const page of pages) {
+    for (const [, link = ''] of (await read(page)).matchAll(/\]\(((?!https?:)[^)\s]+)\)/g)) {
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? page : join(dirname(page), path);
+      const isThere = await access(join(ROOT, target)).then(
+        () => true,
+        () => false,
+      );
+      if (!isThere || (anchor !== undefined && !headingsOf(await read(target)).includes(anchor))) dead.push(`${page}: ${link}`);
+    }
+  }
+  expect(dead).toEqual([]);
+  const readme = await read('README.md');
+  expect(pages.filter((page) => page.startsWith('docs/') && !readme.includes(`(${page})`))).toEqual([]);
+});
+
+test('the glossary has each word once, in their order', async () => {
+  const text = await readFile(join(ROOT, 'docs/glossary.md'), 'utf8');
+  const words = [...text.matchAll(/^\| ([^|]*?) +\|/gm)].map(([, word = '']) => word.toLowerCase()).slice(2);
+  expect(words).toEqual([...new Set(words)].sort());
+});
+
+async function howTos(): Promise<string[]> {
+  return (await readdir(join(ROOT, 'docs/how-to'))).map((name) => `docs/how-to/${name}`);
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-'),
+  );
+}
