@@ -32,3 +32,12 @@ test.each<[string, Partial<PolicySpec>, number]>([
     expect.stringContaining(`spec.approvals asks for ${asked}, and of the approvers at most ${most} can give theirs`),
   ]);
 });
+
+test('a policy that would keep every version from being served is refused', () => {
+  expect(problemsOf({ governsServing: true })).toEqual([]);
+  expect(problemsOf({ aliases: [], stages: ['Staging', 'Archived'], governsServing: true })).toEqual([]);
+  expect(problemsOf({ aliases: [], stages: ['None', 'Archived'] })).toEqual([]);
+  expect(problemsOf({ aliases: [], stages: ['None', 'Archived'], governsServing: true })).toEqual([
+    expect.stringContaining('spec.governsServing would keep every version from being served: name an alias'),
+  ]);
+});

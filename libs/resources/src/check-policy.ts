@@ -33,6 +33,13 @@ export function checkPolicy(spec: PolicySpec, say: Say, lookup: Lookup): void {
   if ((spec.stages ?? []).length + (spec.aliases ?? []).length === 0) {
     say('spec', 'governs nothing: name stages, for example [Production], or aliases, for example [champion]');
   }
+  const admitting = (spec.stages ?? []).filter((stage) => stage !== 'None' && stage !== 'Archived');
+  if (spec.governsServing && admitting.length + (spec.aliases ?? []).length === 0) {
+    say(
+      'spec.governsServing',
+      'would keep every version from being served: name an alias, or the stage Staging or Production, that admits one',
+    );
+  }
   const approvals = spec.approvals ?? 1;
   const most = mostApprovals(spec);
   if (approvals > most) {

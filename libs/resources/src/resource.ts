@@ -156,6 +156,7 @@ export interface PolicySpec {
   readonly promotion?: 'automatic' | 'manual';
   readonly archiveExisting?: boolean;
   readonly rollback?: readonly string[];
+  readonly governsServing?: boolean;
 }
 
 export interface RolloutStepSpec {

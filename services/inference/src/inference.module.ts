@@ -107,7 +107,7 @@ export class InferenceModule implements OnModuleInit, OnApplicationBootstrap {
       edgePredictionRoutes(scope, { recorder: edge, resolve: resolveVersion, maxElements, origins }),
     );
     rawRoutes(this.http, { body: 'json' }, (scope) => rolloutRoutes(scope, rolloutEndpoints(rollouts, { clock, ids })));
-    rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, resolve: resolveVersion }));
+    rawRoutes(this.http, { body: 'buffer' }, (scope) => versionCheckRoutes(scope, { checks, gateway, resolve: resolveVersion }));
     rawRoutes(this.http, { body: 'json' }, (scope) =>
       streamRoutes(scope, {
         list: () => streams.list(),

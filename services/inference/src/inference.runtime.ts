@@ -45,6 +45,7 @@ import { readModelArtifact } from './models/model-artifact.js';
 import { ModelHost } from './models/model-host.js';
 import { ServedModel } from './models/served-model.js';
 import { ServingDirectory } from './models/serving-directory.js';
+import { followPolicies } from './models/serving-policies.js';
 import type { ModelFiles } from './models/servable-model.js';
 import { openVersionChecks } from './models/open-version-checks.js';
 import { hostObserver, runnerObserver } from './models/serving-observer.js';
@@ -173,6 +174,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     maxOnDemand: config.maxOnDemand,
     loadWaitMs: config.loadWaitMs,
     rollouts: inForce,
+    policies: followPolicies(resources.catalog),
     caughtUp: async (deadlineMs) => {
       await Promise.all([registry.barrier(deadlineMs), resources.log.barrier(deadlineMs)]);
       // Changes of one turn of the event loop are looked at together, after it.

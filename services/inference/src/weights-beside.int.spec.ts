@@ -75,7 +75,7 @@ describe('weights in files beside the graph', () => {
   test('are left where they are by who reads the files: taking them in is the work of a thread', async () => {
     const version: ModelVersion = {
       ...{ modelId: 'apart', name: 'apart', version: 1, source: 'mlflow-artifacts:/models/apart/1/model' },
-      ...{ artifactPath: 'models/apart/1/model', digest: null, registeredAs: 'apart' },
+      ...{ artifactPath: 'models/apart/1/model', digest: null, held: new Set<string>(), registeredAs: 'apart' },
     };
     const signatures = { required: false, trusted: [] };
     const limits = { maxModelBytes: MIB, maxFiles: 10 };

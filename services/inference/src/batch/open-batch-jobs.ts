@@ -47,7 +47,8 @@ export async function openBatchJobs(
     waitForPredictions: () =>
       tableBarrier({ log, store: offline, scheduler, now }, TOPICS.predictions.name, 'millrace.predictions', host.config.queryDeadlineMs),
     resolve: (reference) => directory.resolve(reference),
-    barrier: () => registry.barrier(),
+    // A policy that was just applied holds.
+    barrier: async () => void (await Promise.all([registry.barrier(), host.resources.log.barrier()])),
     runRows: config.maxBatchRows,
     chunkRows: config.batchChunkRows,
     mostAtOnce: config.batchJobs,

@@ -28,7 +28,7 @@ import { fixedRows } from './score-rows.js';
 export interface PlanHost extends RunHost {
   /** What a model's reference means now. */
   readonly resolve: (reference: string) => Resolved;
-  /** Resolves when what is on the registry's log is known here. */
+  /** Resolves when what is on the logs of the registry and of the resources is known here. */
   readonly barrier: () => Promise<void>;
   /** Rows of a run of the model. */
   readonly runRows: number;
@@ -114,7 +114,7 @@ async function targetOf({ directory, resolve, barrier }: PlanHost, { deployment,
   }
   const reference = served?.deployment?.model ?? model ?? '';
   const resolved = resolve(reference);
-  if (!resolved.ok) throw new Refusal('MR_INFERENCE_UNKNOWN_MODEL', resolved.reason);
+  if (!resolved.ok) throw new Refusal(resolved.isNotAdmitted ? 'MR_INFERENCE_NOT_ADMITTED' : 'MR_INFERENCE_UNKNOWN_MODEL', resolved.reason);
   return { deployment: served?.deployment?.name ?? null, featureService: served?.deployment?.featureService, version: resolved.version };
 }
 

@@ -8,6 +8,8 @@ export type RefusalCode =
   | 'MR_INFERENCE_LOADING'
   /** The model cannot be loaded: missing, changed since it was registered, or not servable. */
   | 'MR_INFERENCE_UNSERVABLE'
+  /** The version is there, and a policy keeps it from being served until it is promoted. */
+  | 'MR_INFERENCE_NOT_ADMITTED'
   /** The model's queue is full. */
   | 'MR_INFERENCE_BUSY'
   | 'MR_INFERENCE_DEADLINE'

@@ -34,6 +34,8 @@ export interface Served {
 export interface Directory {
   /** Waits at most `waitMs` for a model that has to be loaded first; its own bound when absent, not at all for a deployment when 0. */
   find(name: string, version: string | undefined, waitMs?: number): Promise<Served>;
+  /** A version of a registered model that is tried, admitted to serving or not. */
+  findToTry(model: string, version: string): Promise<Served>;
   /** By which experiment or rollout a deployment's units are assigned now. */
   splitOf(deployment: DeploymentDefinition): ExperimentDefinition | undefined;
 }
@@ -53,6 +55,8 @@ export interface InferCommand {
   readonly askedBy?: AskedByStream;
   /** How long the caller still waits, in milliseconds, where its protocol says so. */
   readonly timeoutMs?: number;
+  /** The version is tried, as by a check before its promotion; a policy need not have admitted it. */
+  readonly isTrial?: boolean;
   /** Aborted when the client leaves: the request gives up its place in the queue and is recorded as cancelled. */
   readonly signal?: Departure | undefined;
 }
@@ -132,7 +136,8 @@ export class Gateway {
     const now = clock.now();
     const timeoutMs = this.#timeoutOf(command);
     if (!sink.takes()) throw new Refusal('MR_INFERENCE_UNRECORDED', UNRECORDED);
-    const served = await directory.find(command.name, command.version, timeoutMs);
+    const { name, version } = command;
+    const served = await (command.isTrial ? directory.findToTry(name, version ?? '') : directory.find(name, version, timeoutMs));
     const predictionId = command.predictionId ?? ids.next();
     const eventTime = eventTimeOf(command.parameters);
     const { deployment } = served;

@@ -7,11 +7,12 @@ import type { ServingDirectory } from './serving-directory.js';
  * that stays so: what is tried again, as when the artifact store is away, is `MR_INFERENCE_LOADING`.
  */
 export async function columnsOf(
-  directory: Pick<ServingDirectory, 'findVersion'>,
+  directory: Pick<ServingDirectory, 'findToTry'>,
   model: string,
   version: number,
 ): Promise<readonly string[] | undefined> {
-  const { slotOf, reference } = await directory.findVersion(model, version);
+  // Exported, it runs elsewhere: what is left out of its records does not depend on whether it is served here.
+  const { slotOf, reference } = await directory.findToTry(model, String(version));
   const slot = slotOf(reference);
   const label = `version ${version} of model ${JSON.stringify(model)}`;
   if (slot && !slot.current && slot.isRetried) throw new Refusal('MR_INFERENCE_LOADING', `${label}: ${slot.failure ?? 'not loaded'}`);

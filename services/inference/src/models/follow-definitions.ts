@@ -23,7 +23,7 @@ export interface FollowOptions {
 }
 
 /**
- * Brings every change of deployments, experiments and registered models to the directory. Changes of one turn of the event loop are
+ * Brings every change of deployments, experiments, policies and registered models to the directory. Changes of one turn of the event loop are
  * looked at once: at a start thousands of decisions are folded before anything has to be loaded. Returns whether all that
  * was on the log at the call has been brought.
  */
@@ -42,6 +42,7 @@ export async function followDefinitions({ log, registry, resources, catalog, dir
   };
   catalog.onChange('Deployment', look);
   catalog.onChange('Experiment', look);
+  catalog.onChange('Policy', look);
   registry.onAccepted(look);
   const goals = await Promise.all([registry, resources].map(async (domain) => ({ domain, ends: await log.end(domain.topic) })));
   return () =>

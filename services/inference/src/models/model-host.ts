@@ -1,6 +1,6 @@
 import type { Scheduler } from '@millrace/kernel';
 import { isRefusal, Refusal } from '../domain/refusal.js';
-import type { ModelVersion, Resolved } from '../domain/registry/model-reference.js';
+import { parseModelReference, type ModelVersion, type Resolved } from '../domain/registry/model-reference.js';
 import { MemoryBudget, NoRoom } from './memory-budget.js';
 import type { ServedModel } from './served-model.js';
 
@@ -42,6 +42,8 @@ export interface Slot {
   readonly failure: string | undefined;
   /** The failure may pass, and it is tried again. */
   readonly isRetried: boolean;
+  /** The failure is that a policy keeps it from being served. */
+  readonly isNotAdmitted: boolean;
 }
 
 interface MutableSlot {
@@ -50,6 +52,7 @@ interface MutableSlot {
   wanted: string | undefined;
   failure: string | undefined;
   isRetried: boolean;
+  isNotAdmitted: boolean;
   unloaded: string | undefined;
   isLoading: boolean;
   /** Somebody waits for it: others make room. */
@@ -57,6 +60,7 @@ interface MutableSlot {
   settled: Promise<void>;
 }
 
+const FRESH = { isRetried: false, isNotAdmitted: false, isLoading: false, isDemanded: false };
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
@@ -101,7 +105,7 @@ export class ModelHost {
       let slot = this.#slots.get(reference);
       if (!slot) {
         const nothing = { current: undefined, wanted: undefined, failure: undefined, unloaded: undefined };
-        slot = { reference, ...nothing, isRetried: false, isLoading: false, isDemanded: false, settled: Promise.resolve() };
+        slot = { reference, ...nothing, ...FRESH, settled: Promise.resolve() };
         this.#slots.set(reference, slot);
       }
       this.#refresh(slot);
@@ -149,7 +153,9 @@ export class ModelHost {
     if (!resolved.ok) {
       // An alias taken away or a version deleted: stop serving it.
       slot.wanted = undefined;
-      slot.current = undefined;
+      slot.isNotAdmitted = resolved.isNotAdmitted === true;
+      // An alias moved on to a version that may not be served: the one before goes on, unless it may not either.
+      if (!slot.isNotAdmitted || !this.#isStillServed(slot)) slot.current = undefined;
       slot.failure = resolved.reason;
       slot.isRetried = false;
       slot.unloaded = undefined;
@@ -159,10 +165,18 @@ export class ModelHost {
     const key = keyOf(resolved.version);
     if (slot.wanted === key) return;
     slot.wanted = key;
+    if (slot.isNotAdmitted) [slot.isNotAdmitted, slot.failure] = [false, undefined];
     // One that was unloaded follows its target when it is asked for.
     if (slot.unloaded !== undefined && !slot.isDemanded && !this.#loaded.has(key)) return;
     slot.isLoading = true;
     slot.settled = this.#take(slot, key, resolved.version);
+  }
+
+  #isStillServed({ current, reference }: MutableSlot): boolean {
+    const parsed = parseModelReference(reference);
+    if (!current || !parsed) return false;
+    const resolved = this.#options.resolve(`models:/${parsed.name}/${current.version.version}`);
+    return resolved.ok && resolved.version.modelId === current.version.modelId;
   }
 
   async #take(slot: MutableSlot, key: string, version: ModelVersion): Promise<void> {
@@ -282,6 +296,7 @@ function keyOf(version: ModelVersion): string {
 /** The slot's model, or why there is none: 503 while loading, and with the reason when it cannot be loaded. */
 export function modelOf(slot: Slot | undefined, label: string): ServedModel {
   if (slot?.current) return slot.current;
-  if (slot?.failure !== undefined && !slot.isLoading) throw new Refusal('MR_INFERENCE_UNSERVABLE', `${label}: ${slot.failure}`);
+  if (slot?.failure !== undefined && !slot.isLoading)
+    throw new Refusal(slot.isNotAdmitted ? 'MR_INFERENCE_NOT_ADMITTED' : 'MR_INFERENCE_UNSERVABLE', `${label}: ${slot.failure}`);
   throw new Refusal('MR_INFERENCE_LOADING', `${label} is being loaded; try again in a second`);
 }

@@ -3,13 +3,14 @@ import { CATALOG_SUBJECT, type RegisteredVersion } from '../domain/registry/mode
 import { RolloutsInForce } from '../rollouts/rollouts-in-force.js';
 import { ModelHost } from './model-host.js';
 import { ServingDirectory } from './serving-directory.js';
+import { ServingPolicies } from './serving-policies.js';
 
 const LOAD_WAIT_MS = 10_000;
 
 /** Served from a registry that a test fills; no load ever ends, and what waits for one is told how long it would have, and waits no longer. */
 function directoryOf(caughtUp: (registered: (name: string) => void) => Promise<unknown>) {
   const modelIds = new Map<string, string>();
-  const version = {} as RegisteredVersion;
+  const version = { held: new Set<string>() } as unknown as RegisteredVersion;
   const registry = (subject: string): unknown =>
     subject === CATALOG_SUBJECT ? { modelIds } : { versions: new Map([[1, version]]), aliases: new Map() };
   const waits: number[] = [];
@@ -28,7 +29,7 @@ function directoryOf(caughtUp: (registered: (name: string) => void) => Promise<u
     observer: { loaded: nothing, swapped: nothing, failed: nothing, deferred: nothing, retired: nothing },
   });
   const directory: ServingDirectory = new ServingDirectory({
-    ...{ host, registry, maxOnDemand: 4, loadWaitMs: LOAD_WAIT_MS, rollouts: new RolloutsInForce() },
+    ...{ host, registry, maxOnDemand: 4, loadWaitMs: LOAD_WAIT_MS, rollouts: new RolloutsInForce(), policies: new ServingPolicies() },
     caughtUp: () => caughtUp((name) => modelIds.set(name, name)),
   });
   return { directory, waits };

@@ -5,6 +5,7 @@ import { latestVersion, parseModelReference, resolveModel, type Resolved } from 
 import type { Directory, Served } from '../gateway/gateway.js';
 import type { RolloutsInForce } from '../rollouts/rollouts-in-force.js';
 import type { ModelHost, Slot } from './model-host.js';
+import type { ServingPolicies } from './serving-policies.js';
 
 export interface ServingDirectoryOptions {
   readonly host: ModelHost;
@@ -15,6 +16,8 @@ export interface ServingDirectoryOptions {
   /** How long a request that asks for a version not loaded yet waits for it. */
   readonly loadWaitMs: number;
   readonly rollouts: RolloutsInForce;
+  /** What policies let be served. */
+  readonly policies: Pick<ServingPolicies, 'admits' | 'hold'>;
   /** Resolves when what is on the logs of the registry and of the resources now is known here; rejects when that takes longer. */
   readonly caughtUp: (deadlineMs: number) => Promise<unknown>;
 }
@@ -54,7 +57,7 @@ export class ServingDirectory implements Directory {
     this.refresh();
   }
 
-  /** Looks at every reference again: the registry has changed. */
+  /** Looks at every reference again: the registry or a policy has changed. */
   refresh(): void {
     for (const name of this.#kept.keys()) {
       const model = this.#deployments.get(name)?.model;
@@ -119,6 +122,17 @@ export class ServingDirectory implements Directory {
     return { deployment: undefined, slotOf: this.#slotOf, load: this.#load, reference };
   }
 
+  /** As {@link findVersion}, of any version there is: what it takes to check one before it is admitted to serving. */
+  async findToTry(model: string, version: string): Promise<Served> {
+    const { loadWaitMs, caughtUp, registry } = this.#options;
+    const isThere = (): boolean => VERSION.test(version) && resolveModel({ name: model, version: Number(version) }, registry).ok;
+    if (!isThere()) await caughtUp(loadWaitMs).catch(() => undefined);
+    if (!isThere()) throw this.#unknown(model, model, version);
+    const reference = this.#wanted(`${TRIAL}models:/${model}/${version}`);
+    if (!this.#slotOf(reference)?.current) await this.#loadOnDemand(reference, loadWaitMs);
+    return { deployment: undefined, slotOf: this.#slotOf, load: this.#load, reference };
+  }
+
   #known(name: string, version: string | undefined): Known | undefined {
     const deployment = this.#deployments.get(name);
     if (deployment && version === undefined) return { deployment, reference: this.referenceOf(deployment) };
@@ -135,13 +149,14 @@ export class ServingDirectory implements Directory {
     const isCaughtUp = !isNumber || (await succeeds(caughtUp(Math.min(longestMs, loadWaitMs))));
     const known = this.#known(name, version);
     if (known) return known;
-    if (!isCaughtUp) {
+    const deployment = this.#deployments.get(name);
+    const model = deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name;
+    const isNotAdmitted = isNumber && isRefused(this.#resolved(model, version));
+    if (!isCaughtUp && !isNotAdmitted) {
       const label = version === undefined ? JSON.stringify(name) : `version ${version} of ${JSON.stringify(name)}`;
       const message = `${label} is not known here, and what was registered and applied last could not be read in time; try again in a second`;
       throw new Refusal('MR_INFERENCE_LOADING', message);
     }
-    const deployment = this.#deployments.get(name);
-    const model = deployment ? (parseModelReference(this.referenceOf(deployment))?.name ?? name) : name;
     throw this.#unknown(name, model, version);
   }
 
@@ -171,22 +186,30 @@ export class ServingDirectory implements Directory {
     if (this.#onDemand.delete(reference)) this.refresh();
   }
 
-  /** Versions of what is served under `name` that exist in the registry. */
+  /** What a reference means now, where it may be served. */
   resolve(reference: string): Resolved {
-    const parsed = parseModelReference(reference);
+    const isTrial = reference.startsWith(TRIAL);
+    const parsed = parseModelReference(isTrial ? reference.slice(TRIAL.length) : reference);
     if (!parsed)
       return {
         ok: false,
         reason: `${JSON.stringify(reference)} is no model reference; expected models:/name@alias or models:/name/version`,
       };
-    return resolveModel(parsed, this.#options.registry);
+    const resolved = resolveModel(parsed, this.#options.registry);
+    return isTrial ? resolved : this.#options.policies.hold(resolved);
+  }
+
+  /** What is served under a registered model's own name. */
+  latest(model: string): Resolved {
+    const { registry, policies } = this.#options;
+    return policies.hold(latestVersion(model, registry, (name, held) => policies.admits(name, held)));
   }
 
   /** The version asked for by its number, or the latest; `undefined` for a number that no version has. */
   #resolved(model: string, version: string | undefined): Resolved | undefined {
-    const { registry } = this.#options;
-    if (version === undefined) return latestVersion(model, registry);
-    return VERSION.test(version) ? resolveModel({ name: model, version: Number(version) }, registry) : undefined;
+    const { registry, policies } = this.#options;
+    if (version === undefined) return this.latest(model);
+    return VERSION.test(version) ? policies.hold(resolveModel({ name: model, version: Number(version) }, registry)) : undefined;
   }
 
   #unknown(asked: string, model: string, version: string | undefined): Refusal {
@@ -195,6 +218,7 @@ export class ServingDirectory implements Directory {
       return new Refusal('MR_INFERENCE_UNKNOWN_VERSION', message);
     }
     const resolved = this.#resolved(model, version);
+    if (resolved?.ok === false && resolved.isNotAdmitted) return new Refusal('MR_INFERENCE_NOT_ADMITTED', resolved.reason);
     const isKnown = latestVersion(model, this.#options.registry).ok;
     if (isKnown && resolved?.ok === false) return new Refusal('MR_INFERENCE_UNKNOWN_VERSION', resolved.reason);
     return new Refusal(
@@ -224,7 +248,13 @@ export class ServingDirectory implements Directory {
   }
 }
 
+/** Before the reference of a version that is loaded to be tried, admitted to serving or not. */
+const TRIAL = 'trial:';
 const VERSION = /^[1-9]\d{0,8}$/;
+
+function isRefused(resolved: Resolved | undefined): boolean {
+  return resolved?.ok === false && resolved.isNotAdmitted === true;
+}
 
 function succeeds(done: Promise<unknown>): Promise<boolean> {
   return done.then(

@@ -1,5 +1,5 @@
 import { Refusal } from '../domain/refusal.js';
-import { latestVersion, parseModelReference, resolveModel } from '../domain/registry/model-reference.js';
+import { parseModelReference, resolveModel } from '../domain/registry/model-reference.js';
 import { CATALOG_SUBJECT, type CatalogState } from '../domain/registry/model-catalog.js';
 import type { Slot } from '../models/model-host.js';
 import { modelOf } from '../models/model-host.js';
@@ -12,7 +12,7 @@ export interface IndexedModel {
   /** Empty where there is none to serve. */
   readonly version: string;
   readonly state: ModelReadiness;
-  /** Why it is not ready; empty when it is. */
+  /** Why it is not ready, or does not serve what its definition names; empty otherwise. */
   readonly reason: string;
 }
 
@@ -38,15 +38,19 @@ export class ModelRepository {
     const deployed = directory.deployments().map((deployment) => {
       const reference = directory.referenceOf(deployment);
       const version = bySlot.get(reference)?.current?.version.version ?? versionOf(reference, registry);
-      return { name: deployment.name, version: version === undefined ? '' : String(version), ...readinessOf(bySlot.get(reference)) };
+      const readiness = readinessOf(bySlot.get(reference));
+      // Another answers in the stead of what is defined: that one says why.
+      const reason = readiness.reason || (deployment.model === reference ? '' : (bySlot.get(deployment.model)?.failure ?? ''));
+      return { name: deployment.name, version: version === undefined ? '' : String(version), ...readiness, reason };
     });
     const taken = new Set(deployed.map(({ name }) => name));
     const models = [...(registry(CATALOG_SUBJECT) as CatalogState).modelIds.keys()].filter((name) => !taken.has(name));
     const own = models.flatMap((name) => {
       const loaded = onDemand(name, bySlot.values());
       if (loaded.length > 0) return loaded.map((slot) => ({ name, version: slot.reference.split('/').at(-1) ?? '', ...readinessOf(slot) }));
-      const latest = latestVersion(name, registry);
-      return latest.ok ? [{ name, version: String(latest.version.version), ...readinessOf(undefined) }] : [];
+      const latest = directory.latest(name);
+      if (latest.ok) return [{ name, version: String(latest.version.version), ...readinessOf(undefined) }];
+      return latest.isNotAdmitted ? [{ name, version: '', state: 'UNAVAILABLE' as const, reason: latest.reason }] : [];
     });
     const all = [...deployed, ...own];
     return isReadyOnly ? all.filter(({ state }) => state === 'READY') : all;
@@ -89,7 +93,7 @@ function versionOf(reference: string, registry: (subject: string) => unknown): n
 }
 
 function readinessOf(slot: Slot | undefined): Pick<IndexedModel, 'state' | 'reason'> {
-  if (slot?.current) return { state: 'READY', reason: '' };
+  if (slot?.current) return { state: 'READY', reason: slot.failure ?? '' };
   if (slot?.isLoading) return { state: 'LOADING', reason: 'being loaded' };
   return { state: 'UNAVAILABLE', reason: slot?.failure ?? slot?.unloaded ?? 'not loaded; it is when it is asked for' };
 }

@@ -1,7 +1,7 @@
+import { matchesAny } from '@millrace/kernel';
 import type { PolicyCheckSpec, PolicySpec } from '@millrace/resources';
 import type { Target } from '../domain/governance/governance.events.js';
 import { holderOf } from '../domain/governance/governance.state.js';
-import { matchesAny } from '../domain/governance/rules.js';
 import type { ModelVersion } from '../domain/model/model.decider.js';
 import type { ModelCard } from '../queries/model-card.js';
 import type { RegistryView, VersionView } from '../queries/registry-view.js';

@@ -1,5 +1,6 @@
+import { matchesAny } from '@millrace/kernel';
 import type { PolicyCheckSpec, PolicySpec, ResourceCatalog } from '@millrace/resources';
-import { matchesAny, type RequiredCheck, type Rule } from '../domain/governance/rules.js';
+import type { RequiredCheck, Rule } from '../domain/governance/rules.js';
 
 /** The fold of the resources as the registry reads it. */
 export interface PolicyResources {

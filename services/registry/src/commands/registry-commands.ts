@@ -1,9 +1,17 @@
-import type { CommandMetadata, CommandOutcome, Event, Ids, Position, Rejection } from '@millrace/kernel';
+import {
+  matchesAny,
+  type CommandMetadata,
+  type CommandOutcome,
+  type Event,
+  type Ids,
+  type Position,
+  type Rejection,
+} from '@millrace/kernel';
 import { modelNotFound, MODELS, type ModelsCommand, type ModelsRejection } from '../domain/models/models.decider.js';
 import type { ImportedModel, ModelsEvent } from '../domain/models/models.events.js';
 import type { GovernanceRejection, GovernedCommand, GovernedRejection } from '../domain/governance/governed-model.decider.js';
 import { targetOf } from '../domain/governance/moves.js';
-import { matchesAny, type Rule } from '../domain/governance/rules.js';
+import type { Rule } from '../domain/governance/rules.js';
 import type { ModelCommand, ModelRejection } from '../domain/model/model.decider.js';
 import type { ImportedVersion, ModelEvent, VersionRegistered } from '../domain/model/model.events.js';
 import type { RegistryView } from '../queries/registry-view.js';

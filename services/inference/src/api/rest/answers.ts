@@ -207,6 +207,22 @@ export const VERSION_CHECK_ANSWER: JsonSchema = {
   ],
 };
 
+export const TRIAL_ANSWER: JsonSchema = objectOf({
+  model_name: textField('As it was asked for.'),
+  model_version: textField('That answered.'),
+  id: textField('Of the request, or of the prediction.'),
+  parameters: { type: 'object', description: 'The id of the prediction.' },
+  outputs: listField(
+    'Of the model.',
+    objectOf({
+      name: textField('Of the output.'),
+      datatype: textField('`FP32` and the like.'),
+      shape: listField('Its sizes.', { type: 'integer', minimum: 0 }),
+      data: listField('Its values.', {}),
+    }),
+  ),
+});
+
 export const STREAM_ANSWER = namedSchema(
   'StreamStatus',
   objectOf({

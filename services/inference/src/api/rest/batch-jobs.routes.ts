@@ -65,6 +65,7 @@ const REFUSALS: Partial<Readonly<Record<RefusalCode, number>>> = {
   MR_INFERENCE_UNKNOWN_MODEL: 404,
   MR_INFERENCE_UNKNOWN_VERSION: 404,
   MR_INFERENCE_UNSERVABLE: 409,
+  MR_INFERENCE_NOT_ADMITTED: 403,
 };
 
 /**
@@ -82,6 +83,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     ...shown,
     statuses: { 200: 'It is over.', 202: 'It runs.' },
     errors: {
+      403: 'A policy keeps the version from being served.',
       404: 'There is no such model, version or training set.',
       409: 'The version cannot be served.',
       422: 'Its rows cannot be used.',

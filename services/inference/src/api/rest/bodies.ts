@@ -1,4 +1,4 @@
-import { bodySchema, listField, textField, timeField } from '@millrace/service';
+import { bodySchema, type JsonSchema, listField, textField, timeField } from '@millrace/service';
 
 export const BATCH_JOB_REQUEST = bodySchema(
   {
@@ -36,6 +36,28 @@ export const BATCH_JOB_REQUEST = bodySchema(
     rest: { oneOf: [{ required: ['deployment'] }, { required: ['model'] }] },
     examples: [{ model: 'models:/fares@champion', input: { query: 'SELECT * FROM trips' }, log: 'sampled', output: 'table' }],
   },
+);
+
+const TENSOR: JsonSchema = {
+  type: 'object',
+  description: 'As the Open Inference Protocol has it.',
+  properties: {
+    name: textField('Of the input.'),
+    shape: listField('Its sizes.', { type: 'integer', minimum: 0 }),
+    datatype: textField('`FP32` and the like.'),
+    data: listField('Its values.', {}),
+  },
+  required: ['name', 'shape', 'datatype', 'data'],
+};
+
+export const TRIAL_REQUEST = bodySchema(
+  {
+    id: textField('Comes back with the answer.'),
+    parameters: { type: 'object', description: 'Of the request.' },
+    inputs: listField('Of the model.', TENSOR),
+    outputs: listField('Only these; all unless given.', { type: 'object' }),
+  },
+  { required: ['inputs'], open: true, examples: [{ inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [40] }] }] },
 );
 
 export const ROLLOUT_ACTION = bodySchema(

@@ -21,6 +21,8 @@ export interface VersionSource {
   /** The model's name when the version was registered; its manifest was signed under it. */
   readonly registeredAs: string;
   readonly signature?: VersionSignature;
+  /** Every stage and alias it was ever moved to, as {@link stageKey} and {@link aliasKey} write them: what was admitted to serving once stays so. */
+  readonly held: ReadonlySet<string>;
 }
 
 /** One version of a registered model and where its artifact lies. */
@@ -42,18 +44,36 @@ type CatalogEvent =
   | Event<'ModelDeleted', { readonly modelId: string; readonly name: string }>
   | Event<'ModelDescribed' | 'ModelTagged' | 'ModelUntagged'>;
 
+interface Registered {
+  readonly version: number;
+  readonly name: string;
+  /** Of one that was brought from another server: the stage in which it begins. */
+  readonly imported?: { readonly stage: string };
+}
+
 type ModelEvent =
-  | Event<'VersionRegistered', Omit<VersionSource, 'registeredAs'> & { readonly version: number; readonly name: string }>
+  | Event<'VersionRegistered', Omit<VersionSource, 'registeredAs' | 'held'> & Registered>
   | Event<'VersionSigned', { readonly version: number; readonly signature: VersionSignature }>
   | Event<'VersionDeleted', { readonly version: number; readonly aliases: readonly string[] }>
   | Event<'AliasAssigned', { readonly alias: string; readonly version: number }>
   | Event<'AliasRemoved', { readonly alias: string; readonly version: number }>
-  | Event<'VersionDescribed' | 'VersionTagged' | 'VersionUntagged' | 'VersionMoved'>;
+  | Event<'VersionMoved', { readonly version: number; readonly to: string }>
+  | Event<'VersionDescribed' | 'VersionTagged' | 'VersionUntagged'>;
 
 export const CATALOG_SUBJECT = 'models/catalog';
 
 export function modelSubject(modelId: string): string {
   return `model/${modelId}`;
+}
+
+/** A stage among what a version has held. */
+export function stageKey(stage: string): string {
+  return `stage:${stage}`;
+}
+
+/** An alias among what a version has held. */
+export function aliasKey(alias: string): string {
+  return `alias:${alias}`;
 }
 
 export function evolveCatalog(state: CatalogState, event: CatalogEvent): CatalogState {
@@ -76,8 +96,9 @@ export function evolveCatalog(state: CatalogState, event: CatalogEvent): Catalog
 export function evolveModel(state: ModelState, event: ModelEvent): ModelState {
   switch (event.type) {
     case 'VersionRegistered': {
-      const { version, name, artifactPath, source, digest, signature } = event.data;
-      state.versions.set(version, { artifactPath, source, digest, registeredAs: name, ...(signature ? { signature } : {}) });
+      const { version, name, artifactPath, source, digest, signature, imported } = event.data;
+      const held = new Set(imported ? [stageKey(imported.stage)] : []);
+      state.versions.set(version, { artifactPath, source, digest, registeredAs: name, held, ...(signature ? { signature } : {}) });
       return state;
     }
     case 'VersionSigned': {
@@ -91,13 +112,21 @@ export function evolveModel(state: ModelState, event: ModelEvent): ModelState {
       return state;
     case 'AliasAssigned':
       state.aliases.set(event.data.alias, event.data.version);
-      return state;
+      return hold(state, event.data.version, aliasKey(event.data.alias));
+    case 'VersionMoved':
+      return hold(state, event.data.version, stageKey(event.data.to));
     case 'AliasRemoved':
       state.aliases.delete(event.data.alias);
       return state;
     default:
       return state;
   }
+}
+
+function hold(state: ModelState, version: number, key: string): ModelState {
+  const held = state.versions.get(version)?.held as Set<string> | undefined;
+  held?.add(key);
+  return state;
 }
 
 /** The version a decision registers; `undefined` when it decides something else. The name is the one it was registered under. */
@@ -108,7 +137,16 @@ export function registeredVersion({
 }: Pick<DecisionRecord, 'subject' | 'type' | 'data'>): RegisteredVersion | undefined {
   if (type !== 'VersionRegistered' || !subject.startsWith('model/')) return undefined;
   const { version, name, artifactPath, source, digest, signature } = data as (ModelEvent & { readonly type: 'VersionRegistered' })['data'];
-  const registered = { modelId: subject.slice('model/'.length), name, version, artifactPath, source, digest, registeredAs: name };
+  const registered = {
+    modelId: subject.slice('model/'.length),
+    name,
+    version,
+    artifactPath,
+    source,
+    digest,
+    registeredAs: name,
+    held: new Set<string>(),
+  };
   return signature ? { ...registered, signature } : registered;
 }
 

@@ -1,4 +1,11 @@
-import { CATALOG_SUBJECT, modelSubject, type CatalogState, type ModelState, type RegisteredVersion } from './model-catalog.js';
+import {
+  CATALOG_SUBJECT,
+  modelSubject,
+  type CatalogState,
+  type ModelState,
+  type RegisteredVersion,
+  type VersionSource,
+} from './model-catalog.js';
 
 /** `models:/<name>@<alias>` or `models:/<name>/<version>`. */
 export type ModelReference = { readonly name: string; readonly alias: string } | { readonly name: string; readonly version: number };
@@ -14,7 +21,10 @@ export function parseModelReference(text: string): ModelReference | undefined {
   return alias === undefined ? { name, version: Number(version) } : { name, alias };
 }
 
-export type Resolved = { readonly ok: true; readonly version: ModelVersion } | { readonly ok: false; readonly reason: string };
+export type Resolved =
+  | { readonly ok: true; readonly version: ModelVersion }
+  /** `isNotAdmitted`: it is there, and a policy keeps it from being served. */
+  | { readonly ok: false; readonly reason: string; readonly isNotAdmitted?: true };
 
 /** What the reference means at the reader's position. `stateOf` gives a subject's folded state. */
 export function resolveModel(reference: ModelReference, stateOf: (subject: string) => unknown): Resolved {
@@ -39,12 +49,21 @@ export function versionsOf(name: string, stateOf: (subject: string) => unknown):
   return modelId === undefined ? [] : [...(stateOf(modelSubject(modelId)) as ModelState).versions.keys()].sort((a, b) => a - b);
 }
 
-/** The highest version of a registered model: what is served under the model's own name. */
-export function latestVersion(name: string, stateOf: (subject: string) => unknown): Resolved {
+/** The highest version of a registered model, of those admitted where there is one: what is served under the model's own name. */
+export function latestVersion(
+  name: string,
+  stateOf: (subject: string) => unknown,
+  admits: (name: string, held: ReadonlySet<string>) => boolean = () => true,
+): Resolved {
   const { modelIds } = stateOf(CATALOG_SUBJECT) as CatalogState;
   const modelId = modelIds.get(name);
   if (modelId === undefined) return { ok: false, reason: `no model ${JSON.stringify(name)} is registered` };
   const { versions } = stateOf(modelSubject(modelId)) as ModelState;
   if (versions.size === 0) return { ok: false, reason: `model ${JSON.stringify(name)} has no version` };
-  return resolveModel({ name, version: Math.max(...versions.keys()) }, stateOf);
+  let [latest, highest] = [0, 0];
+  for (const [version, { held }] of versions) {
+    if (version > highest) highest = version;
+    if (version > latest && admits(name, held)) latest = version;
+  }
+  return resolveModel({ name, version: latest || highest }, stateOf);
 }

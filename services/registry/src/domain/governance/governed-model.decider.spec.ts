@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { canonical } from '@millrace/kernel';
+import { canonical, matchesAny, shellArgument } from '@millrace/kernel';
 import fc from 'fast-check';
 import { STAGES } from '../model/model.events.js';
 import type { Target } from './governance.events.js';
 import { holderOf, type GovernedModel } from './governance.state.js';
 import { governedModel, type GovernedCommand, type GovernedEvent } from './governed-model.decider.js';
-import { argument, matchesAny, type Rule } from './rules.js';
+import type { Rule } from './rules.js';
 
 const subject = 'model/m1';
 const CHAMPION: Target = { kind: 'alias', name: 'champion' };
@@ -311,7 +311,7 @@ describe('a governed model', () => {
   });
 
   test('names in commands', () => {
-    expect(['delay.v2', 'flight delays', "Ann's"].map(argument)).toEqual(['delay.v2', "'flight delays'", "'Ann'\\''s'"]);
+    expect(['delay.v2', 'flight delays', "Ann's"].map(shellArgument)).toEqual(['delay.v2', "'flight delays'", "'Ann'\\''s'"]);
   });
 
   test('patterns', () => {

@@ -1,11 +1,11 @@
-import { accept, reject, type CommandContext } from '@millrace/kernel';
+import { accept, matchesAny, reject, shellArgument, type CommandContext } from '@millrace/kernel';
 import { model, type ModelCommand } from '../model/model.decider.js';
 import type { Stage } from '../model/model.events.js';
 import type { Target } from './governance.events.js';
 import type { GovernedModel, Promotion } from './governance.state.js';
 import type { GovernedDecision } from './governed-model.decider.js';
 import { actorRequired, openPromotion, type PromotionCommand } from './promotions.js';
-import { argument, isNamed, matchesAny, rulesOf, targetText, type Rule } from './rules.js';
+import { isNamed, rulesOf, targetText, type Rule } from './rules.js';
 import { approversOf, unmetOf } from './unmet.js';
 
 type Move = Extract<ModelCommand, { type: 'MoveVersion' | 'AssignAlias' | 'RemoveAlias' | 'DeleteVersion' }>;
@@ -33,7 +33,7 @@ export function decideMove(command: Move, rules: readonly Rule[], state: Governe
     const { model: name } = governing[0] as Rule;
     const message =
       `${targetText(target)} is governed by policy ${policies}: ask for a promotion with ` +
-      `"millrace models request ${argument(name)} ${command.version} ${target.kind === 'stage' ? '--stage' : '--alias'} ${argument(target.name)}" ` +
+      `"millrace models request ${shellArgument(name)} ${command.version} ${target.kind === 'stage' ? '--stage' : '--alias'} ${shellArgument(target.name)}" ` +
       `or POST /api/v1/models/${encodeURIComponent(name)}/promotions`;
     return reject('MR_REGISTRY_PROMOTION_REQUIRED', message, {
       target,

@@ -1,9 +1,9 @@
-import { accept, isSameActor, reject, unchanged, type Command, type CommandContext, type Rejection } from '@millrace/kernel';
+import { accept, isSameActor, matchesAny, reject, unchanged, type Command, type CommandContext, type Rejection } from '@millrace/kernel';
 import type { ModelRejection } from '../model/model.decider.js';
 import type { Stage } from '../model/model.events.js';
 import type { GovernanceEvent, Target } from './governance.events.js';
 import { holderOf, type GovernedModel, type Promotion } from './governance.state.js';
-import { isNamed, matchesAny, rulesOf, targetText, type Rule } from './rules.js';
+import { isNamed, rulesOf, targetText, type Rule } from './rules.js';
 
 /** `rules`: the policies of the model. */
 export type PromotionCommand =

@@ -1,9 +1,9 @@
-import { accept, reject, type CommandContext } from '@millrace/kernel';
+import { accept, matchesAny, reject, type CommandContext } from '@millrace/kernel';
 import type { Stage } from '../model/model.events.js';
 import type { Target } from './governance.events.js';
 import { holderOf, type GovernedModel } from './governance.state.js';
 import type { GovernedCommand, GovernedDecision } from './governed-model.decider.js';
-import { matchesAny, rulesOf, targetKey, targetOfKey, targetText } from './rules.js';
+import { rulesOf, targetKey, targetOfKey, targetText } from './rules.js';
 
 /** Goes back to the version that was at the target before and is not known to be bad. Needs no request: something is wrong already. */
 export function rollBack(

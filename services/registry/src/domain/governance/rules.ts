@@ -1,3 +1,4 @@
+import { matchesAny } from '@millrace/kernel';
 import type { Stage } from '../model/model.events.js';
 import type { Target } from './governance.events.js';
 
@@ -47,32 +48,8 @@ export function rulesOf(rules: readonly Rule[], target: Target): Rule[] {
   );
 }
 
-export function matchesAny(patterns: readonly string[], text: string): boolean {
-  return patterns.some((pattern) => matches(pattern, text));
-}
-
-/** `*` stands for any text, everything else for itself. */
-function matches(pattern: string, text: string): boolean {
-  const [first = '', ...rest] = pattern.split('*');
-  if (rest.length === 0) return first === text;
-  if (!text.startsWith(first)) return false;
-  const last = rest.pop() as string;
-  let at = first.length;
-  for (const part of rest) {
-    const found = text.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return text.length - last.length >= at && text.endsWith(last);
-}
-
 export function targetText({ kind, name }: Target): string {
   return kind === 'stage' ? `stage ${name}` : `alias ${name}`;
-}
-
-/** A name as an argument of the command line. */
-export function argument(name: string): string {
-  return /^[\w.@/-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The key under which a target's holders are kept. */

@@ -1,8 +1,8 @@
-import { actorKey } from '@millrace/kernel';
+import { actorKey, matchesAny, shellArgument } from '@millrace/kernel';
 import type { Target } from './governance.events.js';
 import type { CheckResult, GovernedModel, Promotion } from './governance.state.js';
 import { checkKey, holderOf, reportedCheck } from './governance.state.js';
-import { argument, matchesAny, type RequiredCheck, type Rule } from './rules.js';
+import type { RequiredCheck, Rule } from './rules.js';
 
 /** What a policy still asks for. */
 export interface Unmet {
@@ -87,7 +87,7 @@ function whyNot(
   if (!result.passed) {
     const again =
       check.recorders === null
-        ? `; once that is mended, look again with "millrace models check ${argument(model)} ${version} --evaluate"`
+        ? `; once that is mended, look again with "millrace models check ${shellArgument(model)} ${version} --evaluate"`
         : '';
     return final(`check ${check.name} failed${result.detail === '' ? '' : `: ${result.detail}`}${again}`);
   }
