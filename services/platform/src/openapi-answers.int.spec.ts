@@ -289,6 +289,10 @@ test(
     await post('/api/v1/deployments/none/labels', [{}]);
     for (const place of ['poison/versions/1', 'poison/versions/9', 'none/versions/1', 'poison/versions/x'])
       await get(`/api/v1/serving/models/${place}`);
+    const tried = { inputs: [{ name: 'input', shape: [1, 1], datatype: 'FP32', data: [1] }] };
+    for (const place of ['poison/versions/1', 'poison/versions/9', 'none/versions/x'])
+      await post(`/api/v1/serving/models/${place}/try`, tried);
+    await post('/api/v1/serving/models/poison/versions/1/try', {});
     const prediction = { id: 'edge-prediction-1', time: Date.now(), inputs: { input: [1] }, outputs: { output: [1] }, latencyMicros: 10 };
     const upload = { device: 'device-0001', session: 'session-0001', runner: 'node', sentAt: Date.now(), predictions: [prediction] };
     await post('/api/v1/serving/models/poison/versions/1/predictions', upload);

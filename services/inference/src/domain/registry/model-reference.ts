@@ -1,11 +1,4 @@
-import {
-  CATALOG_SUBJECT,
-  modelSubject,
-  type CatalogState,
-  type ModelState,
-  type RegisteredVersion,
-  type VersionSource,
-} from './model-catalog.js';
+import { CATALOG_SUBJECT, modelSubject, type CatalogState, type ModelState, type RegisteredVersion } from './model-catalog.js';
 
 /** `models:/<name>@<alias>` or `models:/<name>/<version>`. */
 export type ModelReference = { readonly name: string; readonly alias: string } | { readonly name: string; readonly version: number };
