@@ -19,7 +19,7 @@ interface Applied {
 export async function apply(client: MillraceClient, io: Io, paths: readonly string[], output: string): Promise<void> {
   const documents = await read(paths, io);
   const applied = await send(client, documents, false);
-  if (output === 'json') io.out(`${exactJsonText(applied, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(applied, { indent: 2 })}\n`);
   else for (const one of applied) io.out(`${one.kind}/${one.name} ${one.outcome} (version ${one.version})\n`);
 }
 

@@ -110,7 +110,7 @@ export async function listBatch(
     found.push(...page.batchJobs);
     pageToken = page.nextPageToken;
   } while (pageToken !== undefined && found.length < options.limit);
-  if (options.output === 'json') return io.out(`${exactJsonText(found, 2)}\n`);
+  if (options.output === 'json') return io.out(`${exactJsonText(found, { indent: 2 })}\n`);
   const rows = found.map(({ id, status, model, version, progress, requestedAt, endedAt }) => [
     ...[id, status, `${model}/${version}`, `${progress.rows}/${progress.totalRows}`, String(progress.failedRows)],
     ...[requestedAt, endedAt ?? '-'],
@@ -160,7 +160,7 @@ async function follow(client: MillraceClient, io: Io, first: BatchJob, options: 
   }
   if (isWaiting && io.isInteractive) io.err(CLEAR_LINE);
   if (options.to !== undefined && job.status === 'completed') await download(client, io, job, options.to);
-  io.out(options.output === 'json' ? `${exactJsonText(job, 2)}\n` : batchText(job, options.to));
+  io.out(options.output === 'json' ? `${exactJsonText(job, { indent: 2 })}\n` : batchText(job, options.to));
   return ['running', 'completed'].includes(job.status) && job.progress.failedRows === 0;
 }
 

@@ -52,7 +52,7 @@ export async function featureStatistics(
   const path = `/api/v1/features/statistics?${new URLSearchParams(asked).toString()}`;
   const call = client.json<FeatureStatistics>('GET', path, { extraTimeMs: EXTRA_MS });
   const found = await inOptionNames({ from: '--since', to: '--until', every: '--every', of: '--of' }, call);
-  io.out(output === 'json' ? `${exactJsonText(found, 2)}\n` : statisticsText(found));
+  io.out(output === 'json' ? `${exactJsonText(found, { indent: 2 })}\n` : statisticsText(found));
 }
 
 const HEADINGS = ['FROM', 'COUNT', 'NULLS'];

@@ -33,7 +33,7 @@ export async function gc(client: MillraceClient, io: Io, options: GcOptions): Pr
   const headers = { 'content-type': 'application/json' };
   const garbage = await client.json<Garbage>('POST', '/api/v1/runs/gc', { body, headers, extraTimeMs: EXTRA_MS });
   if (output === 'json') {
-    io.out(`${exactJsonText(garbage, 2)}\n`);
+    io.out(`${exactJsonText(garbage, { indent: 2 })}\n`);
     return;
   }
   const verb = dryRun ? 'would go' : 'gone';

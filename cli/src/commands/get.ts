@@ -80,5 +80,5 @@ function indented(text: string): string {
 }
 
 function json(value: unknown): string {
-  return `${exactJsonText(value, 2)}\n`;
+  return `${exactJsonText(value, { indent: 2 })}\n`;
 }

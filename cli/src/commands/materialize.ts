@@ -52,7 +52,7 @@ export async function materialize(client: MillraceClient, io: Io, name: string, 
     run = await client.json<Materialization>('GET', `${path}/${run.id}?wait=${waitMs}ms`, { extraTimeMs: waitMs });
   }
   if (options.wait && io.isInteractive) io.err(CLEAR_LINE);
-  io.out(options.output === 'json' ? `${exactJsonText(run, 2)}\n` : materializationText(source, run));
+  io.out(options.output === 'json' ? `${exactJsonText(run, { indent: 2 })}\n` : materializationText(source, run));
   return ['running', 'finished'].includes(run.status) && run.rows.rejected === 0;
 }
 
@@ -63,7 +63,7 @@ export async function materializations(client: MillraceClient, io: Io, name: str
     'GET',
     `/api/v1/sources/${encodeURIComponent(source)}/materializations?limit=200`,
   );
-  if (options.output === 'json') return io.out(`${exactJsonText(found, 2)}\n`);
+  if (options.output === 'json') return io.out(`${exactJsonText(found, { indent: 2 })}\n`);
   const rows = found.materializations.map(({ id, status, trigger, from, to, reached, rows: counts, startedAt }) => [
     ...[id, status, trigger, startedAt, from ?? 'the first row', to, reached ?? '-'],
     ...[counts.read, counts.appended, counts.unchanged, counts.rejected].map(String),

@@ -59,7 +59,7 @@ export async function requests(
 ): Promise<void> {
   const path = name === undefined ? '/api/v1/promotions' : `${pathOf(name)}/promotions`;
   const promotions = await everyItem<PromotionView>(client, path, 'promotions', { status: options.status });
-  if (options.output === 'json') io.out(`${exactJsonText(promotions, 2)}\n`);
+  if (options.output === 'json') io.out(`${exactJsonText(promotions, { indent: 2 })}\n`);
   else if (promotions.length === 0) io.err('no promotion requests\n');
   else {
     const rows = promotions.map((one) => [
@@ -115,7 +115,7 @@ export async function history(client: MillraceClient, io: Io, name: string, opti
 
 export async function card(client: MillraceClient, io: Io, name: string, version: string, options: { output: string }): Promise<void> {
   const path = `${pathOf(name)}/versions/${encodeURIComponent(version)}/card?format=${options.output}`;
-  if (options.output === 'json') io.out(`${exactJsonText(await client.json('GET', path), 2)}\n`);
+  if (options.output === 'json') io.out(`${exactJsonText(await client.json('GET', path), { indent: 2 })}\n`);
   else io.out(await (await client.call('GET', path)).text());
 }
 

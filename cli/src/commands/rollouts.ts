@@ -184,5 +184,5 @@ function pathOf(name: string): string {
 }
 
 function json(value: unknown): string {
-  return `${exactJsonText(value, 2)}\n`;
+  return `${exactJsonText(value, { indent: 2 })}\n`;
 }

@@ -16,7 +16,7 @@ export interface StatusView {
 /** Shows one process at a glance. True when it is ready. */
 export async function status(client: MillraceClient, io: Io, output: string): Promise<boolean> {
   const found = await client.json<StatusView>('GET', '/api/v1/status');
-  if (output === 'json') io.out(`${exactJsonText(found, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(found, { indent: 2 })}\n`);
   else show(client.server, io, found);
   return found.ready;
 }

@@ -37,7 +37,7 @@ const PATH = '/api/v1/streams';
 /** Lists every stream: where each stands, and why. */
 export async function listStreams(client: MillraceClient, io: Io, { output }: Output): Promise<void> {
   const streams = await everyItem<Stream>(client, PATH, 'streams');
-  if (output === 'json') return io.out(`${exactJsonText(streams, 2)}\n`);
+  if (output === 'json') return io.out(`${exactJsonText(streams, { indent: 2 })}\n`);
   const rows = streams.map(({ name, status, deployment, source, outputTopic, lag, lagSeconds, reason }) => [
     ...[name, status, deployment, source, outputTopic, String(lag), seconds(lagSeconds), reason ?? ''],
   ]);
@@ -47,7 +47,7 @@ export async function listStreams(client: MillraceClient, io: Io, { output }: Ou
 /** Shows one stream, partition by partition. False when it does not get on. */
 export async function getStream(client: MillraceClient, io: Io, name: string, { output }: Output): Promise<boolean> {
   const stream = await client.json<Stream>('GET', `${PATH}/${encodeURIComponent(name)}`);
-  if (output === 'json') io.out(`${exactJsonText(stream, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(stream, { indent: 2 })}\n`);
   else {
     const { status, reason, topic, outputTopic, deployment, generation, startedAt, partitions } = stream;
     io.out(`stream ${name} is ${status}${reason === null ? '' : `: ${reason}`}\n`);

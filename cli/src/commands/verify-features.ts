@@ -46,7 +46,7 @@ export async function verifyFeatures(client: MillraceClient, io: Io, options: Ve
     { from: '--since', to: '--until', deployment: '--deployment', featureService: '--feature-service' },
     call,
   );
-  if (output === 'json') io.out(`${exactJsonText(found, 2)}\n`);
+  if (output === 'json') io.out(`${exactJsonText(found, { indent: 2 })}\n`);
   else io.out(verificationText(found));
   return found.mismatches === 0;
 }

@@ -12,8 +12,8 @@ test('whole numbers that a double does not hold keep their digits, both ways', (
     });
     expect(exactJsonText(value)).toBe(text);
   }
-  expect(exactJsonText({ a: [9007199254740993n], b: 1 }, 2)).toBe('{\n  "a": [\n    9007199254740993\n  ],\n  "b": 1\n}');
-  expect(exactJsonText({ b: 1 }, 2)).toBe('{\n  "b": 1\n}');
+  expect(exactJsonText({ a: [9007199254740993n], b: 1 }, { indent: 2 })).toBe('{\n  "a": [\n    9007199254740993\n  ],\n  "b": 1\n}');
+  expect(exactJsonText({ b: 1 }, { indent: 2 })).toBe('{\n  "b": 1\n}');
 });
 
 test.each([

@@ -26,8 +26,8 @@ export function parseShallowJson(text: string): unknown {
   return parseExactJson(text);
 }
 
-/** `JSON.stringify`, with bigints as numbers with all their digits. */
-export function exactJsonText(value: unknown, indent?: number): string {
+/** `JSON.stringify`, with bigints as numbers with all their digits. An option and no second argument, which `map` would fill with an index. */
+export function exactJsonText(value: unknown, { indent }: { readonly indent?: number } = {}): string {
   // Asking each value costs more than looking for the few that need it.
   if (!hasBigInt(value)) return JSON.stringify(value, undefined, indent);
   return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJSON(item.toString()) : item), indent);

@@ -222,7 +222,10 @@ export class TrainingSets {
         return spine;
       case 'rows':
         checkGivenRows(spine.rows, { keys: service.joinKeys, timestampColumn: input.timestampColumn });
-        return { kind: spine.kind, ...(await this.#keepBytes(Buffer.from(spine.rows.map(exactJsonText).join('\n')), 'jsonl')) };
+        return {
+          kind: spine.kind,
+          ...(await this.#keepBytes(Buffer.from(spine.rows.map((row) => exactJsonText(row)).join('\n')), 'jsonl')),
+        };
       case 'file': {
         const { kind, format, bytes } = spine;
         // What its head says can be told at once.
