@@ -10,6 +10,7 @@ test('what a Parquet file has no word for goes into it as text, wherever it stan
     'Array(Tuple(IPv4 String, `UUID` UInt8, e String, n String))',
   );
   expect(typeOf('Map(String, Array(UUID))')).toBe('Map(String, Array(String))');
+  expect(typeOf('Tuple(Time Int32, t Time, a Array(Nullable(Time64(3))))')).toBe('Tuple(Time Int32, t String, a Array(Nullable(String)))');
   expect(typeOf('BFloat16')).toBe('Float32');
   expect(parquetColumn('c', 'IPv4')).toEqual({ type: 'String', sql: "CAST(c, 'String')" });
 });

@@ -8,14 +8,14 @@ export interface ParquetColumn {
   readonly sql: string;
 }
 
-/** Texts, quoted names, an enum whole, words, and what stands between them. */
-const TOKENS = /'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\bEnum(?:8|16)\((?:'(?:[^'\\]|\\.)*'|[^')])*\)|\w+|[^\w'`]+/gs;
-/** Of a Parquet file a reader would get these as the number of an address, or as bytes. */
-const AS_TEXT = /^(IPv4|IPv6|UUID|U?Int(128|256)|Enum(8|16)\(.*)$/s;
+/** Texts, quoted names, an enum or a time of day whole, words, and what stands between them. */
+const TOKENS = /'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\bTime64\(\d\)|\bEnum(?:8|16)\((?:'(?:[^'\\]|\\.)*'|[^')])*\)|\w+|[^\w'`]+/gs;
+/** Of a Parquet file a reader would get these as the number of an address, or as bytes; a time of day, or one of its seconds, cannot be written at all. */
+const AS_TEXT = /^(Time|Time64\(\d\)|IPv4|IPv6|UUID|U?Int(128|256)|Enum(8|16)\(.*)$/s;
 const UNWRITTEN = /^(Interval[A-Z]\w*|Variant|Dynamic|JSON|Object|Nothing|AggregateFunction)$/;
 
 /**
- * How the value `sql` of a type is written so that a Parquet file's readers, pandas among them, get what ClickHouse shows: enums, addresses, UUIDs and integers beyond
+ * How the value `sql` of a type is written so that a Parquet file's readers, pandas among them, get what ClickHouse shows: enums, addresses, UUIDs, times of day and integers beyond
  * 64 bits as their text, BFloat16 as Float32, within lists, maps and tuples too. `undefined` for a type that cannot be written.
  */
 export function parquetColumn(sql: string, type: string): ParquetColumn | undefined {
