@@ -74,7 +74,9 @@ beforeAll(async () => {
     await done('POST', `${MLFLOW}/model-versions/create`, { name, source: 's3://elsewhere/model' });
     await done('POST', `/api/v1/models/${name}/promotions`, { version: 1, alias: 'champion' });
     const spine = { rows: [{ town: name, timestamp: `2026-01-0${index + 1}T00:00:00Z` }] };
-    await done('POST', '/api/v1/training-sets?wait=30s', { featureService: 'town_model', timestampColumn: 'timestamp', spine });
+    const asked = { featureService: 'town_model', timestampColumn: 'timestamp', spine };
+    // 503 while the source that was just applied is being started.
+    await waitFor(async () => (await call('POST', '/api/v1/training-sets?wait=30s', asked)).status === 200, { what: 'a training set' });
   }
   await done('POST', '/api/v1/models/b/promotions/1/withdraw', {});
   await waitFor(async () => (await done<{ sources: object[] }>('GET', '/api/v1/sources')).sources.length === NAMES.length);
