@@ -1,6 +1,6 @@
 import type { PolicySpec, ResourceCatalog } from '@millrace/resources';
 import { isAdmitted, whyNotAdmitted, type ServingPolicy } from '../domain/registry/admission.js';
-import type { ModelVersion, Resolved } from '../domain/registry/model-reference.js';
+import type { Resolved } from '../domain/registry/model-reference.js';
 
 const EVERY_MODEL = ['*'];
 
@@ -29,11 +29,7 @@ export class ServingPolicies {
   /** What was resolved, where it is admitted; why it is not otherwise. */
   hold(resolved: Resolved): Resolved {
     if (!resolved.ok || this.admits(resolved.version.name, resolved.version.held)) return resolved;
-    return { ok: false, reason: this.#why(resolved.version), isNotAdmitted: true };
-  }
-
-  #why(version: ModelVersion): string {
-    return whyNotAdmitted(this.#policies, version);
+    return { ok: false, reason: whyNotAdmitted(this.#policies, resolved.version), isNotAdmitted: true };
   }
 }
 
