@@ -59,6 +59,7 @@ export { restReference } from './http/rest-reference.js';
 export { PROBLEM_JSON, ProblemError, problemOf, rejectionToProblem, type Problem } from './http/problem.js';
 export { ProblemFilter, sendProblem } from './http/problem.filter.js';
 export type { HttpReply, HttpRequest } from './http/hot-routes.js';
+export type { RawReply } from './http/raw-reply.js';
 export { rawRoutes, type AddHotRoute, type RawRoutesOptions } from './http/raw-routes.js';
 export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
 export { momentText } from './http/moment.js';

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { RawReply } from './raw-reply.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -9,7 +9,7 @@ export class HotReply {
   #hasType = false;
 
   constructor(
-    readonly raw: ServerResponse,
+    readonly raw: RawReply,
     requestId: string,
   ) {
     this.#headers = ['x-request-id', requestId];

@@ -3,7 +3,7 @@ import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { loadConfig } from '../config/config.js';
 import { bootstrap, type RunningService } from './bootstrap.js';
@@ -82,11 +82,12 @@ function started(more: Record<string, string>) {
     return Number(found?.split(' ').at(-1) ?? 0);
   };
   const isHot = async (response: Response): Promise<boolean> => ((await response.json()) as { way: string }).way === 'hot';
-  return { exporter, post, metric, isHot, port: () => (service.app.getHttpServer().address() as AddressInfo).port };
+  const server = (): Server => service.app.getHttpServer();
+  return { exporter, post, metric, isHot, server, port: () => (server().address() as AddressInfo).port };
 }
 
 describe('a hot route', () => {
-  const { exporter, post, metric, isHot, port } = started({ MILLRACE_MAX_BODY: '1MiB', MILLRACE_MAX_IN_FLIGHT: '3' });
+  const { exporter, post, metric, isHot, server, port } = started({ MILLRACE_MAX_BODY: '1MiB', MILLRACE_MAX_IN_FLIGHT: '3' });
 
   test.each(['{}', 'text', 'fail'])('answers %j as Fastify does', async (body) => {
     const [hot, other] = [await post(PATH, body, { 'x-test': 'given' }), await post(`${PATH}?`, body, { 'x-test': 'given' })];
@@ -95,6 +96,31 @@ describe('a hot route', () => {
     const headersOf = (response: Response) => ({ ...Object.fromEntries(response.headers), 'x-request-id': '', date: '' });
     expect(headersOf(hot)).toEqual(headersOf(other));
     expect(hot.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('answers what is written plainly before Node has read it, and everything else after', async () => {
+    let seen = 0;
+    const see = (): void => void seen++;
+    server().on('request', see);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const asked = (headers: Record<string, string>) =>
+      new Promise<string>((resolve, reject) => {
+        const given = { 'content-length': '2', 'x-test': 'given', ...headers };
+        const sent = httpRequest({ agent, port: port(), path: PATH, method: 'POST', headers: given }, (response) => {
+          let text = `${response.statusCode} ${Object.keys(response.headers).sort().join()} `;
+          response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+          response.on('end', () => resolve(text));
+        });
+        sent.on('error', reject).end('{}');
+      });
+    const plain = [await asked({}), await asked({})];
+    expect(seen).toBe(0);
+    const others = [await asked({ 'x-beyond': 'ä' }), await asked({})];
+    expect(seen).toBe(2);
+    server().off('request', see);
+    agent.destroy();
+    expect(new Set([...plain, ...others]).size).toBe(1);
+    expect(plain[0]).toMatch(/"way":"hot","bytes":2,"test":"given"/);
   });
 
   test.each<[string, string, string, Record<string, string>]>([

@@ -7,6 +7,7 @@ import { isLocalName } from '../access/foreign-pages.js';
 import { allows, type AccessRule, type Identity } from '../access/identity.js';
 import type { Health } from '../host/health.js';
 import { HotReply } from './hot-reply.js';
+import type { RawReply } from './raw-reply.js';
 import type { RequestWatch } from './request-watch.js';
 
 /** What a handler may use of a request that comes to it through Fastify or through a hot route. */
@@ -24,7 +25,7 @@ export interface HttpRequest<Params = unknown> {
 
 /** What a handler may use of its reply. */
 export interface HttpReply {
-  readonly raw: ServerResponse;
+  readonly raw: RawReply;
   code(status: number): this;
   header(name: string, value: string): this;
   /** Text and bytes as they are, anything else as JSON. */
@@ -53,6 +54,18 @@ interface Matched {
   readonly route: HotRoute<unknown>;
   readonly params: unknown;
   readonly rule: AccessRule;
+}
+
+/** A route for a request, and who asks. */
+export interface FoundRoute {
+  readonly route: HotRoute<unknown>;
+  readonly params: unknown;
+  readonly identity: Identity | undefined;
+}
+
+/** A request that waits for its body. */
+export interface HotCall {
+  answer(body: Buffer): void;
 }
 
 const MAX_MATCHED = 1000;
@@ -86,12 +99,45 @@ export class HotRoutes {
   /** Whether the request is answered here. */
   take(request: IncomingMessage, response: ServerResponse): boolean {
     if (request.method !== 'POST') return false;
-    const matched = this.#match(request.url as string);
-    if (!matched) return false;
-    const identity = this.#admitted(request.headers, matched.rule);
-    if (identity === undefined) return false;
-    this.#answer(request, response, { ...matched, identity: identity === NOBODY ? undefined : identity });
+    const { url, headers } = request as { url: string; headers: IncomingHttpHeaders };
+    const found = this.find(url, headers);
+    if (!found) return false;
+    const call = this.begin(found, url, headers, response);
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () => call.answer(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     return true;
+  }
+
+  /** The route that answers a POST request with this head; `undefined`: it is not for here, and nothing was done. */
+  find(url: string, headers: IncomingHttpHeaders): FoundRoute | undefined {
+    const matched = this.#match(url);
+    if (!matched) return undefined;
+    const identity = this.#admitted(headers, matched.rule);
+    if (identity === undefined) return undefined;
+    const { route, params } = matched;
+    return { route, params, identity: identity === NOBODY ? undefined : identity };
+  }
+
+  /** From here on the request is in flight, until `raw` is closed. */
+  begin(found: FoundRoute, url: string, headers: IncomingHttpHeaders, raw: RawReply): HotCall {
+    const { watch, ids } = this.#options;
+    const { route, params, identity } = found;
+    const watched = watch.began('POST', url, headers['traceparent']);
+    const { traceparent } = watched;
+    const id = ids.next();
+    // Heard once anyway, and `once` costs a wrapper and its removal.
+    raw.on('close', () => {
+      if (raw.writableFinished) watch.answered(watched, route.path, raw.statusCode);
+      else watch.left(watched);
+    });
+    const reply = new HotReply(raw, id);
+    return {
+      answer: (body) => {
+        const asked = { id, method: 'POST', url, headers, params, query: NO_QUERY, body, traceparent, identity };
+        watch.in(watched, () => void handle(route, asked, reply));
+      },
+    };
   }
 
   #match(url: string): Matched | undefined {
@@ -125,31 +171,6 @@ export class HotRoutes {
     if (!isLocalName(host)) return false;
     this.#localName = host;
     return true;
-  }
-
-  #answer(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { route, params, identity }: { readonly route: HotRoute<unknown>; readonly params: unknown; readonly identity: Identity | undefined },
-  ): void {
-    const { watch, ids } = this.#options;
-    const { method, url, headers } = request as { method: string; url: string; headers: IncomingHttpHeaders };
-    const watched = watch.began(method, url, headers['traceparent']);
-    const id = ids.next();
-    const reply = new HotReply(response, id);
-    // Heard once anyway, and `once` costs a wrapper and its removal.
-    response.on('close', () => {
-      if (response.writableFinished) watch.answered(watched, route.path, response.statusCode);
-      else watch.left(watched);
-    });
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    request.on('end', () => {
-      const { traceparent } = watched;
-      const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-      const asked = { id, method, url, headers, params, query: NO_QUERY, body, traceparent, identity };
-      watch.in(watched, () => void handle(route, asked, reply));
-    });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Ids } from '@millrace/kernel';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { createServer, type RequestListener, type ServerOptions } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { addAccessHook } from '../access/access-hook.js';
 import type { Access } from '../access/access.js';
 import type { AccessRule } from '../access/identity.js';
@@ -10,6 +10,7 @@ import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { HotRoutes } from './hot-routes.js';
+import { PlainConnections } from './plain/plain-connections.js';
 import { PROBLEM_JSON, problemOf } from './problem.js';
 import { RequestWatch, type WatchedRequest } from './request-watch.js';
 import type { RouteDoc } from './route-doc.js';
@@ -77,13 +78,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { config, ids, metrics, telemetry, access, health } = options;
   const watch = new RequestWatch({ metrics, telemetry, maxInFlight: config.maxInFlight });
   const hotRoutes = new HotRoutes({ watch, access, health, ids, maxBodyBytes: config.maxBodyBytes });
+  const plain = new PlainConnections({ hotRoutes, ...config });
+  const serverFactory = (rest: RequestListener): Server => {
+    const server = createServer(serverOptions(config), (request, response) => {
+      if (!hotRoutes.take(request, response)) rest(request, response);
+    });
+    plain.attach(server);
+    return server;
+  };
   const adapter = new FastifyAdapter({
     logger: false,
     bodyLimit: config.maxBodyBytes,
-    serverFactory: (rest: RequestListener) =>
-      createServer(serverOptions(config), (request, response) => {
-        if (!hotRoutes.take(request, response)) rest(request, response);
-      }),
+    serverFactory,
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     requestIdHeader: false,
     genReqId: () => ids.next(),
@@ -95,7 +101,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const routes: Route[] = [];
   const server = adapter.getInstance<FastifyInstance>();
   server.decorate('hotRoutes', hotRoutes);
-  addHooks(server, watch, options);
+  addHooks(server, { watch, plain }, options);
   addAccessHook(server, access);
   // After the hook that says who may call a route.
   server.addHook('onRoute', ({ method, url, config }) => {
@@ -114,7 +120,11 @@ function serverOptions(config: Config): ServerOptions {
   };
 }
 
-function addHooks(server: FastifyInstance, watch: RequestWatch, { metrics, telemetry, health }: HttpServerOptions): void {
+function addHooks(
+  server: FastifyInstance,
+  { watch, plain }: { readonly watch: RequestWatch; readonly plain: PlainConnections },
+  { metrics, telemetry, health }: HttpServerOptions,
+): void {
   server.decorateRequest('traceparent', undefined);
   server.decorateRequest('watched', undefined);
 
@@ -142,6 +152,7 @@ function addHooks(server: FastifyInstance, watch: RequestWatch, { metrics, telem
   // A client may keep a connection on which it has asked nothing (browsers and balancers do), and Node does not count that one as
   // idle: it would hold up the stop until a time-out. Once every request has its answer, nobody is owed anything.
   server.addHook('preClose', (done) => {
+    plain.close();
     if (server.server.listening) {
       const ending = setInterval(() => {
         if (watch.inFlight === 0) server.server.closeAllConnections();

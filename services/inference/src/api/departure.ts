@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpReply, RawReply } from '@millrace/service';
 import type { Departure, DepartureListener } from '../runner/batching-queue.js';
 
 /** An AbortController would do the same, and costs more than many a model's run. */
@@ -7,7 +7,7 @@ class ClientDeparture implements Departure {
   /** One nearly always. */
   #listeners: DepartureListener[] = [];
 
-  constructor(response: ServerResponse) {
+  constructor(response: RawReply) {
     response.on('close', () => {
       if (response.writableFinished) return;
       this.aborted = true;
@@ -28,6 +28,6 @@ class ClientDeparture implements Departure {
 }
 
 /** Tells when the connection goes away before the reply is sent. */
-export function departureOf(reply: { readonly raw: ServerResponse }): Departure {
+export function departureOf(reply: Pick<HttpReply, 'raw'>): Departure {
   return new ClientDeparture(reply.raw);
 }
