@@ -64,7 +64,7 @@ export { rawRoutes, type AddHotRoute, type RawRoutesOptions } from './http/raw-r
 export { atLeast, awaitPosition, commandMetadata, sendPosition, type PositionReader } from './http/request.js';
 export { momentText } from './http/moment.js';
 export { compactJson } from './events/compact-json.js';
-export { itemsAfter, limitOf, pageOf, type PageQuery } from './http/paging.js';
+export { cutPage, LIST_PAGE, limitOf, pageOf, SHORT_PAGE, type PageQuery } from './http/paging.js';
 export { waitOf } from './http/wait.js';
 export { decisionReader } from './log/decision-reader.js';
 export type { DomainLog } from './log/domain-log.js';

@@ -2,7 +2,7 @@ import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonOf } from '../http/answer-schema.js';
 import { KEY_ANSWER, KEYS_ANSWER, NEW_KEY_ANSWER, WHOAMI_ANSWER } from '../http/common-answers.js';
-import { itemsAfter, limitOf, pageOf, type PageQuery } from '../http/paging.js';
+import { pageOf, type PageQuery } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import { AT_LEAST, commonDoc, PAGED } from '../http/route-doc.js';
@@ -19,9 +19,6 @@ export interface AccessRoutesContext {
   readonly ids: Ids;
 }
 
-const PAGE = { usual: 100, highest: 1000 };
-const idOf = ({ keyId }: ApiKey): string => keyId;
-
 /** API keys over HTTP, the same in every service: `/api/v1/access/keys` for admins, `/api/v1/access/whoami` for everybody. */
 export function accessRoutes(server: FastifyInstance, context: AccessRoutesContext): void {
   const { access, clock } = context;
@@ -32,11 +29,12 @@ export function accessRoutes(server: FastifyInstance, context: AccessRoutesConte
     answer: jsonOf(KEYS_ANSWER),
   });
   server.get('/api/v1/access/keys', listing, async (request) => {
-    const { limit, pageToken } = request.query as PageQuery;
-    const most = limitOf(limit, PAGE, badPage);
-    await awaitPosition(request, access.log);
-    await access.log.barrier();
-    const { page, next } = pageOf(itemsAfter(access.list(), pageToken, idOf, badPage), most, idOf);
+    const items = async (): Promise<readonly ApiKey[]> => {
+      await awaitPosition(request, access.log);
+      await access.log.barrier();
+      return access.list();
+    };
+    const { page, next } = await pageOf(request.query as PageQuery, { items, tokenOf: ({ keyId }) => keyId, invalid: badPage });
     return { keys: page.map((key) => view(key, clock.now())), ...next };
   });
   const creating = commonDoc('Creates an API key; this answer alone shows it.', {

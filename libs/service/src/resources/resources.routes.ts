@@ -18,7 +18,7 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { requireRole } from '../access/access-hook.js';
-import { itemsAfter, limitOf, pageOf } from '../http/paging.js';
+import { pageOf, type PageQuery } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
 import { AT_LEAST, commonDoc, PAGED } from '../http/route-doc.js';
@@ -31,7 +31,7 @@ export interface ResourceRoutesContext {
   readonly ids: Ids;
 }
 
-const PAGE = { usual: 100, highest: 1000 };
+const BAD_PAGE = { limit: 'MR_RESOURCES_LIMIT_INVALID', pageToken: 'MR_RESOURCES_PAGE_TOKEN_INVALID' } as const;
 /** Users of a resource that a refusal names. */
 const MOST_NAMED = 10;
 
@@ -52,7 +52,7 @@ export function resourceRoutes(server: FastifyInstance, context: ResourceRoutesC
   });
   server.get('/api/v1/resources', listing, async (request) => {
     await awaitPosition(request, context.resources.log);
-    return list(context, request.query as Record<string, string | undefined>);
+    return list(context, request.query as PageQuery & { kind?: string });
   });
   const showing = commonDoc('Shows a resource as it could be applied again, and its version.', {
     query: { version: { type: 'integer', description: 'An earlier version; the current one unless given.' }, ...AT_LEAST },
@@ -107,13 +107,16 @@ function isDryRun({ dryRun = 'false', ...others }: Record<string, unknown>): boo
   return dryRun === 'true';
 }
 
-function list(context: ResourceRoutesContext, query: Record<string, string | undefined>): unknown {
-  const { kind, pageToken } = query;
-  const most = limitOf(query['limit'], PAGE, (message) => new ProblemError(400, 'MR_RESOURCES_LIMIT_INVALID', message));
-  const kinds = kind === undefined ? KINDS : [kindOf(kind)];
-  const all = kinds.flatMap((one) => context.resources.catalog.list(one) as Resource[]);
-  const rest = itemsAfter(all, pageToken, tokenOf, (message) => new ProblemError(400, 'MR_RESOURCES_PAGE_TOKEN_INVALID', message));
-  const { page, next } = pageOf(rest, most, tokenOf);
+async function list({ resources: { catalog } }: ResourceRoutesContext, query: PageQuery & { kind?: string }): Promise<unknown> {
+  const items = (): Resource[] => {
+    const kinds = query.kind === undefined ? KINDS : [kindOf(query.kind)];
+    return kinds.flatMap((kind) => catalog.list(kind) as Resource[]);
+  };
+  const { page, next } = await pageOf(query, {
+    items,
+    tokenOf,
+    invalid: (message, field) => new ProblemError(400, BAD_PAGE[field], message),
+  });
   return { resources: page.map(view), ...next };
 }
 

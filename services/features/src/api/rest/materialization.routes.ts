@@ -1,18 +1,6 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import {
-  AT_LEAST,
-  jsonOf,
-  itemsAfter,
-  limitOf,
-  PAGED,
-  pageOf,
-  ProblemError,
-  sendPosition,
-  WAIT,
-  waitOf,
-  type PageQuery,
-} from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, SHORT_PAGE, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
@@ -51,7 +39,6 @@ const STATUSES: Readonly<Record<string, number>> = {
 
 const told = <T>(work: Promise<T>): Promise<T> => asProblem(work, STATUSES);
 
-const PAGE = { usual: 50, highest: 200 };
 const PATH = '/api/v1/sources/:name/materializations';
 
 /**
@@ -93,11 +80,9 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
   const noRun = { 404: 'There is no such source, or no such materialization of it.' };
   scope.get<{ Params: Params; Querystring: Query }>(PATH, listing, async (request) => {
     const { name } = request.params;
-    const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, invalid);
     const state = await told(options.state(request, name));
-    const newest = [...state.runs].reverse();
-    const { page, next } = pageOf(itemsAfter(newest, pageToken, idOf, invalid), most, idOf);
+    const items = (): MaterializationRun[] => [...state.runs].reverse();
+    const { page, next } = await pageOf(request.query, { items, tokenOf: ({ id }) => id, size: SHORT_PAGE, invalid });
     return {
       source: name,
       count: state.count,
@@ -170,8 +155,6 @@ function show(run: MaterializationRun, { total }: MaterializationRoutesOptions):
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
-
-const idOf = ({ id }: MaterializationRun): string => id;
 
 function invalid(message: string): ProblemError {
   return new ProblemError(400, 'MR_FEATURES_MATERIALIZATION_INVALID', message);

@@ -1,4 +1,4 @@
-import { jsonOf, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
+import { jsonOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { SourceStatus } from '../../queries/source-status.query.js';
 import { NO_SOURCE, SOURCE_ANSWER, SOURCES_ANSWER } from './answers.js';
@@ -13,16 +13,16 @@ export interface SourceRoutesOptions {
   readonly problems: () => ReadonlyMap<string, string>;
 }
 
-const PAGE = { usual: 100, highest: 1000 };
-
 /** `GET /api/v1/sources[/{name}]`: how far each source's views are, and which records on its topic are no events of it. */
 export function sourceRoutes(scope: FastifyInstance, options: SourceRoutesOptions): void {
   const listing = doc('Lists the sources, and how far their views are.', { query: PAGED, answer: jsonOf(SOURCES_ANSWER) });
   scope.get<{ Querystring: PageQuery }>('/api/v1/sources', listing, async (request) => {
-    const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_FEATURES_SOURCE_INVALID', message));
-    const rest = options.names().filter((name) => pageToken === undefined || name > pageToken);
-    const { page, next } = pageOf(rest, most, (name) => name);
+    const { page, next } = await pageOf(request.query, {
+      items: options.names,
+      tokenOf: (name) => name,
+      isInTokenOrder: true,
+      invalid: (message) => new ProblemError(400, 'MR_FEATURES_SOURCE_INVALID', message),
+    });
     const sources = await Promise.all(page.map((name) => options.status(name)));
     return { sources: sources.filter((source) => source !== undefined), problems: Object.fromEntries(options.problems()), ...next };
   });

@@ -1,17 +1,5 @@
 import { type CommandMetadata, parseShallowJson } from '@millrace/kernel';
-import {
-  AT_LEAST,
-  itemsAfter,
-  jsonOf,
-  limitOf,
-  PAGED,
-  pageOf,
-  ProblemError,
-  sendPosition,
-  WAIT,
-  waitOf,
-  type PageQuery,
-} from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -51,8 +39,6 @@ const SPINE_TYPES: Readonly<Record<string, 'parquet' | 'csv'>> = {
   'application/x-parquet': 'parquet',
   'text/csv': 'csv',
 };
-const PAGE = { usual: 100, highest: 1000 };
-const idOf = ({ id }: { readonly id: string }): string => id;
 
 /**
  * `POST /api/v1/training-sets` (JSON, or a file of rows with the rest as query parameters), `GET /api/v1/training-sets`, `/{id}` and
@@ -85,9 +71,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
     answer: jsonOf(TRAINING_SETS_ANSWER),
   });
   scope.get<{ Querystring: Query }>('/api/v1/training-sets', listing, async (request) => {
-    const { limit, pageToken } = request.query;
-    const most = limitOf(limit, PAGE, invalid);
-    const { page, next } = pageOf(itemsAfter(await options.list(), pageToken, idOf, invalid), most, idOf);
+    const { page, next } = await pageOf(request.query, { items: options.list, tokenOf: ({ id }) => id, invalid });
     return { trainingSets: page.map(({ id, state }) => show(id, state, options)), ...next };
   });
   const showing = doc('Shows a training set.', {

@@ -1,17 +1,5 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import {
-  AT_LEAST,
-  itemsAfter,
-  jsonOf,
-  limitOf,
-  PAGED,
-  pageOf,
-  ProblemError,
-  sendPosition,
-  WAIT,
-  waitOf,
-  type PageQuery,
-} from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, SHORT_PAGE, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
@@ -49,7 +37,6 @@ const PARQUET = 'application/vnd.apache.parquet';
 /** Files of rows by their Content-Type. */
 const FILES: Readonly<Record<string, 'parquet' | 'csv'>> = { [PARQUET]: 'parquet', 'application/x-parquet': 'parquet', 'text/csv': 'csv' };
 const STATUSES = ['running', 'completed', 'failed', 'cancelled'];
-const PAGE = { usual: 50, highest: 200 };
 
 /** Faults, rejections and refusals that the requester has to mend or wait for. */
 const FAULTS: Readonly<Record<string, number>> = {
@@ -107,13 +94,15 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     answer: jsonOf(BATCH_JOBS_ANSWER),
   });
   scope.get<{ Querystring: Query }>(PATH, listing, async (request) => {
-    const { limit, pageToken, status, model } = request.query;
-    const most = limitOf(limit, PAGE, invalid);
+    const { status, model } = request.query;
     if (status !== undefined && !STATUSES.includes(status)) throw invalid(`status must be one of ${STATUSES.join(', ')}`);
-    const rest = itemsAfter(await options.list(), pageToken, idOf, invalid).filter(
-      ({ job }) => (status === undefined || job.status === status) && (model === undefined || job.request.model === model),
-    );
-    const { page, next } = pageOf(rest, most, idOf);
+    const { page, next } = await pageOf(request.query, {
+      items: options.list,
+      tokenOf: ({ id }) => id,
+      isWanted: ({ job }) => (status === undefined || job.status === status) && (model === undefined || job.request.model === model),
+      size: SHORT_PAGE,
+      invalid,
+    });
     return { batchJobs: page.map(({ id, job }) => show(id, job, options)), ...next };
   });
   const asked = { ...WAIT, ...AT_LEAST };
@@ -273,8 +262,6 @@ function place({ deletedAt }: BatchJob, path: string, uri: (path: string) => str
 function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
-
-const idOf = ({ id }: { readonly id: string }): string => id;
 
 function invalid(message: string): ProblemError {
   return new ProblemError(400, 'MR_INFERENCE_BATCH_JOB_INVALID', message);

@@ -1,15 +1,5 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import {
-  AT_LEAST,
-  jsonOf,
-  limitOf,
-  PAGED,
-  pageOf,
-  ProblemError,
-  rejectionToProblem,
-  sendPosition,
-  type PageQuery,
-} from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
 import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
@@ -50,7 +40,6 @@ export interface RolloutRoutesOptions {
 
 type Named = { Params: { name: string }; Querystring: PageQuery };
 
-const PAGE = { usual: 100, highest: 1000 };
 const MAX_REASON = 1000;
 
 /**
@@ -71,11 +60,11 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
     '/api/v1/rollouts',
     doc('Lists the rollouts and where each stands.', { query: { ...PAGED, ...AT_LEAST }, answer: jsonOf(ROLLOUTS_ANSWER) }),
     async (request) => {
-      await options.settled(request);
-      const { limit, pageToken } = request.query;
-      const most = limitOf(limit, PAGE, invalid);
-      const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-      const { page, next } = pageOf(rest, most, ({ name }) => name);
+      const items = async (): Promise<readonly ShownRollout[]> => {
+        await options.settled(request);
+        return options.list();
+      };
+      const { page, next } = await pageOf(request.query, { items, tokenOf: ({ name }) => name, isInTokenOrder: true, invalid });
       return { rollouts: page.map(show), ...next };
     },
   );

@@ -1,4 +1,4 @@
-import { AT_LEAST, jsonOf, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, SHORT_PAGE, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ShownStream } from '../../streaming/streams.js';
 import { NO_STREAM, STREAM_ANSWER, STREAMS_ANSWER } from './answers.js';
@@ -15,7 +15,6 @@ export interface StreamRoutesOptions {
 type Named = { Params: { name: string }; Querystring: PageQuery };
 
 const PATH = '/api/v1/streams';
-const PAGE = { usual: 50, highest: 200 };
 
 /**
  * `GET /api/v1/streams` (by name, paged by `limit` and `pageToken`) and `/{name}`: each StreamingInference with its status, and for each partition of its
@@ -27,11 +26,16 @@ export function streamRoutes(scope: FastifyInstance, options: StreamRoutesOption
     PATH,
     doc('Lists the streams that are predicted, with their lag.', { query: { ...PAGED, ...AT_LEAST }, answer: jsonOf(STREAMS_ANSWER) }),
     async (request) => {
-      await options.settled(request);
-      const { limit, pageToken } = request.query;
-      const most = limitOf(limit, PAGE, (message) => new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', message));
-      const rest = options.list().filter(({ name }) => pageToken === undefined || name > pageToken);
-      const { page, next } = pageOf(rest, most, ({ name }) => name);
+      const { page, next } = await pageOf(request.query, {
+        items: async () => {
+          await options.settled(request);
+          return options.list();
+        },
+        tokenOf: ({ name }) => name,
+        isInTokenOrder: true,
+        size: SHORT_PAGE,
+        invalid: (message) => new ProblemError(400, 'MR_INFERENCE_STREAM_INVALID', message),
+      });
       const shown = await Promise.all(page.map(({ name }) => options.show(name)));
       return {
         streams: shown.flatMap((stream) => (stream ? [show(stream)] : [])),

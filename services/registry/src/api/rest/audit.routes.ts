@@ -1,4 +1,4 @@
-import { AT_LEAST, compactJson, jsonOf, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
+import { AT_LEAST, compactJson, jsonOf, LIST_PAGE, PAGED, ProblemError, type QueryDoc } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { MODELS } from '../../domain/models/models.decider.js';
@@ -8,8 +8,6 @@ import { AUDIT_ANSWER, MODEL_HISTORY_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { invalid, RequestFields } from './fields.js';
 
-const DEFAULT_LIMIT = 100;
-const HIGHEST_LIMIT = 1000;
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NDJSON = 'application/x-ndjson; charset=utf-8';
 const HISTORY: QueryDoc = {
@@ -89,8 +87,9 @@ function timesOf(fields: RequestFields): Pick<AuditFilter, 'from' | 'to' | 'newe
 }
 
 function limitOf(fields: RequestFields): number {
-  const limit = fields.number('limit') ?? DEFAULT_LIMIT;
-  if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}; go on with pageToken, or export with format=jsonl`);
+  const limit = fields.number('limit') ?? LIST_PAGE.usual;
+  if (limit > LIST_PAGE.highest)
+    throw invalid('limit', `is at most ${LIST_PAGE.highest}; go on with pageToken, or export with format=jsonl`);
   return limit;
 }
 

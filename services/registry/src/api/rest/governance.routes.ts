@@ -1,9 +1,7 @@
 import {
   AT_LEAST,
   fieldsOf,
-  itemsAfter,
   jsonOf,
-  limitOf,
   momentText,
   PAGED,
   pageOf,
@@ -45,7 +43,6 @@ import { checkJson, promotionJson, statusAt } from './promotion-json.js';
 
 const STATUSES = ['open', 'promoted', 'rejected', 'withdrawn', 'expired'];
 const LISTED = { status: { description: 'Only those.', enum: STATUSES }, ...PAGED, ...AT_LEAST };
-const PAGE = { usual: 100, highest: 1000 };
 
 interface Params {
   readonly name: string;
@@ -241,19 +238,19 @@ export function versionOf(api: GovernanceApi, params: Params): VersionView {
 
 /** The page of the models' promotion requests that is asked for. */
 async function promotionsOf(api: GovernanceApi, request: FastifyRequest, models: () => Iterable<ModelView>): Promise<object> {
-  const { status, limit, pageToken } = request.query as PageQuery & { status?: string };
+  const { status, ...query } = request.query as PageQuery & { status?: string };
   if (status !== undefined && !STATUSES.includes(status)) throw invalid('status', `is one of ${STATUSES.join(', ')}`);
-  const most = limitOf(limit, PAGE, badPage);
   await api.upToDate(request);
   const now = api.now();
-  const all = [...models()].flatMap(({ registered }) =>
-    Array.from(api.view.governed(registered.modelId).governance.promotions.values(), (promotion) => ({ registered, promotion })),
-  );
-  // A page may end with one that is of another status by now.
-  const rest = itemsAfter(all, pageToken, tokenOf, badPage).filter(
-    ({ promotion }) => status === undefined || statusAt(promotion, now) === status,
-  );
-  const { page, next } = pageOf(rest, most, tokenOf);
+  const { page, next } = await pageOf(query, {
+    items: () =>
+      [...models()].flatMap(({ registered }) =>
+        Array.from(api.view.governed(registered.modelId).governance.promotions.values(), (promotion) => ({ registered, promotion })),
+      ),
+    tokenOf,
+    isWanted: ({ promotion }) => status === undefined || statusAt(promotion, now) === status,
+    invalid: badPage,
+  });
   const promotions = page.map(({ registered: { modelId, name }, promotion }) =>
     promotionJson(name, api.view.governed(modelId), promotion, api.rules(name), now),
   );

@@ -1,4 +1,4 @@
-import { AT_LEAST, jsonOf, PAGED } from '@millrace/service';
+import { AT_LEAST, jsonOf, LIST_PAGE, PAGED } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { placeOf } from '../../queries/audit.query.js';
 import type { DeliveryStatus, LineageEventsPage } from '../../queries/open-lineage.query.js';
@@ -13,8 +13,6 @@ export interface OpenLineageApi {
   readonly upToDate: (request: FastifyRequest) => Promise<void>;
 }
 
-const DEFAULT_LIMIT = 100;
-const HIGHEST_LIMIT = 1000;
 const QUERY = { ...PAGED, ...AT_LEAST };
 
 /** `GET /api/v1/lineage/events`: what happened, as OpenLineage events, oldest first; `GET /api/v1/lineage/delivery`: how sending them goes. */
@@ -22,8 +20,8 @@ export function openLineageRoutes(scope: FastifyInstance, api: OpenLineageApi): 
   const telling = doc('What happened, as OpenLineage events, the oldest first.', { query: QUERY, answer: jsonOf(LINEAGE_EVENTS_ANSWER) });
   scope.get('/api/v1/lineage/events', telling, async (request) => {
     const fields = new RequestFields(request.query, Object.keys(QUERY));
-    const limit = fields.number('limit') ?? DEFAULT_LIMIT;
-    if (limit > HIGHEST_LIMIT) throw invalid('limit', `is at most ${HIGHEST_LIMIT}`);
+    const limit = fields.number('limit') ?? LIST_PAGE.usual;
+    if (limit > LIST_PAGE.highest) throw invalid('limit', `is at most ${LIST_PAGE.highest}`);
     const token = fields.text('pageToken');
     if (token !== undefined && !placeOf(token)) throw invalid('pageToken', 'is not one this list gave');
     await api.upToDate(request);

@@ -1,6 +1,6 @@
 import type { CommandMetadata } from '@millrace/kernel';
 import type { OfflineStore } from '@millrace/offline-store';
-import { itemsAfter, jsonOf, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
+import { jsonOf, LIST_PAGE, limitOf, PAGED, pageOf, ProblemError, type PageQuery } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { WebhookDeliveryQueued } from '../../domain/webhooks/deliveries.js';
 import type { Webhook } from '../../domain/webhooks/webhooks.decider.js';
@@ -9,8 +9,6 @@ import { webhookEvents, type WebhooksApi } from '../mlflow/webhook-routes.js';
 import { DELIVERIES_ANSWER, NO_WEBHOOK, REDELIVERY_ANSWER, WEBHOOKS_ANSWER } from './answers.js';
 import { doc } from './doc.js';
 import { badPage } from './fields.js';
-
-const PAGE = { usual: 100, highest: 1000 };
 
 /** Without its secret, which never leaves. */
 function show({ webhookId, name, url, events, description, active, createdAt, updatedAt }: Webhook): object {
@@ -24,8 +22,6 @@ function show({ webhookId, name, url, events, description, active, createdAt, up
     },
   };
 }
-
-const idOf = ({ webhookId }: Webhook): string => webhookId;
 
 export interface WebhookAdministration {
   readonly api: Pick<WebhooksApi, 'all' | 'webhook' | 'metadata'>;
@@ -52,9 +48,11 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
       '/api/v1/webhooks',
       doc('Lists the webhooks, also those of our own events.', { query: PAGED, answer: jsonOf(WEBHOOKS_ANSWER) }),
       async ({ query }) => {
-        const most = limitOf(query.limit, PAGE, badPage);
-        await upToDate();
-        const { page, next } = pageOf(itemsAfter(api.all(), query.pageToken, idOf, badPage), most, idOf);
+        const items = async (): Promise<readonly Webhook[]> => {
+          await upToDate();
+          return api.all();
+        };
+        const { page, next } = await pageOf(query, { items, tokenOf: ({ webhookId }) => webhookId, invalid: badPage });
         return { webhooks: page.map(show), ...next };
       },
     );
@@ -66,7 +64,7 @@ export function webhookAdministration({ api, offline, upToDate, newDeliveryId, q
         errors: NO_WEBHOOK,
       }),
       async ({ params, query }) => {
-        const limit = limitOf(query.limit, PAGE, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
+        const limit = limitOf(query.limit, LIST_PAGE, (message) => new ProblemError(400, 'MR_REGISTRY_LIMIT', message));
         const { webhookId } = await existing(params.webhookId);
         return { deliveries: await webhookDeliveries(offline, webhookId, limit) };
       },

@@ -1,5 +1,5 @@
 import { invalid } from '@millrace/mlflow-protocol';
-import { pageOf } from '@millrace/service';
+import { cutPage } from '@millrace/service';
 import type { KeyCursor } from '../../queries/sort-keys.js';
 
 /**
@@ -11,7 +11,7 @@ export function keyPage<T>(
   limit: number,
   cursorOf: (entry: T) => KeyCursor,
 ): { readonly page: readonly T[]; readonly next: { readonly next_page_token?: string } } {
-  const { page, next } = pageOf(found, limit, (last) => Buffer.from(JSON.stringify({ after: cursorOf(last) })).toString('base64'));
+  const { page, next } = cutPage(found, limit, (last) => Buffer.from(JSON.stringify({ after: cursorOf(last) })).toString('base64'));
   return { page, next: next.nextPageToken === undefined ? {} : { next_page_token: next.nextPageToken } };
 }
 
