@@ -41,3 +41,11 @@ test('a policy that would keep every version from being served is refused', () =
     expect.stringContaining('spec.governsServing would keep every version from being served: name an alias'),
   ]);
 });
+
+test.each(['999999d', '23999976h', '999999999ms'])('a request may wait %s', (expiresAfter) => {
+  expect(problemsOf({ expiresAfter })).toEqual([]);
+});
+
+test.each(['1000000d', '999999999h', '999999999d'])('no request may wait %s', (expiresAfter) => {
+  expect(problemsOf({ expiresAfter })).toEqual([`spec.expiresAfter is ${expiresAfter}; a request may wait 999999d at most`]);
+});

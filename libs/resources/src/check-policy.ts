@@ -1,3 +1,4 @@
+import { parseDuration } from '@millrace/feature-engine';
 import type { Lookup } from './check-documents.js';
 import type { PolicyCheckSpec, PolicySpec } from './resource.js';
 import type { Say } from './say.js';
@@ -18,6 +19,9 @@ const REQUIRED: Readonly<Partial<Record<PolicyCheckSpec['type'], readonly (keyof
   metric: ['metric', 'better'],
   signature: ['featureService'],
 };
+
+/** Of a promotion request, so that the time at which it expires has a year that RFC 3339 can write. */
+export const LONGEST_WAIT = { text: '999999d', milliseconds: 999_999 * 86_400_000 } as const;
 
 /** How many approvals a request can have: of each approver one, but not of who asks. A pattern stands for any number of people. */
 function mostApprovals({ approvers = ['*'], requesters = ['*'] }: PolicySpec): number {
@@ -47,6 +51,10 @@ export function checkPolicy(spec: PolicySpec, say: Say, lookup: Lookup): void {
       'spec.approvals',
       `asks for ${approvals}, and of the approvers at most ${most} can give theirs: nobody approves what they asked for`,
     );
+  }
+  const wait = spec.expiresAfter;
+  if (wait !== undefined && (parseDuration(wait) ?? Infinity) > LONGEST_WAIT.milliseconds) {
+    say('spec.expiresAfter', `is ${wait}; a request may wait ${LONGEST_WAIT.text} at most`);
   }
   const names = new Set<string>();
   (spec.checks ?? []).forEach((check, index) => {

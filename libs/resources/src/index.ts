@@ -1,4 +1,5 @@
 export { applyDocuments, type AppliedDocument, type ApplyContext, type ApplyResult } from './apply-documents.js';
+export { LONGEST_WAIT } from './check-policy.js';
 export { checkDocument, type Lookup } from './check-documents.js';
 export {
   inputViews,

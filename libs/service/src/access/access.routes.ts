@@ -2,6 +2,7 @@ import type { Clock, CommandOutcome, Ids } from '@millrace/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonOf } from '../http/answer-schema.js';
 import { KEY_ANSWER, KEYS_ANSWER, NEW_KEY_ANSWER, WHOAMI_ANSWER } from '../http/common-answers.js';
+import { momentText } from '../http/moment.js';
 import { pageOf, type PageQuery } from '../http/paging.js';
 import { ProblemError, rejectionToProblem } from '../http/problem.js';
 import { awaitPosition, commandMetadata, sendPosition } from '../http/request.js';
@@ -57,7 +58,7 @@ export function accessRoutes(server: FastifyInstance, context: AccessRoutesConte
 function whoami({ isRequired, settings: { workspace } }: Access, { identity }: FastifyRequest): unknown {
   if (!identity) return { isRequired, workspace, actor: null, role: 'admin' };
   const { actor, role, by, keyId, expiresAt } = identity;
-  return { isRequired, workspace, actor, role, by, keyId, expiresAt: isoTime(by === 'key' ? expiresAt : null) };
+  return { isRequired, workspace, actor, role, by, keyId, expiresAt: momentText(by === 'key' ? expiresAt : null) };
 }
 
 /** 201 with the key, which is in this answer and nowhere else. */
@@ -113,16 +114,12 @@ function requireWorkspace({ settings }: Access, { identity }: FastifyRequest, wo
 function view(key: ApiKey, now: number): object {
   const { keyId, name, actor, workspace, role, createdAt, createdBy, expiresAt, revoked } = key;
   return {
-    ...{ keyId, name, actor, workspace, role, createdAt: isoTime(createdAt), createdBy, expiresAt: isoTime(expiresAt) },
+    ...{ keyId, name, actor, workspace, role, createdAt: momentText(createdAt), createdBy, expiresAt: momentText(expiresAt) },
     state: revoked ? 'revoked' : isLive(key, now) ? 'live' : 'expired',
-    ...(revoked ? { revokedAt: isoTime(revoked.at), revokedBy: revoked.by, reason: revoked.reason } : {}),
+    ...(revoked ? { revokedAt: momentText(revoked.at), revokedBy: revoked.by, reason: revoked.reason } : {}),
   };
 }
 
 function badPage(message: string): ProblemError {
   return new ProblemError(400, 'MR_ACCESS_REQUEST_INVALID', message);
-}
-
-function isoTime(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
 }

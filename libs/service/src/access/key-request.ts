@@ -1,4 +1,5 @@
 import { fieldsOf } from '../http/body-schema.js';
+import { LAST_MOMENT, momentText } from '../http/moment.js';
 import { ProblemError } from '../http/problem.js';
 import { KEY_REQUEST } from './bodies.js';
 import type { Role } from './domain/keys/keys.events.js';
@@ -62,12 +63,14 @@ function expiryOf(fields: Readonly<Record<string, unknown>>, now: number): numbe
   if (expiresAt !== null && expiresIn !== null) throw invalid('expiresIn', 'and expiresAt exclude each other');
   if (expiresIn !== null) {
     const match = typeof expiresIn === 'string' ? /^([1-9]\d{0,5})([mhd])$/.exec(expiresIn) : null;
-    if (!match) throw invalid('expiresIn', 'has to be a span such as 30m, 12h or 90d');
+    if (!match) throw invalid('expiresIn', 'has to be a span such as 30m, 12h or 90d, of 999999 at most');
     return now + Number(match[1]) * (UNITS[match[2] as string] as number);
   }
   if (expiresAt === null) return null;
   const time = typeof expiresAt === 'string' && /^\d{4}-\d{2}-\d{2}/.test(expiresAt) ? Date.parse(expiresAt) : NaN;
   if (Number.isNaN(time)) throw invalid('expiresAt', 'has to be a time such as 2027-01-31T00:00:00Z');
+  // An offset may carry a time of the year 9999 over its end.
+  if (time > LAST_MOMENT) throw invalid('expiresAt', `has to be at or before ${momentText(LAST_MOMENT)}; a key without it never ends`);
   return time;
 }
 

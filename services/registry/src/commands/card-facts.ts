@@ -1,4 +1,5 @@
 import type { ResourceCatalog } from '@millrace/resources';
+import { momentText } from '@millrace/service';
 import type { CardFacts, CardRun } from '../queries/model-card.js';
 import type { RegistryView, VersionView } from '../queries/registry-view.js';
 import type { RunValues } from '../queries/run-values.query.js';
@@ -26,7 +27,7 @@ export async function cardFacts(sources: CardSources, view: VersionView): Promis
     stage: version.stage,
     aliases,
     registeredBy: version.actor,
-    registeredAt: version.createdAt,
+    registeredAt: momentText(version.createdAt),
     modelDescription: registered.description || null,
     description: version.description || null,
     tags: Object.fromEntries([...registered.tags, ...version.tags]),

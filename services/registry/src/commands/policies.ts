@@ -1,5 +1,5 @@
 import { matchesAny } from '@millrace/kernel';
-import type { PolicyCheckSpec, PolicySpec, ResourceCatalog } from '@millrace/resources';
+import { LONGEST_WAIT, type PolicyCheckSpec, type PolicySpec, type ResourceCatalog } from '@millrace/resources';
 import type { RequiredCheck, Rule } from '../domain/governance/rules.js';
 
 /** The fold of the resources as the registry reads it. */
@@ -57,7 +57,8 @@ export function ruleOf(model: string, policy: string, policyVersion: number, spe
     approvers: spec.approvers ?? EVERYBODY,
     approvals: spec.approvals ?? 1,
     checks: (spec.checks ?? []).map(requiredCheck),
-    lifetimeMs: milliseconds(spec.expiresAfter ?? DEFAULT_LIFETIME),
+    // A policy that was applied before there was a bound may say more.
+    lifetimeMs: Math.min(milliseconds(spec.expiresAfter ?? DEFAULT_LIFETIME), LONGEST_WAIT.milliseconds),
     isAutomatic: (spec.promotion ?? 'automatic') === 'automatic',
     archivesOthers: spec.archiveExisting ?? true,
     rollback: spec.rollback ?? requesters,

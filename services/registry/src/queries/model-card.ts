@@ -5,8 +5,8 @@ export interface CardFacts {
   readonly stage: string;
   readonly aliases: readonly string[];
   readonly registeredBy: string;
-  /** Milliseconds since the epoch. */
-  readonly registeredAt: number;
+  /** RFC 3339; `null` for a time that it has no year for, which another registry may have given. */
+  readonly registeredAt: string | null;
   readonly modelDescription: string | null;
   readonly description: string | null;
   /** Of the version over those of the model. */
@@ -106,7 +106,7 @@ export function cardMarkdown(card: ModelCard): string {
     list([
       `Stage: ${card.stage}`,
       card.aliases.length > 0 ? `Aliases: ${card.aliases.map(text).join(', ')}` : undefined,
-      `Registered by ${text(card.registeredBy)}, ${new Date(card.registeredAt).toISOString()}`,
+      `Registered by ${text(card.registeredBy)}, ${card.registeredAt ?? 'at a time beyond the year 9999'}`,
       run === null ? undefined : `Run: ${text(run.name)} (\`${code(run.runId)}\`)`,
       card.flavours.length > 0 ? `Flavours: ${card.flavours.map(text).join(', ')}` : undefined,
       card.digest === null ? undefined : `SHA-256: \`${card.digest}\``,

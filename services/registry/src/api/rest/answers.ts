@@ -72,7 +72,7 @@ export const PROMOTION_ANSWER = namedSchema(
     status: enumField('How it stands.', ['open', 'promoted', 'rejected', 'withdrawn', 'expired']),
     requestedBy: textField('Who asked for it.'),
     requestedAt: momentField('When.'),
-    expiresAt: momentField('When it expires unless it is closed before.'),
+    expiresAt: orNull(momentField('When it expires unless it is closed before; `null` for a time that RFC 3339 has no year for.')),
     approvals: listField(
       'One by each approver.',
       objectOf({ actor: textField('Who approved it.'), at: momentField('When.'), comment: textField('May be empty.') }),

@@ -2,7 +2,6 @@ import {
   AT_LEAST,
   fieldsOf,
   jsonOf,
-  momentText,
   PAGED,
   pageOf,
   ProblemError,
@@ -216,9 +215,7 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
     const accept = request.headers.accept ?? '';
     const isMarkdown = format === undefined ? accept.includes('text/markdown') : format === 'markdown';
     if (format !== undefined && format !== 'markdown' && format !== 'json') throw invalid('format', 'is json or markdown');
-    return isMarkdown
-      ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card))
-      : { ...card, registeredAt: momentText(card.registeredAt) };
+    return isMarkdown ? reply.type('text/markdown; charset=utf-8').send(cardMarkdown(card)) : card;
   });
 }
 

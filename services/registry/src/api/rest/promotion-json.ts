@@ -1,3 +1,4 @@
+import { momentText } from '@millrace/service';
 import type { CheckResult, GovernedModel, Promotion } from '../../domain/governance/governance.state.js';
 import { rulesOf, type Rule } from '../../domain/governance/rules.js';
 import { unmetOf } from '../../domain/governance/unmet.js';
@@ -16,13 +17,13 @@ export function promotionJson(model: string, state: GovernedModel, promotion: Pr
     policies,
     status,
     requestedBy: promotion.requestedBy,
-    requestedAt: isoTime(promotion.requestedAt),
-    expiresAt: isoTime(promotion.expiresAt),
-    approvals: Array.from(promotion.approvals, ([actor, { at, comment }]) => ({ actor, at: isoTime(at), comment })),
+    requestedAt: momentText(promotion.requestedAt),
+    expiresAt: momentText(promotion.expiresAt),
+    approvals: Array.from(promotion.approvals, ([actor, { at, comment }]) => ({ actor, at: momentText(at), comment })),
     ...(status === 'open' ? { unmet: unmetOf(state, promotion, rulesOf(rules, target), now) } : {}),
     ...(promotion.closedAt === null
       ? {}
-      : { closedBy: promotion.closedBy, closedAt: isoTime(promotion.closedAt), closingReason: promotion.closingReason }),
+      : { closedBy: promotion.closedBy, closedAt: momentText(promotion.closedAt), closingReason: promotion.closingReason }),
   };
 }
 
@@ -36,9 +37,5 @@ export function targetJson({ kind, name }: Promotion['target']): object {
 }
 
 export function checkJson({ actor, at, ...result }: CheckResult): object {
-  return { ...result, actor, at: isoTime(at) };
-}
-
-function isoTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+  return { ...result, actor, at: momentText(at) };
 }

@@ -1,3 +1,4 @@
+import { momentText } from '@millrace/service';
 import { spansInOrder, type Trace } from '../../../domain/trace/trace.js';
 import { spanJson } from './span-wire.js';
 
@@ -9,7 +10,7 @@ export function traceInfoJson(trace: Trace): object {
     trace_location: { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: trace.experimentId } },
     ...(trace.requestPreview === null ? {} : { request_preview: trace.requestPreview }),
     ...(trace.responsePreview === null ? {} : { response_preview: trace.responsePreview }),
-    request_time: new Date(trace.requestTime).toISOString(),
+    request_time: momentText(trace.requestTime),
     ...(trace.executionMs === null ? {} : { execution_duration: `${(trace.executionMs / 1000).toFixed(3)}s` }),
     state: trace.state,
     trace_metadata: Object.fromEntries(trace.metadata),
