@@ -1,5 +1,5 @@
 import type { PolicySpec, ResourceCatalog } from '@millrace/resources';
-import { isAdmitted, whyNotAdmitted, type ServingPolicy } from '../domain/registry/admission.js';
+import { refusalOf, type Refusal, type ServingPolicy } from '../domain/registry/admission.js';
 import type { Resolved } from '../domain/registry/model-reference.js';
 
 const EVERY_MODEL = ['*'];
@@ -20,16 +20,22 @@ export class ServingPolicies {
 
   /** Whether a version of a model, by what it has held, may be served. */
   admits(name: string, held: ReadonlySet<string>): boolean {
-    if (!this.#isGoverned || this.#admitted.get(held) === name) return true;
-    if (!isAdmitted(this.#policies, { name, held })) return false;
-    this.#admitted.set(held, name);
-    return true;
+    return this.#refusalOf(name, held) === undefined;
   }
 
   /** What was resolved, where it is admitted; why it is not otherwise. */
   hold(resolved: Resolved): Resolved {
-    if (!resolved.ok || this.admits(resolved.version.name, resolved.version.held)) return resolved;
-    return { ok: false, reason: whyNotAdmitted(this.#policies, resolved.version), isNotAdmitted: true };
+    if (!resolved.ok) return resolved;
+    const { name, version, held } = resolved.version;
+    const refusal = this.#refusalOf(name, held);
+    return refusal ? { ok: false, reason: refusal(version), isNotAdmitted: true } : resolved;
+  }
+
+  #refusalOf(name: string, held: ReadonlySet<string>): Refusal | undefined {
+    if (!this.#isGoverned || this.#admitted.get(held) === name) return undefined;
+    const refusal = refusalOf(this.#policies, name, held);
+    if (!refusal) this.#admitted.set(held, name);
+    return refusal;
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { isAdmitted, whyNotAdmitted, type ServingPolicy } from './admission.js';
+import { refusalOf, type ServingPolicy } from './admission.js';
 import { evolveModel, type ModelState } from './model-catalog.js';
 
 const policy = (change: Partial<ServingPolicy>): ServingPolicy => ({
@@ -15,7 +15,7 @@ function modelWith(events: readonly (readonly [type: string, data: object])[], i
 }
 
 const isServed = (policies: readonly ServingPolicy[], state: ModelState): boolean =>
-  isAdmitted(policies, { name: 'delay', held: state.versions.get(1)?.held ?? new Set() });
+  refusalOf(policies, 'delay', state.versions.get(1)?.held ?? new Set()) === undefined;
 
 const assigned = (alias: string) => ['AliasAssigned', { alias, version: 1 }] as const;
 const removed = (alias: string) => ['AliasRemoved', { alias, version: 1 }] as const;
@@ -46,15 +46,20 @@ test.each<[string, readonly ServingPolicy[], ModelState, boolean]>([
 });
 
 test('why not names the version, the policies and the command that mends it', () => {
-  expect(whyNotAdmitted([policy({ stages: ['Production'] })], { name: 'delay', version: 5 })).toBe(
+  expect(refusalOf([policy({ stages: ['Production'] })], 'delay', new Set())?.(5)).toBe(
     'policy champions keeps version 5 of model "delay" from being served: it has never held alias champion or stage Production; ' +
       'ask for it with "millrace models request delay 5 --alias champion"',
   );
   expect(
-    whyNotAdmitted(
-      [policy({ models: ['*'], aliases: ['c*'] }), policy({ name: 'b', models: ['*'], aliases: [], stages: ['Staging', 'Archived'] })],
-      { name: 'a b', version: 1 },
-    ),
+    refusalOf(
+      [
+        policy({ models: ['*'], aliases: ['c*'] }),
+        policy({ name: 'b', models: ['*'], aliases: [], stages: ['Staging', 'Archived'] }),
+        policy({ name: 'of others', models: ['eta'] }),
+      ],
+      'a b',
+      new Set(),
+    )?.(1),
   ).toBe(
     'policies champions, b keep version 1 of model "a b" from being served: it has never held alias c* or stage Staging; ' +
       `ask for it with "millrace models request 'a b' 1 --stage Staging"`,

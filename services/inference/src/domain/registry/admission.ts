@@ -1,5 +1,5 @@
 import { matchesAny, shellArgument } from '@millrace/kernel';
-import { aliasKey, stageKey, type RegisteredVersion } from './model-catalog.js';
+import { aliasKey, stageKey } from './model-catalog.js';
 
 /** What of a policy says which versions are served. */
 export interface ServingPolicy {
@@ -15,20 +15,24 @@ export interface ServingPolicy {
 /** Where every version begins, and where it is put away: who is moved there is not promoted. */
 const ADMIT_NOTHING: readonly string[] = ['None', 'Archived'];
 
-/** Whether a version that has held these may be served under the model's name: no policy of the model asks for more, or one governs what it has held. */
-export function isAdmitted(policies: readonly ServingPolicy[], { name, held }: Pick<RegisteredVersion, 'name' | 'held'>): boolean {
+/** Says why a version is not served, and how it comes to be. */
+export type Refusal = (version: number) => string;
+
+/**
+ * Why no version that has held just these is served under the model's name; `undefined` where it is: no policy of the model asks for more, or one
+ * governs what it has held.
+ */
+export function refusalOf(policies: readonly ServingPolicy[], name: string, held: ReadonlySet<string>): Refusal | undefined {
   const own = policies.filter(({ models }) => matchesAny(models, name));
-  if (!own.some(({ governsServing }) => governsServing)) return true;
+  if (!own.some(({ governsServing }) => governsServing)) return undefined;
   for (const { stages, aliases } of own) {
-    if (admitting(stages).some((stage) => held.has(stageKey(stage)))) return true;
-    for (const key of held) if (aliases.some((alias) => matchesAny([aliasKey(alias)], key))) return true;
+    if (admitting(stages).some((stage) => held.has(stageKey(stage)))) return undefined;
+    for (const key of held) if (aliases.some((alias) => matchesAny([aliasKey(alias)], key))) return undefined;
   }
-  return false;
+  return (version) => reasonOf(own, name, version);
 }
 
-/** Why a version that is not admitted is not served, and how it comes to be. */
-export function whyNotAdmitted(policies: readonly ServingPolicy[], { name, version }: Pick<RegisteredVersion, 'name' | 'version'>): string {
-  const own = policies.filter(({ models }) => matchesAny(models, name));
+function reasonOf(own: readonly ServingPolicy[], name: string, version: number): string {
   const governing = own.filter(({ governsServing }) => governsServing).map((policy) => policy.name);
   const aliases = [...new Set(own.flatMap((policy) => policy.aliases))];
   const stages = [...new Set(own.flatMap((policy) => admitting(policy.stages)))];
