@@ -248,7 +248,6 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     whenFull: config.logFull,
     episodeOf: (experiment) => inForce.episodeOf(experiment),
     observer: {
-      answered: (answered) => metrics.answered(answered),
       shed: (kind, count) => metrics.shed.inc({ facts: kind }, count),
       retried: (kind, error) => logger.warn({ err: error, facts: kind }, 'the log did not take the records; trying again'),
     },
@@ -267,6 +266,7 @@ export async function openInference(host: InferenceHost): Promise<Inference> {
     sink,
     mirror: rollouts.mirror,
     observer: statistics,
+    answered: (answered) => metrics.answered(answered),
     clock,
     ids,
     elapsed: () => performance.now(),

@@ -3,7 +3,6 @@ import { FactBuffer } from '@millrace/service';
 import type { PredictionMade, UnitExposed } from '../domain/prediction/prediction.js';
 import { ExposureFilter } from './exposures.js';
 import type { GatewaySink } from './gateway.js';
-import type { Answered } from './prediction-record.js';
 
 /** A fact on its way to the log. */
 export interface OutgoingFact<T> {
@@ -24,7 +23,6 @@ export interface FactSinkOptions {
   /** What is under way of a rollout, such as its step: units are told again in each. */
   readonly episodeOf?: (experiment: string) => string | undefined;
   readonly observer: {
-    answered(answered: Answered): void;
     shed(facts: 'predictions' | 'exposures', count: number): void;
     retried(facts: 'predictions' | 'exposures', error: unknown): void;
   };
@@ -58,10 +56,6 @@ export class FactSink implements GatewaySink {
 
   takes(): boolean {
     return this.#options.whenFull === 'shed' || this.#predictions.hasRoom;
-  }
-
-  answered(answered: Answered): void {
-    this.#options.observer.answered(answered);
   }
 
   predicted(prediction: PredictionMade, time: number): void {

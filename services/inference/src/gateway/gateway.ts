@@ -72,8 +72,6 @@ export interface Answer {
 export interface GatewaySink {
   /** Whether there is room for another record, where answering without one is not wanted. */
   takes(): boolean;
-  /** Told of every request, recorded or not. */
-  answered(answered: Answered): void;
   predicted(prediction: PredictionMade, time: number): void;
   exposed(exposure: UnitExposed, time: number): void;
 }
@@ -104,6 +102,8 @@ export interface GatewayOptions {
   /** Copies requests to candidates; absent where there are no rollouts. */
   readonly mirror?: Pick<Mirror, 'wants' | 'offer'>;
   readonly observer: GatewayObserver;
+  /** Told of every request, recorded or not. */
+  readonly answered: (answered: Answered) => void;
   readonly clock: Clock;
   readonly ids: Ids;
   /** Monotonic milliseconds. */
@@ -329,7 +329,7 @@ export class Gateway {
       latencyMs: elapsed() - started,
       traceparent: command.traceparent,
     };
-    sink.answered(answered);
+    this.#options.answered(answered);
     if (isRecorded(answered)) sink.predicted(predictionRecord(answered, maxLoggedElements), now);
     return answered;
   }
