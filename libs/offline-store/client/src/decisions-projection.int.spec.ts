@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { encodeDecision } from '@millrace/event-log';
+import { decodeDecision, encodeDecision } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { timerScheduler } from '@millrace/event-log/local';
 import type { LoggedDecision } from '@millrace/kernel';
@@ -48,16 +48,16 @@ async function decide(...texts: string[]): Promise<void> {
 /** Projects what is in the log, and stops: each call is a process of its own. */
 async function projectAll(maxCachedSubjects: number, during: () => Promise<void> = async () => {}): Promise<void> {
   const decisions = decisionsProjection({ store, domain: 'tracking', topic: TOPIC, maxCachedSubjects });
-  const options = {
+  const projection = new TableProjection<LoggedDecision>({
     ...decisions,
+    decode: (record) => decodeDecision('tracking', record),
     store,
     log,
     name: 'tracking.decisions',
     scheduler: timerScheduler,
     now: () => Date.now(),
     maxBatchRecords: 4,
-  };
-  const projection = new TableProjection<LoggedDecision>(options);
+  });
   await projection.start();
   await during();
   await projection.barrier();

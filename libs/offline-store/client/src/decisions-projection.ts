@@ -1,4 +1,3 @@
-import { decodeDecision } from '@millrace/event-log';
 import type { LoggedDecision } from '@millrace/kernel';
 import type { OfflineStore } from './offline-store.js';
 import type { TableProjectionOptions } from './table-projection.js';
@@ -26,9 +25,9 @@ export interface DecisionVerdicts {
   forget(partition: number, next: number): void;
 }
 
-/** The part of a {@link TableProjection}'s options that makes it the decisions' one. */
+/** The part of a {@link TableProjection}'s options that makes it the decisions' one; how a record is read is up to who folds the topic beside it. */
 export type DecisionsProjection = Required<
-  Pick<TableProjectionOptions<LoggedDecision>, 'topic' | 'table' | 'decode' | 'toRows' | 'prepare' | 'onAssigned' | 'onStored'>
+  Pick<TableProjectionOptions<LoggedDecision>, 'topic' | 'table' | 'toRows' | 'prepare' | 'onAssigned' | 'onStored'>
 >;
 
 interface LastAccepted {
@@ -46,7 +45,8 @@ const SUBJECTS_A_QUERY = 500;
  * are the table's own rows, so a restart goes on where the table ends.
  *
  * ```ts
- * new TableProjection({ ...decisionsProjection({ store, domain: 'tracking', topic }), store, log, name: 'tracking.decisions', scheduler, now });
+ * const decode = (record) => decodeDecision('tracking', record);
+ * new TableProjection({ ...decisionsProjection({ store, domain: 'tracking', topic }), decode, store, log, name: 'tracking.decisions', scheduler, now });
  * ```
  */
 export function decisionsProjection(options: DecisionsProjectionOptions): DecisionsProjection {
@@ -55,7 +55,6 @@ export function decisionsProjection(options: DecisionsProjectionOptions): Decisi
   return {
     topic,
     table: DECISIONS_TABLE,
-    decode: (record) => decodeDecision(domain, record),
     onAssigned: (partition, next) => last.assigned(partition, next),
     onStored: (partition, next) => {
       last.stored(partition, next);
