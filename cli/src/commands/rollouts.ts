@@ -85,7 +85,15 @@ export async function listRollouts(client: MillraceClient, io: Io, { output }: O
   if (output === 'json') return io.out(json(rollouts));
   const rows = rollouts.map((rollout) => {
     const { name, deployment = '', strategy = '', candidate = '', share, reason, waitsFor } = rollout;
-    return [name, statusOf(rollout), deployment, strategy, candidate, percent(share), waitsFor === null ? reason : `waits for ${waitsFor}`];
+    return [
+      name,
+      statusOf(rollout),
+      deployment,
+      strategy,
+      candidate,
+      shareText(share),
+      waitsFor === null ? reason : `waits for ${waitsFor}`,
+    ];
   });
   io.out(table(['NAME', 'STATUS', 'DEPLOYMENT', 'STRATEGY', 'CANDIDATE', 'SHARE', 'WHY'], rows));
 }
@@ -110,7 +118,7 @@ export async function actOnRollout(client: MillraceClient, io: Io, name: string,
     body: exactJsonText(reason === undefined ? {} : { reason }),
     headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
   });
-  io.out(`rollout ${name} is ${statusOf(rollout)}: the candidate has ${percent(rollout.share)} of the units\n`);
+  io.out(`rollout ${name} is ${statusOf(rollout)}: the candidate has ${shareText(rollout.share)} of the units\n`);
 }
 
 export function rolloutText(rollout: Rollout): string {
@@ -120,7 +128,7 @@ export function rolloutText(rollout: Rollout): string {
   if (deployment !== undefined) {
     const place = steps.length > 1 && step < steps.length ? `, step ${step + 1} of ${steps.length}` : '';
     lines.push(
-      `${strategy} of ${candidate} on deployment ${deployment}: ${percent(share)} of the units${place} (run ${run}, version ${version})`,
+      `${strategy} of ${candidate} on deployment ${deployment}: ${shareText(share)} of the units${place} (run ${run}, version ${version})`,
     );
   }
   if (arms) lines.push(armsText(arms));
@@ -135,7 +143,7 @@ export function rolloutText(rollout: Rollout): string {
 export function decisionText({ sequence, type, time, actor, data }: Decision): string {
   const { share, reason, seed, rewards, arms, evidence } = data;
   const parts = [
-    share === undefined ? '' : percent(share),
+    share === undefined ? '' : shareText(share),
     seed === undefined ? '' : `seed ${seed}`,
     rewards === undefined ? '' : `rewards primary ${rewardsText(rewards.primary)}, candidate ${rewardsText(rewards.candidate)}`,
     arms === undefined ? '' : armsText(arms),
@@ -175,7 +183,8 @@ function short(value: number | null): string {
   return value === null ? '?' : String(Number(value.toPrecision(3)));
 }
 
-function percent(share: number): string {
+/** As a Rollout's spec writes a share. */
+function shareText(share: number): string {
   return `${Number((share * 100).toFixed(3))}%`;
 }
 

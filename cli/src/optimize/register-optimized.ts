@@ -1,4 +1,4 @@
-import type { Measurement } from '@millrace/onnx';
+import { percent, type Measurement } from '@millrace/onnx';
 import type { MillraceClient } from '../client.js';
 import { quoted, type VersionReference } from './model-reference.js';
 
@@ -129,10 +129,6 @@ function evidenceOf(measured: Measurement, rowsFrom: string): Record<string, str
 function summary({ sizeRatio, latencyRatio, agreement, relativeError, rows }: Measurement): string {
   const same = agreement === undefined ? `error ${percent(relativeError)} of the deviation` : `${percent(agreement)} of the labels agree`;
   return `${sizeRatio.toFixed(2)} times the size, ${latencyRatio[32].toFixed(2)} times the time of 32 rows, ${same} on ${rows} rows`;
-}
-
-export function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))} %`;
 }
 
 function json(value: object): { body: string; headers: Record<string, string> } {

@@ -1,8 +1,7 @@
-import type { Measurement } from '@millrace/onnx';
+import { percent, type Measurement } from '@millrace/onnx';
 import type { Io } from '../io.js';
 import { sizeText } from '../output/progress.js';
 import { table } from '../output/table.js';
-import { percent } from './register-optimized.js';
 
 /** Shows both models side by side, and how their answers differ. */
 export function tellMeasurement(io: Io, measured: Measurement, rowsFrom: string): void {

@@ -22,7 +22,7 @@ export { widenHalfPrecision } from './widen-half-precision.js';
 export { assembleRows, type AssembledRows, type RecordedRow, type Truth } from './optimize/assemble-rows.js';
 export { OutputComparison, type Differences } from './optimize/compare-outputs.js';
 export type { AgainstTruth } from './optimize/compare-truth.js';
-export { gate, GATE_DEFAULTS, type GateFailure, type GateThresholds } from './optimize/gate.js';
+export { gate, GATE_DEFAULTS, percent, type GateFailure, type GateThresholds } from './optimize/gate.js';
 export { measureModels, type MeasureOptions, type Measurement, type ModelCost } from './optimize/measure-models.js';
 export {
   countRows,

@@ -92,7 +92,8 @@ export function gate(measured: Measurement, thresholds: GateThresholds): GateFai
   return failures;
 }
 
-function percent(share: number): string {
+/** A share of 0 to 1 in prose. */
+export function percent(share: number): string {
   return `${Number((share * 100).toFixed(2))} %`;
 }
 
