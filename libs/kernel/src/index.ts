@@ -22,7 +22,7 @@ export { MemoryStateStore } from './memory-state-store.js';
 export { matchesAny } from './name-patterns.js';
 export { formatPosition, hasPassed, parsePosition, type NextOffsets, type Position } from './position.js';
 export { aggregateOf, type DecisionRecord, type LoggedDecision } from './record.js';
-export { Fault, isFault, type Rejection } from './rejection.js';
+export { Fault, isFault, unlessFault, type Rejection } from './rejection.js';
 export { DecisionReplica, type ReplicaCounts, type ReplicaOptions, type Verdict } from './replica.js';
 export { shareOf } from './share-of.js';
 export { replyKey, type CommandReply, type StateCommit, type StateStore, type SubjectState } from './state-store.js';

@@ -29,6 +29,16 @@ export class Fault extends Error {
   readonly isRefusal: boolean;
 }
 
+/** What `work` gives; `undefined` where it ends in a fault that is forgiven. All else is thrown on. */
+export function unlessFault<T>(work: () => T, isForgiven: (fault: Fault) => boolean = () => true): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!isFault(error) || !isForgiven(error)) throw error;
+    return undefined;
+  }
+}
+
 /** True for a {@link Fault} of any realm. */
 export function isFault(error: unknown): error is Fault {
   return error instanceof Error && error.name === 'Fault' && typeof (error as { code?: unknown }).code === 'string';

@@ -1,4 +1,4 @@
-import { Fault, isFault } from '@millrace/kernel';
+import { Fault, unlessFault } from '@millrace/kernel';
 import { readModel, writeModel } from './model-codec.js';
 import { type GraphProto, type ModelProto, type NodeProto, type TensorProto } from './onnx-types.js';
 
@@ -31,7 +31,7 @@ export function inlineExternalData(
 ): { readonly bytes: Uint8Array; readonly taken: ReadonlySet<string> } {
   const nothing = { bytes, taken: new Set<string>() };
   if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(LOCATION)) return nothing;
-  const model = readable(bytes);
+  const model = unlessFault(() => readModel(bytes));
   if (!model) return nothing;
   const taken = takeWeightsIn(model, { graphBytes: bytes.length, fileOf, ...(maxBytes === undefined ? {} : { maxBytes }) });
   return taken.size > 0 ? { bytes: writeModel(model), taken } : nothing;
@@ -63,15 +63,6 @@ export function takeWeightsIn(model: ModelProto, { graphBytes, fileOf, maxBytes 
     delete tensor.externalData;
   }
   return new Set(found.map(({ location }) => location));
-}
-
-function readable(bytes: Uint8Array): ModelProto | undefined {
-  try {
-    return readModel(bytes);
-  } catch (error) {
-    if (isFault(error)) return undefined;
-    throw error;
-  }
 }
 
 function dataOf(tensor: TensorProto, fileOf: FileBeside): { location: string; data: Uint8Array | undefined } {

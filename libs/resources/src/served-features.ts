@@ -8,7 +8,7 @@ import {
   type StandingStates,
   type ViewPlan,
 } from '@millrace/feature-engine';
-import { Fault, isFault } from '@millrace/kernel';
+import { Fault, isFault, unlessFault } from '@millrace/kernel';
 import { inputViews, onDemandResources, parseVersionedName, serviceResources, viewResources } from './feature-references.js';
 import type { ResourceCatalog } from './resource-catalog.js';
 
@@ -48,7 +48,7 @@ export class ServedFeatures {
 
   /** Whether a view's name stands for the state of what is applied. One that is not kept online has none to stand for. */
   isSettled(name: string): boolean {
-    const newest = attempt(() => this.#compile(name, name));
+    const newest = unlessFault(() => this.#compile(name, name));
     return !newest?.online || this.states.of(name)?.equals(newest.stateHash) === true;
   }
 
@@ -56,7 +56,7 @@ export class ServedFeatures {
   isKnown(name: string, state: Buffer): boolean {
     const { name: bare } = parseVersionedName(name);
     return [name, ...this.catalog.versions('FeatureView', bare).map(({ version }) => `${bare}@${version}`)].some(
-      (reference) => attempt(() => this.#compile(reference, name))?.stateHash.equals(state) === true,
+      (reference) => unlessFault(() => this.#compile(reference, name))?.stateHash.equals(state) === true,
     );
   }
 
@@ -96,7 +96,7 @@ export class ServedFeatures {
       const { name, version } = parseVersionedName(reference);
       if (!isFault(error) || version !== undefined || !this.#restsOnHeld(kind, name)) throw error;
       for (const earlier of this.catalog.versions(kind, name).slice(1)) {
-        const found = attempt(() => compile(`${name}@${earlier.version}`));
+        const found = unlessFault(() => compile(`${name}@${earlier.version}`));
         if (found) return found;
       }
       const what = `${kind === 'FeatureService' ? 'feature service' : 'feature view'} ${name}`;
@@ -149,10 +149,10 @@ export class ServedFeatures {
 
   #findHeld(name: string): number | undefined {
     const standing = this.states.of(name);
-    const newest = standing && attempt(() => this.#compile(name, name));
+    const newest = standing && unlessFault(() => this.#compile(name, name));
     if (!standing || !newest?.online || newest.stateHash.equals(standing)) return undefined;
     for (const { version } of this.catalog.versions('FeatureView', name).slice(1)) {
-      const plan = attempt(() => this.#compile(`${name}@${version}`, name));
+      const plan = unlessFault(() => this.#compile(`${name}@${version}`, name));
       // On another topic nothing says how far the one has come beside the other.
       if (plan?.online && plan.stateHash.equals(standing)) return plan.source.topic === newest.source.topic ? version : undefined;
     }
@@ -173,14 +173,4 @@ function remembered<T>(outcomes: Map<string, Outcome<T>>, reference: string, com
   }
   if ('fault' in outcome) throw outcome.fault;
   return outcome.plan;
-}
-
-/** A definition that cannot be compiled serves nobody. */
-function attempt<T>(compile: () => T): T | undefined {
-  try {
-    return compile();
-  } catch (error) {
-    if (!isFault(error)) throw error;
-    return undefined;
-  }
 }

@@ -30,7 +30,7 @@ import {
   type ResourceCatalog,
   type SourceSpec,
 } from '@millrace/resources';
-import { isFault } from '@millrace/kernel';
+import { unlessFault } from '@millrace/kernel';
 import type { ReadLogRules } from '../reads/read-log.js';
 import { compileExpectations, type Expectation } from '../sources/expectations.js';
 
@@ -198,11 +198,9 @@ export class FeatureDefinitions {
 
   /** What is read by services and views that stand for earlier versions, as what theirs read is still being filled. */
   #stoodFor(): string[] {
-    const services = this.#catalog
-      .list('FeatureService')
-      .flatMap(({ name }) => unlessFaulty(() => this.#served.service(name), true)?.views ?? []);
+    const services = this.#catalog.list('FeatureService').flatMap(({ name }) => unlessFault(() => this.#served.service(name))?.views ?? []);
     const views = this.#catalog.list('FeatureView').flatMap(({ name }) => {
-      const plan = unlessFaulty(() => this.#served.servedView(name), true);
+      const plan = unlessFault(() => this.#served.servedView(name));
       return plan && isOnDemand(plan) ? plan.inputs.map((input) => input.view) : [];
     });
     return [...services, ...views].map(({ name }) => name);
@@ -326,14 +324,9 @@ export class FeatureDefinitions {
   }
 }
 
-/** What cannot be compiled is told in the problems, and serves nobody; what only cannot be yet is the asker's to know, unless it is `forgiven`. */
-function unlessFaulty<T>(compile: () => T, forgiven = false): T | undefined {
-  try {
-    return compile();
-  } catch (error) {
-    if (!isFault(error) || (error.retryable && !forgiven)) throw error;
-    return undefined;
-  }
+/** What cannot be compiled is told in the problems, and serves nobody; what only cannot be yet is the asker's to know. */
+function unlessFaulty<T>(compile: () => T): T | undefined {
+  return unlessFault(compile, ({ retryable }) => !retryable);
 }
 
 function batchOrigin(spec: SourceSpec): BatchOrigin | undefined {
