@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { matchesNumber, matchesOptional, matchesText, parseFilter } from './filter.js';
+import {
+  isAttribute,
+  isOfTag,
+  matchesNumber,
+  matchesText,
+  optionalTextTest,
+  parseFilter,
+  TEXT_COMPARATORS,
+  type FilterClause,
+} from './filter.js';
 
 const string = (text: string) => ({ kind: 'string', text });
 const number = (text: string) => ({ kind: 'number', text });
@@ -99,11 +108,28 @@ describe('matching in process', () => {
     expect(() => parseFilter("tags.topic RLIKE '^f'")).toThrow(/^Invalid clause/);
   });
 
+  const tagTest = (filter: string) => optionalTextTest(parseFilter(filter)[0] as FilterClause, TEXT_COMPARATORS);
+
+  test('a tag is compared with a text, as its search takes it', () => {
+    expect(tagTest("tags.a LIKE 'x%'")('xy')).toBe(true);
+    expect(() => tagTest("tags.a IN ('x')")).toThrow("Invalid comparator 'IN' for tags.a. Expected one of =, !=, LIKE, ILIKE.");
+    expect(() => tagTest("tag.a < 'x'")).toThrow("Invalid comparator '<' for tag.a.");
+    expect(() => tagTest('tags.a = 1')).toThrow("Expected a quoted string value for tags.a (e.g. 'my-value').");
+  });
+
+  test('a key is of a tag, of what is searched, or of neither', () => {
+    const entities = ["tags.a = 'x'", "tag.a = 'x'", "a = 'x'", "attributes.a = 'x'", "params.a = 'x'"].flatMap((filter) =>
+      parseFilter(filter),
+    );
+    expect(entities.map(isOfTag)).toEqual([true, true, false, false, false]);
+    expect(entities.map(({ entity }) => isAttribute(entity))).toEqual([false, false, true, true, false]);
+  });
+
   test('what is missing is null and meets nothing else', () => {
     const asks = (actual: string | undefined) => [
-      matchesOptional(actual, 'IS NULL', { kind: 'none' }),
-      matchesOptional(actual, 'IS NOT NULL', { kind: 'none' }),
-      matchesOptional(actual, '!=', { kind: 'string', text: 'x' }),
+      tagTest('tags.a IS NULL')(actual),
+      tagTest('tags.a IS NOT NULL')(actual),
+      tagTest("tags.a != 'x'")(actual),
     ];
     expect([asks(undefined), asks('')]).toEqual([
       [true, false, false],

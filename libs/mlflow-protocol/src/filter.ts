@@ -4,6 +4,12 @@ import { invalid } from './mlflow-error.js';
 export const COMPARATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE', 'IN', 'NOT IN', 'IS NULL', 'IS NOT NULL'] as const;
 
 export type Comparator = (typeof COMPARATORS)[number];
+
+export const NUMERIC_COMPARATORS = ['=', '!=', '<', '<=', '>', '>='] as const satisfies readonly Comparator[];
+export const TEXT_COMPARATORS = ['=', '!=', 'LIKE', 'ILIKE'] as const satisfies readonly Comparator[];
+/** With lists of texts. */
+export const LISTED_COMPARATORS = [...TEXT_COMPARATORS, 'IN', 'NOT IN'] as const;
+
 /** `RLIKE` is only known where {@link parseFilter} is told so. */
 export type AnyComparator = Comparator | 'RLIKE';
 
@@ -152,13 +158,29 @@ export function isNullTest(comparator: AnyComparator): comparator is 'IS NULL' |
   return comparator === 'IS NULL' || comparator === 'IS NOT NULL';
 }
 
+/** Whether a clause is about a tag. */
+export function isOfTag({ entity }: Pick<FilterClause, 'entity'>): boolean {
+  return entity === 'tag' || entity === 'tags';
+}
+
+/** Whether an entity, as a filter or an order names it, is what is searched itself. */
+export function isAttribute(entity: string | null): boolean {
+  return entity === null || ['attribute', 'attributes', 'attr'].includes(entity);
+}
+
 /**
- * Whether a tag, or anything else that may be missing, meets a comparison of texts: what is missing meets IS NULL and nothing else.
- * For stores that answer in process.
+ * The test of a tag, or of another text that may be missing, for stores that answer in process: what is missing meets IS NULL and nothing
+ * else. Whether it is there can always be asked; `comparators` are those of its text.
  */
-export function matchesOptional(actual: string | undefined, comparator: Comparator, value: FilterValue): boolean {
-  if (isNullTest(comparator)) return (actual === undefined) === (comparator === 'IS NULL');
-  return actual !== undefined && matchesText(actual, comparator, value);
+export function optionalTextTest(
+  { entity, key, comparator, value }: FilterClause,
+  comparators: readonly Comparator[],
+): (actual: string | undefined) => boolean {
+  if (isNullTest(comparator)) return (actual) => (actual === undefined) === (comparator === 'IS NULL');
+  if (!comparators.includes(comparator))
+    throw invalid(`Invalid comparator '${comparator}' for ${entity ?? 'tags'}.${key}. Expected one of ${comparators.join(', ')}.`);
+  if (value.kind === 'number') throw invalid(`Expected a quoted string value for ${entity ?? 'tags'}.${key} (e.g. 'my-value').`);
+  return (actual) => actual !== undefined && matchesText(actual, comparator, value);
 }
 
 /** A comparison of texts, for stores that answer in process. */

@@ -4,11 +4,16 @@ export { decodedSafely } from './decoded.js';
 export { isOldClient } from './client-line.js';
 export { Fields, jsonDouble, QueryFields, type FieldValues } from './fields.js';
 export {
+  isAttribute,
   isNullTest,
+  isOfTag,
+  LISTED_COMPARATORS,
   matchesNumber,
-  matchesOptional,
   matchesText,
+  NUMERIC_COMPARATORS,
+  optionalTextTest,
   parseFilter,
+  TEXT_COMPARATORS,
   type AnyComparator,
   type Comparator,
   type FilterClause,

@@ -1,11 +1,16 @@
 import {
   invalid,
+  isAttribute,
   isNullTest,
+  isOfTag,
+  LISTED_COMPARATORS,
   matchesNumber,
-  matchesOptional,
   matchesText,
+  NUMERIC_COMPARATORS,
+  optionalTextTest,
   parseFilter,
   parseOrderBy,
+  TEXT_COMPARATORS,
   type FilterClause,
 } from '@millrace/mlflow-protocol';
 import { PROMPT_TAG } from '../../domain/models/prompt-tag.js';
@@ -19,9 +24,12 @@ type Order<T> = (a: T, b: T) => number;
 export function modelTest(filter: string): Test<ModelView> {
   const clauses = parseFilter(filter);
   const tests = clauses.map((clause): Test<ModelView> => {
-    if (isTag(clause)) return ({ registered }) => matchesTag(registered.tags, clause);
+    if (isOfTag(clause)) {
+      const test = tagTest(clause);
+      return ({ registered }) => test(registered.tags);
+    }
     if (attributeOf(clause) !== 'name') throw invalid(`Invalid attribute name: ${clause.key}`);
-    allow(clause, LISTED);
+    allow(clause, LISTED_COMPARATORS);
     return ({ registered }) => matchesText(registered.name, clause.comparator, clause.value);
   });
   if (!asksForPrompts(clauses)) tests.push(({ registered }) => !isPrompt(registered.tags));
@@ -32,20 +40,23 @@ export function modelTest(filter: string): Test<ModelView> {
 export function versionTest(filter: string): Test<VersionView> {
   const clauses = parseFilter(filter);
   const tests = clauses.map((clause): Test<VersionView> => {
-    if (isTag(clause)) return ({ version }) => matchesTag(version.tags, clause);
+    if (isOfTag(clause)) {
+      const test = tagTest(clause);
+      return ({ version }) => test(version.tags);
+    }
     const { comparator, value } = clause;
     switch (attributeOf(clause)) {
       case 'name':
-        allow(clause, LISTED);
+        allow(clause, LISTED_COMPARATORS);
         return ({ registered }) => matchesText(registered.name, comparator, value);
       case 'source_path':
-        allow(clause, TEXTUAL);
+        allow(clause, TEXT_COMPARATORS);
         return ({ version }) => matchesText(version.source, comparator, value);
       case 'run_id':
-        allow(clause, LISTED);
+        allow(clause, LISTED_COMPARATORS);
         return ({ version }) => version.runId !== null && matchesText(version.runId, comparator, value);
       case 'version_number':
-        allow(clause, NUMERIC);
+        allow(clause, NUMERIC_COMPARATORS);
         if (value.kind !== 'number') throw invalid(`Expected numeric value type for numeric attribute: version_number.`);
         return ({ version }) => matchesNumber(version.version, comparator, Number(value.text));
       default:
@@ -81,21 +92,12 @@ export function versionOrder(orderBy: readonly string[]): Order<VersionView> {
   ]);
 }
 
-const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
-const LISTS = ['IN', 'NOT IN'];
-const LISTED = [...TEXTUAL, ...LISTS];
-const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
-
 function asksForPrompts(clauses: readonly FilterClause[]): boolean {
-  return clauses.some((clause) => isTag(clause) && clause.key === PROMPT_TAG);
-}
-
-function isTag({ entity }: FilterClause): boolean {
-  return entity === 'tag' || entity === 'tags';
+  return clauses.some((clause) => isOfTag(clause) && clause.key === PROMPT_TAG);
 }
 
 function attributeOf({ entity, key }: FilterClause): string {
-  if (entity !== null && !['attribute', 'attributes', 'attr'].includes(entity)) {
+  if (!isAttribute(entity)) {
     throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
   }
   return key;
@@ -103,18 +105,16 @@ function attributeOf({ entity, key }: FilterClause): string {
 
 function allow({ key, comparator, value }: FilterClause, comparators: readonly string[]): void {
   if (!comparators.includes(comparator)) throw invalid(`Invalid comparator for attribute ${key}: ${comparator}`);
-  if (comparators !== NUMERIC && !LISTS.includes(comparator) && value.kind !== 'string')
+  if (comparators !== NUMERIC_COMPARATORS && value.kind === 'number')
     throw invalid(`Expected a quoted string value for attributes. Got a ${value.kind}.`);
 }
 
-function matchesTag(tags: ReadonlyMap<string, string>, clause: FilterClause): boolean {
-  const { key, comparator, value } = clause;
-  if (isNullTest(comparator)) return matchesOptional(tags.get(key), comparator, value);
-  if (!TEXTUAL.includes(comparator)) throw invalid(`Invalid comparator for tag: ${comparator}`);
-  if (value.kind !== 'string') throw invalid("Expected a quoted string value for tag (e.g. 'my-value').");
+function tagTest(clause: FilterClause): Test<ReadonlyMap<string, string>> {
+  const { key, comparator } = clause;
+  const test = optionalTextTest(clause, TEXT_COMPARATORS);
   // MLflow 3 asks for `!= 'true'` of this tag with every search of models; who does not carry it is no prompt.
-  const tag = tags.get(key) ?? (key === PROMPT_TAG ? 'false' : undefined);
-  return matchesOptional(tag, comparator, value);
+  const missing = key === PROMPT_TAG && !isNullTest(comparator) ? 'false' : undefined;
+  return (tags) => test(tags.get(key) ?? missing);
 }
 
 function ordered<T>(

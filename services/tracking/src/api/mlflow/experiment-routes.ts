@@ -1,10 +1,15 @@
 import {
   decodedSafely,
   invalid,
+  isAttribute,
   isNullTest,
+  isOfTag,
+  LISTED_COMPARATORS,
   matchesNumber,
-  matchesOptional,
   matchesText,
+  NUMERIC_COMPARATORS,
+  optionalTextTest,
+  TEXT_COMPARATORS,
   cursorOf,
   pageAfter,
   parseFilter,
@@ -130,8 +135,7 @@ function searchOf(fields: Fields) {
   const orders = fields.strings('order_by').map((text) => {
     const { entity, key, ascending } = parseOrderBy(text);
     const known = ORDER_KEYS.find((one) => one === key);
-    if (!known || (entity !== null && !isAttribute(entity)))
-      throw invalid(`Invalid order_by key '${text}'. Valid keys are ${ORDER_KEYS.join(', ')}.`);
+    if (!known || !isAttribute(entity)) throw invalid(`Invalid order_by key '${text}'. Valid keys are ${ORDER_KEYS.join(', ')}.`);
     return { key: known, ascending };
   });
   return {
@@ -143,33 +147,29 @@ function searchOf(fields: Fields) {
   };
 }
 
-function isAttribute(entity: string): boolean {
-  return ['attribute', 'attributes', 'attr'].includes(entity);
-}
-
-function testOf({ entity, key, comparator, value }: FilterClause): (experiment: Experiment) => boolean {
-  const wrongComparator = () => invalid(`Invalid comparator '${comparator}' for '${key}' in the filter of experiments.`);
-  const isTextual = ['=', '!=', 'LIKE', 'ILIKE'].includes(comparator);
-  if (entity === 'tag' || entity === 'tags') {
-    if (!isTextual && !isNullTest(comparator)) throw wrongComparator();
-    if (isTextual && value.kind !== 'string') throw invalid(`Expected a quoted string value for tag (e.g. 'my-value').`);
-    return ({ tags }) => matchesOptional(tags.get(key), comparator, value);
+function testOf(clause: FilterClause): (experiment: Experiment) => boolean {
+  if (isOfTag(clause)) {
+    const test = optionalTextTest(clause, TEXT_COMPARATORS);
+    return ({ tags }) => test(tags.get(clause.key));
   }
-  if (entity !== null && !isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
+  const { entity, key, comparator, value } = clause;
+  const wrongComparator = () => invalid(`Invalid comparator '${comparator}' for '${key}' in the filter of experiments.`);
+  if (!isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
+  const allows = (comparators: readonly string[]): boolean => comparators.includes(comparator);
   if (isNullTest(comparator)) throw invalid(`Invalid comparator '${comparator}' for '${key}': it is only supported for tags.`);
   switch (key) {
     case 'experiment_id':
-      if (!isTextual && comparator !== 'IN' && comparator !== 'NOT IN') throw wrongComparator();
+      if (!allows(LISTED_COMPARATORS)) throw wrongComparator();
       if (value.kind === 'number') throw invalid(`Expected a quoted string value for attributes.`);
       return ({ id }) => matchesText(id, comparator, value);
     case 'name':
-      if (!isTextual) throw wrongComparator();
+      if (!allows(TEXT_COMPARATORS)) throw wrongComparator();
       if (value.kind !== 'string') throw invalid(`Expected a quoted string value for attributes.`);
       return ({ name }) => matchesText(name, comparator, value);
     case 'creation_time':
     case 'last_update_time': {
       if (value.kind !== 'number') throw invalid(`Expected numeric value type for numeric attribute: ${key}.`);
-      if (['LIKE', 'ILIKE', 'IN', 'NOT IN'].includes(comparator)) throw wrongComparator();
+      if (!allows(NUMERIC_COMPARATORS)) throw wrongComparator();
       const time = key === 'creation_time' ? (one: Experiment) => one.createdAt : (one: Experiment) => one.updatedAt;
       return (experiment) => matchesNumber(time(experiment), comparator, Number(value.text));
     }

@@ -1,4 +1,13 @@
-import { invalid, isNullTest, parseFilter, parseOrderBy, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  isNullTest,
+  LISTED_COMPARATORS,
+  NUMERIC_COMPARATORS,
+  parseFilter,
+  parseOrderBy,
+  TEXT_COMPARATORS,
+  type FilterClause,
+} from '@millrace/mlflow-protocol';
 import { RUN_ATTRIBUTES, type DatasetField, type RunAttribute, type RunCriterion, type RunOrder } from '../../queries/search-runs.query.js';
 
 /** What MLflow lets people write before the dot. */
@@ -29,8 +38,6 @@ const ALIASES: Readonly<Record<string, RunAttribute>> = {
 };
 
 const DATASET_FIELDS: readonly DatasetField[] = ['name', 'digest', 'context'];
-const NUMERIC = ['=', '!=', '<', '<=', '>', '>='];
-const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'];
 
 /** A filter of runs in the query's terms. */
 export function criteriaOf(filter: string): RunCriterion[] {
@@ -71,25 +78,25 @@ function criterionOf({ entity, key, comparator, value }: FilterClause): RunCrite
   };
   switch (on) {
     case 'metric':
-      allow(NUMERIC);
+      allow(NUMERIC_COMPARATORS);
       return { on, key, operator: comparator, value: number() };
     case 'param':
     case 'tag':
-      allow(TEXTUAL);
+      allow(TEXT_COMPARATORS);
       return { on, key, operator: comparator, value: text() };
     case 'dataset': {
       const field = DATASET_FIELDS.find((known) => known === key);
       if (!field) throw invalid(`Invalid dataset key '${key}' specified. Valid keys are '${DATASET_FIELDS.join(', ')}'`);
-      allow([...TEXTUAL, 'IN', 'NOT IN']);
+      allow(LISTED_COMPARATORS);
       return { on, key: field, operator: comparator, value: text() };
     }
     case 'attribute': {
       const attribute = attributeOf(key);
       if (RUN_ATTRIBUTES[attribute].isNumber) {
-        allow(NUMERIC);
+        allow(NUMERIC_COMPARATORS);
         return { on, key: attribute, operator: comparator, value: number() };
       }
-      allow([...TEXTUAL, 'IN', 'NOT IN']);
+      allow(LISTED_COMPARATORS);
       if (value.kind === 'list' && attribute !== 'run_id') {
         throw invalid(`Only the 'run_id' attribute supports comparison with a list of quoted string values.`);
       }

@@ -1,9 +1,12 @@
 import {
   invalid,
-  isNullTest,
+  isAttribute,
+  isOfTag,
+  LISTED_COMPARATORS,
   matchesNumber,
-  matchesOptional,
   matchesText,
+  NUMERIC_COMPARATORS,
+  optionalTextTest,
   parseFilter,
   parseOrderBy,
   type FilterClause,
@@ -21,34 +24,32 @@ const TIMES: Readonly<Record<string, (shown: ShownDataset) => number>> = {
   last_update_time: ({ updatedAt }) => updatedAt,
 };
 const KEYS = [...Object.keys(TEXTS), ...Object.keys(TIMES)];
-const TEXTUAL: readonly string[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
-const NUMERIC: readonly string[] = ['=', '!=', '<', '<=', '>', '>='];
 
 export function datasetTest(filter: string): (shown: ShownDataset) => boolean {
   const tests = parseFilter(filter).map(testOf);
   return (shown) => tests.every((test) => test(shown));
 }
 
-function testOf({ entity, key, comparator, value }: FilterClause): (shown: ShownDataset) => boolean {
+function testOf(clause: FilterClause): (shown: ShownDataset) => boolean {
+  if (isOfTag(clause)) {
+    const test = optionalTextTest(clause, LISTED_COMPARATORS);
+    return ({ dataset: { tags } }) => test(tags.get(clause.key));
+  }
+  const { entity, key, comparator, value } = clause;
   const allow = (comparators: readonly string[]) => {
     if (!comparators.includes(comparator))
       throw invalid(`Invalid comparator '${comparator}' for ${key}. Expected one of ${comparators.join(', ')}.`);
   };
-  if (entity === 'tag' || entity === 'tags') {
-    if (!isNullTest(comparator)) allow(TEXTUAL);
-    if (value.kind === 'number') throw invalid(`Expected a quoted string to compare tags.${key} with.`);
-    return ({ dataset: { tags } }) => matchesOptional(tags.get(key), comparator, value);
-  }
   if (!isAttribute(entity)) throw invalid(`Invalid entity type '${entity}'. Valid values are attribute, tag.`);
   const time = Object.hasOwn(TIMES, key) ? TIMES[key] : undefined;
   if (time) {
-    allow(NUMERIC);
+    allow(NUMERIC_COMPARATORS);
     if (value.kind !== 'number') throw invalid(`Expected a number of milliseconds to compare ${key} with.`);
     return (shown) => matchesNumber(time(shown), comparator, Number(value.text));
   }
   const text = Object.hasOwn(TEXTS, key) ? TEXTS[key] : undefined;
   if (!text) throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '${KEYS.join("', '")}'`);
-  allow(TEXTUAL);
+  allow(LISTED_COMPARATORS);
   if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${key} with.`);
   return (shown) => matchesText(text(shown), comparator, value);
 }
@@ -74,8 +75,4 @@ export function datasetOrder(orderBy: readonly string[]): (a: ShownDataset, b: S
     }
     return b.dataset.createdAt - a.dataset.createdAt || (a.dataset.datasetId < b.dataset.datasetId ? -1 : 1);
   };
-}
-
-function isAttribute(entity: string | null): boolean {
-  return entity === null || ['attribute', 'attributes', 'attr'].includes(entity);
 }

@@ -2,6 +2,8 @@ import {
   checkLength,
   cursorOf,
   invalid,
+  isAttribute,
+  LISTED_COMPARATORS,
   matchesNumber,
   matchesText,
   MlflowError,
@@ -112,6 +114,7 @@ function texts(fields: Fields, name: string): readonly string[] {
   return items;
 }
 
+const LISTED: readonly string[] = LISTED_COMPARATORS;
 const TEXTS: Readonly<Record<string, (issue: Issue) => string>> = {
   status: ({ status }) => status,
   severity: ({ severity }) => severity ?? '',
@@ -125,13 +128,13 @@ const TIMES: Readonly<Record<string, (issue: Issue) => number>> = {
 };
 
 function testOf({ entity, key, comparator, value }: FilterClause): (issue: Issue) => boolean {
-  const isAttribute = entity === null || ['attribute', 'attributes', 'attr'].includes(entity);
+  const isOwn = isAttribute(entity);
   const [text, time] = [Object.hasOwn(TEXTS, key) ? TEXTS[key] : undefined, Object.hasOwn(TIMES, key) ? TIMES[key] : undefined];
-  if (isAttribute && text && value.kind !== 'number' && ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'].includes(comparator)) {
+  if (isOwn && text && value.kind !== 'number' && LISTED.includes(comparator)) {
     return (one) => matchesText(text(one), comparator, value);
   }
-  if (isAttribute && time && value.kind === 'number') return (one) => matchesNumber(time(one), comparator, Number(value.text));
-  if (isAttribute && (text || time)) throw invalid(`Invalid comparison with '${key}': '${comparator}' and a ${value.kind} do not fit it.`);
+  if (isOwn && time && value.kind === 'number') return (one) => matchesNumber(time(one), comparator, Number(value.text));
+  if (isOwn && (text || time)) throw invalid(`Invalid comparison with '${key}': '${comparator}' and a ${value.kind} do not fit it.`);
   throw invalid(
     `Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(TEXTS), ...Object.keys(TIMES)].join("', '")}'`,
   );

@@ -1,9 +1,10 @@
 import {
   invalid,
-  isNullTest,
+  LISTED_COMPARATORS,
   matchesNumber,
-  matchesOptional,
   matchesText,
+  NUMERIC_COMPARATORS,
+  optionalTextTest,
   parseFilter,
   type Fields,
   type FilterClause,
@@ -11,9 +12,6 @@ import {
 import type { LoggedModel } from '../../../domain/logged-model/logged-model.decider.js';
 import type { DatasetFilter, NumericOperator } from '../../../queries/model-metrics.query.js';
 import type { LoggedModelOrder, LoggedModelSearch } from '../../../queries/search-logged-models.query.js';
-
-const NUMERIC: readonly string[] = ['=', '!=', '<', '<=', '>', '>='];
-const TEXTUAL: readonly string[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
 
 /** What a search may ask of a model itself, by the names clients use. */
 const TEXTS: Readonly<Record<string, (model: LoggedModel) => string | null>> = {
@@ -56,7 +54,7 @@ export function loggedModelSearchOf(fields: Fields): LoggedModelSearch {
 }
 
 function metricOf({ key, comparator, value }: FilterClause): LoggedModelSearch['metrics'][number] {
-  allow(`metrics.${key}`, comparator, NUMERIC);
+  allow(`metrics.${key}`, comparator, NUMERIC_COMPARATORS);
   if (value.kind !== 'number') throw invalid(`Expected a number to compare metrics.${key} with, such as metrics.${key} > 0.5.`);
   return { key, operator: comparator as NumericOperator, value: Number(value.text) };
 }
@@ -64,16 +62,15 @@ function metricOf({ key, comparator, value }: FilterClause): LoggedModelSearch['
 function testOf(clause: FilterClause): Test {
   const { entity, key, comparator, value } = clause;
   if (entity === 'params' || entity === 'tags') {
-    if (!isNullTest(comparator)) allow(`${entity}.${key}`, comparator, TEXTUAL);
-    if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${entity}.${key} with.`);
-    return (model) => matchesOptional(model[entity].get(key), comparator, value);
+    const test = optionalTextTest(clause, LISTED_COMPARATORS);
+    return (model) => test(model[entity].get(key));
   }
   if (entity !== null && entity !== 'attributes') {
     throw invalid(`Invalid entity type: '${entity}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`);
   }
   const time = Object.hasOwn(TIMES, key) ? TIMES[key] : undefined;
   if (time) {
-    allow(key, comparator, NUMERIC);
+    allow(key, comparator, NUMERIC_COMPARATORS);
     if (value.kind !== 'number') throw invalid(`Expected a number of milliseconds to compare ${key} with.`);
     return (model) => matchesNumber(time(model), comparator, Number(value.text));
   }
@@ -82,7 +79,7 @@ function testOf(clause: FilterClause): Test {
     throw invalid(
       `Invalid attribute key '${key}' specified. Valid keys are '${[...Object.keys(TEXTS), ...Object.keys(TIMES)].join("', '")}'`,
     );
-  allow(key, comparator, TEXTUAL);
+  allow(key, comparator, LISTED_COMPARATORS);
   if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${key} with.`);
   return (model) => {
     const actual = text(model);

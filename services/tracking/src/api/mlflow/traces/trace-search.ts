@@ -1,4 +1,12 @@
-import { invalid, isNullTest, parseFilter, parseOrderBy, type AnyComparator, type FilterClause } from '@millrace/mlflow-protocol';
+import {
+  invalid,
+  isAttribute,
+  isNullTest,
+  parseFilter,
+  parseOrderBy,
+  type AnyComparator,
+  type FilterClause,
+} from '@millrace/mlflow-protocol';
 import {
   PATTERN_FLAGS,
   TRACE_ATTRIBUTES,
@@ -51,9 +59,9 @@ export function traceCriteriaOf(filter: string): TraceCriterion[] {
 export function traceOrdersOf(orderBy: readonly string[]): TraceSearch['orders'] {
   return orderBy.map((text) => {
     const { entity, key, ascending } = parseOrderBy(text);
-    const pair = pairOf(entity, key) ?? (isAttribute(entity) && Object.hasOwn(NAMED_PAIRS, key) ? NAMED_PAIRS[key] : undefined);
+    const pair = pairOf(entity, key) ?? (isOwn(entity) && Object.hasOwn(NAMED_PAIRS, key) ? NAMED_PAIRS[key] : undefined);
     if (pair) return { ...pair, ascending };
-    const attribute = isAttribute(entity) && Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
+    const attribute = isOwn(entity) && Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined;
     if (!attribute) throw invalid(`Invalid order_by clause '${text}': traces are ordered by ${ORDERS.join(', ')}, tags and metadata.`);
     return { on: 'attribute', key: attribute, ascending };
   });
@@ -82,7 +90,7 @@ function criterionOf(clause: FilterClause<AnyComparator>): TraceCriterion {
     if (key !== 'id' || comparator !== '=' || value.kind !== 'string') throw invalid(`Issues are searched as in issue.id = 'iss-1'.`);
     return { on: 'issue', key: value.text };
   }
-  if (!isAttribute(entity)) {
+  if (!isOwn(entity)) {
     throw invalid(`Invalid entity type '${entity}'. Valid values are ${ENTITIES.join(', ')}.`);
   }
   if (key === 'prompt') return promptCriterionOf(clause);
@@ -154,6 +162,6 @@ function pairOf(entity: string | null, key: string): { on: 'tag' | 'metadata'; k
   return whole === undefined ? undefined : { on: PAIRS[whole] as 'tag' | 'metadata', key: rest as string };
 }
 
-function isAttribute(entity: string | null): boolean {
-  return entity === null || ['attribute', 'attributes', 'attr', 'trace', 'traces'].includes(entity);
+function isOwn(entity: string | null): boolean {
+  return isAttribute(entity) || entity === 'trace' || entity === 'traces';
 }
