@@ -17,6 +17,7 @@ import {
   type EvaluationDatasetCommand,
 } from '../../../domain/evaluation-dataset/evaluation-dataset.decider.js';
 import { maxResultsOf } from '../fields.js';
+import { foundPage } from '../key-page-token.js';
 import { give } from './command.js';
 import type { EvaluationApi } from './context.js';
 import { datasetOrder, datasetTest } from './dataset-search.js';
@@ -150,12 +151,8 @@ function recordRoutes(api: EvaluationApi, existing: (request: FastifyRequest) =>
         if (offset > 0 && after === undefined) throw invalid('Invalid page token: send the one of the page before.');
         const { datasetId } = await existing(request);
         const records = await api.records({ datasetId, limit, after });
-        const page = records.slice(0, limit);
-        const last = records.length > limit ? page.at(-1) : undefined;
-        return {
-          records: pythonJson(page.map(recordJson)),
-          ...(last ? { next_page_token: cursorToken(last.recordId, offset + limit) } : {}),
-        };
+        const { page, next } = foundPage(records, limit, ({ recordId }) => cursorToken(recordId, offset + limit));
+        return { records: pythonJson(page.map(recordJson)), ...next };
       },
     },
     {

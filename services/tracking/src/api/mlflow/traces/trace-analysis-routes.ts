@@ -8,6 +8,7 @@ import {
 } from '../../../queries/trace-metrics.query.js';
 import type { TraceCriterion } from '../../../queries/trace-sql.js';
 import { maxResultsOf } from '../fields.js';
+import { foundPage } from '../key-page-token.js';
 import type { TracesApi } from './context.js';
 import { correlationOf } from './correlation.js';
 import { traceCriteriaOf } from './trace-search.js';
@@ -83,10 +84,8 @@ export function traceAnalysisRoutes(api: TracesApi): MlflowRoute[] {
         if (intervalSeconds !== undefined && intervalSeconds < 1) throw invalid('time_interval_seconds must be at least 1.');
         const criteria = [...fields.strings('filters').flatMap(traceCriteriaOf), ...timesOf(fields)];
         const rows = await api.metrics({ experimentIds, of, metric, aggregations, dimensions, criteria, intervalSeconds, limit, offset });
-        return {
-          data_points: rows.slice(0, limit).map((row) => pointJson(metric, aggregations, row)),
-          ...(rows.length > limit ? { next_page_token: pageToken(offset + limit) } : {}),
-        };
+        const { page, next } = foundPage(rows, limit, () => pageToken(offset + limit));
+        return { data_points: page.map((row) => pointJson(metric, aggregations, row)), ...next };
       },
     },
   ];
