@@ -1,11 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { checkEvent, type resources } from '@millrace/contracts';
-import { goldenSamples, historyOf, type Same } from '@millrace/contracts/testing';
+import { type Same, aggregatesWithHistory, eventTypes, goldenSamples, historyOf } from '@millrace/contracts/testing';
 import { canonical } from '@millrace/kernel';
 import { foldHistory } from '@millrace/kernel/testing';
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { resource, resourceSubject } from './domain/resource/resource.decider.js';
 import type { ResourceApplied, ResourceDeleted, ResourceEvent } from './domain/resource/resource.events.js';
 
@@ -15,7 +13,6 @@ const SAME: readonly true[] = [
   true satisfies Same<resources.ResourceDeleted, ResourceDeleted>,
 ];
 
-const SCHEMAS = join(import.meta.dirname, '../../../schemas/resources');
 const TYPES = ['ResourceApplied', 'ResourceDeleted'] as const;
 
 const samples = goldenSamples('resources');
@@ -67,8 +64,8 @@ describe('an old history', () => {
   });
 
   test('holds every event, and there is no other that nobody folds', () => {
-    expect(readdirSync(join(SCHEMAS, 'histories'))).toEqual(['resource.jsonl']);
+    expect(aggregatesWithHistory('resources')).toEqual(['resource']);
     expect([...new Set(history.map(({ type }) => type))].sort()).toEqual([...TYPES]);
-    expect(readdirSync(SCHEMAS).filter((name) => /^[A-Z][A-Za-z]*$/.test(name))).toEqual([...TYPES]);
+    expect(eventTypes('resources')).toEqual([...TYPES]);
   });
 });

@@ -1,9 +1,7 @@
 import { checkEvent, TOPICS, type features } from '@millrace/contracts';
-import { historyLines, historyOf, type Same } from '@millrace/contracts/testing';
+import { type Same, eventTypes, historyLines, historyOf } from '@millrace/contracts/testing';
 import { foldHistory } from '@millrace/kernel/testing';
 import { describe, expect, test } from '@jest/globals';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { materialization } from './domain/materialization/materialization.decider.js';
 import type * as runs from './domain/materialization/materialization.events.js';
 import { trainingSet } from './domain/training-set/training-set.decider.js';
@@ -24,8 +22,6 @@ const SAME: readonly true[] = [
   true satisfies Same<features.FeaturesRead, FeaturesRead>,
 ];
 
-const SCHEMAS = join(import.meta.dirname, '../../../schemas/features');
-
 const history = historyLines('features', 'training-set');
 const runHistory = historyLines('features', 'materialization');
 
@@ -36,7 +32,7 @@ describe('the events of features and their schemas', () => {
 
   test('every decision is in the history', () => {
     const facts: readonly string[] = TOPICS.featureReads.types;
-    const types = readdirSync(SCHEMAS).filter((name) => /^[A-Z]/.test(name) && !facts.includes(name));
+    const types = eventTypes('features').filter((name) => !facts.includes(name));
     expect(new Set([...history, ...runHistory].map(({ type }) => type))).toEqual(new Set(types));
   });
 

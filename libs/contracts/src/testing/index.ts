@@ -1,1 +1,1 @@
-export { goldenSamples, historyLines, historyOf, type Same, type Sample } from './samples.js';
+export { aggregatesWithHistory, eventTypes, goldenSamples, historyLines, historyOf, type Same, type Sample } from './samples.js';

@@ -31,6 +31,19 @@ export function goldenSamples(domain: string): Sample[] {
     );
 }
 
+/** The types of a domain's events, by name. */
+export function eventTypes(domain: string): string[] {
+  const entries = readdirSync(join(SCHEMAS, domain), { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() && /^[A-Z]/.test(entry.name) ? [entry.name] : [])).sort();
+}
+
+/** The aggregates that a domain has histories of, by name. */
+export function aggregatesWithHistory(domain: string): string[] {
+  return readdirSync(join(SCHEMAS, domain, 'histories'))
+    .map((file) => file.replace(/\.jsonl$/, ''))
+    .sort();
+}
+
 /** The events of one subject in order, as they were written: `{type, version, data}` a line of `histories/<aggregate>.jsonl`. */
 export function historyLines(domain: string, aggregate: string): Sample[] {
   return lines(join(domain, 'histories', `${aggregate}.jsonl`)) as Sample[];
