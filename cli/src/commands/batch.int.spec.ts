@@ -22,5 +22,5 @@ test('a folder is no place for the output of a job, and neither is one that is n
 test('a new file, a file that is there, and a device are', async () => {
   const there = join(folder, 'there.parquet');
   await writeFile(there, '');
-  for (const to of [join(folder, 'new.parquet'), there, '/dev/null']) await checkTarget({ to });
+  for (const to of [join(folder, 'new.parquet'), there, '/dev/null']) await expect(checkTarget({ to })).resolves.toBeUndefined();
 });

@@ -30,12 +30,12 @@ describe('a data directory', () => {
     writeFileSync(lock(), JSON.stringify({ pid: child.pid, started: 'unknown', host: hostname() }));
     child.kill('SIGKILL');
     await once(child, 'exit');
-    DataDirectory.open(temp.path).close();
+    expect(() => DataDirectory.open(temp.path).close()).not.toThrow();
   });
 
   test('is taken over when the pid now belongs to a later process', () => {
     writeFileSync(lock(), JSON.stringify({ pid: process.pid, started: 'another boot/1', host: hostname() }));
-    DataDirectory.open(temp.path).close();
+    expect(() => DataDirectory.open(temp.path).close()).not.toThrow();
   });
 
   test('is not taken from another machine that is alive', () => {
