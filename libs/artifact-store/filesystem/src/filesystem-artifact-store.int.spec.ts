@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { artifactStoreContract } from '@millrace/artifact-store/contract';
 import { FilesystemArtifactStore } from './filesystem-artifact-store.js';
@@ -50,6 +51,22 @@ describe('FilesystemArtifactStore', () => {
     await store.put('a/b', Buffer.from('x'));
     await expect(store.put('a', Buffer.from('x'))).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
     await expect(store.put('a/b/c', Buffer.from('x'))).rejects.toMatchObject({ code: 'MR_ARTIFACT_PATH' });
+    expect(await readdir(join(root, '.incoming'))).toEqual([]);
+  });
+
+  test('says that the disk is full, where it is, and that it passes; nothing is left of the file', async () => {
+    // As a device with no room answers.
+    const noRoom = await writeFile('/dev/full', 'x').catch((error: unknown) => error);
+    async function* body(): AsyncGenerator<Buffer> {
+      yield Buffer.from('x');
+      throw noRoom;
+    }
+    const full = { code: 'MR_ARTIFACT_DISK_FULL', retryable: true, message: `the disk of ${root} is full; make room, and try again` };
+    await expect(store.put('a/b', Readable.from(body()))).rejects.toMatchObject({ ...full, cause: noRoom });
+    expect(await store.stat('a/b')).toBeUndefined();
+    const upload = await store.multipart.create('a/b');
+    await expect(store.multipart.putPart('a/b', upload, 1, Readable.from(body()))).rejects.toMatchObject({ code: full.code, retryable: true });
+    await store.multipart.abort('a/b', upload);
     expect(await readdir(join(root, '.incoming'))).toEqual([]);
   });
 

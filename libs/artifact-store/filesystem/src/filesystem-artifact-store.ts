@@ -4,6 +4,7 @@ import { access, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/p
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+import { diskFaultOf } from './disk-fault.js';
 import { FilesystemMultipart } from './filesystem-multipart.js';
 import {
   artifactNotFound,
@@ -62,7 +63,7 @@ export class FilesystemArtifactStore implements ArtifactStore {
       return { path, ...written };
     } catch (error) {
       await rm(incoming, { force: true });
-      throw error;
+      throw diskFaultOf(this.root, error);
     }
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileSegments, MOST_PARTS, type MultipartUploads, type UploadedPart } from '@millrace/artifact-store';
 import { Fault } from '@millrace/kernel';
+import { diskFaultOf } from './disk-fault.js';
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -20,8 +21,12 @@ export class FilesystemMultipart implements MultipartUploads {
     fileSegments(path);
     const uploadId = randomUUID();
     const folder = this.#folder(uploadId);
-    await mkdir(folder);
-    await writeFile(join(folder, 'path'), path);
+    try {
+      await mkdir(folder);
+      await writeFile(join(folder, 'path'), path);
+    } catch (error) {
+      throw diskFaultOf(this.incoming, error);
+    }
     return uploadId;
   }
 
@@ -40,7 +45,7 @@ export class FilesystemMultipart implements MultipartUploads {
       }
     } catch (error) {
       await rm(draft, { force: true });
-      throw error;
+      throw diskFaultOf(this.incoming, error);
     } finally {
       await file.close();
     }
