@@ -10,6 +10,7 @@ import {
 } from '../domain/batch-job/batch-job.decider.js';
 import type { BatchJobEvent } from '../domain/batch-job/batch-job.events.js';
 import { isRefusal } from '../domain/refusal.js';
+import { passes } from './batch-fault.js';
 import type { BatchJobInput } from './batch-job-request.js';
 import { chunkDirectory, removeLeftovers, removeOutput } from './job-files.js';
 import { planJob, type PlanHost } from './plan-job.js';
@@ -54,7 +55,6 @@ const FIRST_PAUSE_MS = 250;
 /** Another process decided the chunk that this one had scored. */
 const STEPPED_BACK = 'MR_INFERENCE_BATCH_STEPPED_BACK';
 const OVER = 'MR_INFERENCE_BATCH_JOB_OVER';
-const TRANSIENT: readonly string[] = ['MR_INFERENCE_LOADING', 'MR_INFERENCE_BUSY', 'MR_INFERENCE_DEADLINE', 'MR_INFERENCE_FEATURES'];
 
 /**
  * Requests, runs, shows and stops batch jobs. A job's id is the digest of what it computes, so asking again is asking for the same one. It runs in
@@ -224,7 +224,7 @@ export class BatchJobs {
           }
           if (codeOf(error) === OVER) break;
           if (this.#chunks(id) > before) [tries, pause] = [0, FIRST_PAUSE_MS];
-          const isTriedAgain = isTransient(error) && tries < TRIES;
+          const isTriedAgain = passes(error) && tries < TRIES;
           observer.troubled(id, error, isTriedAgain);
           if (!isTriedAgain) {
             await this.#tell(id, { type: 'FailBatchJob', attempt, failure: failureOf(error) }, `${attempt}/failed`);
@@ -292,11 +292,6 @@ export class BatchJobs {
     const { code, message, details } = outcome.rejection;
     throw new Fault(code, message, false, details ? { details } : {});
   }
-}
-
-/** Passes by itself: the model is being loaded, its queue is full, a store is away. */
-function isTransient(error: unknown): boolean {
-  return isFault(error) ? error.retryable : isRefusal(error) && TRANSIENT.includes(error.code);
 }
 
 function codeOf(error: unknown): string | undefined {

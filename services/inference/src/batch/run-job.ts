@@ -5,7 +5,7 @@ import { chunksOf, type BatchJob } from '../domain/batch-job/batch-job.decider.j
 import type { PredictionLogRules } from '../domain/deployment/definitions.js';
 import type { BatchChunkScored, BatchJobCompleted, BatchJobRequested } from '../domain/batch-job/batch-job.events.js';
 import type { PredictionMade } from '../domain/prediction/prediction.js';
-import { Refusal } from '../domain/refusal.js';
+import { isRefusal, Refusal, type RefusalCode } from '../domain/refusal.js';
 import { columnsOf, nameIn, type TensorLayout } from '../gateway/assemble-tensors.js';
 import type { OutgoingFact } from '../gateway/fact-sink.js';
 import type { FeatureReader, FeatureServiceShape } from '../gateway/feature-vectors.js';
@@ -83,18 +83,23 @@ export async function runJob(host: RunHost, steps: RunSteps): Promise<void> {
   }
 }
 
+const GONE: readonly RefusalCode[] = ['MR_INFERENCE_UNKNOWN_MODEL', 'MR_INFERENCE_UNKNOWN_VERSION'];
+
 /** The version the job was accepted with, loaded. */
 export async function pinnedModel(
   directory: Pick<ServingDirectory, 'findVersion'>,
   { model: name, version, digest }: Pick<BatchJobRequested, 'model' | 'version' | 'digest'>,
 ): Promise<ServedModel> {
-  const served = await directory.findVersion(name, version);
-  const model = modelOf(served.slotOf(served.reference), `version ${version} of model ${JSON.stringify(name)}`);
+  const label = `version ${version} of model ${JSON.stringify(name)}`;
+  const served = await directory.findVersion(name, version).catch((error: unknown) => {
+    if (!isRefusal(error) || !GONE.includes(error.code)) throw error;
+    // A job never asked for a deployment of the model's name, of which the directory speaks.
+    const message = `${label}, with which the job was accepted, is not registered any more; ask for the job with one that is`;
+    throw new Refusal('MR_INFERENCE_UNKNOWN_VERSION', message, { cause: error });
+  });
+  const model = modelOf(served.slotOf(served.reference), label);
   if (model.version.digest !== digest)
-    throw new Refusal(
-      'MR_INFERENCE_UNSERVABLE',
-      `version ${version} of model ${JSON.stringify(name)} is another than the job was accepted with`,
-    );
+    throw new Refusal('MR_INFERENCE_UNSERVABLE', `${label} is another than the job was accepted with`);
   return model;
 }
 
