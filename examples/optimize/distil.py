@@ -3,18 +3,19 @@
     python distil.py teacher.onnx rows.jsonl student.onnx --hidden 32
 
 The rows and the teacher's answers come from the prediction log, so no training data is needed and the student is good where it is asked. It takes a teacher with one
-matrix of floats in, and one of probabilities [N, classes] or values [N, 1] out, with or without a label [N]. What comes out goes through the gate:
+matrix of floats in, and one of probabilities [N, classes], scikit-learn's ZipMap of them or values [N, 1] out, with or without a label [N]. What comes out goes through the gate:
 
     millrace models optimize NAME@VERSION --candidate student.onnx --method distillation --run RUN
 """
 
 import argparse
+from collections import Counter
 
 import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from logged_rows import inputs_of, read_lines, recorded_run
+from logged_rows import inputs_of, read_lines, recorded_run, without_zip_maps
 
 
 def softmax(values):
@@ -65,7 +66,8 @@ def graph_of(teacher, source, scores, label, mean, deviation, weights, is_distri
     if is_distribution:
         nodes.append(helper.make_node("Softmax", [last], [scores.name], axis=1))
     if label is not None:
-        constants.append(constant("classes", numpy.array(classes, dtype=numpy.int64)))
+        is_text = label.type.tensor_type.elem_type == TensorProto.STRING
+        constants.append(constant("classes", numpy.array(classes, dtype=object if is_text else numpy.int64)))
         nodes.append(helper.make_node("ArgMax", [last], ["place"], axis=1, keepdims=0))
         nodes.append(helper.make_node("Gather", ["classes", "place"], [label.name]))
     graph = helper.make_graph(nodes, "student", [source], list(teacher.graph.output), constants)
@@ -85,10 +87,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     teacher = onnx.load(options.teacher)
+    known = without_zip_maps(teacher)
     outputs = {one.name: one for one in teacher.graph.output}
     kind = lambda one: one.type.tensor_type.elem_type
     scores = next((one for one in outputs.values() if kind(one) == TensorProto.FLOAT), None)
-    label = next((one for one in outputs.values() if kind(one) == TensorProto.INT64), None)
+    label = next((one for one in outputs.values() if kind(one) in (TensorProto.INT64, TensorProto.STRING)), None)
     if scores is None or len(outputs) != (1 if label is None else 2):
         raise SystemExit("the teacher has other outputs than floats and a label; write a student for it by hand")
     rows = [row for row in read_lines(options.rows) if (row.get("outputs") or {}).get(scores.name) is not None]
@@ -100,11 +103,11 @@ def main():
     y = numpy.array([numpy.atleast_1d(row["outputs"][scores.name]) for row in rows], dtype=float)
     is_distribution = y.shape[1] > 1 and y.min() >= 0 and numpy.allclose(y.sum(axis=1), 1, atol=1e-3)
     place = y.argmax(axis=1)
-    labels = None if label is None else numpy.array([row["outputs"][label.name] for row in rows])
-    classes = []
-    for one in range(y.shape[1]):
-        seen = [] if labels is None else labels[place == one]
-        classes.append(int(numpy.bincount(seen).argmax()) if len(seen) > 0 else one)
+    classes = known.get(scores.name)
+    if label is not None and not classes:
+        seen = [Counter(row["outputs"][label.name] for row, at in zip(rows, place) if at == one) for one in range(y.shape[1])]
+        # A class that was never the teacher's answer has no name in the rows.
+        classes = [max(counts, key=counts.get) if counts else (str(one) if kind(label) == TensorProto.STRING else one) for one, counts in enumerate(seen)]
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     deviation[deviation == 0] = 1
     held = len(x) // 5

@@ -27,6 +27,25 @@ def columns_of(model):
     return json.loads(entry) if entry else None
 
 
+def without_zip_maps(model):
+    """Takes scikit-learn's ZipMaps off, as the gateway does: the output gives the tensor they are made of. Changes the model; gives the classes by output."""
+    classes = {}
+    for node in model.graph.node:
+        if node.op_type != "ZipMap" or node.domain != "ai.onnx.ml":
+            continue
+        given = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+        labels = [one.decode() for one in given.get("classlabels_strings", [])] or list(given.get("classlabels_int64s", []))
+        classes[node.output[0]] = labels
+        node.op_type, node.domain = "Identity", ""
+        del node.attribute[:]
+        for value in model.graph.output:
+            if value.name == node.output[0]:
+                value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, ["N", len(labels) or "classes"]))
+    for output, labels in classes.items():
+        model.metadata_props.add(key=f"millrace.classes.{output}", value=json.dumps(labels))
+    return classes
+
+
 def inputs_of(model, rows):
     """Name of the input -> array [rows, ...]. Rows that lack a value are left out; a null is NaN."""
     constants = {tensor.name for tensor in model.graph.initializer}

@@ -10,6 +10,7 @@ import {
   randomRows,
   readModel,
   signatureOf,
+  stripZipMap,
   type FileBeside,
   type GateFailure,
   type GateThresholds,
@@ -254,7 +255,10 @@ async function measure(
 
 function signatureIn(bytes: Uint8Array, what: string): ModelSignature {
   try {
-    return signatureOf(readModel(bytes));
+    const model = readModel(bytes);
+    // As the gateway serves it: a candidate that gives the tensor at once is the same to who asks.
+    stripZipMap(model);
+    return signatureOf(model);
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== 'MR_ONNX_UNREADABLE') throw cause;
     throw new CliError(`${what}: ${(cause as Error).message}`, EXIT.found, { cause });

@@ -23,6 +23,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './index.js';
+import { openModel } from './runtime.js';
 
 const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true });
 
@@ -265,6 +266,17 @@ describe('in onnxruntime', () => {
     expect(result['output_probability']!.dims).toEqual([2, 2]);
     expect(stripZipMap(model)).toEqual([]);
     await session.release();
+  });
+
+  test('a model is measured with what its ZipMap is made of: probabilities that differ are found', async () => {
+    const opened = await openModel(writeModel(zipMapModel()));
+    const rows = [{ name: 'X', datatype: 'FP32', shape: [2, 2], data: Float32Array.of(1, 1, -1, -1) } as const];
+    const outputs = await opened.run(rows);
+    await opened.close();
+    expect(outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape }))).toEqual([
+      { name: 'output_label', datatype: 'INT64', shape: [2] },
+      { name: 'output_probability', datatype: 'FP32', shape: [2, 2] },
+    ]);
   });
 
   describe('FP16 inputs and outputs', () => {

@@ -1,8 +1,9 @@
 import { RUNTIME_TYPES } from '@millrace/edge';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { isRowDatatype, type LoadedModel, type Rows } from './optimize/model-rows.js';
-import { readModel } from './model-codec.js';
+import { readModel, writeModel } from './model-codec.js';
 import { signatureOf } from './signature.js';
+import { stripZipMap } from './strip-zip-map.js';
 
 export { RUNTIME_TYPES } from '@millrace/edge';
 
@@ -22,11 +23,13 @@ export function openSession(bytes: Uint8Array): Promise<InferenceSession> {
   });
 }
 
-/** Loads a model to be asked. Outputs that are no tensors are left out. */
+/** Loads a model to be asked, as the gateway does: a ZipMap gives the tensor it is made of. Other outputs that are no tensors are left out. */
 export async function openModel(bytes: Uint8Array): Promise<LoadedModel> {
-  const { outputs } = signatureOf(readModel(bytes));
+  const model = readModel(bytes);
+  const isChanged = stripZipMap(model).length > 0;
+  const { outputs } = signatureOf(model);
   const types = new Map(outputs.map(({ name, datatype }) => [name, datatype]));
-  const session = await openSession(bytes);
+  const session = await openSession(isChanged ? writeModel(model) : bytes);
   return {
     async run(inputs) {
       const feeds: Record<string, Tensor> = {};

@@ -365,7 +365,8 @@ describe('what is refused', () => {
     old.opsetImport![0]!.version = 10;
     expect(rejection(writeModel(old), { pass: 'dynamic-int8' })).toMatchObject({
       code: 'MR_ONNX_OPSET_TOO_OLD',
-      message: 'dynamic-int8 needs operator set 11, the model has 10; export it with a newer one',
+      message:
+        'dynamic-int8 needs operator set 11, the model has 10; export it with a newer one: skl2onnx takes target_opset=17, torch.onnx.export opset_version=17',
     });
     expect(rejection(perceptronBytes({ sizes: [10, 10] }), { pass: 'dynamic-int8' })).toMatchObject({
       code: 'MR_ONNX_NOTHING_TO_OPTIMIZE',

@@ -35,6 +35,9 @@ export const OPTIMIZATION_METADATA = 'millrace.optimization';
 /** Before it an operator of two values broadcast by attributes. */
 const LEAST_OPSET = 7;
 
+/** What is advised to export with: every step has what it needs, and any runtime in use knows it. */
+const EXPORT_OPSET = 17;
+
 /**
  * Makes a smaller or faster model of a model, by the steps in their order, on a graph that is cleaned first and last. Inputs and outputs keep their names, types and shapes.
  * The bytes given are not changed. A step that finds nothing to do is a rejection, with the reason. How good the result is only {@link measureModels} tells.
@@ -49,7 +52,9 @@ export function optimizeModel(bytes: Uint8Array, steps: readonly OptimizeStep[])
   for (const step of steps) {
     const least = step.pass === 'dynamic-int8' ? DYNAMIC_INT8_OPSET : step.pass === 'clean' ? 0 : LEAST_OPSET;
     if (editor.opset < least) {
-      const message = `${step.pass} needs operator set ${least}, the model has ${editor.opset}; export it with a newer one`;
+      const message =
+        `${step.pass} needs operator set ${least}, the model has ${editor.opset}; export it with a newer one: ` +
+        `skl2onnx takes target_opset=${EXPORT_OPSET}, torch.onnx.export opset_version=${EXPORT_OPSET}`;
       return rejected('MR_ONNX_OPSET_TOO_OLD', message, { opset: editor.opset, least });
     }
     const change = step.pass === 'clean' ? cleanedText(cleaned) : apply(editor, step);
