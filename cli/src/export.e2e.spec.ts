@@ -66,11 +66,11 @@ describe('millrace models export', () => {
     });
   const millrace = (...args: string[]): Promise<Ran> =>
     run(process.execPath, [join(repositoryRoot, 'cli/dist/main.js'), 'models', 'export', ...args]);
+  const send = async (method: string, path: string, body: string | Uint8Array<ArrayBuffer>): Promise<void> => {
+    const response = await fetch(`${platform.url}${path}`, { method, body });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  };
   const register = async (name: string, bytes: Uint8Array): Promise<void> => {
-    const send = async (method: string, path: string, body: string | Uint8Array<ArrayBuffer>): Promise<void> => {
-      const response = await fetch(`${platform.url}${path}`, { method, body });
-      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    };
     await send('PUT', `/api/2.0/mlflow-artifacts/artifacts/models/${name}/model.onnx`, Uint8Array.from(bytes));
     await send('POST', '/api/2.0/mlflow/registered-models/create', JSON.stringify({ name }));
     const source = `mlflow-artifacts:/models/${name}/model.onnx`;
@@ -210,8 +210,8 @@ describe('millrace models export', () => {
   });
 
   describe('for Node', () => {
-    const runner = (args: readonly string[], input = ''): Promise<Ran> =>
-      run(process.execPath, ['run.mjs', ...args], { cwd: folder('trees'), input });
+    const runner = (args: readonly string[], input = '', name = 'trees'): Promise<Ran> =>
+      run(process.execPath, ['run.mjs', ...args], { cwd: folder(name), input });
     const linesOf = ({ out }: Ran): Answer[] =>
       out
         .trim()
@@ -294,9 +294,30 @@ describe('millrace models export', () => {
       const spoiled = JSON.stringify({ ...(JSON.parse(lines.at(-1) ?? '') as object), latencyMicros: -1 });
       await writeFile(path, [...lines.slice(0, -1), spoiled, ''].join('\n'));
       const sent = await runner(['--upload'], rowsOf(FAR_AND_LATE));
-      expect(sent).toMatchObject({ code: 0, err: '0 waiting, 7 sent, 0 dropped, 1 refused\n' });
+      expect(sent.code).toBe(1);
+      expect(sent.err).toMatch(/^1 refused, and put aside in .*queue.refused\.jsonl: latencyMicros must be microseconds/);
+      expect(sent.err).toContain('\n0 waiting, 7 sent, 0 dropped, 1 refused\n');
       expect(await readFile(join(folder('trees'), 'queue', 'refused.jsonl'), 'utf8')).toContain('latencyMicros must be microseconds');
     });
+
+    test('predictions of a version that is gone are put aside, what waits behind them is sent, and they are when it is back', async () => {
+      await register('brief', TREES);
+      expect(await millrace('brief', '--target', 'node', '--to', folder('brief'))).toMatchObject({ code: 0, err: '' });
+      await symlink(join(repositoryRoot, 'node_modules'), join(folder('brief'), 'node_modules'));
+      const gone = linesOf(await runner([], rowsOf(FAR_AND_LATE, FAR_AND_LATE), 'brief'));
+      await send('DELETE', '/api/2.0/mlflow/registered-models/delete', JSON.stringify({ name: 'brief' }));
+      // A newer export in its place finds what it left.
+      expect(await millrace('trees', '--target', 'node', '--to', folder('brief'), '--force')).toMatchObject({ code: 0, err: '' });
+      const sent = await runner(['--upload'], rowsOf(FAR_AND_LATE), 'brief');
+      expect(sent.code).toBe(1);
+      expect(sent.err).toMatch(/^2 refused, and put aside in .*queue.refused\.jsonl: 404: no model "brief" is registered\n/);
+      expect(sent.err).toContain('\n0 waiting, 1 sent, 0 dropped, 2 refused\n');
+      await allRecorded(linesOf(sent).map(({ predictionId }) => predictionId));
+      await register('brief', TREES);
+      const again = await runner(['--retry-refused', '--upload'], '', 'brief');
+      expect(again).toMatchObject({ code: 0, err: '2 wait once more\n0 waiting, 3 sent, 0 dropped, 0 refused\n' });
+      await allRecorded(gone.map(({ predictionId }) => predictionId));
+    }, 60_000);
 
     test('written again the export keeps its queue; a graph that was changed is refused', async () => {
       await runner([], rowsOf(FAR_AND_LATE));

@@ -65,7 +65,10 @@ describe('FilesystemArtifactStore', () => {
     await expect(store.put('a/b', Readable.from(body()))).rejects.toMatchObject({ ...full, cause: noRoom });
     expect(await store.stat('a/b')).toBeUndefined();
     const upload = await store.multipart.create('a/b');
-    await expect(store.multipart.putPart('a/b', upload, 1, Readable.from(body()))).rejects.toMatchObject({ code: full.code, retryable: true });
+    await expect(store.multipart.putPart('a/b', upload, 1, Readable.from(body()))).rejects.toMatchObject({
+      code: full.code,
+      retryable: true,
+    });
     await store.multipart.abort('a/b', upload);
     expect(await readdir(join(root, '.incoming'))).toEqual([]);
   });

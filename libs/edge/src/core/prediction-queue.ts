@@ -29,18 +29,25 @@ export interface QueueCounts {
   readonly sent: number;
   /** Given up because the queue was full: the oldest went. */
   readonly dropped: number;
-  /** The platform would not have them; the newest of them are kept aside with the reason. */
+  /** The platform would not have them; they lie aside, whole and with the reason. */
   readonly refused: number;
 }
 
 export interface Settled {
   readonly sent: readonly string[];
-  readonly refused: readonly { readonly id: string; readonly reason: string }[];
+  readonly refused: readonly RefusedPrediction[];
+}
+
+/** A prediction that lies aside, as it waited, and why the platform would not have it. */
+export interface RefusedPrediction {
+  readonly id: string;
+  readonly reason: string;
+  readonly prediction: QueuedPrediction;
 }
 
 /**
  * Predictions that have been made and not been sent, oldest first, kept through a crash. A queue that is full gives up its oldest: what a model does now
- * says more than what it did before, and the count of what is missing is kept.
+ * says more than what it did before, and the count of what is missing is kept. As many as may wait may lie aside, by the same rule.
  */
 export interface PredictionQueue {
   /** The id this device gave itself when the queue was made. */
@@ -50,8 +57,7 @@ export interface PredictionQueue {
   oldest(count: number): Promise<readonly QueuedPrediction[]>;
   /** Takes away what has been sent, and puts aside what was refused. Ids that are no longer there are passed over. */
   settle(settled: Settled): Promise<void>;
+  /** Lets what was refused wait once more, behind all that waits: what was wrong on the other side is mended. Gives how many. */
+  retryRefused(): Promise<number>;
   counts(): Promise<QueueCounts>;
 }
-
-/** Refused predictions kept aside at most. */
-export const REFUSED_KEPT = 100;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { PredictionQueue, QueueCounts, QueuedPrediction, Settled } from './prediction-queue.js';
-import { queuedPrediction } from '../testing/check-queue.js';
+import { queuedPrediction, refusedPrediction } from '../testing/check-queue.js';
 import { Uploader, type UploadState } from './uploader.js';
 
 /** What a queue holds, in memory: the uploader's rules are about the platform's answers. */
@@ -23,6 +23,10 @@ class HeldQueue implements PredictionQueue {
     this.held = this.held.filter(({ id }) => !gone.has(id));
   }
 
+  async retryRefused(): Promise<number> {
+    return 0;
+  }
+
   async counts(): Promise<QueueCounts> {
     return { waiting: this.held.length, sent: 0, dropped: 0, refused: 0 };
   }
@@ -40,6 +44,7 @@ function uploading(held: QueuedPrediction[], answer: Answer, apiKey?: string) {
   const queue = new HeldQueue(held);
   const sent: Sent[] = [];
   const states: UploadState[] = [];
+  const told: [count: number, reason: string][] = [];
   const timers: { milliseconds: number; then: () => void }[] = [];
   const uploader = new Uploader({
     ...{ queue, url: 'https://millrace.example.com/base', batch: 4, now: () => 5_000.25, random: () => 1, apiKey: () => apiKey },
@@ -60,9 +65,10 @@ function uploading(held: QueuedPrediction[], answer: Answer, apiKey?: string) {
       return () => void timers.splice(timers.indexOf(timer), 1);
     },
     changed: (state) => states.push(state),
+    refused: (count, reason) => told.push([count, reason]),
   });
   const ids = (): string[][] => sent.map(({ body }) => body.predictions.map(({ id }) => id));
-  return { queue, sent, states, timers, uploader, ids };
+  return { queue, sent, states, told, timers, uploader, ids };
 }
 
 const taken = (): Response => new Response('{}', { status: 202 });
@@ -136,12 +142,37 @@ describe('uploads', () => {
     await uploader.flush();
     expect(ids()).toEqual([named(0, 1, 2), named(0, 2)]);
     expect(queue.settled).toEqual([
-      { sent: [], refused: [{ id: 'prediction-1', reason: 'time must be whole' }] },
+      { sent: [], refused: [refusedPrediction(1, 'time must be whole')] },
       { sent: named(0, 2), refused: [] },
     ]);
   });
 
-  test('that are refused as a whole are kept: a key or a digest may be mended', async () => {
+  test('of a version that is gone are put aside whole, with the reason, and what waits behind them is sent', async () => {
+    for (const [status, code] of [
+      [404, 'MR_INFERENCE_UNKNOWN_VERSION'],
+      [409, 'MR_INFERENCE_EDGE_DIGEST'],
+    ] as const) {
+      const held = predictions(6).map((prediction, index) =>
+        index < 5 ? { ...prediction, of: { ...prediction.of, version: 7 } } : prediction,
+      );
+      const { uploader, queue, told } = uploading(held, ({ url }) =>
+        url.includes('/versions/7/') ? problem(status, { code, detail: 'no such version' }) : taken(),
+      );
+      await uploader.flush();
+      expect([uploader.state.kind, queue.held]).toEqual(['idle', []]);
+      const reason = `${status}: no such version`;
+      expect(queue.settled.flatMap(({ refused }) => refused)).toEqual(
+        held.slice(0, 5).map((prediction) => ({ id: prediction.id, reason, prediction })),
+      );
+      expect(queue.settled.flatMap(({ sent }) => sent)).toEqual(named(5));
+      expect(told).toEqual([
+        [4, reason],
+        [1, reason],
+      ]);
+    }
+  });
+
+  test('that are refused as a whole are kept: a key or an address may be mended', async () => {
     for (const status of [400, 401, 403, 404, 409]) {
       const { uploader, queue } = uploading(predictions(2), () => problem(status, { detail: 'no' }));
       await uploader.flush();
@@ -157,7 +188,7 @@ describe('uploads', () => {
     expect(ids().slice(0, 3)).toEqual([named(0, 1, 2, 3), named(0, 1), named(0)]);
     expect(queue.held).toEqual([]);
     expect(queue.settled.flatMap(({ sent }) => sent)).toEqual(named(0, 1, 3));
-    expect(queue.settled.flatMap(({ refused }) => refused)).toEqual([{ id: 'prediction-2', reason: 'larger than the platform takes' }]);
+    expect(queue.settled.flatMap(({ refused }) => refused)).toEqual([refusedPrediction(2, 'larger than the platform takes')]);
   });
 
   test('one at a time, however often they are asked for, and none after the end', async () => {

@@ -1,4 +1,4 @@
-import type { PredictionOrigin, PredictionQueue, QueuedPrediction } from './prediction-queue.js';
+import type { PredictionOrigin, PredictionQueue, QueuedPrediction, RefusedPrediction } from './prediction-queue.js';
 
 export interface UploaderOptions {
   readonly queue: PredictionQueue;
@@ -16,6 +16,8 @@ export interface UploaderOptions {
   /** Only one of several pages or processes with the same queue sends at a time. */
   readonly exclusively?: <T>(work: () => Promise<T>) => Promise<T>;
   readonly changed?: (state: UploadState) => void;
+  /** Told of so many that the platform would not have, which lie aside. */
+  readonly refused?: (count: number, reason: string) => void;
 }
 
 /** `idle`: nothing waits. `waiting`: tries again at `retryAt`. */
@@ -30,13 +32,14 @@ const TIMEOUT_MS = 30_000;
 
 type Sent =
   | { readonly kind: 'taken' }
-  | { readonly kind: 'refused'; readonly refused: readonly { readonly id: string; readonly reason: string }[] }
+  | { readonly kind: 'refused'; readonly refused: readonly RefusedPrediction[] }
   | { readonly kind: 'too-large' }
   | { readonly kind: 'failed'; readonly reason: string; readonly pauseMs?: number };
 
 /**
  * Sends what waits in a queue, in batches, oldest first. A prediction leaves the queue when the platform has said that its log has it, so an answer that
  * was lost means that it is sent again, and its id makes the repeat one. What fails is tried again, each time after about twice as long, up to five minutes.
+ * What the platform will not have goes aside, and the rest goes on.
  */
 export class Uploader {
   readonly #options: UploaderOptions;
@@ -95,17 +98,26 @@ export class Uploader {
           this.#failures = 0;
           break;
         case 'refused':
-          await queue.settle({ sent: [], refused: sent.refused });
+          await this.#putAside(sent.refused);
           break;
         case 'too-large':
           if (batch.length > 1) this.#batch = Math.ceil(batch.length / 2);
-          else await queue.settle({ sent: [], refused: [{ id: first.id, reason: 'larger than the platform takes' }] });
+          else await this.#putAside([asideOf(first, 'larger than the platform takes')]);
           break;
         case 'failed':
           this.#failed(sent.reason, sent.pauseMs);
           return;
       }
     }
+  }
+
+  async #putAside(refused: readonly RefusedPrediction[]): Promise<void> {
+    const { queue, refused: tell } = this.#options;
+    await queue.settle({ sent: [], refused });
+    // The platform is there and answers.
+    this.#failures = 0;
+    const [first] = refused;
+    if (first) tell?.(refused.length, first.reason);
   }
 
   #failed(reason: string, least = 0): void {
@@ -159,12 +171,23 @@ function sameOrigin(batch: readonly QueuedPrediction[]): readonly QueuedPredicti
   return end < 0 ? batch : batch.slice(0, end);
 }
 
+function asideOf(prediction: QueuedPrediction, reason: string): RefusedPrediction {
+  return { id: prediction.id, reason, prediction };
+}
+
+/**
+ * There is no such version, or its artifact is another one by now: no try of the same predictions ends otherwise, and what waits behind them must not
+ * wait for that. Told by the platform's own code: a status may be a proxy's.
+ */
+const GONE: readonly (string | undefined)[] = ['MR_INFERENCE_UNKNOWN_VERSION', 'MR_INFERENCE_EDGE_DIGEST'];
+
 interface Problem {
+  readonly code?: string;
   readonly detail?: string;
   readonly details?: { readonly refused?: readonly { readonly index: number; readonly field: string; readonly reason: string }[] };
 }
 
-/** The predictions the platform named are put aside. Any other no is of the whole request, and may be mended on the other side. */
+/** The predictions the platform named are put aside, and all of a version that is gone. Any other no is of the whole request, and may be mended on the other side. */
 function refusalIn(response: Response, batch: readonly QueuedPrediction[], text: string): Sent {
   let problem: Problem = {};
   try {
@@ -174,12 +197,14 @@ function refusalIn(response: Response, batch: readonly QueuedPrediction[], text:
   }
   const refused = (problem.details?.refused ?? []).flatMap(({ index, field, reason }) => {
     const prediction = batch[index];
-    return prediction ? [{ id: prediction.id, reason: `${field} ${reason}`.trim() }] : [];
+    return prediction ? [asideOf(prediction, `${field} ${reason}`.trim())] : [];
   });
   if (response.status === 400 && refused.length > 0) return { kind: 'refused', refused };
+  const told = `${response.status}: ${problem.detail ?? (text.slice(0, 200) || response.statusText)}`;
+  if (GONE.includes(problem.code)) return { kind: 'refused', refused: batch.map((prediction) => asideOf(prediction, told)) };
   const seconds = Number(response.headers.get('retry-after') ?? NaN);
   const pause = Number.isFinite(seconds) ? { pauseMs: Math.min(LONGEST_PAUSE_MS, seconds * 1000) } : {};
-  return { kind: 'failed', reason: `${response.status}: ${problem.detail ?? (text.slice(0, 200) || response.statusText)}`, ...pause };
+  return { kind: 'failed', reason: told, ...pause };
 }
 
 function messageOf(error: unknown): string {

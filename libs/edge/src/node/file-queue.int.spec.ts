@@ -5,7 +5,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { QueuedPrediction } from '../core/prediction-queue.js';
-import { checkQueue, queuedPrediction } from '../testing/check-queue.js';
+import { checkQueue, queuedPrediction, refusedPrediction } from '../testing/check-queue.js';
 import { FileQueue } from './file-queue.js';
 
 describe('a queue in a directory', () => {
@@ -112,6 +112,25 @@ describe('a queue in a directory', () => {
     },
   );
 
+  test('keeps what was refused whole through a crash in the middle of it, and each once when it is sent again', async () => {
+    const queue = await open();
+    for (let index = 0; index < 3; index++) await queue.add(queuedPrediction(index));
+    await queue.settle({ sent: [], refused: [refusedPrediction(0)] });
+    await queue.close();
+    // Put aside, and the process was gone before it was done; an earlier runner kept the reason alone.
+    const line = (one: object): string => `${JSON.stringify(one)}\n`;
+    const file = join(directory, 'refused.jsonl');
+    await appendFile(file, `${line({ id: 'old', reason: 'no' })}${line(refusedPrediction(1))}{"id":"torn`);
+    const again = await open();
+    expect(await again.counts()).toEqual({ waiting: 2, sent: 0, dropped: 0, refused: 1 });
+    await again.settle({ sent: [], refused: [refusedPrediction(1)] });
+    expect(await again.retryRefused()).toBe(2);
+    expect(ids(await again.oldest(10))).toEqual(['prediction-2', 'prediction-0', 'prediction-1']);
+    expect(await again.counts()).toEqual({ waiting: 3, sent: 0, dropped: 0, refused: 0 });
+    expect(await readFile(file, 'utf8')).toBe(line({ id: 'old', reason: 'no' }));
+    await again.close();
+  });
+
   test('is of one process at a time', async () => {
     const queue = await open();
     await expect(open()).resolves.toBeInstanceOf(FileQueue);
@@ -121,15 +140,18 @@ describe('a queue in a directory', () => {
     await queue.close();
   });
 
-  test('puts aside what was refused, with the reason, the newest hundred', async () => {
-    const queue = await open();
-    for (let index = 0; index < 110; index++) await queue.add(queuedPrediction(index));
-    const refused = Array.from({ length: 110 }, (_, index) => ({ id: `prediction-${index}`, reason: 'time must be whole' }));
-    await queue.settle({ sent: [], refused });
+  test('puts aside what was refused, whole and with the reason, the newest of as many as may wait; the others count as dropped', async () => {
+    const queue = await open(100, 50);
+    for (let round = 0; round < 2; round++) {
+      const indexes = Array.from({ length: 60 }, (_, index) => 60 * round + index);
+      for (const index of indexes) await queue.add(queuedPrediction(index));
+      await queue.settle({ sent: [], refused: indexes.map((index) => refusedPrediction(index, 'time must be whole')) });
+    }
     const lines = (await readFile(join(directory, 'refused.jsonl'), 'utf8')).trim().split('\n');
-    expect(lines).toHaveLength(100);
-    expect(JSON.parse(lines[99] ?? '')).toEqual({ id: 'prediction-109', reason: 'time must be whole' });
-    expect(await queue.counts()).toMatchObject({ waiting: 0, refused: 110 });
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+      Array.from({ length: 100 }, (_, index) => refusedPrediction(20 + index, 'time must be whole')),
+    );
+    expect(await queue.counts()).toEqual({ waiting: 0, sent: 0, dropped: 20, refused: 100 });
     await queue.close();
   });
 });

@@ -1,7 +1,9 @@
-import { mkdir, open, readdir, readFile, rename, rm, truncate, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { edgeId } from '../core/edge-id.js';
-import { REFUSED_KEPT, type PredictionQueue, type QueueCounts, type QueuedPrediction, type Settled } from '../core/prediction-queue.js';
+import type { PredictionQueue, QueueCounts, QueuedPrediction, Settled } from '../core/prediction-queue.js';
+import { cutTornLine, objectIn, replaceFile, syncDirectory } from './durable-files.js';
+import { RefusedFile } from './refused-file.js';
 
 export interface FileQueueOptions {
   readonly directory: string;
@@ -28,7 +30,6 @@ const SEGMENT = 1_000;
 const SEGMENT_NAME = /^predictions-(\d{12})\.jsonl$/;
 const PLACE = 'place.json';
 const LOCK = 'lock';
-const REFUSED = 'refused.jsonl';
 
 /**
  * A queue in a directory: predictions in files of a line each, every line synced before it counts, and `place.json` with how far they are done. A file whose
@@ -41,15 +42,17 @@ export class FileQueue implements PredictionQueue {
   /** Ids of what waits, by number, in order. */
   readonly #waiting: Map<number, string>;
   #next: number;
+  readonly #refused: RefusedFile;
   #file: { readonly start: number; readonly handle: FileHandle } | undefined;
   /** Changes one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: Required<FileQueueOptions>, place: Place, waiting: Map<number, string>, next: number) {
+  private constructor(options: Required<FileQueueOptions>, place: Place, waiting: Map<number, string>, next: number, refused: RefusedFile) {
     this.#options = options;
     this.#place = place;
     this.#waiting = waiting;
     this.#next = next;
+    this.#refused = refused;
   }
 
   /** Opens the queue of a directory, or makes it. Fails while another process has it. */
@@ -77,7 +80,7 @@ export class FileQueue implements PredictionQueue {
       }
       next = Math.max(next, start + predictions.length);
     }
-    const queue = new FileQueue(options, place, waiting, next);
+    const queue = new FileQueue(options, place, waiting, next, await RefusedFile.open(directory));
     if (!known) await queue.#write(place);
     if (unreadable.length > 0) await queue.#finish(unreadable, { dropped: unreadable.length });
     return queue;
@@ -126,10 +129,21 @@ export class FileQueue implements PredictionQueue {
       const numbers = new Map([...this.#waiting].map(([number, id]) => [id, number]));
       const numbersOf = (ids: readonly string[]): number[] => ids.flatMap((id) => numbers.get(id) ?? []);
       const aside = refused.filter(({ id }) => numbers.has(id));
-      if (aside.length > 0) await this.#putAside(aside);
+      const over = await this.#refused.add(aside, this.#options.limit);
       const [taken, given] = [numbersOf(sent), numbersOf(aside.map(({ id }) => id))];
-      await this.#finish([...taken, ...given], { sent: taken.length, refused: given.length });
+      await this.#finish([...taken, ...given], { sent: taken.length, refused: given.length - over, dropped: over });
     });
+  }
+
+  /** They wait before they leave `refused.jsonl`: cut off in between, some are sent twice, which counts once. */
+  async retryRefused(): Promise<number> {
+    const again = await this.#inTurn(() => this.#refused.predictions());
+    for (const prediction of again) await this.add(prediction);
+    await this.#inTurn(async () => {
+      await this.#refused.remove(again);
+      await this.#finish([], { refused: -again.length });
+    });
+    return again.length;
   }
 
   async counts(): Promise<QueueCounts> {
@@ -180,7 +194,7 @@ export class FileQueue implements PredictionQueue {
     const place = {
       ...this.#place,
       ...{ first, done: before.filter((number) => number > first) },
-      ...{ sent: sent + (more.sent ?? 0), dropped: dropped + (more.dropped ?? 0), refused: refused + (more.refused ?? 0) },
+      ...{ sent: sent + (more.sent ?? 0), dropped: dropped + (more.dropped ?? 0), refused: Math.max(0, refused + (more.refused ?? 0)) },
     };
     // Where this cannot be written they wait on: sent twice is better than counted wrong.
     await this.#write(place);
@@ -195,13 +209,6 @@ export class FileQueue implements PredictionQueue {
     const { directory } = this.#options;
     await replaceFile(directory, PLACE, `${JSON.stringify(place)}\n`);
     this.#place = place;
-  }
-
-  async #putAside(refused: Settled['refused']): Promise<void> {
-    const path = join(this.#options.directory, REFUSED);
-    const before = (await readFile(path, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
-    const lines = [...before, ...refused.map((one) => JSON.stringify(one))].slice(-REFUSED_KEPT);
-    await replaceFile(this.#options.directory, REFUSED, `${lines.join('\n')}\n`);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -221,13 +228,6 @@ async function segmentsIn(directory: string): Promise<number[]> {
     .flatMap((name) => SEGMENT_NAME.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b);
-}
-
-/** A line without its end is one whose write never came to its end. */
-async function cutTornLine(path: string): Promise<void> {
-  const bytes = await readFile(path);
-  const whole = bytes.lastIndexOf('\n') + 1;
-  if (whole < bytes.length) await truncate(path, whole);
 }
 
 /**
@@ -270,35 +270,6 @@ function placeIn(text: string | undefined): Place | undefined {
     Array.isArray(place.done) &&
     [place.first, place.sent, place.dropped, place.refused].every((count) => Number.isSafeInteger(count));
   return isWhole ? (place as Place) : undefined;
-}
-
-function objectIn(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function replaceFile(directory: string, name: string, text: string): Promise<void> {
-  const path = join(directory, name);
-  const handle = await open(`${path}.new`, 'w');
-  try {
-    await handle.writeFile(text);
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${path}.new`, path);
-  await syncDirectory(directory);
-}
-
-/** A file that is new, or has a new name, outlasts a power failure only when its directory is synced. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  await handle.sync().catch(() => undefined);
-  await handle.close();
 }
 
 async function lock(directory: string): Promise<void> {

@@ -9,14 +9,16 @@ import { Predictor } from '../core/predictor.js';
 import { Uploader } from '../core/uploader.js';
 import { FileQueue } from './file-queue.js';
 import { openNodeSession } from './node-session.js';
+import { REFUSED } from './refused-file.js';
 
 const HELP = `node run.mjs [options] < rows.jsonl > predictions.jsonl
 
 A row a line, {"features": {"distance": 210}} or {"inputs": {"x": [0.1, 0.2]}}, with "unit" where labels are joined by one. Answers a line each, in order.
 Each answer waits in the queue before it is written, until it is sent to the platform.
 
-  --upload          send what waits once the rows have ended; exit code 1 when anything is left
+  --upload          send what waits once the rows have ended; exit code 1 when anything is left or was refused
   --every <s>       send while rows come, every so many seconds
+  --retry-refused   let what the platform refused wait once more, to be sent with --upload or --every
   --queue <dir>     where answers wait (default: queue beside this file); one process each
   --platform <url>  where the platform is (default: as manifest.json has it)
   --help            this text
@@ -31,6 +33,7 @@ async function main(): Promise<number> {
     options: {
       upload: { type: 'boolean', default: false },
       every: { type: 'string' },
+      'retry-refused': { type: 'boolean', default: false },
       queue: { type: 'string', default: join(EXPORT, 'queue') },
       platform: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -46,7 +49,13 @@ async function main(): Promise<number> {
     throw new Error(`--every ${values.every} is not a number of seconds up to 86400`);
   const queue = await FileQueue.open({ directory: values.queue, limit: manifest.queue.limit, now: Date.now });
   try {
-    return await work(manifest, queue, { isUploading: values.upload, everySeconds, platform: values.platform });
+    if (values['retry-refused']) process.stderr.write(`${await queue.retryRefused()} wait once more\n`);
+    return await work(manifest, queue, {
+      isUploading: values.upload,
+      everySeconds,
+      platform: values.platform,
+      refusedFile: join(values.queue, REFUSED),
+    });
   } finally {
     await queue.close();
   }
@@ -56,10 +65,18 @@ interface WorkOptions {
   readonly isUploading: boolean;
   readonly everySeconds: number | undefined;
   readonly platform: string | undefined;
+  /** Where refused predictions lie, as it is told. */
+  readonly refusedFile: string;
 }
 
-async function work(manifest: EdgeManifest, queue: FileQueue, { isUploading, everySeconds, platform }: WorkOptions): Promise<number> {
-  const uploader = isUploading || everySeconds !== undefined ? uploaderOf(manifest, queue, platform) : undefined;
+async function work(manifest: EdgeManifest, queue: FileQueue, options: WorkOptions): Promise<number> {
+  const { isUploading, everySeconds, platform, refusedFile } = options;
+  let refusedNow = 0;
+  const tell = (count: number, reason: string): void => {
+    refusedNow += count;
+    process.stderr.write(`${count} refused, and put aside in ${refusedFile}: ${reason}\n`);
+  };
+  const uploader = isUploading || everySeconds !== undefined ? uploaderOf(manifest, queue, platform, tell) : undefined;
   const timer = everySeconds === undefined ? undefined : setInterval(() => uploader?.offered(), everySeconds * 1000);
   const failed = await answerRows(manifest, queue);
   clearInterval(timer);
@@ -68,7 +85,8 @@ async function work(manifest: EdgeManifest, queue: FileQueue, { isUploading, eve
   const { waiting, sent, dropped, refused } = await queue.counts();
   process.stderr.write(`${waiting} waiting, ${sent} sent, ${dropped} dropped, ${refused} refused\n`);
   if (uploader?.state.kind === 'waiting') process.stderr.write(`not sent: ${uploader.state.reason}\n`);
-  return failed > 0 || (isUploading && waiting > 0) ? 1 : 0;
+  if (refusedNow > 0) process.stderr.write('once that is mended there, --retry-refused sends them again\n');
+  return failed > 0 || (isUploading && waiting + refusedNow > 0) ? 1 : 0;
 }
 
 /** Answers the rows of standard input in their order. Gives how many could not be answered; each is told with its line. */
@@ -100,11 +118,16 @@ async function openRunner(manifest: EdgeManifest, queue: FileQueue): Promise<Edg
   return new EdgeRunner({ predictor, queue, now: Date.now, elapsed: () => performance.now() });
 }
 
-function uploaderOf(manifest: EdgeManifest, queue: FileQueue, platform: string | undefined): Uploader {
+function uploaderOf(
+  manifest: EdgeManifest,
+  queue: FileQueue,
+  platform: string | undefined,
+  refused: (count: number, reason: string) => void,
+): Uploader {
   const url = platform ?? manifest.upload?.url ?? undefined;
   if (url === undefined) throw new Error('manifest.json does not say where the platform is; give --platform');
   return new Uploader({
-    ...{ queue, url, batch: manifest.upload?.batch ?? 200, fetch, now: Date.now, random: Math.random },
+    ...{ queue, url, refused, batch: manifest.upload?.batch ?? 200, fetch, now: Date.now, random: Math.random },
     apiKey: () => process.env['MILLRACE_API_KEY'],
     after: (milliseconds, then) => {
       const timer = setTimeout(then, milliseconds);

@@ -1,4 +1,4 @@
-import type { PredictionQueue, QueuedPrediction } from '../core/prediction-queue.js';
+import type { PredictionQueue, QueuedPrediction, RefusedPrediction } from '../core/prediction-queue.js';
 
 export function queuedPrediction(index: number): QueuedPrediction {
   const of = {
@@ -12,6 +12,10 @@ export function queuedPrediction(index: number): QueuedPrediction {
   };
   const row = { unit: null, inputs: { x: [index, 0.5] }, features: null, outputs: { y: index }, error: null };
   return { id: `prediction-${index}`, time: 1_000 + index, of, ...row, latencyMicros: 12 };
+}
+
+export function refusedPrediction(index: number, reason = 'no'): RefusedPrediction {
+  return { id: `prediction-${index}`, reason, prediction: queuedPrediction(index) };
 }
 
 /**
@@ -38,14 +42,24 @@ export async function checkQueue(open: (limit: number) => Promise<PredictionQueu
   await queue.add(queuedPrediction(6));
   expect('the oldest give way', await ids(queue), named(2, 3, 4, 5, 6));
   expect('and are counted', await queue.counts(), { waiting: 5, sent: 0, dropped: 2, refused: 0 });
-  await queue.settle({ sent: named(0, 2, 4), refused: [{ id: 'prediction-5', reason: 'no' }] });
+  await queue.settle({ sent: named(0, 2, 4), refused: [refusedPrediction(5)] });
   expect('what is done is gone', await ids(queue), named(3, 6));
   expect('what was dropped was not sent', await queue.counts(), { waiting: 2, sent: 2, dropped: 2, refused: 1 });
-  await queue.settle({ sent: named(2, 4), refused: [{ id: 'prediction-5', reason: 'no' }] });
+  await queue.settle({ sent: named(2, 4), refused: [refusedPrediction(5)] });
   expect('twice is once', await queue.counts(), { waiting: 2, sent: 2, dropped: 2, refused: 1 });
   const again = await open(5);
   expect('opened again it is the same', await ids(again), named(3, 6));
   expect('with its counts', await again.counts(), { waiting: 2, sent: 2, dropped: 2, refused: 1 });
   expect('and its device', again.device, queue.device);
+  expect('what was refused waits once more', await again.retryRefused(), 1);
+  expect('behind the others', await ids(again), named(3, 6, 5));
+  expect('as it was', (await again.oldest(3))[2], queuedPrediction(5));
+  expect('and is refused no more', await again.counts(), { waiting: 3, sent: 2, dropped: 2, refused: 0 });
+  expect('nothing lies aside then', await again.retryRefused(), 0);
+  await again.settle({ sent: [], refused: [3, 6, 5].map((index) => refusedPrediction(index)) });
+  for (let index = 7; index < 10; index++) await again.add(queuedPrediction(index));
+  await again.settle({ sent: [], refused: [7, 8, 9].map((index) => refusedPrediction(index)) });
+  expect('no more lie aside than may wait', await again.counts(), { waiting: 0, sent: 2, dropped: 3, refused: 5 });
+  expect('the newest of them', [await again.retryRefused(), await ids(again)], [5, named(6, 5, 7, 8, 9)]);
   return broken;
 }

@@ -24,6 +24,8 @@ export interface EdgeModel {
   counts(): Promise<QueueCounts>;
   /** Sends now. Resolves when nothing waits, or with a try that failed. */
   upload(): Promise<void>;
+  /** Lets what the platform refused wait once more, as what was wrong there is mended, and sends it. Gives how many. */
+  retryRefused(): Promise<number>;
   close(): void;
 }
 
@@ -63,6 +65,12 @@ export async function openEdgeModel(options: EdgeModelOptions = {}): Promise<Edg
     },
     counts: () => queue.counts(),
     upload: async () => uploader?.flush(),
+    async retryRefused() {
+      const again = await queue.retryRefused();
+      tell();
+      await uploader?.flush();
+      return again;
+    },
     close() {
       listening.abort();
       uploader?.close();

@@ -1,5 +1,5 @@
 import { edgeId } from '../core/edge-id.js';
-import { REFUSED_KEPT, type PredictionQueue, type QueueCounts, type QueuedPrediction, type Settled } from '../core/prediction-queue.js';
+import type { PredictionQueue, QueueCounts, QueuedPrediction, RefusedPrediction, Settled } from '../core/prediction-queue.js';
 
 type Totals = Omit<QueueCounts, 'waiting'>;
 
@@ -62,9 +62,27 @@ export class IndexedDbQueue implements PredictionQueue {
       if (key !== undefined) predictions.delete(key);
       return key !== undefined;
     };
-    const [taken, given] = [await countOf(sent, takeAway), await this.#putAside(transaction, refused, takeAway)];
-    await addTotals(transaction, { sent: taken, refused: given });
+    const taken = await countOf(sent, takeAway);
+    const { given, over } = await this.#putAside(transaction, refused, takeAway);
+    await addTotals(transaction, { sent: taken, refused: given - over, dropped: over });
     await ended(transaction);
+  }
+
+  async retryRefused(): Promise<number> {
+    const transaction = this.#change();
+    const [predictions, refused] = [transaction.objectStore(PREDICTIONS), transaction.objectStore(REFUSED)];
+    let again = 0;
+    for (const key of await answerOf(refused.getAllKeys())) {
+      const { prediction } = (await answerOf(refused.get(key))) as Partial<RefusedPrediction>;
+      // Earlier runners kept no more than the reason.
+      if (!prediction) continue;
+      predictions.add(prediction);
+      refused.delete(key);
+      again++;
+    }
+    await addTotals(transaction, { refused: -again });
+    await ended(transaction);
+    return again;
   }
 
   async counts(): Promise<QueueCounts> {
@@ -73,7 +91,12 @@ export class IndexedDbQueue implements PredictionQueue {
     return { waiting, ...(await totalsIn(transaction)) };
   }
 
-  async #putAside(transaction: IDBTransaction, refused: Settled['refused'], takeAway: (id: string) => Promise<boolean>): Promise<number> {
+  /** Gives how many were put aside, and how many of the oldest gave way to them. */
+  async #putAside(
+    transaction: IDBTransaction,
+    refused: Settled['refused'],
+    takeAway: (id: string) => Promise<boolean>,
+  ): Promise<{ given: number; over: number }> {
     const store = transaction.objectStore(REFUSED);
     let given = 0;
     for (const one of refused) {
@@ -81,9 +104,9 @@ export class IndexedDbQueue implements PredictionQueue {
       store.add(one);
       given++;
     }
-    const over = (await answerOf(store.count())) - REFUSED_KEPT;
+    const over = Math.max(0, (await answerOf(store.count())) - this.#limit);
     if (over > 0) for (const key of await answerOf(store.getAllKeys(null, over))) store.delete(key);
-    return given;
+    return { given, over };
   }
 
   /** Written to the disk before it counts as done. */
@@ -105,7 +128,7 @@ async function totalsIn(transaction: IDBTransaction): Promise<Totals> {
 async function addTotals(transaction: IDBTransaction, more: Partial<Totals>): Promise<void> {
   const totals = await totalsIn(transaction);
   const { sent = 0, dropped = 0, refused = 0 } = more;
-  const sum = { sent: totals.sent + sent, dropped: totals.dropped + dropped, refused: totals.refused + refused };
+  const sum = { sent: totals.sent + sent, dropped: totals.dropped + dropped, refused: Math.max(0, totals.refused + refused) };
   transaction.objectStore(STATE).put(sum, 'totals');
 }
 

@@ -21,6 +21,10 @@ test('a job whose version was deleted meanwhile says which, whatever else there 
 test('a job is tried again after what passes by itself, a thread that ended among it', () => {
   const is = (code: RefusalCode): boolean => passes(new Refusal(code, 'no'));
   expect((['MR_INFERENCE_LOADING', 'MR_INFERENCE_BUSY', 'MR_INFERENCE_CRASHED'] as const).map(is)).toEqual([true, true, true]);
-  expect((['MR_INFERENCE_UNSERVABLE', 'MR_INFERENCE_UNKNOWN_VERSION', 'MR_INFERENCE_FAILED'] as const).map(is)).toEqual([false, false, false]);
+  expect((['MR_INFERENCE_UNSERVABLE', 'MR_INFERENCE_UNKNOWN_VERSION', 'MR_INFERENCE_FAILED'] as const).map(is)).toEqual([
+    false,
+    false,
+    false,
+  ]);
   expect([passes(new Fault('MR_ARTIFACT_DISK_FULL', 'full', true)), passes(new Error('a defect'))]).toEqual([true, false]);
 });

@@ -98,8 +98,7 @@ export async function pinnedModel(
     throw new Refusal('MR_INFERENCE_UNKNOWN_VERSION', message, { cause: error });
   });
   const model = modelOf(served.slotOf(served.reference), label);
-  if (model.version.digest !== digest)
-    throw new Refusal('MR_INFERENCE_UNSERVABLE', `${label} is another than the job was accepted with`);
+  if (model.version.digest !== digest) throw new Refusal('MR_INFERENCE_UNSERVABLE', `${label} is another than the job was accepted with`);
   return model;
 }
 
