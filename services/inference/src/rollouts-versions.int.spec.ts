@@ -255,6 +255,11 @@ describe('which versions a rollout is about', () => {
     await waitFor(async () => (await infer('kept')).status === 200);
     expect(await infer('kept')).toMatchObject({ status: 200, y: 1 });
     expect((await fetch(`${service.url}/v2/models/kept/ready`)).status).toBe(200);
+    const { status, waitsFor } = await explain('kept-2');
+    expect([status, waitsFor]).toEqual([
+      'promoted',
+      expect.stringMatching(/^candidate models:\/passing\/1: .*; what served before it answers$/),
+    ]);
   }, 60_000);
 
   test('a deployment that is pointed at what cannot be served is answered as before until it can', async () => {

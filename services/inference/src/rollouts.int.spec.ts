@@ -283,6 +283,12 @@ spec: {deployment: ${name}, ${rollout}}
     await deploy('learning', 'candidate: models:/delay/2, strategy: bandit, reward: {label: paid, every: 60}');
     await candidateLoaded('learning', ruleOf('learning-2', 0.5));
     for (let index = 0; index < 20; index++) await infer('learning', `v${index}`);
+    const rewardless = await waitFor(async () => {
+      const now = await explain('learning-2');
+      return now.waitsFor?.includes('rewards') === true && now.decisions.length > 1 && now;
+    });
+    const waited = '60 more rewards, which are labels paid of Deployment learning; 0 have come';
+    expect([rewardless.waitsFor, rewardless.reason]).toEqual([waited, `waits for ${waited}`]);
     // Rewards that are none are told of: nobody would know why nothing follows from them.
     await call('POST', '/api/v1/deployments/learning/labels', [
       { predictionId: (await infer('learning', 'v')).id, name: 'paid', value: 100 },
@@ -327,6 +333,10 @@ metadata: {name: held-3}
 spec: {deployment: held, candidate: models:/delay/3, strategy: shadow}
 `);
     expect(await explain('held-3')).toMatchObject({ status: 'waiting', waitsFor: 'Rollout held-2, which is under way on Deployment held' });
+    expect(await call('POST', '/api/v1/rollouts/held-3/promote')).toMatchObject({
+      status: 404,
+      body: { detail: 'rollout held-3 has not begun; it waits for Rollout held-2, which is under way on Deployment held' },
+    });
     expect((await call('POST', '/api/v1/rollouts/held-2/resume')).body).toMatchObject({ status: 'running' });
     await fetch(`${service.url}/api/v1/resources/Rollout/held-2`, { method: 'DELETE' });
     await waitFor(async () => (await explain('held-2')).status === 'withdrawn');

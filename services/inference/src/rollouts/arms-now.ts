@@ -51,13 +51,22 @@ export class ArmsNow {
     const now = this.of(name, plan);
     if (!now.ok) return now.reason;
     const slot = slotOf(reference);
-    if (!slot?.current) {
-      if (slot?.failure !== undefined && !slot.isLoading) return `candidate ${reference}: ${slot.failure}`;
-      return slot?.unloaded === undefined || slot.isLoading ? `candidate ${reference}, which is being loaded` : undefined;
-    }
+    if (!slot?.current) return unloadedProblem(reference, slot);
     const primary = slotOf(this.#servedBeside(name, plan.deployment) ?? '')?.current;
     const difference = primary && outputDifference(primary, slot.current);
     return difference === undefined ? undefined : `candidate ${reference}: ${difference}`;
+  }
+
+  /** Why the candidate of a rollout that was promoted does not answer, and what served before does; `undefined` when it can. */
+  promotedProblem(state: RolloutState): string | undefined {
+    const { resolve, slotOf } = this.options;
+    const reference = candidateOf(state);
+    if (reference === undefined) return undefined;
+    const resolved = resolve(reference);
+    const slot = slotOf(reference);
+    if (resolved.ok && slot?.current) return undefined;
+    const problem = resolved.ok ? unloadedProblem(reference, slot) : `candidate ${reference}: ${resolved.reason}`;
+    return problem && `${problem}; what served before it answers`;
   }
 
   /** As {@link problem}, after trying: a candidate that has made room for others is loaded first. */
@@ -82,6 +91,12 @@ export class ArmsNow {
   barrier(): Promise<void> {
     return this.options.barrier();
   }
+}
+
+/** Of a candidate that is not loaded: one that only made room for others can be. */
+function unloadedProblem(reference: string, slot: Slot | undefined): string | undefined {
+  if (slot?.failure !== undefined && !slot.isLoading) return `candidate ${reference}: ${slot.failure}`;
+  return slot?.unloaded === undefined || slot.isLoading ? `candidate ${reference}, which is being loaded` : undefined;
 }
 
 function armOf({ name, version }: { readonly name: string; readonly version: number }): Arms['primary'] {

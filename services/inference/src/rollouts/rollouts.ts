@@ -19,7 +19,7 @@ import type { ArmsNow, FoundArms } from './arms-now.js';
 import { judgeGates } from './judge-gates.js';
 import { RolloutFollower, topicsOf } from './rollout-follower.js';
 import { planOf } from './rollout-plan.js';
-import { rewardsOf } from './rollout-sums.js';
+import { rewardsIn, rewardsMissing } from './rewards.js';
 import type { RolloutsInForce } from './rollouts-in-force.js';
 
 export interface RolloutsOptions {
@@ -43,7 +43,10 @@ export interface RolloutView {
   readonly plan: RolloutPlan | null;
   /** The gates as this process would judge them now; the last decision's otherwise. */
   readonly evidence: Evidence | null;
-  /** Why it has not begun, or why nothing can move it as things stand here; null where nothing but its gates and steps holds it. */
+  /**
+   * Why it has not begun, why nothing can move it as things stand here, or why its promoted candidate does not answer; null where nothing but its gates and steps
+   * holds it.
+   */
   readonly waitsFor: string | null;
 }
 
@@ -133,15 +136,24 @@ export class Rollouts {
   ): string | null {
     if (!resource) return null;
     if (resource.version > state.version) return this.#obstacle(resource) ?? 'this process to begin it';
+    if (state.status === 'promoted') return this.#options.arms.promotedProblem(state) ?? null;
     if (!isActive(state) || !follower || follower.run !== state.run) return null;
-    return this.#obstacle(resource) ?? this.#obstacles(name, state, follower)[0] ?? unfitLabels(follower.whole) ?? null;
+    const { whole } = follower;
+    const [obstacle] = this.#obstacles(name, state, follower);
+    return this.#obstacle(resource) ?? obstacle ?? unfitLabels(whole) ?? rewardsMissing(state, whole)[0] ?? null;
   }
 
   /** What a person decides. Rejections are thrown as faults of the rejection's code. */
   async act(name: string, type: PersonCommand, reason: string, metadata: CommandMetadata): Promise<Position> {
-    if (type !== 'PromoteRollout') return this.#handle(name, { type, reason }, metadata);
+    if (type !== 'PromoteRollout') return this.#handle(name, { type, reason, waitsFor: this.#notBegun(name) }, metadata);
     const problem = (await this.#options.arms.problemAfterLoading(name, this.#stateOf(name))) ?? null;
-    return this.#handle(name, { type, reason, problem }, metadata);
+    return this.#handle(name, { type, reason, problem, waitsFor: this.#notBegun(name) }, metadata);
+  }
+
+  /** What keeps a rollout that was applied from its first run; null of one that was not applied. */
+  #notBegun(name: string): string | null {
+    const resource = this.#options.resources.catalog.get('Rollout', name);
+    return resource ? (this.#obstacle(resource) ?? 'this process to begin it') : null;
   }
 
   #stateOf(name: string): RolloutState {
@@ -327,7 +339,8 @@ export class Rollouts {
     const context = { subject: rolloutSubject(name), commandId: '', time: this.#options.clock.now(), actor: ACTOR };
     // The next look begins anew; what is shown until then is about what is not asked any more.
     if (state.status === 'running' && this.#options.arms.areOthers(name, state)) return undefined;
-    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence, obstacles: this.#obstacles(name, state, follower) };
+    const obstacles = [...this.#obstacles(name, state, follower), ...rewardsMissing(state, follower.whole)];
+    const judged: RolloutCommand = { type: 'JudgeRollout', run, evidence, obstacles };
     if (rollout.decide(judged, state, context).kind === 'accept') return judged;
     const reweigh = plan.reward ? this.#reweigh(name, state, plan.reward, follower, evidence) : undefined;
     return reweigh && rollout.decide(reweigh, state, context).kind === 'accept' ? reweigh : undefined;
@@ -340,8 +353,7 @@ export class Rollouts {
     follower: RolloutFollower,
     evidence: Evidence,
   ): RolloutCommand | undefined {
-    const totals = follower.whole.labels.totals.get(reward.label);
-    const rewards = { primary: rewardsOf(totals?.primary.get('reward')), candidate: rewardsOf(totals?.candidate.get('reward')) };
+    const rewards = rewardsIn(follower.whole, reward.label);
     const count = rewards.primary.n + rewards.candidate.n;
     if (count < rewarded + reward.every) return undefined;
     const seed = bucketOf(`${name}/${run}`, String(count));

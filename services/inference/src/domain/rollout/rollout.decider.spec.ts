@@ -48,9 +48,10 @@ const judged = (time: number, gates: GateJudgement[], candidate?: number, obstac
 const person = (
   type: 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout',
   problem: string | null = null,
+  waitsFor: string | null = null,
 ): readonly [number, RolloutCommand] => [
   9000,
-  type === 'PromoteRollout' ? { type, reason: 'said so', problem } : { type, reason: 'said so' },
+  type === 'PromoteRollout' ? { type, reason: 'said so', problem, waitsFor } : { type, reason: 'said so', waitsFor },
 ];
 const types = (events: readonly RolloutEvent[]): string[] => events.map(({ type }) => type);
 
@@ -195,9 +196,13 @@ describe('the other strategies', () => {
         evidence: evidence([]),
       },
     ];
+    const before = play(start(plan), judged(5, [], 10, ['10 more rewards']));
+    expect(before.state.reason).toBe('waits for 10 more rewards');
+    const reweighed = play(start(plan), reweigh(9), reweigh(10), reweigh(19), reweigh(20));
+    expect(reweighed.state.reason).toBe('the split follows 20 rewards');
     const { events, state } = play(start(plan), reweigh(9), reweigh(10), reweigh(19), reweigh(20), judged(30, []));
     expect(types(events)).toEqual(['RolloutStarted', 'RolloutReweighted', 'RolloutReweighted', 'RolloutHeld']);
-    expect(state).toMatchObject({ status: 'running', share: 0.2 });
+    expect(state).toMatchObject({ status: 'running', share: 0.2, reason: 'waits for rewards' });
   });
 });
 
@@ -216,7 +221,14 @@ describe('people', () => {
   });
 
   test('are told when there is nothing to act on', () => {
-    expect(play(person('PauseRollout')).last).toMatchObject({ rejection: { code: 'MR_INFERENCE_ROLLOUT_NOT_FOUND' } });
+    const notBegun = (...act: Parameters<typeof person>): unknown => play(person(...act)).last;
+    const code = 'MR_INFERENCE_ROLLOUT_NOT_FOUND';
+    expect(notBegun('PauseRollout')).toMatchObject({
+      rejection: { code, message: expect.stringMatching(/^there is no rollout .*; apply it first$/) },
+    });
+    expect(notBegun('PromoteRollout', null, 'Rollout other')).toMatchObject({
+      rejection: { code, message: expect.stringMatching(/ has not begun; it waits for Rollout other$/) },
+    });
     const { last } = play(start(), person('AbortRollout'), person('PromoteRollout'));
     expect(last).toMatchObject({
       rejection: { code: 'MR_INFERENCE_ROLLOUT_OVER', message: expect.stringMatching(/ is rolled back( \(.+\))?; change/) },

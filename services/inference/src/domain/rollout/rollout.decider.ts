@@ -27,9 +27,14 @@ export type RolloutCommand =
       readonly rewards: { readonly primary: Rewards; readonly candidate: Rewards };
       readonly evidence: Evidence;
     })
-  | (Command<'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & { readonly reason: string })
+  | (Command<'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & {
+      readonly reason: string;
+      /** What keeps it from its first run; null where nothing is known to. */
+      readonly waitsFor: string | null;
+    })
   | (Command<'PromoteRollout'> & {
       readonly reason: string;
+      readonly waitsFor: string | null;
       /** Why the candidate could not answer for all; null when it can. */
       readonly problem: string | null;
     })
@@ -109,7 +114,8 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
         return { ...state, status: 'rolledBack', share: 0, reason: event.data.reason, evidence: event.data.evidence ?? state.evidence };
       case 'RolloutReweighted': {
         const { share, rewards, evidence } = event.data;
-        return { ...state, share, rewarded: rewards.primary.n + rewards.candidate.n, evidence };
+        const rewarded = rewards.primary.n + rewards.candidate.n;
+        return { ...state, share, rewarded, evidence, reason: `the split follows ${rewarded} rewards` };
       }
       case 'RolloutPaused':
         return { ...state, status: 'paused', reason: event.data.reason };
@@ -155,7 +161,9 @@ function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>,
   if (state.run === 0)
     return reject(
       'MR_INFERENCE_ROLLOUT_NOT_FOUND',
-      `rollout ${name} has not begun; apply it first, and see that no other runs on its deployment`,
+      command.waitsFor === null
+        ? `there is no rollout ${JSON.stringify(name)}; apply it first`
+        : `rollout ${name} has not begun; it waits for ${command.waitsFor}`,
     );
   const { run } = state;
   const { reason } = command;
@@ -237,7 +245,7 @@ function judge(state: RolloutState, { evidence, obstacles }: Extract<RolloutComm
   if (step.samples > evidence.requests.candidate) open.push(`${step.samples - evidence.requests.candidate} more requests of the candidate`);
   if (time - state.stepSince < step.pauseMs) open.push('the pause of the step');
   if (state.status === 'paused') open.push('a person, who paused it');
-  if (evidence.gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
+  if (plan.strategy !== 'bandit' && evidence.gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
     open.push('a person: the step has no gate, pause nor samples of its own');
   if (open.length === 0 && plan.strategy !== 'bandit') {
     const reason = passed.length === 0 ? 'the step is over' : `passed: ${passed.map(told).join(', ')}`;
