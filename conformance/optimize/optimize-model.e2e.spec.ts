@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { measureModels, optimizeModel, readModel } from '@millrace/onnx';
+import { AttributeType, measureModels, optimizeModel, readModel, writeModel } from '@millrace/onnx';
 import { openModel } from '@millrace/onnx/runtime';
 import { classifier } from '@millrace/onnx/testing';
 import {
@@ -125,4 +125,34 @@ describe('models optimized by Python', () => {
     expect(done).toMatchObject({ code: 0, out: expect.stringContaining('towns version 3 registered, derived from version 1') });
     expect((await version(3)).run_id).toBe(runId);
   }, 180_000);
+
+  test('a teacher with a ZipMap has a student that gives the tensor, and both are measured by their probabilities', async () => {
+    const teacher = zipMapped();
+    await writeFile(file('zipped.onnx'), teacher);
+    await mlflow('registered-models/create', { name: 'zipped' });
+    await ask('PUT', '/api/2.0/mlflow-artifacts/artifacts/models/zipped/1/model.onnx', Uint8Array.from(teacher));
+    await mlflow('model-versions/create', { name: 'zipped', source: 'mlflow-artifacts:/models/zipped/1' });
+    const lines = (await readFile(file('rows.jsonl'), 'utf8')).trim().split('\n');
+    const asked = lines.map((line) => {
+      const row = JSON.parse(line) as { inputs: object; outputs: { scores: number[] } };
+      return JSON.stringify({ inputs: row.inputs, features: null, outputs: { named: row.outputs.scores } });
+    });
+    await writeFile(file('zipped.jsonl'), `${asked.join('\n')}\n`);
+    const runId = await recorded('distil.py', file('zipped.onnx'), file('zipped.jsonl'), file('unzipped.onnx'), '--hidden', '16');
+    const given = ['--candidate', file('unzipped.onnx'), '--rows', file('zipped.jsonl'), '--run', runId, '--min-agreement', '0.97'];
+    const done = millrace('optimize', 'zipped@1', ...given, ...ANY_TIME);
+    expect(done).toMatchObject({ code: 0, out: expect.stringContaining('zipped version 2 registered, derived from version 1') });
+    expect(done.out).toMatch(/labels agree: .* \(by argmax\)\nerror: at most 0\.0*[1-9]/);
+  }, 180_000);
+
+  /** The classifier with its scores as scikit-learn's converter gives them. */
+  function zipMapped(): Uint8Array {
+    const model = readModel(bytes);
+    const strings = ['a', 'b', 'c', 'd'].map((name) => new TextEncoder().encode(name));
+    const attribute = [{ name: 'classlabels_strings', type: AttributeType.STRINGS, strings }];
+    const node = { opType: 'ZipMap', domain: 'ai.onnx.ml', name: 'zip', input: ['scores'], output: ['named'], attribute };
+    model.graph = { ...model.graph, node: [...(model.graph?.node ?? []), node], output: [{ name: 'named' }] };
+    model.opsetImport = [...(model.opsetImport ?? []), { domain: 'ai.onnx.ml', version: 3 }];
+    return writeModel(model);
+  }
 });
