@@ -21,6 +21,8 @@ test('a run is told with the versions it compares, and why it began anew', () =>
     ...{ candidate: 'models:/delay@next', strategy: 'canary', steps: [{ share: 0.05 }], arms, step: 0, share: 0.05 },
     ...{ isConcluded: false, reason: '', evidence: null },
   };
+  expect(rolloutText({ ...rollout, reason: 'waits for 60 more rewards' })).toBe(rolloutText(rollout));
+  expect(rolloutText({ ...rollout, reason: 'begun anew' })).toContain('rollout r is running: begun anew\nit waits for a request');
   expect(rolloutText(rollout)).toBe(
     `rollout r is running
 it waits for a request that the candidate answers

@@ -123,7 +123,9 @@ export async function actOnRollout(client: MillraceClient, io: Io, name: string,
 
 export function rolloutText(rollout: Rollout): string {
   const { name, run, version, deployment, candidate, strategy, steps = [], arms, step, share, reason, waitsFor, evidence } = rollout;
-  const lines = [`rollout ${name} is ${statusOf(rollout)}${reason === '' ? '' : `: ${reason}`}`];
+  // What it waited for when that was decided last is not told beside what it waits for now.
+  const isOld = reason === '' || (waitsFor !== null && reason.startsWith('waits for '));
+  const lines = [`rollout ${name} is ${statusOf(rollout)}${isOld ? '' : `: ${reason}`}`];
   if (waitsFor !== null) lines.push(`it waits for ${waitsFor}`);
   if (deployment !== undefined) {
     const place = steps.length > 1 && step < steps.length ? `, step ${step + 1} of ${steps.length}` : '';

@@ -198,8 +198,6 @@ describe('the other strategies', () => {
     ];
     const before = play(start(plan), judged(5, [], 10, ['10 more rewards']));
     expect(before.state.reason).toBe('waits for 10 more rewards');
-    const reweighed = play(start(plan), reweigh(9), reweigh(10), reweigh(19), reweigh(20));
-    expect(reweighed.state.reason).toBe('the split follows 20 rewards');
     const { events, state } = play(start(plan), reweigh(9), reweigh(10), reweigh(19), reweigh(20), judged(30, []));
     expect(types(events)).toEqual(['RolloutStarted', 'RolloutReweighted', 'RolloutReweighted', 'RolloutHeld']);
     expect(state).toMatchObject({ status: 'running', share: 0.2, reason: 'waits for rewards' });

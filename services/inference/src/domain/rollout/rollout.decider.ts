@@ -114,8 +114,7 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
         return { ...state, status: 'rolledBack', share: 0, reason: event.data.reason, evidence: event.data.evidence ?? state.evidence };
       case 'RolloutReweighted': {
         const { share, rewards, evidence } = event.data;
-        const rewarded = rewards.primary.n + rewards.candidate.n;
-        return { ...state, share, rewarded, evidence, reason: `the split follows ${rewarded} rewards` };
+        return { ...state, share, rewarded: rewards.primary.n + rewards.candidate.n, evidence };
       }
       case 'RolloutPaused':
         return { ...state, status: 'paused', reason: event.data.reason };
