@@ -228,4 +228,17 @@ describe('what MLflow’s UI and its larger clients ask of the tracking service'
     expect((await call('POST', 'experiments/create', { name: 'e' })).body.experiment_id).not.toBe(experimentId);
     expect(await gc({ older: '1d' })).toMatchObject({ status: 400, body: { code: 'MR_TRACKING_GC_INVALID' } });
   });
+
+  test('an experiment’s name has 500 characters at most', async () => {
+    const refused = {
+      status: 400,
+      body: { error_code: 'INVALID_PARAMETER_VALUE', message: "'name' exceeds the maximum length of 500 characters" },
+    };
+    const update = (new_name: string) => call('POST', 'experiments/update', { experiment_id: experimentId, new_name });
+    expect(await call('POST', 'experiments/create', { name: 'n'.repeat(501) })).toEqual(refused);
+    expect(await update('n'.repeat(501))).toEqual(refused);
+    // Characters are counted, not the units that JavaScript keeps them in.
+    expect((await call('POST', 'experiments/create', { name: '🎈'.repeat(500) })).status).toBe(200);
+    expect((await update('n'.repeat(500))).status).toBe(200);
+  });
 });

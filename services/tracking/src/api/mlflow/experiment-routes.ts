@@ -39,7 +39,7 @@ export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
       method: 'POST',
       path: 'experiments/create',
       handle: async ({ fields, request, reply }) => {
-        const name = fields.requiredString('name');
+        const name = experimentNameOf(fields, 'name');
         const artifactLocation = artifactLocationOf(fields);
         const tags = Object.fromEntries(
           fields.messages('tags').map((tag) => {
@@ -79,7 +79,7 @@ export function experimentRoutes(api: TrackingApi): MlflowRoute[] {
     { method: 'POST', path: 'experiments/search', handle: search },
     command(api, 'experiments/update', (fields) => {
       const experimentId = fields.requiredString('experiment_id');
-      return { type: 'RenameExperiment', experimentId, name: fields.requiredString('new_name') };
+      return { type: 'RenameExperiment', experimentId, name: experimentNameOf(fields, 'new_name') };
     }),
     command(api, 'experiments/delete', (fields) => ({ type: 'DeleteExperiment', experimentId: fields.requiredString('experiment_id') })),
     command(api, 'experiments/restore', (fields) => ({ type: 'RestoreExperiment', experimentId: fields.requiredString('experiment_id') })),
@@ -107,6 +107,14 @@ function command(api: TrackingApi, path: string, parse: (fields: Fields) => Expe
       return undefined;
     },
   };
+}
+
+/** As MLflow 3 bounds it, in its words, which speak of `name` for `new_name` too; 2.9 has no bound, so a long name that is there can be asked for and brought along. */
+function experimentNameOf(fields: Fields, field: 'name' | 'new_name'): string {
+  const name = fields.requiredString(field);
+  if (name.length > LIMITS.experimentNameLength && [...name].length > LIMITS.experimentNameLength)
+    throw invalid(`'name' exceeds the maximum length of ${LIMITS.experimentNameLength} characters`);
+  return name;
 }
 
 function experimentNotNamed(name: string): Error {

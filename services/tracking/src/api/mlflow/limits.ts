@@ -8,6 +8,7 @@ export const LIMITS = {
   keyLength: 250,
   paramValueLength: 6000,
   tagValueLength: 8000,
+  experimentNameLength: 500,
   experimentTagValueLength: 20_000,
   datasetsPerRequest: 1000,
   datasetNameLength: 500,
