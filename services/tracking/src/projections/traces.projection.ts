@@ -1,8 +1,8 @@
 import { readEvent } from '@millrace/contracts';
 import { decodeFact, parseEventType, type Decoded, type Item, type LogRecord } from '@millrace/event-log';
-import { namedBySpans } from '../domain/trace/span-account.js';
+import { namedBySpans, tokensOfSpan } from '../domain/trace/span-account.js';
 import { spanText } from '../domain/trace/span-text.js';
-import { rootSummary, SOURCE_RUN } from '../domain/trace/trace.js';
+import { rootSummary, SOURCE_RUN, TRACE_NAME } from '../domain/trace/trace.js';
 import type { TraceFact } from '../domain/trace/trace-facts.js';
 
 export const TRACES_TABLE = 'millrace.trace_facts';
@@ -27,12 +27,14 @@ export function traceRows({ value: fact }: Item<TraceFact>): object[] {
   return [{ ...base, kind: 'fact', state: '', client_request_id: '', fact: JSON.stringify(fact.data) }, ...rows];
 }
 
+function pairs(kind: string, of: Readonly<Record<string, string>>): object[] {
+  return Object.entries(of).map(([key, value]) => ({ kind, key, value }));
+}
+
 function found({ type, data }: TraceFact): object[] {
   switch (type) {
     case 'TraceLogged': {
       const { requestTime: request_time, executionMs: execution_ms, state, clientRequestId, metadata, tags } = data;
-      const pairs = (kind: string, of: Readonly<Record<string, string>>) =>
-        Object.entries(of).map(([key, value]) => ({ kind, key, value }));
       const run = metadata[SOURCE_RUN];
       return [
         { kind: 'info', request_time, execution_ms, state, client_request_id: clientRequestId ?? '' },
@@ -44,13 +46,19 @@ function found({ type, data }: TraceFact): object[] {
     case 'SpansLogged': {
       const root = data.spans.find((span) => span.parentSpanId === null);
       const spans = [
-        { kind: 'spans' },
-        ...data.spans.map((span) => ({ kind: 'text', key: span.spanId, value: spanText(span) })),
+        // Where a trace is read without its spans, their tags are read from here.
+        { kind: 'spans', fact: data.tags ? JSON.stringify({ ...data, spans: [] }) : '' },
+        ...pairs('tag', data.tags ?? {}),
+        ...data.spans.map((span) => {
+          const tokens = tokensOfSpan(span.span);
+          const usage = tokens ? JSON.stringify(Object.fromEntries(tokens)) : '';
+          return { kind: 'text', key: span.spanId, value: spanText(span), parent: span.parentSpanId ?? '', usage };
+        }),
         ...Array.from(namedBySpans(data.spans), ([key, value]) => ({ kind: 'metadata', key, value })),
       ];
       if (!root) return spans;
       const { requestTime: request_time, executionMs: execution_ms, state } = rootSummary(root);
-      return [...spans, { kind: 'root', value: root.name, request_time, execution_ms, state }];
+      return [...spans, { kind: 'root', value: data.tags?.[TRACE_NAME] ?? root.name, request_time, execution_ms, state }];
     }
     case 'TraceTagged':
       return [{ kind: 'tag', key: data.key, value: data.value ?? '', present: data.value !== null }];

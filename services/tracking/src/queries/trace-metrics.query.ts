@@ -1,9 +1,8 @@
 import type { OfflineStore } from '@millrace/offline-store';
+import { TOKEN_USAGE } from '../domain/trace/span-account.js';
 import { TRACE_NAME } from '../domain/trace/trace.js';
 import { TraceSql, type TraceCriterion } from './trace-sql.js';
-
-/** Where clients tell how many tokens a trace took. */
-const TOKEN_USAGE = 'mlflow.trace.tokenUsage';
+import { tokensOfSpansSql } from './trace-tokens-sql.js';
 
 export const TOKEN_METRICS = [
   'input_tokens',
@@ -99,10 +98,16 @@ function measuredSql(traces: TraceSql, { of, metric }: TraceMetricsRequest): (wh
   }
   const tokens = TOKEN_METRICS.find((one) => one === metric);
   const names = `LEFT JOIN (${traces.pairs('tag', TRACE_NAME)}) AS names ON names.trace_id = traces.trace_id`;
+  // As with a trace that is read: its client's account of the tokens, or that of its spans where they are all that is known.
   const usage =
-    tokens === undefined ? '' : `LEFT JOIN (${traces.pairs('metadata', TOKEN_USAGE)}) AS usage ON usage.trace_id = traces.trace_id`;
+    tokens === undefined
+      ? ''
+      : `LEFT JOIN (${traces.pairs('metadata', TOKEN_USAGE)}) AS told ON told.trace_id = traces.trace_id
+    LEFT JOIN (${tokensOfSpansSql(tokens)}) AS spent ON spent.trace_id = traces.trace_id`;
   const measure =
-    tokens === undefined ? 'toFloat64(execution_ms)' : `toFloat64(JSONExtract(usage.value, '${tokens}', 'Nullable(Float64)'))`;
+    tokens === undefined
+      ? 'toFloat64(execution_ms)'
+      : `if(isToldByRoot, spent.tokens, toFloat64(JSONExtract(told.value, '${tokens}', 'Nullable(Float64)')))`;
   return (where) => `SELECT request_time AS time, if(isToldByRoot, root_name, names.value) AS name, state, ${measure} AS measure
   FROM (SELECT * FROM ${traces.from} WHERE ${where}) AS traces ${names} ${usage}`;
 }

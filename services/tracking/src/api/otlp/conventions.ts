@@ -9,7 +9,13 @@ interface Convention {
   readonly outputs: readonly string[];
   readonly model: readonly string[];
   readonly provider: string;
-  readonly tokens: { readonly input: string; readonly output: string; readonly total?: string };
+  readonly tokens: {
+    readonly input: string;
+    readonly output: string;
+    readonly total?: string;
+    readonly read: string;
+    readonly made: readonly string[];
+  };
 }
 
 const OPEN_INFERENCE_KINDS = ['TOOL', 'CHAIN', 'LLM', 'RETRIEVER', 'EMBEDDING', 'AGENT', 'RERANKER', 'UNKNOWN', 'GUARDRAIL', 'EVALUATOR'];
@@ -23,7 +29,10 @@ const CONVENTIONS: readonly Convention[] = [
     outputs: ['output.value'],
     model: ['llm.response.model_name', 'llm.model_name', 'llm.request.model_name', 'embedding.model_name'],
     provider: 'llm.provider',
-    tokens: { input: 'llm.token_count.prompt', output: 'llm.token_count.completion', total: 'llm.token_count.total' },
+    tokens: {
+      ...{ input: 'llm.token_count.prompt', output: 'llm.token_count.completion', total: 'llm.token_count.total' },
+      ...{ read: 'llm.token_count.prompt_details.cache_read', made: ['llm.token_count.prompt_details.cache_write'] },
+    },
   },
   {
     kind: 'gen_ai.operation.name',
@@ -35,7 +44,12 @@ const CONVENTIONS: readonly Convention[] = [
     outputs: ['gen_ai.output.messages', 'gen_ai.tool.call.result'],
     model: ['gen_ai.response.model', 'gen_ai.request.model'],
     provider: 'gen_ai.provider.name',
-    tokens: { input: 'gen_ai.usage.input_tokens', output: 'gen_ai.usage.output_tokens' },
+    tokens: {
+      ...{ input: 'gen_ai.usage.input_tokens', output: 'gen_ai.usage.output_tokens' },
+      read: 'gen_ai.usage.cache_read.input_tokens',
+      // The second is what the convention called it before.
+      made: ['gen_ai.usage.cache_write.input_tokens', 'gen_ai.usage.cache_creation.input_tokens'],
+    },
   },
 ];
 
@@ -81,7 +95,11 @@ function usage(read: (key: string) => number | undefined, tokens: Convention['to
   const told = tokens.total === undefined ? undefined : read(tokens.total);
   const total = told ?? (input !== undefined && output !== undefined ? input + output : undefined);
   if (input === undefined && output === undefined && total === undefined) return undefined;
-  const counts = Object.entries({ input_tokens: input, output_tokens: output, total_tokens: total });
+  const cached = {
+    cache_read_input_tokens: read(tokens.read),
+    cache_creation_input_tokens: tokens.made.map(read).find((count) => count !== undefined),
+  };
+  const counts = Object.entries({ input_tokens: input, output_tokens: output, total_tokens: total, ...cached });
   return valueOf(Object.fromEntries(counts.filter(([, count]) => count !== undefined)));
 }
 

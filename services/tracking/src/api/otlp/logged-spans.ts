@@ -1,6 +1,7 @@
-import type { LoggedSpan, TraceState } from '../../domain/trace/trace-facts.js';
+import type { LoggedSpan, SpansLogged, TraceState } from '../../domain/trace/trace-facts.js';
 import { inMlflowsWords } from './conventions.js';
-import { textOf, type OtlpSpan } from './otlp-span.js';
+import { textOf, type ExportedSpan, type OtlpSpan } from './otlp-span.js';
+import { tagsOfSpans } from './trace-tags.js';
 
 /** What MLflow's tracing keeps of a span's arguments and result. */
 const INPUTS = 'mlflow.spanInputs';
@@ -9,16 +10,22 @@ const PREVIEW_LENGTH = 1000;
 
 const STATES: Readonly<Record<string, TraceState>> = { 1: 'OK', 2: 'ERROR', STATUS_CODE_OK: 'OK', STATUS_CODE_ERROR: 'ERROR' };
 
-/** Spans by the trace they are of, whose id is made of OpenTelemetry's as MLflow makes it. */
-export function tracesOfSpans(spans: readonly OtlpSpan[]): Map<string, LoggedSpan[]> {
-  const traces = new Map<string, LoggedSpan[]>();
-  for (const span of spans.map(inMlflowsWords)) {
-    const traceId = `tr-${Buffer.from(span.traceId, 'base64').toString('hex')}`;
+/** Spans by the trace they are of, whose id is made of OpenTelemetry's as MLflow makes it, with the tags they give it. */
+export function tracesOfSpans(exported: readonly ExportedSpan[]): Map<string, Pick<SpansLogged, 'spans' | 'tags'>> {
+  const traces = new Map<string, ExportedSpan[]>();
+  for (const one of exported) {
+    const traceId = `tr-${Buffer.from(one.span.traceId, 'base64').toString('hex')}`;
     const of = traces.get(traceId);
-    if (of) of.push(loggedSpan(span));
-    else traces.set(traceId, [loggedSpan(span)]);
+    if (of) of.push(one);
+    else traces.set(traceId, [one]);
   }
-  return traces;
+  return new Map(
+    Array.from(traces, ([traceId, of]) => {
+      const tags = tagsOfSpans(of);
+      const spans = of.map(({ span }) => loggedSpan(inMlflowsWords(span)));
+      return [traceId, { spans, ...(Object.keys(tags).length === 0 ? {} : { tags }) }];
+    }),
+  );
 }
 
 function loggedSpan(span: OtlpSpan): LoggedSpan {

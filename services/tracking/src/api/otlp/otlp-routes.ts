@@ -34,8 +34,8 @@ export function registerOtlp(server: FastifyInstance, api: TracesApi): void {
       await api.experiment(experimentId);
       const traces = tracesOfSpans(spans);
       await api.append(
-        [...traces].flatMap(([traceId, of]) => [
-          { type: 'SpansLogged' as const, data: { traceId, experimentId, spans: of } },
+        [...traces].flatMap(([traceId, told]) => [
+          { type: 'SpansLogged' as const, data: { traceId, experimentId, ...told } },
           ...linked(headerOf(request, RUN), traceId, experimentId),
         ]),
         request.traceparent,

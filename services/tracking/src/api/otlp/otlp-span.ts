@@ -15,6 +15,12 @@ export interface OtlpSpan {
   status?: { code?: number | string; message?: string };
 }
 
+/** A span with what its exporter says of itself, which is no part of the span. */
+export interface ExportedSpan {
+  readonly span: OtlpSpan;
+  readonly resource: readonly OtlpAttribute[];
+}
+
 export interface OtlpAttribute {
   key: string;
   value: OtlpValue;

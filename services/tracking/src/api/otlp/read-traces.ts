@@ -1,14 +1,14 @@
 import { invalid } from '@millrace/mlflow-protocol';
-import type { OtlpAttribute, OtlpSpan, OtlpValue } from './otlp-span.js';
+import type { ExportedSpan, OtlpAttribute, OtlpSpan, OtlpValue } from './otlp-span.js';
 import { readMessage, type ProtobufReader } from './protobuf-reader.js';
 
 /** Values may nest in one another; a message that nests deeper is not read. */
 const DEEPEST = 50;
 
-/** The spans of an `ExportTraceServiceRequest` in protobuf; the attributes of their resource go along on the roots. */
-export function spansOfProtobuf(body: Uint8Array): OtlpSpan[] {
+/** The spans of an `ExportTraceServiceRequest` in protobuf, each with its resource. */
+export function spansOfProtobuf(body: Uint8Array): ExportedSpan[] {
   try {
-    const spans: OtlpSpan[] = [];
+    const spans: ExportedSpan[] = [];
     readMessage(body, { 1: (reader) => readResourceSpans(reader.slice(), spans) });
     return spans;
   } catch (error) {
@@ -18,7 +18,7 @@ export function spansOfProtobuf(body: Uint8Array): OtlpSpan[] {
 }
 
 /** The spans of the same request in JSON, where OpenTelemetry writes ids as hex. */
-export function spansOfJson(body: Uint8Array): OtlpSpan[] {
+export function spansOfJson(body: Uint8Array): ExportedSpan[] {
   let request: unknown;
   try {
     request = JSON.parse(Buffer.from(body).toString('utf8'));
@@ -28,10 +28,12 @@ export function spansOfJson(body: Uint8Array): OtlpSpan[] {
   // In JSON a level of values is a list in an object in an object, and a span lies in a few of its own.
   if (isDeeperThan(request, DEEPEST * 4))
     throw invalid(`The body is not an OTLP ExportTraceServiceRequest: an attribute nests deeper than ${DEEPEST}.`);
-  const found: OtlpSpan[] = [];
-  for (const resource of listOf(request, 'resourceSpans')) {
-    for (const scope of listOf(resource, 'scopeSpans')) {
-      for (const span of listOf(scope, 'spans')) found.push(spanOfJson(span as unknown as Readonly<Record<string, unknown>>));
+  const found: ExportedSpan[] = [];
+  for (const part of listOf(request, 'resourceSpans')) {
+    const resource = attributesOf((part as { resource?: unknown }).resource);
+    for (const scope of listOf(part, 'scopeSpans')) {
+      for (const span of listOf(scope, 'spans'))
+        found.push({ span: spanOfJson(span as unknown as Readonly<Record<string, unknown>>), resource });
     }
   }
   return found;
@@ -47,6 +49,10 @@ function listOf(of: unknown, name: string): object[] {
   if (!Array.isArray(list) || list.some((item) => typeof item !== 'object' || item === null))
     throw invalid(`${name} is not a list of objects.`);
   return list as object[];
+}
+
+function attributesOf(resource: unknown): OtlpAttribute[] {
+  return listOf(resource, 'attributes').filter((one): one is OtlpAttribute => typeof (one as Partial<OtlpAttribute>).key === 'string');
 }
 
 function spanOfJson(span: Readonly<Record<string, unknown>>): OtlpSpan {
@@ -78,9 +84,12 @@ function spanOfJson(span: Readonly<Record<string, unknown>>): OtlpSpan {
   };
 }
 
-function readResourceSpans(bytes: Uint8Array, spans: OtlpSpan[]): void {
+function readResourceSpans(bytes: Uint8Array, spans: ExportedSpan[]): void {
+  // The resource may come after its spans, so they share the list that it fills.
+  const resource: OtlpAttribute[] = [];
   readMessage(bytes, {
-    2: (reader) => readMessage(reader.slice(), { 2: (scope) => spans.push(readSpan(scope.slice())) }),
+    1: (reader) => readMessage(reader.slice(), { 1: (attribute) => resource.push(readAttribute(attribute.slice(), 0)) }),
+    2: (reader) => readMessage(reader.slice(), { 2: (scope) => spans.push({ span: readSpan(scope.slice()), resource }) }),
   });
 }
 

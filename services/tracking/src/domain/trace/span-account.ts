@@ -3,6 +3,7 @@ import type { LoggedSpan } from './trace-facts.js';
 
 export const SESSION = 'mlflow.trace.session';
 const USER = 'mlflow.trace.user';
+/** Metadata in which a client, or we from the spans, tell how many tokens a trace took, as JSON. */
 export const TOKEN_USAGE = 'mlflow.trace.tokenUsage';
 /** What metadata of a trace is at most long; an id of a session beyond it is none. */
 const MOST_LENGTH = 250;
@@ -31,11 +32,12 @@ export function namedBySpans(spans: Iterable<LoggedSpan>): Map<string, string> {
 export function tokensOfSpans(spans: ReadonlyMap<string, LoggedSpan>): string | undefined {
   const counted = new Map<string, ReadonlyMap<string, number>>();
   for (const [id, { span }] of spans) {
-    const usage = span.includes(USAGE) ? countsOf(attributesOf(span).get(USAGE)) : undefined;
+    const usage = tokensOfSpan(span);
     if (usage) counted.set(id, usage);
   }
   if (counted.size === 0) return undefined;
-  const total: Record<string, number> = {};
+  // MLflow's server tells of these three wherever it tells of any.
+  const total: Record<string, number> = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
   for (const [id, usage] of counted) {
     if (isBelow(id, counted, spans)) continue;
     for (const [key, count] of usage) total[key] = (total[key] ?? 0) + count;
@@ -44,6 +46,11 @@ export function tokensOfSpans(spans: ReadonlyMap<string, LoggedSpan>): string | 
 }
 
 const USAGE = 'mlflow.chat.tokenUsage';
+
+/** The tokens one span tells of, by their kind. */
+export function tokensOfSpan(span: string): ReadonlyMap<string, number> | undefined {
+  return span.includes(USAGE) ? countsOf(attributesOf(span).get(USAGE)) : undefined;
+}
 
 function isBelow(id: string, counted: ReadonlyMap<string, unknown>, spans: ReadonlyMap<string, LoggedSpan>): boolean {
   const seen = new Set([id]);

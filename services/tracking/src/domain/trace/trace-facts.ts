@@ -35,6 +35,8 @@ export interface TraceLogged extends OfTrace {
 
 export interface SpansLogged extends OfTrace {
   readonly spans: readonly LoggedSpan[];
+  /** Tags they give their trace. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 export interface LoggedSpan {

@@ -61,6 +61,7 @@ function apply(trace: Trace, { type, data }: TraceFact): void {
     }
     case 'SpansLogged':
       for (const span of data.spans) trace.spans.set(span.spanId, span);
+      for (const [key, value] of Object.entries(data.tags ?? {})) trace.tags.set(key, value);
       return;
     case 'TraceTagged':
       if (data.value === null) trace.tags.delete(data.key);
