@@ -41,6 +41,20 @@ describe('what other conventions say of a span', () => {
     });
   });
 
+  test('tokens by the names the convention had before, and those of a cache', () => {
+    const before = { 'gen_ai.usage.prompt_tokens': { intValue: 8 }, 'gen_ai.usage.completion_tokens': { intValue: 9 } };
+    expect(said(before)).toEqual({ 'mlflow.chat.tokenUsage': { input_tokens: 8, output_tokens: 9, total_tokens: 17 } });
+    expect(said({ ...before, 'llm.usage.total_tokens': { intValue: 20 } })).toEqual({
+      'mlflow.chat.tokenUsage': { input_tokens: 8, output_tokens: 9, total_tokens: 20 },
+    });
+    const cached = { 'gen_ai.usage.cache_read.input_tokens': { intValue: 3 }, 'gen_ai.usage.cache_creation.input_tokens': { intValue: 0 } };
+    expect(said({ 'gen_ai.usage.input_tokens': { intValue: 5 }, ...before, ...cached })).toEqual({
+      'mlflow.chat.tokenUsage': { input_tokens: 5, cache_read_input_tokens: 3, cache_creation_input_tokens: 0 },
+    });
+    // A cache alone tells of no tokens.
+    expect(said(cached)).toEqual({});
+  });
+
   test('is not heard where MLflow’s own says it, and nothing is made up', () => {
     const own = { 'mlflow.spanType': { stringValue: 'TOOL' }, 'mlflow.spanInputs': { intValue: 1 } };
     expect(said({ ...own, 'openinference.span.kind': { stringValue: 'LLM' }, 'input.value': { stringValue: '2' } })).toEqual({

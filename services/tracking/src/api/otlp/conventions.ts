@@ -1,5 +1,13 @@
 import { plainOf, textOf, type OtlpAttribute, type OtlpSpan, type OtlpValue } from './otlp-span.js';
 
+interface TokenNames {
+  readonly input: string;
+  readonly output: string;
+  readonly total?: string;
+  readonly cacheRead?: string;
+  readonly cacheWrite?: readonly string[];
+}
+
 /** How one convention of OpenTelemetry's instrumentations names what MLflow's clients look for in a span. */
 interface Convention {
   readonly kind: string;
@@ -9,13 +17,8 @@ interface Convention {
   readonly outputs: readonly string[];
   readonly model: readonly string[];
   readonly provider: string;
-  readonly tokens: {
-    readonly input: string;
-    readonly output: string;
-    readonly total?: string;
-    readonly read: string;
-    readonly made: readonly string[];
-  };
+  /** The first that counts any is heard. */
+  readonly tokens: readonly TokenNames[];
 }
 
 const OPEN_INFERENCE_KINDS = ['TOOL', 'CHAIN', 'LLM', 'RETRIEVER', 'EMBEDDING', 'AGENT', 'RERANKER', 'UNKNOWN', 'GUARDRAIL', 'EVALUATOR'];
@@ -29,10 +32,12 @@ const CONVENTIONS: readonly Convention[] = [
     outputs: ['output.value'],
     model: ['llm.response.model_name', 'llm.model_name', 'llm.request.model_name', 'embedding.model_name'],
     provider: 'llm.provider',
-    tokens: {
-      ...{ input: 'llm.token_count.prompt', output: 'llm.token_count.completion', total: 'llm.token_count.total' },
-      ...{ read: 'llm.token_count.prompt_details.cache_read', made: ['llm.token_count.prompt_details.cache_write'] },
-    },
+    tokens: [
+      {
+        ...{ input: 'llm.token_count.prompt', output: 'llm.token_count.completion', total: 'llm.token_count.total' },
+        ...{ cacheRead: 'llm.token_count.prompt_details.cache_read', cacheWrite: ['llm.token_count.prompt_details.cache_write'] },
+      },
+    ],
   },
   {
     kind: 'gen_ai.operation.name',
@@ -44,12 +49,16 @@ const CONVENTIONS: readonly Convention[] = [
     outputs: ['gen_ai.output.messages', 'gen_ai.tool.call.result'],
     model: ['gen_ai.response.model', 'gen_ai.request.model'],
     provider: 'gen_ai.provider.name',
-    tokens: {
-      ...{ input: 'gen_ai.usage.input_tokens', output: 'gen_ai.usage.output_tokens' },
-      read: 'gen_ai.usage.cache_read.input_tokens',
-      // The second is what the convention called it before.
-      made: ['gen_ai.usage.cache_write.input_tokens', 'gen_ai.usage.cache_creation.input_tokens'],
-    },
+    tokens: [
+      {
+        ...{ input: 'gen_ai.usage.input_tokens', output: 'gen_ai.usage.output_tokens' },
+        cacheRead: 'gen_ai.usage.cache_read.input_tokens',
+        // The second is what the convention called it before.
+        cacheWrite: ['gen_ai.usage.cache_write.input_tokens', 'gen_ai.usage.cache_creation.input_tokens'],
+      },
+      // What the convention called them before, and Traceloop's instrumentations still do.
+      { input: 'gen_ai.usage.prompt_tokens', output: 'gen_ai.usage.completion_tokens', total: 'llm.usage.total_tokens' },
+    ],
   },
 ];
 
@@ -61,19 +70,13 @@ export function inMlflowsWords(span: OtlpSpan): OtlpSpan {
   const given = new Map((span.attributes ?? []).map(({ key, value }) => [key, value]));
   const has = (key: string): boolean => given.has(key);
   const first = (keys: readonly string[]): string | undefined => keys.map((key) => textOf(given.get(key))).find((text) => text);
-  const heard = <T>(say: (convention: Convention) => T | undefined): T | undefined => {
-    for (const convention of CONVENTIONS) {
-      const said = say(convention);
-      if (said !== undefined) return said;
-    }
-    return undefined;
-  };
+  const heard = <T>(say: (convention: Convention) => T | undefined): T | undefined => firstOf(CONVENTIONS, say);
   const added: [string, OtlpValue | undefined][] = [
     ['mlflow.spanInputs', valueOfText(heard(({ inputs }) => first(inputs)))],
     ['mlflow.spanOutputs', valueOfText(heard(({ outputs }) => first(outputs)))],
     ['mlflow.llm.model', stringOf(heard(({ model }) => first(model)))],
     ['mlflow.llm.provider', stringOf(heard(({ provider }) => first([provider])))],
-    ['mlflow.chat.tokenUsage', heard(({ tokens }) => usage((key) => numberOf(plainOf(given.get(key))), tokens))],
+    ['mlflow.chat.tokenUsage', heard(({ tokens }) => firstOf(tokens, (names) => usage((key) => numberOf(plainOf(given.get(key))), names)))],
   ];
   const type = heard(({ kind, types }) => typeOf(types, textOf(given.get(kind))));
   const isTyped = has('mlflow.spanType') && !['', 'null', '"UNKNOWN"', 'UNKNOWN'].includes(textOf(given.get('mlflow.spanType')) ?? '');
@@ -86,18 +89,26 @@ export function inMlflowsWords(span: OtlpSpan): OtlpSpan {
   return { ...span, attributes: [...Array.from(given, ([key, value]) => ({ key, value })), ...attributes] };
 }
 
+function firstOf<From, T>(all: readonly From[], say: (one: From) => T | undefined): T | undefined {
+  for (const one of all) {
+    const said = say(one);
+    if (said !== undefined) return said;
+  }
+  return undefined;
+}
+
 function typeOf(types: Readonly<Record<string, string>>, kind: string | undefined): string | undefined {
   return kind !== undefined && Object.hasOwn(types, kind) ? types[kind] : undefined;
 }
 
-function usage(read: (key: string) => number | undefined, tokens: Convention['tokens']): OtlpValue | undefined {
+function usage(read: (key: string) => number | undefined, tokens: TokenNames): OtlpValue | undefined {
   const [input, output] = [read(tokens.input), read(tokens.output)];
   const told = tokens.total === undefined ? undefined : read(tokens.total);
   const total = told ?? (input !== undefined && output !== undefined ? input + output : undefined);
   if (input === undefined && output === undefined && total === undefined) return undefined;
   const cached = {
-    cache_read_input_tokens: read(tokens.read),
-    cache_creation_input_tokens: tokens.made.map(read).find((count) => count !== undefined),
+    cache_read_input_tokens: tokens.cacheRead === undefined ? undefined : read(tokens.cacheRead),
+    cache_creation_input_tokens: firstOf(tokens.cacheWrite ?? [], read),
   };
   const counts = Object.entries({ input_tokens: input, output_tokens: output, total_tokens: total, ...cached });
   return valueOf(Object.fromEntries(counts.filter(([, count]) => count !== undefined)));
