@@ -142,8 +142,19 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
     return true;
   };
   const scratch = new ScratchTables(offline, host.ids);
+  const readerOf = async (name: string): Promise<SourceReader | undefined> => {
+    if (!sources.get(name)) {
+      // A source applied a moment ago through another process may still be on its way here.
+      await resources.log.barrier(host.config.queryDeadlineMs);
+      if (!definitions.source(name)) return undefined;
+      await sources.settled(() => sources.get(name) !== undefined, host.config.queryDeadlineMs);
+    }
+    const running = sources.get(name);
+    if (!running) throw sources.notRunning(name);
+    return running.reader;
+  };
   const trainingSets = new TrainingSets({
-    ...{ domain, log, scratch, definitions, sources, now },
+    ...{ domain, log, scratch, definitions, sources, readerOf, now },
     store: offline,
     artifacts: host.artifacts,
     ids: host.ids,
@@ -193,17 +204,6 @@ export async function openFeatures(host: FeaturesHost): Promise<Features> {
   lifecycle.add('consumers', 'features.statistics', () => statistics.stop());
   statistics.start();
 
-  const readerOf = async (name: string): Promise<SourceReader | undefined> => {
-    if (!sources.get(name)) {
-      // A source applied a moment ago through another process may still be on its way here.
-      await resources.log.barrier(host.config.queryDeadlineMs);
-      if (!definitions.source(name)) return undefined;
-      await sources.settled(() => sources.get(name) !== undefined, host.config.queryDeadlineMs);
-    }
-    const running = sources.get(name);
-    if (!running) throw sources.notRunning(name);
-    return running.reader;
-  };
   const intake = new EventIntake(log, now);
   const materializations = new Materializations({
     ...{ domain, log, scratch, definitions, scheduler, now, intake },

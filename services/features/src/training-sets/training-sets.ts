@@ -31,6 +31,7 @@ import { spineFault } from './spine-fault.js';
 import { keepRows } from './spine-rows.js';
 import { withSpine } from './spine-table.js';
 import { checkInParquet } from './parquet-columns.js';
+import { formatOf, TRAINING_SET_FORMAT } from './training-set-format.js';
 import type { TrainingSetInput } from './training-set-request.js';
 import { columnsOf, definingViews, fieldsOf, keysOf } from './view-columns.js';
 
@@ -42,6 +43,8 @@ export interface TrainingSetsOptions {
   readonly scratch: ScratchTables;
   readonly definitions: FeatureDefinitions;
   readonly sources: Sources;
+  /** What reads a source, once it runs; `undefined` where there is no such source any more. */
+  readonly readerOf: (source: string) => Promise<unknown>;
   readonly ids: Ids;
   readonly now: () => number;
   readonly maxRows: number;
@@ -190,7 +193,7 @@ export class TrainingSets {
     const spine = await this.#spine(input, service, partial);
     const variant = { ...(input.known.kind === 'served' ? { knownBy: 'row' as const } : {}), ...outputOf(input) };
     const content = {
-      format: 2,
+      format: TRAINING_SET_FORMAT,
       features,
       versions: partial.versions,
       timestampColumn: input.timestampColumn,
@@ -199,12 +202,17 @@ export class TrainingSets {
       ...variant,
     };
     const trainingSetId = createHash('sha256').update(canonical(content)).digest('hex').slice(0, 32);
-    return { trainingSetId, ...partial, spine, ...variant };
+    return { trainingSetId, ...partial, spine, ...variant, format: TRAINING_SET_FORMAT };
   }
 
-  #positions(sources: readonly SourcePlan[], known: TrainingSetInput['known']): Promise<TrainingSetRequested['positions']> {
+  async #positions(sources: readonly SourcePlan[], known: TrainingSetInput['known']): Promise<TrainingSetRequested['positions']> {
     const { log, store, now, deadlineMs } = this.#options;
     const deadline = now() + deadlineMs;
+    // A source that is only being started has no topic to ask yet.
+    for (const name of new Set(sources.map((source) => source.name))) {
+      if (!(await this.#options.readerOf(name)))
+        throw spineFault(`source ${name}, which the features rest on, was deleted; apply it again`);
+    }
     const waitForTable = (topic: string, next: readonly number[]): Promise<void> =>
       this.#options.sources.waitForTable(topic, next, deadline - now());
     return knownPositions({ log, store, waitForTable }, sources, known);
@@ -306,7 +314,10 @@ export class TrainingSets {
     };
     let command: TrainingSetCommand;
     try {
-      const result = await buildTrainingSet({ store, artifacts, scratch, seen: this.#seen, maxRows, progress }, state.request);
+      const { request } = state;
+      if (formatOf(request) !== TRAINING_SET_FORMAT) throw formerFormat(request);
+      const kept = state.status === 'built' ? state.result : undefined;
+      const result = await buildTrainingSet({ store, artifacts, scratch, seen: this.#seen, maxRows, progress, kept }, request);
       command = { type: 'CompleteTrainingSet', result };
     } catch (error) {
       // While the process stops, its stores go first: that is no failure of the set, which is built after the next start.
@@ -323,6 +334,15 @@ export class TrainingSets {
     const outcome = await domain.handle(trainingSetSubject(id), command, metadata);
     if (outcome.kind === 'rejected') throw new Fault(outcome.rejection.code, outcome.rejection.message, false);
   }
+}
+
+/** What an earlier release left unbuilt would come out with other bytes than its id stands for. */
+function formerFormat(request: TrainingSetRequested): Fault {
+  return new Fault(
+    'MR_FEATURES_TRAINING_SET_FORMAT',
+    `it was asked for in format ${formatOf(request)} and is now written in format ${TRAINING_SET_FORMAT}; request it again, which gives it another id`,
+    false,
+  );
 }
 
 /** What of a spine says which rows it has. */

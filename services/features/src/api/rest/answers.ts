@@ -231,6 +231,9 @@ const TRAINING_SET_FIELDS = {
   'featureServiceVersion?': countField('The version that was, which a model trained on it pins.'),
   pii: listField('Columns of features that tell about a person.'),
   timestampColumn: textField('The column with each row’s time.'),
+  format: countField(
+    'How it is written, which its id has in it. Sets of a former format stay readable; asked for again, they get another id.',
+  ),
   positions: mapField('Topic -> next offset by partition: what was known.', OFFSETS('By partition.')),
   versions: mapField('The version of each FeatureView, by its name.', { type: 'string' }),
   'knownBy?': { const: 'row', description: 'Of what was known, each row has only what its own prediction was made with.' },

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
 import type { TrainingSetRequested } from '../../domain/training-set/training-set.events.js';
+import { formatOf } from '../../training-sets/training-set-format.js';
 import { parseTrainingSetRequest, parseUploadedSpine, type TrainingSetInput } from '../../training-sets/training-set-request.js';
 import type { BuildProgress, RequestedTrainingSet } from '../../training-sets/training-sets.js';
 import { NO_TRAINING_SET, TRAINING_SET_ANSWER, TRAINING_SETS_ANSWER } from './answers.js';
@@ -162,6 +163,7 @@ function show(id: string, state: TrainingSetState, { progress, uri }: TrainingSe
     ...version,
     pii: personalColumns(state.request),
     timestampColumn,
+    format: formatOf(state.request),
     positions,
     versions,
     requestedAt: time(state.requestedAt),

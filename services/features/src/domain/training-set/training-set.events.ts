@@ -62,6 +62,8 @@ export interface TrainingSetRequested {
   readonly knownBy?: 'row';
   /** Parquet when absent; `table` is Parquet and a table of the offline store. */
   readonly output?: 'arrow' | 'table';
+  /** How it is written, which its id has in it; 2 when absent. */
+  readonly format?: number;
 }
 
 export interface TrainingSetColumn {
