@@ -131,8 +131,10 @@ function sourceRows({ source, timestampColumn }: SpineOptions, spine: Extract<Sp
   const { plan, next } = source;
   const columns = spine.columns.length > 0 ? spine.columns : plan.columns.map((column) => column.name);
   const unknown = columns.find((name) => !plan.columnIndex.has(name));
-  if (unknown !== undefined) throw spineFault(`source ${plan.name} has no column ${unknown}`);
-  if (!plan.columnIndex.has(timestampColumn)) throw spineFault(`source ${plan.name} has no column ${timestampColumn}`);
+  if (unknown !== undefined)
+    throw spineFault(`source ${plan.name} has no column ${unknown}; it has ${plan.columns.map(({ name }) => name).join(', ')}`);
+  if (!plan.columnIndex.has(timestampColumn))
+    throw spineFault(`source ${plan.name} has no column ${timestampColumn}; its event time is ${plan.columns[plan.eventTime]?.name}`);
   const id = plan.columns[plan.eventId]?.name;
   const time = quoteIdentifier(timestampColumn);
   const names = [...new Set([...columns, timestampColumn])].map(quoteIdentifier).join(', ');

@@ -83,8 +83,8 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     const doubts = doubtsOf(columns, keys);
     // A name that a query gives is read in its conditions too, so it may be none of the spine's.
     const firsts = doubts.map(({ sql }, index) => `, minOrNullIf(__row, ${sql}) AS __first_${index}`).join('');
-    const [found] = await store.query<{ __rows: string; __digest?: string; __blank: string } & Record<string, unknown>>(
-      `SELECT count() AS __rows, countIf(__at IS NULL) AS __blank${told}${firsts} FROM ${table} ${EXACT_JSON_ROWS}`,
+    const [found] = await store.query<{ __rows: string; __digest?: string; __blank: string | null } & Record<string, unknown>>(
+      `SELECT count() AS __rows, minOrNullIf(__row, __at IS NULL) AS __blank${told}${firsts} FROM ${table} ${EXACT_JSON_ROWS}`,
       undefined,
       { deadlineMs: DEADLINE_MS },
     );
@@ -94,7 +94,8 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
       throw spineFault(
         `the spine has ${isGuests ? `more than ${maxRows}` : count} rows; at most ${maxRows} are taken (MILLRACE_FEATURES_MAX_TRAINING_ROWS)`,
       );
-    if (Number(found?.__blank) > 0) throw spineFault(`${found?.__blank} rows of the spine have no time in ${timestampColumn}`);
+    const blank = found?.__blank ?? null;
+    if (blank !== null) throw await refused(store, table, timestampColumn, Number(blank), 'time (RFC 3339 text or milliseconds)');
     for (const [index, { name, type }] of doubts.entries()) {
       const first = found?.[`__first_${index}`] ?? null;
       if (first !== null) throw await refused(store, table, name, Number(first), type);

@@ -57,3 +57,20 @@ test('one that does not fit is refused with all its digits, and one that lost so
     'field user is a number beyond 2^53, of which not all digits may be left, so write it as text; it must be Int64',
   );
 });
+
+test('a byte order mark before the first line is passed over, and bytes that are no text are refused', async () => {
+  const text = `{"at":"${AT}","user":1,"wide":1,"amount":1,"note":"é\ufffd"}`;
+  const odd = Buffer.concat([
+    Buffer.from(`\ufeff${text}\r\n${text.slice(0, -4)}`),
+    Buffer.from([0xff, 0x22, 0x7d, 0x0a]),
+    Buffer.from(`\ufeff${text}`),
+  ]);
+  // In pieces of one byte, as a network may send them.
+  const pieces = (async function* () {
+    for (const byte of odd) yield await Promise.resolve(Buffer.from([byte]));
+  })();
+  const [first, second, third] = (await all(ndjsonEvents(plan, pieces, 1_000))) as unknown as Record<string, unknown>[];
+  expect(String(first?.['value'])).toBe(text);
+  expect(second).toEqual({ line: 2, reason: 'the line is not JSON: it has bytes that are no text in UTF-8' });
+  expect(third).toMatchObject({ line: 3, reason: expect.stringMatching(/^the line is not JSON: Unexpected token/) });
+});

@@ -1,9 +1,19 @@
+import { isUtf8 } from 'node:buffer';
 import { exactJsonText, hasLongIntegers, parseShallowJson } from '@millrace/kernel';
 import type { GivenEvent } from '../../sources/event-intake.js';
 import { cloudEventFields, type SourcePlan } from '@millrace/feature-engine';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
+/** What some editors and exports put before a text in UTF-8. */
+const MARK = Buffer.from('\ufeff');
+/** What stands for bytes that are no text in UTF-8. */
+const REPLACED = '\ufffd';
+
+/** The bytes behind a byte order mark, or all where there is none. */
+export function withoutMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, MARK.length).equals(MARK) ? bytes.subarray(MARK.length) : bytes;
+}
 
 /** Events of NDJSON as they arrive: one JSON object a line, empty lines passed over. Only one line is held at a time. */
 export async function* ndjsonEvents(plan: SourcePlan, body: AsyncIterable<Buffer>, maxEventBytes: number): AsyncGenerator<GivenEvent> {
@@ -47,10 +57,13 @@ function joined(
 
 function lineEvent(plan: SourcePlan, line: number, bytes: Buffer, length: number, maxEventBytes: number): GivenEvent | undefined {
   if (length > maxEventBytes) return { line, reason: `the event is ${length} bytes long; at most ${maxEventBytes} are taken` };
-  const value = bytes[bytes.length - 1] === RETURN ? bytes.subarray(0, -1) : bytes;
+  const whole = bytes[bytes.length - 1] === RETURN ? bytes.subarray(0, -1) : bytes;
+  const value = line === 1 ? withoutMark(whole) : whole;
   if (value.length === 0) return undefined;
   try {
     const text = value.toString('utf8');
+    // What goes to the log is read by others, who may refuse what is no text or take it for another.
+    if (text.includes(REPLACED) && !isUtf8(value)) return { line, reason: 'the line is not JSON: it has bytes that are no text in UTF-8' };
     // Nearly no event has any, and each line comes by here.
     if (!hasLongIntegers(text)) return { line, fields: JSON.parse(text) as unknown, value };
     const given = parseShallowJson(text);

@@ -1,13 +1,15 @@
 import type { SourcePlan } from '@millrace/feature-engine';
 import { formatPosition, parseShallowJson } from '@millrace/kernel';
-import { jsonOf, ProblemError, sendPosition } from '@millrace/service';
+import { jsonOf, ProblemError, sendPosition, whileAdmitted } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { EventIntake, GivenEvents, IntakeResult } from '../../sources/event-intake.js';
 import type { SourceReader } from '../../sources/source-record.js';
 import { EVENTS_ANSWER, NO_SOURCE } from './answers.js';
+import { decodedBody } from './decoded-body.js';
 import { doc } from './doc.js';
-import { arrayEvents, cloudEvents, ndjsonEvents } from './event-lines.js';
+import { arrayEvents, cloudEvents, ndjsonEvents, withoutMark } from './event-lines.js';
 
 export interface IngestOptions {
   readonly intake: EventIntake;
@@ -52,11 +54,13 @@ export function ingestRoutes(scope: FastifyInstance, options: IngestOptions): vo
       const reader = await options.reader(name);
       if (!reader)
         throw new ProblemError(404, 'MR_FEATURES_SOURCE_NOT_FOUND', `there is no source ${JSON.stringify(name)}; apply it first`);
-      const events = await eventsOf(request, reader.plan, options, atomic);
       const { intake } = options;
-      const result = atomic
-        ? await intake.takeAll(reader, events, request.traceparent)
-        : await intake.take(reader, events, request.traceparent);
+      // A request without a body carries no events, which is no mistake.
+      const body = (request.body as Readable | undefined) ?? Readable.from([]);
+      const result = await whileAdmitted(request, reply, body, async (admitted) => {
+        const events = await eventsOf(request, admitted, reader.plan, options, atomic);
+        return atomic ? intake.takeAll(reader, events, request.traceparent) : intake.take(reader, events, request.traceparent);
+      });
       options.took(name, result);
       sendPosition(reply, result.positions);
       const status = result.rejectedCount === 0 ? 200 : result.accepted > 0 ? 207 : 422;
@@ -80,10 +84,15 @@ function isAtomic({ atomic = 'false', ...others }: Record<string, unknown>): boo
   throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', `atomic is ${JSON.stringify(atomic)}; it is true or false`);
 }
 
-async function eventsOf(request: FastifyRequest, plan: SourcePlan, options: IngestOptions, atomic: boolean): Promise<GivenEvents> {
+async function eventsOf(
+  request: FastifyRequest,
+  raw: Readable,
+  plan: SourcePlan,
+  options: IngestOptions,
+  atomic: boolean,
+): Promise<GivenEvents> {
   const type = (request.headers['content-type'] ?? 'application/x-ndjson').split(';')[0]?.trim().toLowerCase();
-  // A request without a body carries no events, which is no mistake.
-  const body = (request.body as Readable | undefined) ?? Readable.from([]);
+  const body = decodedBody(raw, request.headers['content-encoding']);
   const { maxBytes, maxAtomicBytes, maxEventBytes } = options;
   switch (type) {
     case 'application/x-ndjson':
@@ -107,9 +116,9 @@ async function eventsOf(request: FastifyRequest, plan: SourcePlan, options: Inge
 }
 
 /** A body that ends with 413 when it is longer than it may be. What came before may be on the log then; sending it again does no harm. */
-async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+async function* limited(body: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > maxBytes)
       throw new ProblemError(413, 'MR_FEATURES_EVENTS_TOO_LARGE', `the body is longer than ${maxBytes} bytes; send it in parts`);
@@ -117,11 +126,14 @@ async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer
   }
 }
 
-async function json(body: Readable, maxBytes: number): Promise<unknown> {
+async function json(body: AsyncIterable<Buffer>, maxBytes: number): Promise<unknown> {
   const parts: Buffer[] = [];
   for await (const chunk of limited(body, maxBytes)) parts.push(chunk);
+  const bytes = withoutMark(Buffer.concat(parts));
+  if (!isUtf8(bytes))
+    throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', 'the body is not JSON: it has bytes that are no text in UTF-8');
   try {
-    return parseShallowJson(Buffer.concat(parts).toString('utf8'));
+    return parseShallowJson(bytes.toString('utf8'));
   } catch (error) {
     throw new ProblemError(
       400,
@@ -131,7 +143,7 @@ async function json(body: Readable, maxBytes: number): Promise<unknown> {
   }
 }
 
-async function jsonArray(body: Readable, maxBytes: number): Promise<readonly unknown[]> {
+async function jsonArray(body: AsyncIterable<Buffer>, maxBytes: number): Promise<readonly unknown[]> {
   const value = await json(body, maxBytes);
   if (!Array.isArray(value)) throw new ProblemError(400, 'MR_FEATURES_EVENTS_MALFORMED', 'the body must be a JSON array of events');
   return value as readonly unknown[];
