@@ -199,6 +199,18 @@ describe('the rows of a training set come from', () => {
       /column asked has 1.5 in row 0, which is no whole/,
     ],
     [
+      'a text that is no time',
+      { spine: { rows: [0, 'yesterday'].map((asked) => ({ city: '1', line: '23', asked: asked === 0 ? '2026-01-01' : asked })) } },
+      200,
+      /column asked has "yesterday" in row 1, which is no time \(RFC 3339 text or milliseconds\)/,
+    ],
+    [
+      'a column that the source has not',
+      { spine: { source: 'rides', columns: ['driver_id'] }, timestampColumn: 'at' },
+      200,
+      /source rides has no column driver_id; it has id, at, city/,
+    ],
+    [
       'a type that Parquet has none for',
       { spine: { sql: `SELECT '1' AS city, '23' AS line, toDateTime64(0, 3, 'UTC') AS asked, [INTERVAL 1 DAY] AS gaps` } },
       422,
