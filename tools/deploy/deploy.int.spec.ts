@@ -20,6 +20,9 @@ interface Service {
   readonly healthcheck?: unknown;
 }
 
+/** Every variable that the reference names. */
+const documented = () => readFileSync(join(root, 'docs/reference/configuration.md'), 'utf8').match(/(?<=^\| `)MILLRACE_[A-Z0-9_]+/gm) ?? [];
+
 interface Compose {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, unknown>>;
@@ -48,10 +51,41 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(compose.services).sort()).toEqual(['clickhouse', 'kafka', 'redis', 'router', ...SERVICES].sort());
   });
 
-  test('every variable it sets is one we know', () => {
-    const known = Object.values(kitConfig.variables).map((variable) => variable.name);
+  test('every variable it sets is one we know, and what it takes from the shell has the same name there', () => {
+    const known = documented();
+    expect(known.length).toBeGreaterThan(50);
     for (const [, service] of ours) {
-      for (const name of Object.keys(service.environment ?? {})) expect(known).toContain(name);
+      for (const [name, value] of Object.entries(service.environment ?? {})) {
+        expect(known).toContain(name);
+        const [, taken] = /^\$\{(\w+)/.exec(String(value)) ?? [];
+        expect([undefined, name]).toContain(taken);
+      }
+    }
+  });
+
+  test('the router asks for keys as the services do: one that asks has them ask as well', () => {
+    const { environment } = compose.services['router'] as Service;
+    for (const name of ['MILLRACE_AUTH', 'MILLRACE_METRICS_AUTH']) {
+      expect(environment?.[name]).toBeDefined();
+      for (const service of SERVICES) expect(compose.services[service]?.environment?.[name]).toBe(environment?.[name]);
+    }
+  });
+
+  test('what an operator of services apart is told to set can be set without writing to the file', () => {
+    const page = readFileSync(join(root, 'docs/how-to/secure-a-deployment.md'), 'utf8');
+    const oidc = page.match(/^MILLRACE_OIDC_[A-Z_]+/gm) ?? [];
+    expect(oidc.length).toBe(5);
+    for (const service of SERVICES) {
+      const set = Object.keys(compose.services[service]?.environment ?? {});
+      for (const name of [
+        ...oidc,
+        'MILLRACE_ADMIN_KEY',
+        'MILLRACE_WORKSPACE',
+        'MILLRACE_REGISTRY_WEBHOOK_KEY',
+        'MILLRACE_TRACKING_GATEWAY_KEY',
+      ]) {
+        expect(set).toContain(name);
+      }
     }
   });
 
