@@ -24,12 +24,15 @@ export class DataDirectory {
   readonly path: string;
   readonly #lock: string;
   readonly #heartbeat: NodeJS.Timeout;
+  /** An end that closes nothing (a start that fails or is told to end, a second signal) leaves no lock: to a container of another name it would count as held. */
+  readonly #release = () => rmSync(this.#lock, { force: true });
 
   private constructor(path: string, lock: string) {
     this.path = path;
     this.#lock = lock;
     this.#heartbeat = setInterval(() => touch(lock), HEARTBEAT_MS);
     this.#heartbeat.unref();
+    process.once('exit', this.#release);
   }
 
   static open(directory: string): DataDirectory {
@@ -72,7 +75,8 @@ export class DataDirectory {
 
   close(): void {
     clearInterval(this.#heartbeat);
-    rmSync(this.#lock, { force: true });
+    process.off('exit', this.#release);
+    this.#release();
   }
 }
 

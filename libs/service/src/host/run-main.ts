@@ -24,10 +24,23 @@ export function tellParent(url: string): void {
   process.send?.({ listening: url });
 }
 
-/** Ends the process with the reason when `start` fails. Faults are for the operator: the sentence is enough. Anything else is a bug and shows where. */
+/**
+ * Ends the process with the reason when `start` fails. Faults are for the operator: the sentence is enough. Anything else is a bug and shows where.
+ * A SIGTERM or SIGINT during the start ends it at once: it has promised nobody anything. Without a listener the kernel drops the signals of
+ * process 1, which is what a container's process is, and a stop during the start would last until SIGKILL.
+ */
 export async function runOrExplain<T>(start: () => Promise<T>): Promise<T> {
+  const end = (signal: NodeJS.Signals) => {
+    process.stderr.write(`${signal} during the start: the process ends\n`);
+    process.exit(0);
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
   try {
-    return await start();
+    const started = await start();
+    process.off('SIGTERM', end);
+    process.off('SIGINT', end);
+    return started;
   } catch (error) {
     process.stderr.write(`${isFault(error) ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     process.exit(1);
