@@ -36,10 +36,16 @@ describe('tokens of an issuer', () => {
   });
 
   test.each<[string, Record<string, unknown>, RegExp]>([
-    ['another issuer', { iss: 'https://evil.example.org' }, /iss/],
+    [
+      'another issuer',
+      { iss: 'https://issuer.example.org/' },
+      /of "https:\/\/issuer\.example\.org\/" .*is https:\/\/issuer\.example\.org \(MILLRACE_OIDC_ISSUER/,
+    ],
+    ['no issuer', { iss: undefined }, /missing.*iss|of nobody/],
     ['the name of the platform itself', { email: 'millrace' }, /platform itself/],
-    ['another audience', { aud: 'somebody-else' }, /aud/],
-    ['an old token', { exp: NOW / 1000 - 60 }, /exp/],
+    ['another audience', { aud: ['a', 'b'] }, /is for \["a","b"\] .*is millrace \(MILLRACE_OIDC_AUDIENCE\)/],
+    ['an old token', { exp: NOW / 1000 - 60 }, /expired at 20\d\d-.* \(the clock here says 20\d\d-.*\); ask the issuer/],
+    ['a token of a clock that is ahead', { nbf: NOW / 1000 + 90 }, /holds from 20\d\d-.*the clock here says/],
     ['a token without an end', { exp: undefined }, /exp/],
     ['a token without an actor', { email: undefined }, /email/],
     ['a token without a role here', { realm_access: { roles: ['ads:admin'] } }, /no role in workspace fraud/],
@@ -62,7 +68,17 @@ describe('tokens of an issuer', () => {
 
   test('an issuer that cannot be reached is not the sender’s fault', async () => {
     const away = new Oidc({ ...OPTIONS, jwksUrl: 'http://127.0.0.1:9/keys' });
-    await expect(away.identify(await sign(), NOW)).rejects.toMatchObject({ code: 'MR_ACCESS_ISSUER_UNREACHABLE', retryable: true });
+    await expect(away.identify(await sign(), NOW)).rejects.toMatchObject({
+      code: 'MR_ACCESS_ISSUER_UNREACHABLE',
+      retryable: true,
+      message: expect.stringMatching(/from http:\/\/127\.0\.0\.1:9\/keys \(MILLRACE_OIDC_JWKS_URL\): .*(ECONNREFUSED|bad port)/),
+    });
+  });
+
+  test('a key that the issuer does not publish is told by where its keys are', async () => {
+    await expect(oidc.identify(await sign({}, { alg: 'ES256', kid: 'k2' }), NOW)).rejects.toThrow(
+      /not among those.*issuer\.example\.org\/keys/,
+    );
   });
 
   test('roles are read from lists and from text; what is none is passed over', () => {

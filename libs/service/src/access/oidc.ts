@@ -1,5 +1,5 @@
 import { Fault } from '@millrace/kernel';
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { Role } from './domain/keys/keys.events.js';
 import { allows, EVERY_WORKSPACE, higher, isReservedActor, isRole, type Identity } from './identity.js';
 
@@ -19,6 +19,8 @@ export interface OidcOptions {
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 /** Clocks of two machines differ. */
 const TOLERANCE_SECONDS = 30;
+/** Tokens of unknown keys make the issuer's list be read no oftener. */
+const COOLDOWN_MS = 30_000;
 /** A token is looked at anew after this long at the latest, so that a key the issuer took back does not open for hours. */
 const LONGEST_TRUST_MS = 5 * 60_000;
 
@@ -39,12 +41,12 @@ export class Oidc {
   /** `keys` is for tests; otherwise the issuer's published keys are fetched, kept, and fetched again when a token names an unknown one. */
   constructor(options: OidcOptions, keys?: JWTVerifyGetKey) {
     this.#options = options;
-    this.#keys = keys ?? createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 5000, cooldownDuration: 30_000 });
+    this.#keys = keys ?? createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 5000, cooldownDuration: COOLDOWN_MS });
   }
 
   /** Whose token it is. Throws {@link TokenRefused}, or a fault when the issuer's keys cannot be had. */
   async identify(token: string, now: number): Promise<Identity> {
-    const payload = await this.#verified(token);
+    const payload = await this.#verified(token, now);
     const { rolesClaim, actorClaim, workspace } = this.#options;
     const actor = claimOf(payload, actorClaim);
     if (typeof actor !== 'string' || actor === '') throw new TokenRefused(`the token has no claim ${actorClaim}, which names who you are`);
@@ -59,17 +61,17 @@ export class Oidc {
     return { actor, role, workspace: holds, by: 'token', keyId: null, expiresAt };
   }
 
-  async #verified(token: string): Promise<JWTPayload> {
-    const { issuer, audience } = this.#options;
+  async #verified(token: string, now: number): Promise<JWTPayload> {
+    const { issuer, audience, jwksUrl } = this.#options;
     try {
       const options = { issuer, audience, algorithms: ALGORITHMS, clockTolerance: TOLERANCE_SECONDS, requiredClaims: ['exp'] };
-      return (await jwtVerify(token, this.#keys, options)).payload;
+      return (await jwtVerify(token, this.#keys, { ...options, currentDate: new Date(now) })).payload;
     } catch (error) {
-      if (isRefusal(error)) throw new TokenRefused(`the token is not accepted: ${error.message}`, { cause: error });
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Fault('MR_ACCESS_ISSUER_UNREACHABLE', `the keys of the token’s issuer cannot be had: ${reason}; retry`, true, {
-        cause: error,
-      });
+      if (isRefusal(error)) {
+        throw new TokenRefused(`the token is not accepted: ${whyRefused(error, token, this.#options, now)}`, { cause: error });
+      }
+      const message = `the keys of the token’s issuer cannot be had from ${jwksUrl} (MILLRACE_OIDC_JWKS_URL): ${reasonOf(error)}; retry`;
+      throw new Fault('MR_ACCESS_ISSUER_UNREACHABLE', message, true, { cause: error });
     }
   }
 }
@@ -101,6 +103,46 @@ function claimOf(payload: JWTPayload, name: string): unknown {
     value = (value as Record<string, unknown>)[part];
   }
   return value;
+}
+
+/** In words that name what the token says, what is asked for, and where that is set; jose's own words name neither. */
+function whyRefused(error: errors.JOSEError, token: string, { issuer, audience, jwksUrl }: OidcOptions, now: number): string {
+  const { claim } = error as { claim?: unknown };
+  const said = claimsOf(token);
+  const at = (seconds: unknown) => (typeof seconds === 'number' ? (timeOf(seconds * 1000) ?? String(seconds)) : 'no time');
+  const clock = `the clock here says ${timeOf(now)}`;
+  if (error.code === errors.JWTExpired.code) return `it expired at ${at(said['exp'])} (${clock}); ask the issuer for a new one`;
+  if (claim === 'aud') return `it is for ${shown(said['aud'])} (aud), and this server is ${audience} (MILLRACE_OIDC_AUDIENCE)`;
+  if (claim === 'iss')
+    return `it is of ${shown(said['iss'])} (iss), and the issuer here is ${issuer} (MILLRACE_OIDC_ISSUER), to the letter`;
+  if (claim === 'nbf') return `it holds from ${at(said['nbf'])} on (nbf), and ${clock}`;
+  if (error.code === errors.JWKSNoMatchingKey.code) {
+    return `its key is not among those the issuer publishes (${jwksUrl}, looked at every ${COOLDOWN_MS / 1000} s at most)`;
+  }
+  return error.message;
+}
+
+/** Of a token that is refused: for its sender's eyes, and trusted by nobody. */
+function claimsOf(token: string): JWTPayload {
+  try {
+    return decodeJwt(token);
+  } catch {
+    return {};
+  }
+}
+
+function shown(claim: unknown): string {
+  return claim === undefined ? 'nobody' : JSON.stringify(claim).slice(0, 200);
+}
+
+function timeOf(ms: number): string | undefined {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : undefined;
+}
+
+/** The network's reason is in the cause of what `fetch` throws. */
+function reasonOf(error: unknown): string {
+  const { message = String(error), cause } = error as { message?: string; cause?: { message?: unknown } };
+  return typeof cause?.message === 'string' ? `${message}: ${cause.message}` : message;
 }
 
 /** By code: the token's own fault, not the network's. */
