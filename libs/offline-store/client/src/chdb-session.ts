@@ -10,7 +10,7 @@ import {
   type ChdbInsertResult,
   type ChdbResult,
 } from './chdb-addon.js';
-import { clickHouseFault } from './clickhouse-fault.js';
+import { clickHouseFault, engineUnopened } from './clickhouse-fault.js';
 import { assignments, quoteIdentifier, quoteString } from './clickhouse-text.js';
 import { EngineThreads } from './engine-threads.js';
 import { InsertFiles } from './insert-files.js';
@@ -32,6 +32,8 @@ export interface ChdbSessionOptions {
   /** Guests at a time, where they are the purpose of the process. */
   readonly guests?: number;
   readonly maxWaiting?: number;
+  /** What `TZ` of the process says: the engine does not open with one it does not know. */
+  readonly timeZone?: string | undefined;
   /** What a statement of somebody's own may take. A quarter of what the process may use, and a gigabyte at least. */
   readonly guestMemoryBytes?: number;
 }
@@ -110,7 +112,11 @@ export class ChdbSession {
     options: ChdbSessionOptions,
   ) {
     this.#addon = loadChdb();
-    this.#keeper = this.#addon.CreateConnection(path);
+    try {
+      this.#keeper = this.#addon.CreateConnection(path);
+    } catch (error) {
+      throw engineUnopened(error, options.timeZone);
+    }
     this.#threads = new EngineThreads();
     this.#outputs = new OutputFiles(path);
     const perLane = Math.max(1, Math.floor((options.threads ?? 4) / 5));

@@ -33,6 +33,26 @@ export const DEADLINE_EXCEEDED = 'MR_DEADLINE_EXCEEDED';
 const TIMEOUT_EXCEEDED = 159;
 const MEMORY_LIMIT_EXCEEDED = 241;
 
+/** An embedded engine that does not open. It writes its reason to standard error and tells its caller none, so what is known to keep it from opening is looked for. */
+export function engineUnopened(error: unknown, timeZone: string | undefined): Fault {
+  const mend =
+    timeZone !== undefined && !isTimeZone(timeZone)
+      ? `TZ is ${timeZone}, which is no time zone; set one such as UTC, or none`
+      : 'ClickHouse has written the reason before this line; the folder has to be whole, and to belong to the user of this process';
+  return new Fault('MR_OFFLINE_STORE_UNOPENED', `the embedded offline store cannot be opened (${messageOf(error)}): ${mend}`, false, {
+    cause: error,
+  });
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name.replace(/^:/, '') });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Any failure of the driver or the engine as a {@link Fault}. */
 export function clickHouseFault(error: unknown, doing: string): Fault {
   if (isFault(error)) return error;

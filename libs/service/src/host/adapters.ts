@@ -124,7 +124,8 @@ async function openOffline({ config, directory, logger }: AdapterContext): Promi
   const { clickhouseUrl, clickhouseUser, clickhousePassword, connectDeadlineMs } = config;
   if (clickhouseUrl === undefined) {
     // Queries of chdb hold threads of libuv's pool, so the store has to know how many there are.
-    return openOfflineStore({ path: directory.folder('offline'), threads: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) });
+    const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+    return openOfflineStore({ path: directory.folder('offline'), threads, timeZone: process.env['TZ'] });
   }
   const what = `the offline store (ClickHouse at ${new URL(clickhouseUrl).host})`;
   return connectWithRetries({ what, variable: 'MILLRACE_CLICKHOUSE_URL', deadlineMs: connectDeadlineMs, logger }, async () => {

@@ -23,6 +23,7 @@ import { Health } from './health.js';
 import { SystemIds } from './ids.js';
 import { Lifecycle } from './lifecycle.js';
 import { createLogger } from './logger.js';
+import { tooFewFiles } from './open-files.js';
 import { StateStores } from './state-stores.js';
 import { Reset } from '../reset/reset.js';
 import { resetHost } from '../reset/reset-host.js';
@@ -110,6 +111,9 @@ async function open(
   if (!isLoopback(config.host) && !settings.isRequired) {
     logger.warn({ host: config.host }, 'listening beyond this machine, and MILLRACE_AUTH is off: let only trusted networks reach it');
   }
+
+  const files = tooFewFiles();
+  if (files !== undefined) logger.warn(files);
 
   const directory = DataDirectory.open(config.dataDir);
   lifecycle.add('data-directory', config.dataDir, () => directory.close());
