@@ -1,3 +1,4 @@
+import { Fault } from '@millrace/kernel';
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { clickHouseFault, withFaults } from './clickhouse-fault.js';
@@ -104,8 +105,9 @@ export class ServerOfflineStore implements OfflineStore {
   }
 
   async ping(): Promise<void> {
-    const result = await this.client.ping({ select: true });
-    if (!result.success) throw clickHouseFault(result.error, 'pinging it');
+    // A question whose answer is read: servers of other kinds answer 200 to what comes, and would pass for ClickHouse until the first real query.
+    const [row] = await this.query<{ one: number }>('SELECT 1 AS one');
+    if (row?.one !== 1) throw new Fault('MR_OFFLINE_STORE_UNAVAILABLE', 'what answers there does not speak as ClickHouse does', true);
   }
 
   close(): Promise<void> {
