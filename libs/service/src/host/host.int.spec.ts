@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { EventLog } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
-import { Module } from '@nestjs/common';
+import { Fault } from '@millrace/kernel';
+import { Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -16,6 +17,13 @@ import { openHost, type Host } from './host.js';
 
 @Module({})
 class EmptyModule {}
+
+@Module({})
+class FaultyModule implements OnApplicationBootstrap {
+  onApplicationBootstrap(): void {
+    throw new Fault('MR_TEST', 'the port of something else is taken', false);
+  }
+}
 
 describe('starting and stopping', () => {
   let temp: TempDir;
@@ -183,6 +191,13 @@ describe('starting and stopping', () => {
     taken.close();
     const running = await bootstrap(EmptyModule, config(), { logDestination });
     await running.close();
+  });
+
+  test('what a module cannot open is told in its own words, not as the server’s port', async () => {
+    await expect(bootstrap(FaultyModule, config(), { logDestination })).rejects.toMatchObject({
+      code: 'MR_TEST',
+      message: 'the port of something else is taken',
+    });
   });
 
   test('things are closed in order: consumers, replicas, stores, log', async () => {

@@ -1,5 +1,5 @@
 import { checkSpec } from '@millrace/contracts';
-import { Fault } from '@millrace/kernel';
+import { Fault, isFault } from '@millrace/kernel';
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -65,7 +65,7 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
     throw error;
   }
   const running = runningService(host, app, routes);
-  host.logger.info({ url: running.url, port: Number(new URL(running.url).port) }, 'listening');
+  host.logger.info({ url: running.url, port: addressOf(app).port }, 'listening');
   return running;
 }
 
@@ -110,6 +110,8 @@ async function listen(app: NestFastifyApplication, { port, host }: Config): Prom
   try {
     await app.listen(port, host);
   } catch (error) {
+    // Modules open what is theirs before the server listens, and say themselves what went wrong.
+    if (isFault(error)) throw error;
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
       const message = `cannot listen on port ${port} of ${host}: ${messageOf(error)}; see MILLRACE_PORT and MILLRACE_HOST`;
       throw new Fault('MR_PORT_UNUSABLE', message, false, { cause: error });
@@ -131,8 +133,12 @@ function runningService(host: Host, app: NestFastifyApplication, routes: readonl
   return { host, app, routes, url: urlOf(app), close: () => (closing ??= close()) };
 }
 
+function addressOf(app: NestFastifyApplication): AddressInfo {
+  return app.getHttpServer().address() as AddressInfo;
+}
+
 function urlOf(app: NestFastifyApplication): string {
-  const { address, port, family } = app.getHttpServer().address() as AddressInfo;
+  const { address, port, family } = addressOf(app);
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : family === 'IPv6' ? `[${address}]` : address;
   return `http://${host}:${port}`;
 }
