@@ -95,7 +95,8 @@ export class RedisOnlineStore implements OnlineStore {
     this.#prefix = Buffer.from(options.prefix ?? '');
     this.#timeoutMs = options.commandTimeoutMs ?? 10_000;
     this.#reads = new GatheredReads({
-      ask: (keys) => client.sendCommand<(Buffer | null)[]>(['MGET', ...keys]),
+      // They keep their time themselves: the client's own time-out is a signal and a timer for each command, which fire long after it was answered.
+      ask: (keys) => client.sendCommand<(Buffer | null)[]>(['MGET', ...keys], { timeout: 0 }),
       failure: (cause) => fault('read', cause),
       late: (cause) => fault('read in the time that was left', cause, 'MR_DEADLINE_EXCEEDED'),
       timeoutMs: this.#timeoutMs,

@@ -24,6 +24,8 @@ export interface PlainConnectionOptions {
 
 /** Beyond it the copies outweigh what is saved; Node hands such bodies on piece by piece. */
 const MAX_BODY = 256 * 1024;
+/** Bytes up to which a body is copied behind its head. */
+const MAX_JOINED = 16 * 1024;
 /** As Node has it: who was told of the time-out and asks at its last moment is still answered. */
 const GRACE_MS = 1000;
 
@@ -62,6 +64,11 @@ export class PlainConnection implements ResponseSink {
     const socket = this.#socket;
     if (typeof body === 'string') {
       socket.write(head + body, encoding, this.#onSent);
+      return;
+    }
+    // Each byte is a letter of latin1, and one write is cheaper than two that are joined.
+    if (body.length <= MAX_JOINED) {
+      socket.write(head + body.toString('latin1'), 'latin1', this.#onSent);
       return;
     }
     socket.cork();

@@ -9,6 +9,10 @@ import { PlainConnections } from './plain-connections.js';
 import type { PlainTimes } from './plain-connection.js';
 
 const TIMES: PlainTimes = { headersTimeoutMs: 20_000, requestTimeoutMs: 20_000, keepAliveTimeoutMs: 20_000 };
+const BYTES: Readonly<Record<string, Buffer>> = {
+  bytes: Buffer.from('plain \xff\u20ac', 'utf8'),
+  'bytes, many': Buffer.from(`plain ${'\u20ac'.repeat(10_000)}`),
+};
 const LONG = 'ä'.repeat(4 * 1024 * 1024);
 
 const ending: (() => void)[] = [];
@@ -55,7 +59,7 @@ class Sides {
     return {
       answer: (body) => {
         const text = body.toString();
-        const send = (): void => void reply.send(text === 'long' ? LONG : text === 'bytes' ? Buffer.from('plain bytes') : `plain ${text}`);
+        const send = (): void => void reply.send(text === 'long' ? LONG : text.startsWith('bytes') ? BYTES[text] : `plain ${text}`);
         if (text.startsWith('hold')) this.#held.push(send);
         else send();
       },
@@ -122,10 +126,13 @@ test('answers request after request of a connection, none of which Node sees', a
 test('sends bytes as they are, and text beyond ASCII whole', async () => {
   const sides = await new Sides().listen();
   const client = await sides.client();
+  const bytes = ['plain \xff\u20ac', `plain ${'\u20ac'.repeat(10_000)}`];
   client.post('bytes');
-  await client.answers('plain bytes');
+  await client.answers(...bytes.slice(0, 1));
+  client.post('bytes, many');
+  await waitFor(() => client.bodies[1]?.length === bytes[1]?.length);
   client.post('ä€𝄞');
-  await client.answers('plain bytes', 'plain ä€𝄞');
+  await client.answers(...bytes, 'plain ä€𝄞');
   expect(client.text).toContain(`content-length: ${Buffer.byteLength('plain ä€𝄞')}\r\n`);
 });
 
