@@ -1,6 +1,7 @@
 import { Fault } from '@millrace/kernel';
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { Role } from './domain/keys/keys.events.js';
+import { momentText } from '../http/moment.js';
 import { allows, EVERY_WORKSPACE, higher, isReservedActor, isRole, type Identity } from './identity.js';
 
 export interface OidcOptions {
@@ -109,8 +110,8 @@ function claimOf(payload: JWTPayload, name: string): unknown {
 function whyRefused(error: errors.JOSEError, token: string, { issuer, audience, jwksUrl }: OidcOptions, now: number): string {
   const { claim } = error as { claim?: unknown };
   const said = claimsOf(token);
-  const at = (seconds: unknown) => (typeof seconds === 'number' ? (timeOf(seconds * 1000) ?? String(seconds)) : 'no time');
-  const clock = `the clock here says ${timeOf(now)}`;
+  const at = (seconds: unknown) => (typeof seconds === 'number' ? (momentText(seconds * 1000) ?? String(seconds)) : 'no time');
+  const clock = `the clock here says ${momentText(now)}`;
   if (error.code === errors.JWTExpired.code) return `it expired at ${at(said['exp'])} (${clock}); ask the issuer for a new one`;
   if (claim === 'aud') return `it is for ${shown(said['aud'])} (aud), and this server is ${audience} (MILLRACE_OIDC_AUDIENCE)`;
   if (claim === 'iss')
@@ -133,10 +134,6 @@ function claimsOf(token: string): JWTPayload {
 
 function shown(claim: unknown): string {
   return claim === undefined ? 'nobody' : JSON.stringify(claim).slice(0, 200);
-}
-
-function timeOf(ms: number): string | undefined {
-  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : undefined;
 }
 
 /** The network's reason is in the cause of what `fetch` throws. */

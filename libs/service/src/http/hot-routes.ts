@@ -65,7 +65,8 @@ export interface FoundRoute {
 
 /** A request that waits for its body. */
 export interface HotCall {
-  answer(body: Buffer): void;
+  /** Once all of the body has come, in as many pieces. */
+  answer(pieces: readonly Buffer[]): void;
 }
 
 const MAX_MATCHED = 1000;
@@ -105,7 +106,7 @@ export class HotRoutes {
     const call = this.begin(found, url, headers, response);
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    request.on('end', () => call.answer(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    request.on('end', () => call.answer(chunks));
     return true;
   }
 
@@ -133,7 +134,8 @@ export class HotRoutes {
     });
     const reply = new HotReply(raw, id);
     return {
-      answer: (body) => {
+      answer: (pieces) => {
+        const body = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
         const asked = { id, method: 'POST', url, headers, params, query: NO_QUERY, body, traceparent, identity };
         watch.in(watched, () => void handle(route, asked, reply));
       },

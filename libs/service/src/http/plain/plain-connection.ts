@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HotCall, HotRoutes } from '../hot-routes.js';
-import { PlainHeads, type PlainHead } from './plain-head.js';
+import { PlainHeads } from './plain-head.js';
 import { PlainResponse, type ResponseSink } from './plain-response.js';
 
 /** In milliseconds; 0: as long as it takes. */
@@ -17,6 +17,8 @@ export interface PlainConnectionOptions {
   readonly hotRoutes: Pick<HotRoutes, 'find' | 'begin'>;
   readonly maxHeaderBytes: number;
   readonly times: PlainTimes;
+  /** The fields of a head that say for how long a connection goes on. */
+  readonly keepAlive: string;
   readonly giveToNode: (socket: Socket) => void;
   /** It has ended, or is Node's. */
   readonly onGone: (connection: PlainConnection) => void;
@@ -54,10 +56,7 @@ export class PlainConnection implements ResponseSink {
   }
 
   get lasting(): string {
-    if (this.#isClosing) return 'Connection: close\r\n';
-    const { keepAliveTimeoutMs } = this.#options.times;
-    const timeout = keepAliveTimeoutMs > 0 ? `Keep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}\r\n` : '';
-    return `Connection: keep-alive\r\n${timeout}`;
+    return this.#isClosing ? 'Connection: close\r\n' : this.#options.keepAlive;
   }
 
   respond(head: string, body: string | Buffer, encoding: 'latin1' | 'utf8'): void {
@@ -111,7 +110,7 @@ export class PlainConnection implements ResponseSink {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#missing > 0) this.#goOn(chunk);
+    if (this.#missing > 0) this.#takeBody(chunk);
     else if (this.#response) this.#keep(chunk);
     else this.#begin(chunk);
   };
@@ -129,35 +128,21 @@ export class PlainConnection implements ResponseSink {
     const response = new PlainResponse(this);
     this.#response = response;
     this.#call = hotRoutes.begin(found, head.url, head.headers, response);
-    this.#readBody(chunk, head);
+    this.#missing = head.contentLength;
+    if (chunk.length > head.length) this.#takeBody(chunk.subarray(head.length));
   }
 
-  #readBody(chunk: Buffer, head: PlainHead): void {
-    const end = head.length + head.contentLength;
-    if (chunk.length < end) {
-      this.#missing = end - chunk.length;
-      if (chunk.length > head.length) this.#pieces.push(chunk.subarray(head.length));
-      return;
-    }
-    if (chunk.length > end) this.#keep(chunk.subarray(end));
-    this.#answer(chunk.subarray(head.length, end));
-  }
-
-  #goOn(chunk: Buffer): void {
+  #takeBody(chunk: Buffer): void {
     const taken = Math.min(this.#missing, chunk.length);
     this.#pieces.push(taken < chunk.length ? chunk.subarray(0, taken) : chunk);
     this.#missing -= taken;
     if (taken < chunk.length) this.#keep(chunk.subarray(taken));
     if (this.#missing > 0) return;
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#answer(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces));
-  }
-
-  #answer(body: Buffer): void {
     const call = this.#call as HotCall;
+    const pieces = this.#pieces;
     this.#call = undefined;
-    call.answer(body);
+    this.#pieces = [];
+    call.answer(pieces);
   }
 
   /** Nobody who waits for answers sends more; who does not is Node's, once the answer is out. */

@@ -57,8 +57,8 @@ class Sides {
     raw.on('close', () => this.closed.push(raw.writableFinished));
     const reply = new HotReply(raw, 'an-id');
     return {
-      answer: (body) => {
-        const text = body.toString();
+      answer: (pieces) => {
+        const text = Buffer.concat(pieces).toString();
         const send = (): void => void reply.send(text === 'long' ? LONG : text.startsWith('bytes') ? BYTES[text] : `plain ${text}`);
         if (text.startsWith('hold')) this.#held.push(send);
         else send();

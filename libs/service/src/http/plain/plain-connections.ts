@@ -17,14 +17,15 @@ const SWEEP_MS = 1000;
  * reads them as if they had just come, and keeps it.
  */
 export class PlainConnections {
-  readonly #options: Pick<PlainConnectionOptions, 'hotRoutes' | 'maxHeaderBytes' | 'times'>;
+  readonly #options: Omit<PlainConnectionOptions, 'giveToNode' | 'onGone'>;
   readonly #open = new Set<PlainConnection>();
   #isClosing = false;
   #sweeping: NodeJS.Timeout | undefined;
 
   constructor({ hotRoutes, maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs }: PlainConnectionsOptions) {
     const times = { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs };
-    this.#options = { hotRoutes, maxHeaderBytes, times };
+    const timeout = keepAliveTimeoutMs > 0 ? `Keep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}\r\n` : '';
+    this.#options = { hotRoutes, maxHeaderBytes, times, keepAlive: `Connection: keep-alive\r\n${timeout}` };
   }
 
   /** Before `server` listens. */
