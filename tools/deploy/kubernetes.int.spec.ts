@@ -1,82 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
-import { Service as KnativeService } from '@kubernetes-models/knative/serving.knative.dev/v1';
 import { POLICY } from '@millrace/bench';
 import { addsModel } from '@millrace/onnx';
 import { loadConfig } from '@millrace/service';
 import { freePort, repositoryRoot, startFromSources, tempDir, waitFor, type RunningProcess, type TempDir } from '@millrace/testing';
-import { Deployment } from 'kubernetes-models/apps/v1';
-import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
-import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { Service } from 'kubernetes-models/v1';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, parseAllDocuments } from 'yaml';
-import { observed } from './observed.js';
+import { parse } from 'yaml';
+import { documentsOf, environmentOf, problemsOf, PROBES, type Container, type Manifest } from './manifests.js';
 
 const folder = join(repositoryRoot, 'deploy', 'kubernetes', 'inference');
 const text = (file: string): string => readFileSync(join(folder, file), 'utf8');
-const documents = (file: string): Manifest[] => parseAllDocuments(text(file)).map((document) => document.toJS() as Manifest);
-const MODELS = [Deployment, Service, PodDisruptionBudget, HorizontalPodAutoscaler, ScaledObject, KnativeService] as const;
 
-interface Manifest {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly spec: Spec;
-}
-
-interface Probe {
-  readonly httpGet: { readonly path: string; readonly port: string | number };
-}
-
-interface Container {
-  readonly args: readonly [string];
-  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
-  readonly startupProbe: Probe;
-  readonly readinessProbe: Probe;
-  readonly livenessProbe: Probe;
-  readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
-}
-
-/** The fields of all kinds that are looked at here; that a kind has them is its schema's business. */
-interface Spec {
-  readonly maxReplicas: number;
-  readonly scaleTargetRef: unknown;
-  readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
-  readonly ports: readonly { readonly targetPort: string }[];
-  readonly metrics: readonly {
-    readonly pods: { readonly metric: { readonly name: string }; readonly target: { readonly averageValue: string } };
-  }[];
-  readonly triggers: readonly { readonly name: string; readonly metadata: { readonly threshold: string; readonly query: string } }[];
-  readonly template: {
-    readonly metadata: { readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>> };
-    readonly spec: {
-      readonly containers: readonly [Container];
-      readonly containerConcurrency: number;
-      readonly terminationGracePeriodSeconds: number;
-    };
-  };
-}
-
-const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const;
-
-/** What the schema of its kind says against a manifest, and the fields that the schema does not know. */
-function problemsOf(manifest: Manifest): string[] {
-  const model = MODELS.find(({ apiVersion, kind }) => apiVersion === manifest.apiVersion && kind === manifest.kind);
-  if (!model) return [`no schema of ${manifest.apiVersion} ${manifest.kind}`];
-  const { value, unread } = observed(manifest);
-  try {
-    // Called on what is observed: a model that is made of it would be a copy, for which every field is read.
-    (model.prototype as { validate(this: unknown): void }).validate.call(value);
-  } catch (error) {
-    return [(error as Error).message];
-  }
-  return unread();
-}
-
-const manifests = ['deployment.yaml', 'hpa.yaml', 'keda.yaml', 'knative.yaml'].flatMap(documents);
+const manifests = ['deployment.yaml', 'hpa.yaml', 'keda.yaml', 'knative.yaml'].flatMap((file) => documentsOf(text(file)));
 const find = (kind: string, apiVersion?: string): Manifest =>
   manifests.find((one) => one.kind === kind && (apiVersion === undefined || one.apiVersion === apiVersion)) as Manifest;
 const containers = [find('Deployment'), find('Service', 'serving.knative.dev/v1')].map(({ spec }) => spec.template.spec.containers[0]);
@@ -267,11 +202,17 @@ describe('beside a running process', () => {
       await waitFor(async () => (await fetch(`${url}${path}`)).status === 200, { what: `${path} to answer 200` });
   });
 
+  test('Kubernetes tells a pod of no services: their variables would be taken for ours', async () => {
+    const { inferenceConfig } = await import('@millrace/inference');
+    const told = { MILLRACE_INFERENCE_SERVICE_HOST: '10.0.0.1', MILLRACE_INFERENCE_PORT: 'tcp://10.0.0.1:8080' };
+    expect(() => loadConfig([inferenceConfig], told)).toThrow(/MILLRACE_INFERENCE_/);
+    expect(find('Deployment').spec.template.spec.enableServiceLinks).toBe(false);
+  });
+
   test('every variable they set is one that the service knows, with a value that it takes', async () => {
     const { inferenceConfig } = await import('@millrace/inference');
     for (const container of containers) {
-      const set = container.env.filter(({ name }) => name.startsWith('MILLRACE_'));
-      const given = Object.fromEntries(set.map(({ name, value }) => [name, value ?? 'from a secret']));
+      const given = environmentOf(container);
       expect(() => loadConfig([inferenceConfig], given)).not.toThrow();
       expect(() => loadConfig([inferenceConfig], { ...given, MILLRACE_DRAINN: '1s' })).toThrow();
       const ports = container.ports.map(({ containerPort }) => containerPort);
