@@ -98,8 +98,9 @@
 {{- end }}
 
 {{- /*
-A pod of one process. component, script: what it is and what it runs. env: variables of its own. serves: also gRPC or ClickHouse.
-data: whether it has a folder of its own, and `claim` what that is on. `router`: it is told nothing of the stores.
+A pod of one process. `component`, `script`: what it is and what it runs. `env`: variables of its own. `serves`: its ports beside HTTP, by name.
+Its folder is on the claim called `claim`, or with `scratch` goes with the pod; without either the set that it is of has claims of its own.
+`spread`: over nodes. `router`: it is told where the services are and nothing of the stores, and has no folder.
 */}}
 {{- define "millrace.pod" -}}
 {{- $v := .root.Values -}}
