@@ -37,7 +37,8 @@ export { createLogger, type LoggerOptions } from './host/logger.js';
 export { crashOnDefects, runMain, runOrExplain, stopOnSignals, tellParent, type StopOptions } from './host/run-main.js';
 export { bootstrap, type BootstrapOptions, type RunningService } from './http/bootstrap.js';
 export type { Route } from './http/http-server.js';
-export { OPENAPI_PATH, type OpenApiDocument } from './http/openapi.js';
+export { OPENAPI_PATH, servedBelow, type OpenApiDocument } from './http/openapi.js';
+export { basePathOf, checkPathPrefix, forwardedPrefix, isPrefix, publicPath, takePrefix } from './http/path-prefix.js';
 export {
   anyField,
   countField,

@@ -25,11 +25,18 @@ const PLACES: readonly Place[] = [
   { path: '/metrics', what: 'Prometheus.', opens: true },
 ];
 
+export interface LandingPageOptions {
+  /** Path below which the reader sees this server; empty: at the root. */
+  readonly base: string;
+  readonly clickhouseUrl?: string | undefined;
+}
+
 /** The page at `/`: what runs here and where to look. Plain, without anything from elsewhere. */
-export function landingPage(runs: string, clickhouseUrl?: string): string {
+export function landingPage(runs: string, { base, clickhouseUrl }: LandingPageOptions): string {
   const rows = PLACES.map(({ path, what, opens }) => {
-    const name = `<code>${escape(path)}</code>`;
-    return `<tr><td>${opens ? `<a href="${escape(path)}">${name}</a>` : name}</td><td>${escape(what)}</td></tr>`;
+    const shown = escape(`${base}${path}`);
+    const name = `<code>${shown}</code>`;
+    return `<tr><td>${opens ? `<a href="${shown}">${name}</a>` : name}</td><td>${escape(what)}</td></tr>`;
   });
   if (clickhouseUrl !== undefined) {
     rows.push(

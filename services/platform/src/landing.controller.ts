@@ -1,4 +1,6 @@
-import { Controller, Get, Header, Inject } from '@nestjs/common';
+import { basePathOf } from '@millrace/service';
+import { Controller, Get, Header, Inject, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { AnalystsPort } from './analysts-port.js';
 import { landingPage } from './landing-page.js';
 
@@ -8,7 +10,7 @@ export class LandingController {
 
   @Get()
   @Header('content-type', 'text/html; charset=utf-8')
-  page(): string {
-    return landingPage('all five services in one process', this.analysts.url);
+  page(@Req() request: FastifyRequest): string {
+    return landingPage('all five services in one process', { base: basePathOf(request.headers), clickhouseUrl: this.analysts.url });
   }
 }

@@ -1,5 +1,6 @@
 import {
   accessSettings,
+  checkPathPrefix,
   createLogger,
   crashOnDefects,
   loadConfig,
@@ -9,12 +10,14 @@ import {
   tellParent,
 } from '@millrace/service';
 import { Router } from './router/router.js';
+import { ownPaths } from './router/routes.js';
 import { upstreamsOf } from './router/upstreams.js';
 
 // The router's process: `node services/platform/dist/router.js` with MILLRACE_PORT and MILLRACE_<SERVICE>_URL.
 await runOrExplain(async () => {
   const config = loadConfig();
   const upstreams = upstreamsOf(config);
+  checkPathPrefix(config.pathPrefix, ownPaths());
   const logger = createLogger({ level: config.logLevel, service: 'router' });
   const metrics = new Metrics('router');
   metrics.collectProcess();

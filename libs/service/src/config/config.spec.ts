@@ -81,6 +81,26 @@ describe('the configuration', () => {
     expect(loadConfig([], { MILLRACE_KAFKA_BROKERS: 'a:9092, [::1]:9093' }).kafkaBrokers).toEqual(['a:9092', '[::1]:9093']);
   });
 
+  test.each([
+    ['millrace', 'write /millrace'],
+    ['/millrace/', 'write /millrace'],
+    ['//millrace', 'write /millrace'],
+    ['https://ml.example/team/millrace', 'write /team/millrace'],
+    ['/', 'leave it unset where there is none'],
+    ['/a/../b', 'none at the end'],
+    ['/a?b', 'none at the end'],
+    ['/a b', 'none at the end'],
+    [`/${'a'.repeat(200)}`, 'at most 200'],
+  ])('a path prefix of %s is refused, with what to write', (given, mend) => {
+    expect(() => loadConfig([], { MILLRACE_PATH_PREFIX: given })).toThrow(/MILLRACE_PATH_PREFIX is not a path such as \/millrace/);
+    expect(() => loadConfig([], { MILLRACE_PATH_PREFIX: given })).toThrow(mend);
+  });
+
+  test('a path prefix is taken as it is, and none is none', () => {
+    expect(loadConfig([], { MILLRACE_PATH_PREFIX: '/team/mill_race-1~' }).pathPrefix).toBe('/team/mill_race-1~');
+    expect(loadConfig([], { MILLRACE_PATH_PREFIX: '' }).pathPrefix).toBeUndefined();
+  });
+
   test('variables of the tests and of other services pass', () => {
     expect(() => loadConfig([], { MILLRACE_TEST_KAFKA_BROKERS: 'a:1', MILLRACE_INFERENCE_WORKERS: '2', OTHER: 'x' })).not.toThrow();
   });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, flag, integer, port, size, url, urls, variable, type ConfigGroup, type ValuesOf } from './variable.js';
+import { duration, flag, integer, pathPrefix, port, size, url, urls, variable, type ConfigGroup, type ValuesOf } from './variable.js';
 
 const text = z.string();
 const optional = text.optional();
@@ -42,6 +42,11 @@ const variables = {
     'Address to listen on. Beyond loopback everybody has to show a key, unless `MILLRACE_AUTH` says otherwise.',
   ),
   port: variable('MILLRACE_PORT', port(8080), 'HTTP: every protocol, by path. 0 picks a free port.'),
+  pathPrefix: variable(
+    'MILLRACE_PATH_PREFIX',
+    pathPrefix().optional(),
+    'Path below which a proxy shows this server and which it does not take away, e.g. `/millrace`. Requests without it are answered as well.',
+  ),
   clickhousePort: variable(
     'MILLRACE_CLICKHOUSE_PORT',
     port(8123),

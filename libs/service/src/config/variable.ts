@@ -114,6 +114,21 @@ export function url(...schemes: readonly string[]): z.ZodType<string> {
   });
 }
 
+/** `/millrace`, `/team/millrace`: letters that mean the same in a URL and out of it, so that nobody spells it in two ways. */
+export function pathPrefix(): z.ZodType<string> {
+  return z.string().transform((text, context) => {
+    const isPath = (path: string): boolean => path.length <= 200 && /^(\/[A-Za-z0-9_~-]+)+$/.test(path);
+    if (isPath(text)) return text;
+    const segments = text.replace(/^https?:\/\/[^/]*/, '').split('/');
+    const mended = segments.map((segment) => (segment === '' ? '' : `/${segment}`)).join('');
+    const mend = isPath(mended) ? `; write ${mended}` : mended === '' ? '; leave it unset where there is none' : '';
+    const what =
+      'is not a path such as /millrace, of at most 200 letters, digits, "-", "_" and "~" with a slash before each segment and none at the end';
+    context.addIssue({ code: 'custom', message: `${what}${mend}` });
+    return z.NEVER;
+  });
+}
+
 /** URLs separated by commas, none of them twice. */
 export function urls(...schemes: readonly string[]): z.ZodType<readonly string[]> {
   const one = url(...schemes);

@@ -19,6 +19,7 @@ import { LogTransport } from '../transport/log-transport.js';
 import { addHealthRoutes } from './health-routes.js';
 import { createHttpServer, type Route } from './http-server.js';
 import { openApiRoutes } from './openapi.js';
+import { checkPathPrefix } from './path-prefix.js';
 import { ProblemFilter } from './problem.filter.js';
 import { resetRoutes } from '../reset/reset-routes.js';
 import { rawRoutes } from './raw-routes.js';
@@ -57,6 +58,8 @@ export async function bootstrap(module: Type | DynamicModule, config: Config, op
   try {
     ({ app, routes } = await createApp(module, host));
     await listen(app, config);
+    // All routes are known only now.
+    checkPathPrefix(config.pathPrefix, new Set(routes.map(({ path }) => path)));
     await app.startAllMicroservices();
     openFirstKey({ ...host, show: options.show ?? ((text) => void process.stderr.write(text)) });
   } catch (error) {

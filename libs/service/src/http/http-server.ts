@@ -10,6 +10,7 @@ import type { Health } from '../host/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 import { HotRoutes } from './hot-routes.js';
+import { basePathOf, takePrefix } from './path-prefix.js';
 import { PlainConnections } from './plain/plain-connections.js';
 import { PROBLEM_JSON, problemOf } from './problem.js';
 import { RequestWatch, type WatchedRequest } from './request-watch.js';
@@ -63,7 +64,7 @@ function refuseUnread(error: Error & { readonly code: string }, request: Fastify
     error.code === 'FST_ERR_BAD_URL'
       ? 'the path has a % that is not followed by two hexadecimal digits; write %25 for a % itself'
       : error.message;
-  const instance = request.raw.url?.split('?')[0];
+  const instance = `${basePathOf(request.headers)}${request.url.split('?')[0]}`;
   reply.hijack();
   reply.raw
     .writeHead(problem.status, { 'content-type': PROBLEM_JSON })
@@ -81,6 +82,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const plain = new PlainConnections({ hotRoutes, ...config });
   const serverFactory = (rest: RequestListener): Server => {
     const server = createServer(serverOptions(config), (request, response) => {
+      if (config.pathPrefix !== undefined) takePrefix(request, config.pathPrefix);
       if (!hotRoutes.take(request, response)) rest(request, response);
     });
     plain.attach(server);

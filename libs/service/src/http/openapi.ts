@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { AccessRule } from '../access/identity.js';
 import type { Route } from './http-server.js';
 import { errorResponses, errorsOf, PROBLEM_CONTENT, takesBody } from './openapi-errors.js';
+import { basePathOf } from './path-prefix.js';
 import { ref, sharedSchemas } from './openapi-schemas.js';
 import { jsonOf, objectOf } from './answer-schema.js';
 import { commonDoc, type ContentDoc, type QueryParameter } from './route-doc.js';
@@ -28,12 +29,15 @@ const ABOUT = [
 
 /** `GET /api/v1/openapi.json`: what this process answers under `/api/v1`, from the routes that are registered. */
 export function openApiRoutes(server: FastifyInstance, routes: readonly Route[]): void {
+  let document: OpenApiDocument | undefined;
   let text: string | undefined;
   const describing = commonDoc('This document: every route under /api/v1, as OpenAPI 3.1.', { answer: jsonOf(DOCUMENT) });
-  server.get(OPENAPI_PATH, describing, (_request, reply) => {
+  server.get(OPENAPI_PATH, describing, ({ headers }, reply) => {
     // No route is registered once the process listens.
-    text ??= JSON.stringify(openApiDocument(routes));
-    return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+    document ??= openApiDocument(routes);
+    const base = basePathOf(headers);
+    const answer = base === '' ? (text ??= JSON.stringify(document)) : JSON.stringify(servedBelow(document, base));
+    return reply.header('content-type', 'application/json; charset=utf-8').send(answer);
   });
 }
 
@@ -49,6 +53,11 @@ const DOCUMENT = objectOf<OpenApiDocument>(
   },
   { description: 'OpenAPI 3.1.' },
 );
+
+/** `document` for a client that sees the server below `base`, which is a path such as `/millrace` or empty. */
+export function servedBelow(document: OpenApiDocument, base: string): OpenApiDocument {
+  return { ...document, servers: [{ url: base === '' ? '/' : base }] };
+}
 
 /** The document of `routes`: those of our own REST, and those that say what they do. */
 export function openApiDocument(routes: readonly Route[]): OpenApiDocument {

@@ -1,6 +1,7 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { publicPath } from './path-prefix.js';
 import { PROBLEM_JSON, problemOf } from './problem.js';
 
 /** Every error of our own REST leaves as a problem. Protocols with an error format of their own answer in their own routes. */
@@ -26,5 +27,5 @@ export function sendProblem(logger: Logger, error: unknown, request: FastifyRequ
     .code(problem.status)
     .header('content-type', PROBLEM_JSON)
     .serializer((payload: unknown) => JSON.stringify(payload))
-    .send({ ...problem, instance: request.url.split('?')[0], requestId: request.id });
+    .send({ ...problem, instance: publicPath(request, request.url.split('?')[0] ?? ''), requestId: request.id });
 }

@@ -1,4 +1,4 @@
-import { ASK_HEADER, OPENAPI_PATH, PROBLEM_JSON, type OpenApiDocument } from '@millrace/service';
+import { ASK_HEADER, OPENAPI_PATH, PROBLEM_JSON, servedBelow, type OpenApiDocument } from '@millrace/service';
 import { SERVICES, type ServiceName } from './routes.js';
 
 /** What the router answers for `/api/v1/openapi.json`. */
@@ -13,6 +13,8 @@ export interface OpenApiQuestion {
   /** Where one replica of a service listens. */
   readonly addressOf: (service: ServiceName) => string;
   readonly authorization: string | undefined;
+  /** Path below which the client sees the router; empty: at the root. */
+  readonly base: string;
   readonly isAuthRequired: boolean;
   readonly timeoutMs: number;
 }
@@ -29,7 +31,13 @@ export class ServiceSilent extends Error {
 }
 
 /** What all services answer behind one address, asked of one replica each; a refusal of one is passed on as it is. */
-export async function openApiOfServices({ addressOf, authorization, isAuthRequired, timeoutMs }: OpenApiQuestion): Promise<OpenApiAnswer> {
+export async function openApiOfServices({
+  addressOf,
+  authorization,
+  base,
+  isAuthRequired,
+  timeoutMs,
+}: OpenApiQuestion): Promise<OpenApiAnswer> {
   const headers = { ...(isAuthRequired ? { [ASK_HEADER]: 'required' } : {}), ...(authorization === undefined ? {} : { authorization }) };
   const answers = await Promise.all(
     SERVICES.map(async (service): Promise<OpenApiAnswer> => {
@@ -46,7 +54,7 @@ export async function openApiOfServices({ addressOf, authorization, isAuthRequir
   const refusal = answers.find(({ status }) => status !== 200);
   if (refusal) return refusal;
   const documents = answers.map(({ body }) => JSON.parse(body) as OpenApiDocument);
-  return { status: 200, contentType: 'application/json; charset=utf-8', body: JSON.stringify(union(documents)) };
+  return { status: 200, contentType: 'application/json; charset=utf-8', body: JSON.stringify(servedBelow(union(documents), base)) };
 }
 
 /** What they share is the same in each of them, as they are of one release. */

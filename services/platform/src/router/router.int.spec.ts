@@ -118,6 +118,36 @@ describe('the router', () => {
     });
   });
 
+  test('takes the path prefix away, says so to the service, and answers without it as well', async () => {
+    const seen: [string | undefined, unknown][] = [];
+    handlers.set('tracking', ({ url, headers }, response) => {
+      seen.push([url, headers['x-forwarded-prefix']]);
+      response.end('tracking');
+    });
+    const below = new Router({ ...options, pathPrefix: '/millrace' });
+    await below.listen(0, '127.0.0.1');
+    const asked = async (path: string, prefix?: string) =>
+      (await fetch(`${below.url}${path}`, { headers: prefix === undefined ? {} : { 'x-forwarded-prefix': prefix } })).text();
+    try {
+      expect(await asked('/millrace/api/2.0/mlflow/runs/get?run_id=1')).toBe('tracking');
+      expect(await asked('/millrace/api/2.0/mlflow/runs/get', '/team')).toBe('tracking');
+      expect(await asked('/api/2.0/mlflow/runs/get')).toBe('tracking');
+      expect(await asked('/api/2.0/mlflow/runs/get', '/team')).toBe('tracking');
+      expect(seen).toEqual([
+        ['/api/2.0/mlflow/runs/get?run_id=1', '/millrace'],
+        ['/api/2.0/mlflow/runs/get', '/team/millrace'],
+        ['/api/2.0/mlflow/runs/get', undefined],
+        ['/api/2.0/mlflow/runs/get', '/team'],
+      ]);
+      for (const path of ['/healthz', '/readyz', '/metrics'])
+        expect([await asked(`/millrace${path}`), await asked(path)]).not.toContain('no service answers');
+      expect(await asked('/millrace')).toContain('href="/millrace/api/v1/openapi.json"');
+      expect(await asked('/')).toContain('href="/api/v1/openapi.json"');
+    } finally {
+      await below.close();
+    }
+  });
+
   test('streams: the client reads the first part while the service still writes', async () => {
     let finish: () => void = () => undefined;
     handlers.set('tracking', (_request, response) => {

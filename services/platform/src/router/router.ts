@@ -1,4 +1,4 @@
-import { ASK_HEADER, OPENAPI_PATH, PROBLEM_JSON, type Host, type Metrics } from '@millrace/service';
+import { ASK_HEADER, basePathOf, OPENAPI_PATH, PROBLEM_JSON, takePrefix, type Host, type Metrics } from '@millrace/service';
 import { Agent, createServer, request as ask, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +15,8 @@ export interface RouterOptions {
   readonly isAuthRequired?: boolean;
   /** Ask who reads the router's own `/metrics`. */
   readonly metricsAuth?: boolean;
+  /** Path below which a proxy shows the router and which it does not take away. The services are told as by a proxy that does. */
+  readonly pathPrefix?: string | undefined;
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -35,6 +37,9 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
+
+/** The router adds to what came. */
+const OWN = new Set(['x-forwarded-for', 'x-forwarded-prefix']);
 
 const PROBE_TIMEOUT_MS = 5000;
 const MOST_CONNECTIONS = 1024;
@@ -90,12 +95,19 @@ export class Router {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
+    const { pathPrefix } = this.#options;
+    if (pathPrefix !== undefined) takePrefix(request, pathPrefix);
     const url = request.url ?? '/';
     // Who keeps a connection to a process that is about to end is to open the next one elsewhere.
     if (this.#isStopping) response.shouldKeepAlive = false;
     switch (url) {
       case '/':
-        respond(response, 200, 'text/html; charset=utf-8', landingPage('five services behind a router'));
+        respond(
+          response,
+          200,
+          'text/html; charset=utf-8',
+          landingPage('five services behind a router', { base: basePathOf(request.headers) }),
+        );
         return;
       case '/healthz':
         respond(response, 200, 'application/json', JSON.stringify({ status: 'ok', fatal: [] }));
@@ -164,6 +176,8 @@ export class Router {
     const headers = headersOf(request.rawHeaders);
     const forwarded = [request.headers['x-forwarded-for'], request.socket.remoteAddress].filter(Boolean).join(', ');
     headers.push('x-forwarded-for', forwarded);
+    const prefix = request.headers['x-forwarded-prefix'];
+    if (typeof prefix === 'string') headers.push('x-forwarded-prefix', prefix);
     if (this.#options.isAuthRequired) headers.push(ASK_HEADER, 'required');
     // A body of unknown length goes on as one.
     if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
@@ -207,6 +221,7 @@ export class Router {
       const { status, contentType, body, challenge } = await openApiOfServices({
         addressOf: (service) => this.#next(service),
         authorization: request.headers.authorization,
+        base: basePathOf(request.headers),
         isAuthRequired: this.#options.isAuthRequired ?? false,
         timeoutMs: PROBE_TIMEOUT_MS,
       });
@@ -245,13 +260,13 @@ export class Router {
   }
 }
 
-/** Name, value, name, value: repeated headers and their case stay as they came. */
+/** Name, value, name, value: repeated headers and their case stay as they came, but for the router's own. */
 function headersOf(raw: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const lower = name.toLowerCase();
-    if (!HOP_BY_HOP.has(lower) && lower !== 'x-forwarded-for') kept.push(name, raw[i + 1] as string);
+    if (!HOP_BY_HOP.has(lower) && !OWN.has(lower)) kept.push(name, raw[i + 1] as string);
   }
   return kept;
 }

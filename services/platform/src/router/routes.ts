@@ -2,6 +2,9 @@
 export const SERVICES = ['tracking', 'registry', 'features', 'inference', 'experimentation'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
+/** What the first `*` of a pattern stands for; where it is something else, another pattern has the same beginning. */
+const MLFLOW_VERSIONS = ['2.0', '3.0'];
+
 /**
  * Who answers which path when the services run apart. First match wins. `*` stands for one segment, `**` at the end for anything
  * below (or nothing). Every route a service registers has to be found here; a test holds the table against the services.
@@ -62,6 +65,12 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
   ['/api/v1/status', 'registry'],
   ['/api/v1/access/**', 'registry'],
 ];
+
+/** The table's paths as routes have them, and the router's own: where no path prefix may be. */
+export function ownPaths(): readonly string[] {
+  const tables = TABLE.flatMap(([pattern]) => MLFLOW_VERSIONS.map((version) => pattern.replace('/*/', `/${version}/`).replace('**', '*')));
+  return ['/healthz', '/readyz', '/metrics', ...tables];
+}
 
 const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(pattern), service }));
 

@@ -16,6 +16,7 @@ export interface PlainTimes {
 export interface PlainConnectionOptions {
   readonly hotRoutes: Pick<HotRoutes, 'find' | 'begin'>;
   readonly maxHeaderBytes: number;
+  readonly pathPrefix?: string | undefined;
   readonly times: PlainTimes;
   /** The fields of a head that say for how long a connection goes on. */
   readonly keepAlive: string;
@@ -51,7 +52,7 @@ export class PlainConnection implements ResponseSink {
   constructor(socket: Socket, options: PlainConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#heads = new PlainHeads(options.maxHeaderBytes);
+    this.#heads = new PlainHeads(options.maxHeaderBytes, options.pathPrefix);
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError);
   }
 

@@ -7,6 +7,8 @@ export interface PlainConnectionsOptions extends PlainTimes {
   readonly hotRoutes: Pick<HotRoutes, 'find' | 'begin'>;
   /** Of a head. */
   readonly maxHeaderBytes: number;
+  /** Taken from the front of a request's path. */
+  readonly pathPrefix?: string | undefined;
 }
 
 const SWEEP_MS = 1000;
@@ -22,10 +24,10 @@ export class PlainConnections {
   #isClosing = false;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor({ hotRoutes, maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs }: PlainConnectionsOptions) {
+  constructor({ hotRoutes, maxHeaderBytes, pathPrefix, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs }: PlainConnectionsOptions) {
     const times = { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs };
     const timeout = keepAliveTimeoutMs > 0 ? `Keep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}\r\n` : '';
-    this.#options = { hotRoutes, maxHeaderBytes, times, keepAlive: `Connection: keep-alive\r\n${timeout}` };
+    this.#options = { hotRoutes, maxHeaderBytes, pathPrefix, times, keepAlive: `Connection: keep-alive\r\n${timeout}` };
   }
 
   /** Before `server` listens. */

@@ -84,6 +84,15 @@ describe('of one connection', () => {
     expect(heads.read(Buffer.from(PLAIN))).toMatchObject({ url: '/v2/models/m/infer' });
   });
 
+  test('a path prefix is taken from the front of the path, and a path without it stays', () => {
+    const heads = new PlainHeads(1000, '/millrace');
+    const below = PLAIN.replace('/v2', '/millrace/v2');
+    const first = heads.read(Buffer.from(below));
+    expect(first).toMatchObject({ url: '/v2/models/m/infer', length: below.length });
+    expect(heads.read(Buffer.from(below))).toBe(first);
+    expect(heads.read(Buffer.from(PLAIN))).toMatchObject({ url: '/v2/models/m/infer', length: PLAIN.length });
+  });
+
   test('what was read is not changed by what comes into the same bytes', () => {
     const heads = new PlainHeads(1000);
     const bytes = Buffer.from(PLAIN);

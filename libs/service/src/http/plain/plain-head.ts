@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { urlBelow } from '../path-prefix.js';
 
 /** The head of a request that says everything in the plainest way. */
 export interface PlainHead {
+  /** Below the path prefix, where one is set. */
   readonly url: string;
   /** Names in lower case, each once. Shared by requests that begin alike. */
   readonly headers: IncomingHttpHeaders;
@@ -25,13 +27,15 @@ const NODES = ['transfer-encoding', 'upgrade', 'expect', 'trailer'] as const;
  */
 export class PlainHeads {
   readonly #maxBytes: number;
+  readonly #pathPrefix: string | undefined;
   /** The last head: clients say the same again and again. */
   #bytes = Buffer.alloc(0);
   #head: PlainHead | undefined;
 
   /** @param maxBytes of a head. */
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, pathPrefix?: string) {
     this.#maxBytes = maxBytes;
+    this.#pathPrefix = pathPrefix;
   }
 
   /** The head `chunk` begins with, if it has the whole of it. */
@@ -41,8 +45,11 @@ export class PlainHeads {
     const end = chunk.indexOf(END);
     const length = end + END.length;
     if (end < 0 || length > this.#maxBytes) return undefined;
-    const head = parse(chunk.toString('latin1', 0, length));
-    if (!head) return undefined;
+    const parsed = parse(chunk.toString('latin1', 0, length));
+    if (!parsed) return undefined;
+    // Here, where it is done once for requests that begin alike.
+    const below = this.#pathPrefix === undefined ? undefined : urlBelow(this.#pathPrefix, parsed.url);
+    const head = below === undefined ? parsed : { ...parsed, url: below };
     // Not a part of the chunk, which would stay with it.
     this.#bytes = Buffer.from(chunk.subarray(0, length));
     this.#head = head;

@@ -1,6 +1,18 @@
 import { parseEventTime } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
-import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, SHORT_PAGE, WAIT, waitOf, type PageQuery } from '@millrace/service';
+import {
+  AT_LEAST,
+  jsonOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  publicPath,
+  sendPosition,
+  SHORT_PAGE,
+  WAIT,
+  waitOf,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { runOf, type MaterializationRun, type MaterializationState } from '../../domain/materialization/materialization.decider.js';
 import type { Asked, RequestedMaterialization } from '../../materialization/materializations.js';
@@ -66,7 +78,7 @@ export function materializationRoutes(scope: FastifyInstance, options: Materiali
     sendPosition(reply, position);
     if (waitMs > 0) await options.settled(name, id, waitMs);
     const run = existing(await options.state(request, name), id);
-    const location = `/api/v1/sources/${name}/materializations/${id}`;
+    const location = publicPath(request, `/api/v1/sources/${name}/materializations/${id}`);
     return reply
       .code(run.status === 'running' ? 202 : 200)
       .header('location', location)

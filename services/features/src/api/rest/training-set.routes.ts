@@ -1,5 +1,5 @@
 import { type CommandMetadata, parseShallowJson } from '@millrace/kernel';
-import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
+import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, publicPath, sendPosition, WAIT, waitOf, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { TrainingSetState } from '../../domain/training-set/training-set.decider.js';
@@ -64,7 +64,7 @@ export function trainingSetRoutes(scope: FastifyInstance, options: TrainingSetRo
     const state = await options.state(request, id);
     return reply
       .code(state.status === 'requested' ? 202 : 200)
-      .header('location', `/api/v1/training-sets/${id}`)
+      .header('location', publicPath(request, `/api/v1/training-sets/${id}`))
       .send(show(id, state, options));
   });
   const listing = doc('Lists training sets, the newest first.', {

@@ -1,5 +1,17 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
-import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, sendPosition, SHORT_PAGE, WAIT, waitOf, type PageQuery } from '@millrace/service';
+import {
+  AT_LEAST,
+  jsonOf,
+  PAGED,
+  pageOf,
+  ProblemError,
+  publicPath,
+  sendPosition,
+  SHORT_PAGE,
+  WAIT,
+  waitOf,
+  type PageQuery,
+} from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseBatchJobRequest, parseUploadedRows, type BatchJobInput } from '../../batch/batch-job-request.js';
@@ -86,7 +98,7 @@ export function batchJobRoutes(scope: FastifyInstance, options: BatchJobRoutesOp
     const job = await existing(options, request, id);
     return reply
       .code(job.status === 'running' ? 202 : 200)
-      .header('location', `${PATH}/${id}`)
+      .header('location', publicPath(request, `${PATH}/${id}`))
       .send(show(id, job, options));
   });
   const listing = doc('Lists batch jobs, the newest first.', {

@@ -5,6 +5,7 @@ import {
   PAGED,
   pageOf,
   ProblemError,
+  publicPath,
   rejectionToProblem,
   type AccessRule,
   type BodySchema,
@@ -100,7 +101,7 @@ export function governanceRoutes(scope: FastifyInstance, api: GovernanceApi): vo
       api.sendPosition(reply, position);
       return reply
         .code(201)
-        .header('location', `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`)
+        .header('location', publicPath(request, `/api/v1/models/${encodeURIComponent(name)}/promotions/${value}`))
         .send(show(name, value));
     },
   );

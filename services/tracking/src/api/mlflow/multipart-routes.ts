@@ -1,13 +1,12 @@
 import { joinArtifactPath, MOST_PARTS, type ArtifactStore } from '@millrace/artifact-store';
 import { Fields, invalid, MlflowError, safeArtifactPath, type FieldValues } from '@millrace/mlflow-protocol';
-import { whileAdmitted } from '@millrace/service';
+import { forwardedPrefix, isPrefix, whileAdmitted } from '@millrace/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 
 /** The body of a request about an upload; the parts themselves do not come this way. */
 const MOST_BYTES = 4 << 20;
 const SIGNED_SECONDS = 900;
-const PREFIX = /^(\/[A-Za-z0-9._~-]+)+$/;
 
 /**
  * Files that a client sends in parts, several at a time. It is told a URL for each part: the store's own where that can sign one, this server's
@@ -85,10 +84,8 @@ function partOf(fields: Fields): { partNumber: number; etag: string } {
 /** Where the client has reached us: a proxy in front says so, and below which path. */
 function originOf(request: FastifyRequest): string {
   const first = (name: string) => (request.headers[name] as string | undefined)?.split(',')[0]?.trim();
-  const below = first('x-forwarded-prefix')?.replace(/\/+$/, '') ?? '';
-  // What is no path would make an address of another host.
-  if (below !== '' && !PREFIX.test(below))
-    throw invalid(`The header X-Forwarded-Prefix '${below.slice(0, 100)}' is no path, such as /mlflow.`);
+  const below = forwardedPrefix(request.headers);
+  if (!isPrefix(below)) throw invalid(`The header X-Forwarded-Prefix '${below.slice(0, 100)}' is no path, such as /mlflow.`);
   return `${first('x-forwarded-proto') ?? request.protocol}://${first('x-forwarded-host') ?? request.host}${below}`;
 }
 
