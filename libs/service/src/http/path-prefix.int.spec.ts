@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { tempDir, type TempDir } from '@millrace/testing';
+import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { Agent, request as httpRequest, type Server } from 'node:http';
@@ -95,6 +95,7 @@ test.each(['', '/team/millrace'])('probes and scrapes are answered below %j, als
   expect((await get(`${prefix}/api/v1/status`)).status).toBe(503);
   for (const path of ['/healthz', '/readyz', '/metrics']) expect([path, (await get(`${prefix}${path}`)).status]).toEqual([path, 200]);
   leaving.abort();
+  await waitFor(async () => (await get('/api/v1/status')).status === 200);
 });
 
 test('a stream goes up below the prefix, and the answer’s link is one that the client can ask for', async () => {
@@ -115,8 +116,9 @@ test('a problem and the OpenAPI document name the path as the client has it', as
 });
 
 test('a prefix that is a path of ours is refused at the start', async () => {
-  await using other = await tempDir('path-prefix-taken');
-  const config = loadConfig([], { ...environment({ MILLRACE_PATH_PREFIX: '/v2' }), MILLRACE_DATA_DIR: other.path });
+  // Only one process of chdb may be open in a process.
+  await service.close();
+  const config = loadConfig([], environment({ MILLRACE_PATH_PREFIX: '/v2' }));
   await expect(bootstrap(PlacesModule, config)).rejects.toThrow(
     'MILLRACE_PATH_PREFIX is /v2, and Millrace has paths of its own there (/v2/models/:model/infer)',
   );

@@ -1,3 +1,5 @@
+import { OPENAPI_PATH } from '@millrace/service';
+
 /** The five services behind one address. */
 export const SERVICES = ['tracking', 'registry', 'features', 'inference', 'experimentation'] as const;
 export type ServiceName = (typeof SERVICES)[number];
@@ -69,7 +71,7 @@ const TABLE: readonly (readonly [pattern: string, service: ServiceName])[] = [
 /** The table's paths as routes have them, and the router's own: where no path prefix may be. */
 export function ownPaths(): readonly string[] {
   const tables = TABLE.flatMap(([pattern]) => MLFLOW_VERSIONS.map((version) => pattern.replace('/*/', `/${version}/`).replace('**', '*')));
-  return ['/healthz', '/readyz', '/metrics', ...tables];
+  return ['/healthz', '/readyz', '/metrics', OPENAPI_PATH, ...tables];
 }
 
 const COMPILED = TABLE.map(([pattern, service]) => ({ expression: compile(pattern), service }));
