@@ -63,9 +63,9 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('the router asks for keys as the services do: one that asks has them ask as well', () => {
+  test('the router asks for keys as the services do, one that asks has them ask as well, and they are below one path', () => {
     const { environment } = compose.services['router'] as Service;
-    for (const name of ['MILLRACE_AUTH', 'MILLRACE_METRICS_AUTH']) {
+    for (const name of ['MILLRACE_AUTH', 'MILLRACE_METRICS_AUTH', 'MILLRACE_PATH_PREFIX']) {
       expect(environment?.[name]).toBeDefined();
       for (const service of SERVICES) expect(compose.services[service]?.environment?.[name]).toBe(environment?.[name]);
     }
