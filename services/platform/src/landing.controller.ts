@@ -1,6 +1,6 @@
 import { basePathOf } from '@millrace/service';
 import { Controller, Get, Header, Inject, Req } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import { AnalystsPort } from './analysts-port.js';
 import { landingPage } from './landing-page.js';
 
@@ -10,7 +10,7 @@ export class LandingController {
 
   @Get()
   @Header('content-type', 'text/html; charset=utf-8')
-  page(@Req() request: FastifyRequest): string {
+  page(@Req() request: Pick<IncomingMessage, 'headers'>): string {
     return landingPage('all five services in one process', { base: basePathOf(request.headers), clickhouseUrl: this.analysts.url });
   }
 }

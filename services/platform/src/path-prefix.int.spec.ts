@@ -39,21 +39,17 @@ const PLACES = [
 
 test.each(PLACES)('a run with a file in parts is logged below the path of %s', async (_what, url) => {
   const base = `${url()}/millrace`;
-  const post = async (path: string, body: object): Promise<Record<string, never>> => {
+  const post = async <T>(path: string, body: object): Promise<T> => {
     const response = await fetch(`${base}${path}`, { method: 'POST', body: JSON.stringify(body) });
     expect([path, response.status]).toEqual([path, 200]);
-    return (await response.json()) as Record<string, never>;
+    return (await response.json()) as T;
   };
-  const { run } = (await post('/api/2.0/mlflow/runs/create', { experiment_id: '0', start_time: 1 })) as {
-    run: { info: { run_id: string } };
-  };
+  const { run } = await post<{ run: { info: { run_id: string } } }>('/api/2.0/mlflow/runs/create', { experiment_id: '0', start_time: 1 });
   const runId = run.info.run_id;
   const at = `/api/2.0/mlflow-artifacts/mpu`;
   const folder = `0/${runId}/artifacts`;
-  const { upload_id, credentials } = (await post(`${at}/create/${folder}`, { path: 'a.bin', num_parts: 1 })) as {
-    upload_id: string;
-    credentials: { url: string }[];
-  };
+  const parts = { path: 'a.bin', num_parts: 1 };
+  const { upload_id, credentials } = await post<{ upload_id: string; credentials: { url: string }[] }>(`${at}/create/${folder}`, parts);
   expect(credentials[0]?.url).toMatch(`${base}${at}/part/${folder}/a.bin?`);
   const { headers } = await fetch(credentials[0]?.url as string, { method: 'PUT', body: 'bytes' });
   await post(`${at}/complete/${folder}`, { path: 'a.bin', upload_id, parts: [{ part_number: 1, etag: headers.get('etag') }] });
