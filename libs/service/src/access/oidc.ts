@@ -1,6 +1,6 @@
 import { Fault } from '@millrace/kernel';
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import type { Role } from './domain/keys/keys.events.js';
+import { ROLES, type Role } from './domain/keys/keys.events.js';
 import { momentText } from '../http/moment.js';
 import { allows, EVERY_WORKSPACE, higher, isReservedActor, isRole, type Identity } from './identity.js';
 
@@ -50,12 +50,13 @@ export class Oidc {
     const payload = await this.#verified(token, now);
     const { rolesClaim, actorClaim, workspace } = this.#options;
     const actor = claimOf(payload, actorClaim);
-    if (typeof actor !== 'string' || actor === '') throw new TokenRefused(`the token has no claim ${actorClaim}, which names who you are`);
+    if (typeof actor !== 'string' || actor === '')
+      throw new TokenRefused(`the token has no claim ${actorClaim} (MILLRACE_OIDC_ACTOR_CLAIM) that is a text, which names who you are`);
     if (isReservedActor(actor))
       throw new TokenRefused(`the claim ${actorClaim} of the token is ${actor}, whom the log names for the platform itself`);
     const roles = claimOf(payload, rolesClaim);
     const role = roleIn(roles, workspace);
-    if (!role) throw new TokenRefused(`the claim ${rolesClaim} of the token gives no role in workspace ${workspace}`);
+    if (!role) throw new TokenRefused(noRole(roles, rolesClaim, workspace));
     const expiresAt = Math.min((payload.exp as number) * 1000 + TOLERANCE_SECONDS * 1000, now + LONGEST_TRUST_MS);
     const everywhere = roleIn(roles, EVERY_WORKSPACE);
     const holds = everywhere !== undefined && allows(everywhere, role) ? EVERY_WORKSPACE : workspace;
@@ -120,7 +121,15 @@ function whyRefused(error: errors.JOSEError, token: string, { issuer, audience, 
   if (error.code === errors.JWKSNoMatchingKey.code) {
     return `its key is not among those the issuer publishes (${jwksUrl}, looked at every ${COOLDOWN_MS / 1000} s at most)`;
   }
+  if (error.code === errors.JWSSignatureVerificationFailed.code)
+    return `its signature is not of the key that the issuer publishes by that id (${jwksUrl}); ask the issuer for a new one`;
   return error.message;
+}
+
+/** People in charge of an issuer look for what it does send, and how it would have to be written. */
+function noRole(claim: unknown, rolesClaim: string, workspace: string): string {
+  const said = claim === undefined ? 'is not there' : `is ${shown(claim)}`;
+  return `the token gives no role in workspace ${workspace}: its claim ${rolesClaim} (MILLRACE_OIDC_ROLES_CLAIM) ${said}; it has to list one of ${ROLES.join(', ')}, or ${workspace}:${ROLES[0]} and so on`;
 }
 
 /** Of a token that is refused: for its sender's eyes, and trusted by nobody. */
