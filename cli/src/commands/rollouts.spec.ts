@@ -30,4 +30,13 @@ canary of models:/delay@next on deployment delay: 5% of the units (run 1, versio
 delay version 7 against delay version 6
 `,
   );
+  const line = (change: Partial<Rollout>): string => rolloutText({ ...rollout, ...change });
+  expect(line({ status: 'waiting', run: 0, version: 2, share: 0 })).toContain('on deployment delay: it has not begun (version 2)\n');
+  expect(line({ strategy: 'shadow', share: 0, mirror: 0.5 })).toContain('0% of the units, copies of 50% of the requests (run 1');
+  expect(line({ steps: [{ share: 0.05, pauseMs: 60_000 }], stepSince: '2026-01-01T00:00:00.000Z' })).toContain(
+    '5% of the units, at least until 2026-01-01T00:01:00.000Z (run 1',
+  );
+  expect(line({ status: 'promoted', waitsFor: 'Rollout s was promoted after it and answers in its stead' })).toContain(
+    'it does not answer: Rollout s was promoted after it',
+  );
 });

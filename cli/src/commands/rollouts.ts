@@ -49,7 +49,10 @@ export interface Rollout {
   readonly deployment?: string;
   readonly candidate?: string;
   readonly strategy?: string;
-  readonly steps?: readonly { readonly share: number }[];
+  readonly steps?: readonly { readonly share: number; readonly pauseMs?: number }[];
+  /** Of the requests, those that the candidate gets copies of. */
+  readonly mirror?: number;
+  readonly stepSince?: string;
   /** Which versions the run compares; absent where it began before that was kept, or has not begun. */
   readonly arms?: Arms;
   readonly step: number;
@@ -84,16 +87,8 @@ export async function listRollouts(client: MillraceClient, io: Io, { output }: O
   const rollouts = await everyItem<Rollout>(client, PATH, 'rollouts');
   if (output === 'json') return io.out(json(rollouts));
   const rows = rollouts.map((rollout) => {
-    const { name, deployment = '', strategy = '', candidate = '', share, reason, waitsFor } = rollout;
-    return [
-      name,
-      statusOf(rollout),
-      deployment,
-      strategy,
-      candidate,
-      shareText(share),
-      waitsFor === null ? reason : `waits for ${waitsFor}`,
-    ];
+    const { name, deployment = '', strategy = '', candidate = '', share } = rollout;
+    return [name, statusOf(rollout), deployment, strategy, candidate, shareText(share), whyOf(rollout)];
   });
   io.out(table(['NAME', 'STATUS', 'DEPLOYMENT', 'STRATEGY', 'CANDIDATE', 'SHARE', 'WHY'], rows));
 }
@@ -107,7 +102,11 @@ export async function getRollout(client: MillraceClient, io: Io, name: string, {
 /** Shows every decision there was, with the numbers it rested on. */
 export async function explainRollout(client: MillraceClient, io: Io, name: string, { output }: Output): Promise<void> {
   const rollout = await client.json<Rollout & { decisions: Decision[] }>('GET', `${pathOf(name)}/explain`);
-  io.out(output === 'json' ? json(rollout) : `${rolloutText(rollout)}\n${rollout.decisions.map(decisionText).join('')}`);
+  io.out(
+    output === 'json'
+      ? json(rollout)
+      : `${rolloutText(rollout)}\n${rollout.decisions.map(decisionText).join('') || 'nothing has been decided yet\n'}`,
+  );
 }
 
 export type RolloutAction = 'promote' | 'pause' | 'resume' | 'abort';
@@ -122,16 +121,14 @@ export async function actOnRollout(client: MillraceClient, io: Io, name: string,
 }
 
 export function rolloutText(rollout: Rollout): string {
-  const { name, run, version, deployment, candidate, strategy, steps = [], arms, step, share, reason, waitsFor, evidence } = rollout;
+  const { name, run, version, deployment, candidate, strategy, arms, share, reason, waitsFor, evidence } = rollout;
   // What it waited for when that was decided last is not told beside what it waits for now.
   const isOld = reason === '' || (waitsFor !== null && reason.startsWith('waits for '));
   const lines = [`rollout ${name} is ${statusOf(rollout)}${isOld ? '' : `: ${reason}`}`];
-  if (waitsFor !== null) lines.push(`it waits for ${waitsFor}`);
+  if (waitsFor !== null) lines.push(`it ${waitText(rollout, waitsFor)}`);
   if (deployment !== undefined) {
-    const place = steps.length > 1 && step < steps.length ? `, step ${step + 1} of ${steps.length}` : '';
-    lines.push(
-      `${strategy} of ${candidate} on deployment ${deployment}: ${shareText(share)} of the units${place} (run ${run}, version ${version})`,
-    );
+    const now = run === 0 ? `it has not begun (version ${version})` : `${traffic(rollout, share)} (run ${run}, version ${version})`;
+    lines.push(`${strategy} of ${candidate} on deployment ${deployment}: ${now}`);
   }
   if (arms) lines.push(armsText(arms));
   if (evidence) {
@@ -139,6 +136,28 @@ export function rolloutText(rollout: Rollout): string {
     lines.push(...evidence.gates.map((gate) => `  ${gateText(gate)}`));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Where its traffic is: the share, the copies, the step and how long that takes at least. */
+function traffic({ status, steps = [], mirror = 0, step, stepSince }: Rollout, share: number): string {
+  const isActive = status === 'running' || status === 'paused';
+  const copies = isActive && mirror > 0 && share === 0 ? `, copies of ${shareText(mirror)} of the requests` : '';
+  const place = steps.length > 1 && step < steps.length ? `, step ${step + 1} of ${steps.length}` : '';
+  const pauseMs = (isActive && steps[step]?.pauseMs) || 0;
+  const pause = pauseMs > 0 && stepSince !== undefined ? `, at least until ${new Date(Date.parse(stepSince) + pauseMs).toISOString()}` : '';
+  return `${shareText(share)} of the units${copies}${place}${pause}`;
+}
+
+function whyOf(rollout: Rollout): string {
+  const { status, reason, waitsFor } = rollout;
+  if (waitsFor === null) return reason;
+  // Why a person paused it is not told anywhere else in a list.
+  const paused = status === 'paused' && reason !== '' ? `${reason}; ` : '';
+  return `${paused}${waitText(rollout, waitsFor)}`;
+}
+
+function waitText({ status }: Rollout, waitsFor: string): string {
+  return status === 'promoted' ? `does not answer: ${waitsFor}` : `waits for ${waitsFor}`;
 }
 
 /** One decision: what, who, why, and each gate as it stood. */

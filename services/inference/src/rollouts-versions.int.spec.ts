@@ -122,6 +122,29 @@ describe('which versions a rollout is about', () => {
     expect(after.decisions.map(({ type }) => type)).not.toContain('RolloutAdvanced');
   }, 60_000);
 
+  test('of two that were promoted the earlier says that it does not answer, and an Experiment in the way holds every gate', async () => {
+    await deploy('twice', 'candidate: models:/adds/2, strategy: canary, steps: [50%]');
+    await waitFor(async () => (await call('POST', '/api/v1/rollouts/twice-2/promote')).status === 200);
+    await apply('Rollout', 'twice-3', '{deployment: twice, candidate: models:/adds/3, strategy: canary, steps: [{share: 50%, pause: 1s}]}');
+    await waitFor(async () => (await call('POST', '/api/v1/rollouts/twice-3/pause')).status === 200);
+    await waitFor(async () => (await infer('twice')).variant === 'candidate');
+    await apply('Experiment', 'between', '{unit: unit, variants: [{name: a, weight: 1}, {name: b, weight: 1}]}');
+    await apply('Deployment', 'twice', '{model: models:/adds/1, experiment: between}');
+    const held = await shown('twice-3', ({ waitsFor }) => waitsFor?.includes('Experiment') === true, 'the experiment to be in the way');
+    expect(held.waitsFor).toMatch(/^Experiment between, which assigns the units of Deployment twice/);
+    expect((await call('POST', '/api/v1/rollouts/twice-3/resume')).status).toBe(200);
+    // Long enough for two looks after its pause is over.
+    const resumed = Date.now();
+    await waitFor(() => Date.now() > resumed + 1100);
+    expect((await explain('twice-3')).status).toBe('running');
+    await apply('Deployment', 'twice', '{model: models:/adds/1}');
+    await shown('twice-3', ({ status }) => status === 'promoted', 'it to go on');
+    expect((await explain('twice-2')).waitsFor).toBe('Rollout twice-3 was promoted after it and answers in its stead');
+    expect((await explain('twice-3')).waitsFor).toBeNull();
+    await call('POST', '/api/v1/rollouts/twice-3/abort');
+    expect((await explain('twice-2')).waitsFor).toBeNull();
+  }, 60_000);
+
   test('a candidate that does not exist is waited for by name, and shown with what it is of', async () => {
     await deploy('early', 'candidate: models:/adds/99, strategy: canary, steps: [50%]');
     expect(await explain('early-2')).toMatchObject({

@@ -273,9 +273,14 @@ spec: {deployment: ${name}, ${rollout}}
       const shown = await explain('split-2');
       return shown.isConcluded && shown;
     });
-    expect(concluded).toMatchObject({ status: 'running', share: 0.5 });
+    expect(concluded).toMatchObject({ status: 'running', share: 0.5, waitsFor: 'a person, to promote it' });
     expect(concluded.decisions.at(-1)).toMatchObject({ type: 'RolloutHeld', data: { isConcluded: true } });
+    // What it waits for is still told when a person has paused and resumed it: the reason is theirs by then.
+    expect((await call('POST', '/api/v1/rollouts/split-2/pause')).body).toMatchObject({ waitsFor: 'a person, who paused it' });
+    expect((await call('POST', '/api/v1/rollouts/split-2/resume')).body).toMatchObject({ waitsFor: 'a person, to promote it' });
     expect((await call('POST', '/api/v1/rollouts/split-2/promote')).body).toMatchObject({ status: 'promoted', share: 1 });
+    const byPerson = (await explain('split-2')).decisions.at(-1);
+    expect(byPerson).toMatchObject({ data: { by: 'person', evidence: { gates: [{ verdict: 'passed' }] } } });
     expect(await infer('split')).toMatchObject({ version: '2' });
   }, 60_000);
 
@@ -295,7 +300,7 @@ spec: {deployment: ${name}, ${rollout}}
     ]);
     const { waitsFor } = await waitFor(async () => {
       const now = await explain('learning-2');
-      return now.waitsFor?.includes('labels') === true && now;
+      return now.waitsFor?.startsWith('labels') === true && now;
     });
     expect(waitsFor).toBe('labels paid that are false, true or a number from 0 to 1; 1 came that are not, and do not count');
     const labels: object[] = [];
@@ -332,10 +337,17 @@ kind: Rollout
 metadata: {name: held-3}
 spec: {deployment: held, candidate: models:/delay/3, strategy: shadow}
 `);
-    expect(await explain('held-3')).toMatchObject({ status: 'waiting', waitsFor: 'Rollout held-2, which is under way on Deployment held' });
+    expect(await explain('held-3')).toMatchObject({
+      ...{ status: 'waiting', run: 0, version: 1 },
+      waitsFor: 'Rollout held-2, which is under way on Deployment held',
+    });
     expect(await call('POST', '/api/v1/rollouts/held-3/promote')).toMatchObject({
-      status: 404,
-      body: { detail: 'rollout held-3 has not begun; it waits for Rollout held-2, which is under way on Deployment held' },
+      status: 409,
+      body: {
+        code: 'MR_INFERENCE_ROLLOUT_NOT_BEGUN',
+        detail:
+          'rollout held-3 has not begun; it waits for Rollout held-2, which is under way on Deployment held. If it shall not begin, delete its resource',
+      },
     });
     expect((await call('POST', '/api/v1/rollouts/held-2/resume')).body).toMatchObject({ status: 'running' });
     await fetch(`${service.url}/api/v1/resources/Rollout/held-2`, { method: 'DELETE' });

@@ -17,5 +17,7 @@ export function rewardsMissing({ plan, rewarded }: Pick<RolloutState, 'plan' | '
   const { primary, candidate } = rewardsIn(whole, label);
   const count = primary.n + candidate.n;
   const missing = Math.max(1, rewarded + every - count);
-  return [`${missing} more rewards, which are labels ${label} of Deployment ${plan.deployment}; ${count} have come`];
+  return [
+    `${missing} more ${missing === 1 ? 'reward' : 'rewards'}, which are labels ${label} of Deployment ${plan.deployment}; ${count} have come`,
+  ];
 }

@@ -58,6 +58,11 @@ export class RolloutsInForce {
     return this.#inPromotion().find(({ name, plan }) => name !== rollout && plan.deployment === deployment)?.candidate;
   }
 
+  /** The rollout whose candidate was promoted last on a deployment: it answers, where it can. */
+  latestPromoted(deployment: string): string | undefined {
+    return this.#inPromotion().find(({ plan }) => plan.deployment === deployment)?.name;
+  }
+
   #inPromotion(): InForce[] {
     return [...this.#states.values()]
       .filter(({ state }) => state.status === 'promoted')

@@ -20,6 +20,7 @@ import { judgeGates } from './judge-gates.js';
 import { RolloutFollower, topicsOf } from './rollout-follower.js';
 import { planOf } from './rollout-plan.js';
 import { rewardsIn, rewardsMissing } from './rewards.js';
+import { evidenceOf, viewOf, type RolloutView } from './rollout-view.js';
 import type { RolloutsInForce } from './rollouts-in-force.js';
 
 export interface RolloutsOptions {
@@ -35,22 +36,10 @@ export interface RolloutsOptions {
   readonly observer: { decided(name: string, event: string): void; failed(name: string, error: unknown): void };
 }
 
-/** A rollout that a person asks about or acts on. */
-export interface RolloutView {
-  readonly name: string;
-  readonly state: RolloutState;
-  /** What it follows, or will when it begins. */
-  readonly plan: RolloutPlan | null;
-  /** The gates as this process would judge them now; the last decision's otherwise. */
-  readonly evidence: Evidence | null;
-  /**
-   * Why it has not begun, why nothing can move it as things stand here, or why its promoted candidate does not answer; null where nothing but its gates and steps
-   * holds it.
-   */
-  readonly waitsFor: string | null;
-}
-
 export type PersonCommand = 'PromoteRollout' | 'PauseRollout' | 'ResumeRollout' | 'AbortRollout';
+
+/** What a rollout is about, as its resource or its plan says. */
+type Aims = Pick<RolloutPlan, 'deployment' | 'candidate'>;
 
 const LOOK_EVERY_MS = 500;
 /** A candidate that fails is found by then; judging after every answer would cost the gateway more than it tells. */
@@ -119,41 +108,35 @@ export class Rollouts {
     const state = this.#stateOf(name);
     const resource = this.#options.resources.catalog.get('Rollout', name);
     if (state.run === 0 && !resource) return undefined;
-    const follower = this.#followers.get(name);
-    const evidence =
-      follower?.run === state.run && isActive(state)
-        ? judgeGates(state.plan as RolloutPlan, follower.whole, follower.step)
-        : state.evidence;
-    const plan = state.plan ?? (resource ? planOf(name, resource.spec) : null);
-    return { name, state, plan, evidence, waitsFor: this.#waitsFor(name, state, resource, follower) };
-  }
-
-  #waitsFor(
-    name: string,
-    state: RolloutState,
-    resource: Resource<'Rollout'> | undefined,
-    follower: RolloutFollower | undefined,
-  ): string | null {
-    if (!resource) return null;
-    if (resource.version > state.version) return this.#obstacle(resource) ?? 'this process to begin it';
-    if (state.status === 'promoted') return this.#options.arms.promotedProblem(state) ?? null;
-    if (!isActive(state) || !follower || follower.run !== state.run) return null;
-    const { whole } = follower;
-    const [obstacle] = this.#obstacles(name, state, follower);
-    return this.#obstacle(resource) ?? obstacle ?? unfitLabels(whole) ?? rewardsMissing(state, whole)[0] ?? null;
+    const follower = this.#followerOf(name, state);
+    const obstacles = follower ? this.#obstacles(name, state, follower) : [];
+    const obstacle = resource && this.#obstacle(resource);
+    return viewOf({ name, state, resource, follower, obstacle, obstacles, now: this.#options.clock.now() }, this.#options);
   }
 
   /** What a person decides. Rejections are thrown as faults of the rejection's code. */
   async act(name: string, type: PersonCommand, reason: string, metadata: CommandMetadata): Promise<Position> {
-    if (type !== 'PromoteRollout') return this.#handle(name, { type, reason, waitsFor: this.#notBegun(name) }, metadata);
-    const problem = (await this.#options.arms.problemAfterLoading(name, this.#stateOf(name))) ?? null;
-    return this.#handle(name, { type, reason, problem, waitsFor: this.#notBegun(name) }, metadata);
+    const problem = type === 'PromoteRollout' ? await this.#options.arms.problemAfterLoading(name, this.#stateOf(name)) : undefined;
+    const common = { reason, waitsFor: this.#notBegun(name) };
+    if (type === 'PauseRollout' || type === 'ResumeRollout') return this.#handle(name, { type, ...common }, metadata);
+    const state = this.#stateOf(name);
+    const decided = { ...common, evidence: evidenceOf({ state, follower: this.#followerOf(name, state) }) };
+    const command = type === 'AbortRollout' ? { type, ...decided } : { type, ...decided, problem: problem ?? null };
+    return this.#handle(name, command, metadata);
   }
 
-  /** What keeps a rollout that was applied from its first run; null of one that was not applied. */
+  /** What keeps what was applied last from its run; null where it has begun, or nothing was applied. */
   #notBegun(name: string): string | null {
     const resource = this.#options.resources.catalog.get('Rollout', name);
-    return resource ? (this.#obstacle(resource) ?? 'this process to begin it') : null;
+    const { status, version } = this.#stateOf(name);
+    if (!resource || (resource.version <= version && status !== 'withdrawn')) return null;
+    return this.#obstacle(resource) ?? 'this process to begin it';
+  }
+
+  /** Of the run that is under way. */
+  #followerOf(name: string, state: RolloutState): RolloutFollower | undefined {
+    const follower = this.#followers.get(name);
+    return follower?.run === state.run && isActive(state) ? follower : undefined;
   }
 
   #stateOf(name: string): RolloutState {
@@ -243,7 +226,7 @@ export class Rollouts {
     }
   }
 
-  #obstacle({ name, spec }: Resource<'Rollout'>): string | undefined {
+  #obstacle({ name, spec }: { readonly name: string; readonly spec: Aims }): string | undefined {
     const { resources, inForce } = this.#options;
     const deployment = resources.catalog.get('Deployment', spec.deployment);
     if (!deployment) return `Deployment ${spec.deployment}, which does not exist`;
@@ -258,12 +241,12 @@ export class Rollouts {
   /** What keeps a run from more traffic, whatever its gates say. Its gates may fail all the same. */
   #obstacles(name: string, state: RolloutState, { whole, step }: RolloutFollower): string[] {
     const { arms } = this.#options;
-    const { mirror } = state.plan as RolloutPlan;
+    const plan = state.plan as RolloutPlan;
     if (arms.areOthers(name, state)) return ['its models, which are other versions by now: it begins anew as soon as it is not paused'];
-    const problem = arms.problem(name, state);
+    const problem = this.#obstacle({ name, spec: plan }) ?? arms.problem(name, state);
     if (problem !== undefined) return [problem];
     if (step.answered.candidate > 0) return [];
-    if (mirror === 0 && whole.requests.primary + whole.requests.candidate === 0 && whole.unassigned > 0)
+    if (plan.mirror === 0 && whole.requests.primary + whole.requests.candidate === 0 && whole.unassigned > 0)
       return [`requests that name a unit; ${whole.unassigned} came without, and are answered by the primary`];
     return ['a request that the candidate answers'];
   }
@@ -383,12 +366,4 @@ export class Rollouts {
     const done: Promise<void> = this.#attempt(name, work).finally(() => this.#work.delete(done));
     this.#work.add(done);
   }
-}
-
-/** What a gate or a reward waits for in vain, where labels came and none of them can be used. */
-function unfitLabels({ labels }: RolloutFollower['whole']): string | undefined {
-  for (const [name, count] of labels.unfit)
-    if (!labels.totals.has(name))
-      return `labels ${name} that are false, true or a number from 0 to 1; ${count} came that are not, and do not count`;
-  return undefined;
 }

@@ -11,6 +11,7 @@ import { doc } from './doc.js';
 export interface ShownRollout {
   readonly name: string;
   readonly state: RolloutState;
+  readonly version: number;
   readonly plan: RolloutPlan | null;
   readonly evidence: Evidence | null;
   readonly waitsFor: string | null;
@@ -45,8 +46,8 @@ const MAX_REASON = 1000;
 /**
  * `GET /api/v1/rollouts` (paged by `limit` and `pageToken`) and `/{name}`: where each stands, with its gates as they are now.
  * `GET /{name}/explain`: every decision with the numbers it rested on, the oldest first.
- * `POST /{name}/promote|pause|resume|abort` `{reason?}`: decided at once, in force everywhere as soon as a replica has read it. 404 for a
- * rollout that has not begun, 409 for one that is over, and for the promotion of a candidate that could not answer. Shares are 0 to 1, times RFC 3339.
+ * `POST /{name}/promote|pause|resume|abort` `{reason?}`: decided at once, in force everywhere as soon as a replica has read it. 409 for a
+ * rollout that has not begun or is over, and for the promotion of a candidate that could not answer. Shares are 0 to 1, times RFC 3339.
  */
 export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOptions): void {
   const found = (name: string): ShownRollout => {
@@ -102,8 +103,8 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
       body: jsonOf(ROLLOUT_ACTION),
       answer: jsonOf(ROLLOUT_ANSWER),
       errors: {
-        404: 'There is no such rollout, or it has not begun.',
-        409: 'It is over, or what is asked for is not possible as it stands.',
+        404: 'There is no such rollout.',
+        409: 'It has not begun, is over, or what is asked for is not possible as it stands.',
       },
     });
     scope.post<Named>(`/api/v1/rollouts/:name/${action}`, acting, async (request, reply) => {
@@ -134,8 +135,8 @@ function reasonOf(body: unknown): string {
   return reason;
 }
 
-function show({ name, state, plan, evidence, waitsFor }: ShownRollout): object {
-  const { status, run, version, arms, step, share, isConcluded, startedAt, stepSince, reason } = state;
+function show({ name, state, version, plan, evidence, waitsFor }: ShownRollout): object {
+  const { status, run, arms, step, share, isConcluded, startedAt, stepSince, reason } = state;
   return {
     ...{ name, status: run === 0 ? 'waiting' : status, run, version, waitsFor },
     ...(plan

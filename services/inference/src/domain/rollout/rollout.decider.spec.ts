@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { rollout, type RolloutCommand, type RolloutState } from './rollout.decider.js';
+import { awaited, rollout, type RolloutCommand, type RolloutState } from './rollout.decider.js';
 import type { Arms, Evidence, GateJudgement, RolloutEvent, RolloutPlan } from './rollout.events.js';
 
 const SUBJECT = 'rollout/delay-v2';
@@ -51,7 +51,11 @@ const person = (
   waitsFor: string | null = null,
 ): readonly [number, RolloutCommand] => [
   9000,
-  type === 'PromoteRollout' ? { type, reason: 'said so', problem, waitsFor } : { type, reason: 'said so', waitsFor },
+  type === 'PromoteRollout'
+    ? { type, reason: 'said so', problem, waitsFor, evidence: evidence([gate('undecided')]) }
+    : type === 'AbortRollout'
+      ? { type, reason: 'said so', waitsFor, evidence: null }
+      : { type, reason: 'said so', waitsFor },
 ];
 const types = (events: readonly RolloutEvent[]): string[] => events.map(({ type }) => type);
 
@@ -216,22 +220,55 @@ describe('people', () => {
     );
     expect(types(events)).toEqual(['RolloutStarted', 'RolloutPaused', 'RolloutResumed', 'RolloutAdvanced', 'RolloutRolledBack']);
     expect(state).toMatchObject({ status: 'rolledBack', share: 0, reason: 'said so' });
+    // What the gates said when a person decided is on the log too.
+    expect(events[3]?.data).toMatchObject({ by: 'person', evidence: evidence([gate('undecided')]) });
+    expect(state.evidence).toEqual(evidence([gate('undecided')]));
   });
 
   test('are told when there is nothing to act on', () => {
     const notBegun = (...act: Parameters<typeof person>): unknown => play(person(...act)).last;
-    const code = 'MR_INFERENCE_ROLLOUT_NOT_FOUND';
     expect(notBegun('PauseRollout')).toMatchObject({
-      rejection: { code, message: expect.stringMatching(/^there is no rollout .*; apply it first$/) },
+      rejection: { code: 'MR_INFERENCE_ROLLOUT_NOT_FOUND', message: expect.stringMatching(/^there is no rollout .*; apply it first$/) },
     });
     expect(notBegun('PromoteRollout', null, 'Rollout other')).toMatchObject({
-      rejection: { code, message: expect.stringMatching(/ has not begun; it waits for Rollout other$/) },
+      rejection: {
+        code: 'MR_INFERENCE_ROLLOUT_NOT_BEGUN',
+        message: 'rollout delay-v2 has not begun; it waits for Rollout other. If it shall not begin, delete its resource',
+      },
     });
     const { last } = play(start(), person('AbortRollout'), person('PromoteRollout'));
     expect(last).toMatchObject({
       rejection: { code: 'MR_INFERENCE_ROLLOUT_OVER', message: expect.stringMatching(/ is rolled back( \(.+\))?; change/) },
     });
     expect(play(start(), person('AbortRollout'), person('AbortRollout')).last.kind).toBe('unchanged');
+    const refused = (...steps: (readonly [number, RolloutCommand])[]): unknown => {
+      const { last: refusal } = play(start(), ...steps);
+      return refusal.kind === 'reject' ? refusal.rejection.message : refusal.kind;
+    };
+    expect(refused(person('PromoteRollout'), person('PauseRollout'))).toBe(
+      'rollout delay-v2 is promoted (said so); abort it to take its traffic back, or change its resource to run it again',
+    );
+    expect(refused([1, { type: 'WithdrawRollout', run: 1 }], person('PromoteRollout'))).toBe(
+      'rollout delay-v2 is withdrawn (the resource was deleted); apply its resource to run it again',
+    );
+    expect(refused(person('AbortRollout'), person('PromoteRollout', null, 'Rollout other'))).toBe(
+      'rollout delay-v2 is rolled back (said so); what was applied since has not begun; it waits for Rollout other',
+    );
+  });
+
+  test('are told all that a run waits for as things stand now, whatever was decided last', () => {
+    const waits = (state: RolloutState, gates: GateJudgement[], obstacles: string[] = [], time = 5): string[] =>
+      awaited(state, evidence(gates, 299), obstacles, time);
+    const second = play(start(), judged(1, [gate('passed')])).state;
+    expect(waits(second, [gate('undecided')], ['a request'])).toEqual([
+      ...['a request', '1 more request of the candidate', 'the pause of the step', 'error_rate (about 900 more samples)'],
+    ]);
+    const concluded = play(start({ strategy: 'ab', promotion: 'manual', steps: [{ share: 0.5, pauseMs: 0, samples: 0 }] }), [
+      1,
+      judged(1, [gate('passed')])[1],
+    ]);
+    expect(waits(concluded.state, [gate('passed')])).toEqual(['a person, to promote it']);
+    expect(waits({ ...concluded.state, status: 'paused' }, [gate('passed')])).toEqual(['a person, who paused it']);
   });
 
   test('delete the resource: it is withdrawn, and may begin again', () => {

@@ -27,21 +27,25 @@ export type RolloutCommand =
       readonly rewards: { readonly primary: Rewards; readonly candidate: Rewards };
       readonly evidence: Evidence;
     })
-  | (Command<'PauseRollout' | 'ResumeRollout' | 'AbortRollout'> & {
-      readonly reason: string;
-      /** What keeps it from its first run; null where nothing is known to. */
-      readonly waitsFor: string | null;
-    })
-  | (Command<'PromoteRollout'> & {
-      readonly reason: string;
-      readonly waitsFor: string | null;
-      /** Why the candidate could not answer for all; null when it can. */
-      readonly problem: string | null;
-    })
+  | (Command<'PauseRollout' | 'ResumeRollout'> & ByPerson)
+  /** What the gates said when it was decided is kept with it; null where nothing was under way. */
+  | (Command<'AbortRollout'> & ByPerson & { readonly evidence: Evidence | null })
+  | (Command<'PromoteRollout'> &
+      ByPerson & {
+        readonly evidence: Evidence | null;
+        /** Why the candidate could not answer for all; null when it can. */
+        readonly problem: string | null;
+      })
   | (Command<'WithdrawRollout'> & { readonly run: number });
 
+interface ByPerson {
+  readonly reason: string;
+  /** What keeps what was applied last from its run; null where it has begun, or nothing was applied. */
+  readonly waitsFor: string | null;
+}
+
 export type RolloutRejection = Rejection<
-  'MR_INFERENCE_ROLLOUT_NOT_FOUND' | 'MR_INFERENCE_ROLLOUT_OVER' | 'MR_INFERENCE_ROLLOUT_UNSERVABLE'
+  'MR_INFERENCE_ROLLOUT_NOT_FOUND' | 'MR_INFERENCE_ROLLOUT_NOT_BEGUN' | 'MR_INFERENCE_ROLLOUT_OVER' | 'MR_INFERENCE_ROLLOUT_UNSERVABLE'
 >;
 
 export type RolloutStatus = 'absent' | 'running' | 'paused' | 'promoted' | 'rolledBack' | 'withdrawn';
@@ -157,15 +161,15 @@ export const rollout: Decider<RolloutState, RolloutCommand, RolloutEvent, Rollou
 
 function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>, state: RolloutState, subject: string) {
   const name = subject.slice(ROLLOUT.length + 1);
+  const { reason, waitsFor } = command;
+  if (state.run === 0 && waitsFor === null)
+    return reject('MR_INFERENCE_ROLLOUT_NOT_FOUND', `there is no rollout ${JSON.stringify(name)}; apply it first`);
   if (state.run === 0)
     return reject(
-      'MR_INFERENCE_ROLLOUT_NOT_FOUND',
-      command.waitsFor === null
-        ? `there is no rollout ${JSON.stringify(name)}; apply it first`
-        : `rollout ${name} has not begun; it waits for ${command.waitsFor}`,
+      'MR_INFERENCE_ROLLOUT_NOT_BEGUN',
+      `rollout ${name} has not begun; it waits for ${waitsFor}. If it shall not begin, delete its resource`,
     );
   const { run } = state;
-  const { reason } = command;
   // A promoted candidate can still be taken back.
   const isOver = !isActive(state) && !(command.type === 'AbortRollout' && state.status === 'promoted');
   if (isOver && command.type === 'PromoteRollout' && state.status === 'promoted') return unchanged;
@@ -173,7 +177,7 @@ function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>,
   if (isOver)
     return reject(
       'MR_INFERENCE_ROLLOUT_OVER',
-      `rollout ${name} is ${state.status === 'rolledBack' ? 'rolled back' : state.status}${state.reason === '' ? '' : ` (${state.reason})`}; change its resource to run it again`,
+      `rollout ${name} is ${state.status === 'rolledBack' ? 'rolled back' : state.status}${state.reason === '' ? '' : ` (${state.reason})`}; ${insteadOf(state, waitsFor)}`,
     );
   switch (command.type) {
     case 'PromoteRollout':
@@ -182,14 +186,21 @@ function byPerson(command: Extract<RolloutCommand, { readonly reason: string }>,
           'MR_INFERENCE_ROLLOUT_UNSERVABLE',
           `rollout ${name} cannot be promoted, its candidate could not answer: ${command.problem}`,
         );
-      return accept('RolloutAdvanced', { ...promoted(state), by: 'person' as const, reason, evidence: null });
+      return accept('RolloutAdvanced', { ...promoted(state), by: 'person' as const, reason, evidence: command.evidence });
     case 'AbortRollout':
-      return accept('RolloutRolledBack', { run, by: 'person' as const, reason, evidence: null });
+      return accept('RolloutRolledBack', { run, by: 'person' as const, reason, evidence: command.evidence });
     case 'PauseRollout':
       return state.status === 'paused' ? unchanged : accept('RolloutPaused', { run, reason });
     case 'ResumeRollout':
       return state.status === 'running' ? unchanged : accept('RolloutResumed', { run, reason });
   }
+}
+
+/** What can be done with one that is over. */
+function insteadOf({ status }: RolloutState, waitsFor: string | null): string {
+  if (waitsFor !== null) return `what was applied since has not begun; it waits for ${waitsFor}`;
+  if (status === 'withdrawn') return 'apply its resource to run it again';
+  return `${status === 'promoted' ? 'abort it to take its traffic back, or ' : ''}change its resource to run it again`;
 }
 
 function promoted({ run, plan }: RolloutState): { run: number; step: number; share: number; isPromoted: boolean } {
@@ -237,15 +248,8 @@ function judge(state: RolloutState, { evidence, obstacles }: Extract<RolloutComm
       reason: `worse beyond doubt: ${failed.map(told).join(', ')}`,
       evidence,
     });
-  const step = plan.steps[state.step] as RolloutStep;
   const passed = evidence.gates.filter(({ verdict }) => verdict === 'passed');
-  const open = evidence.gates.filter(({ verdict, guard }) => verdict === 'undecided' && !guard).map(toldOpen);
-  open.push(...obstacles);
-  if (step.samples > evidence.requests.candidate) open.push(`${step.samples - evidence.requests.candidate} more requests of the candidate`);
-  if (time - state.stepSince < step.pauseMs) open.push('the pause of the step');
-  if (state.status === 'paused') open.push('a person, who paused it');
-  if (plan.strategy !== 'bandit' && evidence.gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
-    open.push('a person: the step has no gate, pause nor samples of its own');
+  const open = [...openGates(evidence), ...obstacles, ...openConditions(state, evidence, time)];
   if (open.length === 0 && plan.strategy !== 'bandit') {
     const reason = passed.length === 0 ? 'the step is over' : `passed: ${passed.map(told).join(', ')}`;
     const next = plan.steps[state.step + 1];
@@ -273,6 +277,33 @@ function judge(state: RolloutState, { evidence, obstacles }: Extract<RolloutComm
     reason: `waits for ${open.length === 0 ? 'rewards' : open.join(', ')}`,
     evidence,
   });
+}
+
+function openGates({ gates }: Evidence): string[] {
+  return gates.filter(({ verdict, guard }) => verdict === 'undecided' && !guard).map(toldOpen);
+}
+
+/** What the step itself asks for beside its gates. */
+function openConditions({ plan, step: index, stepSince, status }: RolloutState, { gates, requests }: Evidence, time: number): string[] {
+  const { strategy, steps } = plan as RolloutPlan;
+  const step = steps[index] as RolloutStep;
+  const open: string[] = [];
+  const missing = step.samples - requests.candidate;
+  if (missing > 0) open.push(`${missing} more ${missing === 1 ? 'request' : 'requests'} of the candidate`);
+  if (time - stepSince < step.pauseMs) open.push('the pause of the step');
+  if (status === 'paused') open.push('a person, who paused it');
+  if (strategy !== 'bandit' && gates.every(({ guard }) => guard) && step.pauseMs === 0 && step.samples === 0)
+    open.push('a person: the step has no gate, pause nor samples of its own');
+  return open;
+}
+
+/**
+ * All that a run under way waits for as things stand, what only a person or another thing can mend first: a judgement of now would hold it for
+ * these. Empty where it is about to go on.
+ */
+export function awaited(state: RolloutState, evidence: Evidence, obstacles: readonly string[], time: number): string[] {
+  if (state.isConcluded && obstacles.length === 0 && state.status === 'running') return ['a person, to promote it'];
+  return [...obstacles, ...openConditions(state, evidence, time), ...openGates(evidence)];
 }
 
 function samplesOf({ requests }: Evidence): number {
