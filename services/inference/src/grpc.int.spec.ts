@@ -119,6 +119,18 @@ describe('the Open Inference Protocol over gRPC', () => {
       Grpc.INVALID_ARGUMENT,
       /"priority" is -1; it must be a whole number/,
     ],
+    [
+      'classes of an output',
+      { outputs: [{ name: 'probability', parameters: { classification: { int64_param: 1 } } }] },
+      Grpc.INVALID_ARGUMENT,
+      /output "probability": parameter "classification": .*not offered/,
+    ],
+    [
+      'shared memory',
+      { inputs: [input({ parameters: { shared_memory_region: { string_param: 'r' } } })] },
+      Grpc.INVALID_ARGUMENT,
+      /input "input": parameter "shared_memory_region": .*not offered/,
+    ],
     ['a message beyond the limit', { id: 'x'.repeat(70_000) }, Grpc.RESOURCE_EXHAUSTED, /larger than max/],
   ])('refuses %s', async (_what, request, code, message) => {
     expect(await infer(request)).toMatchObject({ code, details: expect.stringMatching(message) });

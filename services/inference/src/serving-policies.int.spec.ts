@@ -88,3 +88,13 @@ test('an alias nobody governs that moves to what is not admitted leaves the vers
   await waitFor(async () => (await versionOf('nightly')) === '3');
   expect(await reason()).toBe('');
 }, 60_000);
+
+test.each([
+  ['/v2/repository/index', '[1]', 'the request must be a JSON object'],
+  ['/v2/repository/index', '{"ready": "yes"}', 'ready is "yes"; it must be true or false'],
+  ['/v2/repository/models/delay/load', '{"parameters": ["config"]}', 'parameters must be a JSON object'],
+  ['/v2/repository/models/delay/unload', '7', 'the request must be a JSON object'],
+])('a call of the repository that means nothing is refused, not taken for another: %s %s', async (path, body, error) => {
+  const response = await fetch(`${service.url}${path}`, { method: 'POST', body });
+  expect([response.status, await response.json()]).toEqual([400, { error }]);
+});

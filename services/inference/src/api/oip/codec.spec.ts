@@ -154,6 +154,23 @@ describe('requests', () => {
     });
   });
 
+  test.each([
+    [
+      'input',
+      { shared_memory_region: 'r', shared_memory_byte_size: 4 },
+      'input "x": parameter "shared_memory_region": shared memory is not offered',
+    ],
+    ['output', { shared_memory_region: 'r' }, 'output "y": parameter "shared_memory_region": shared memory is not offered'],
+    ['output', { classification: 2 }, 'output "y": parameter "classification": classification is not offered'],
+    ['output', { binary_data: 'yes' }, 'parameter "binary_data" of output "y" is "yes"; it must be true or false'],
+    ['request', { binary_data_output: 1 }, 'parameter "binary_data_output" of request is 1; it must be true or false'],
+  ])('%s: %j would be answered otherwise than the caller reads it, and is refused', (where, parameters, message) => {
+    const of = (owner: string): object => (where === owner ? { parameters } : {});
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1], data: [1], ...of('input') }];
+    const body = { inputs, outputs: [{ name: 'y', ...of('output') }], ...of('request') };
+    expect(() => parseInferRequest(Buffer.from(JSON.stringify(body)), undefined)).toThrow(message);
+  });
+
   test('null says no more than nothing does, and a model may take no tensor', () => {
     expect(parse({ id: null, parameters: null, inputs: [input({ parameters: null })], outputs: null })).toMatchObject({
       id: undefined,

@@ -18,9 +18,9 @@ export function extensionRoutes(scope: FastifyInstance, { status, statistics, re
       return modelStatistics([noStatistics(model, described.version)]);
     });
   }
-  scope.post('/v2/repository/index', ({ body }) => repositoryIndex(repository.index(readObject(body)['ready'] === true)));
+  scope.post('/v2/repository/index', ({ body }) => repositoryIndex(repository.index(readyOf(readObject(body)))));
   scope.post<{ Params: { model: string } }>('/v2/repository/models/:model/load', async ({ params, body }) => {
-    refuseFiles(Object.keys(asObject(readObject(body)['parameters'])));
+    refuseFiles(Object.keys(asObject('parameters', readObject(body)['parameters'] ?? {})));
     await repository.load(params.model);
     return {};
   });
@@ -42,13 +42,21 @@ export function refuseFiles(parameters: readonly string[]): void {
 
 function readObject(body: unknown): Readonly<Record<string, unknown>> {
   if (!Buffer.isBuffer(body) || body.length === 0) return {};
+  let value: unknown;
   try {
-    return asObject(JSON.parse(body.toString('utf8')) as unknown);
+    value = JSON.parse(body.toString('utf8'));
   } catch (error) {
     throw invalid(`the request is not a JSON object: ${error instanceof Error ? error.message : String(error)}`);
   }
+  return asObject('the request', value);
 }
 
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {};
+function readyOf({ ready = false }: Readonly<Record<string, unknown>>): boolean {
+  if (typeof ready === 'boolean') return ready;
+  throw invalid(`ready is ${JSON.stringify(ready)}; it must be true or false`);
+}
+
+function asObject(what: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
+  throw invalid(`${what} must be a JSON object`);
 }

@@ -6,6 +6,7 @@ import { tensorFromBinary } from './binary-tensor.js';
 import { isDeeperThan } from './json-depth.js';
 import { tensorFromJson } from './json-tensor.js';
 import { readTensorHead } from './tensor-head.js';
+import { refuseUnoffered } from './unoffered.js';
 
 export type Parameters = Readonly<Record<string, string | number | boolean>>;
 
@@ -45,12 +46,13 @@ export function parseInferRequest(body: Buffer, jsonLength: number | undefined):
   const sent = inputs.length === 1 ? dataIn(text) : undefined;
   const tensors = inputs.map((input) => readInput(input, binary, sent));
   binary.end();
+  const binaryByDefault = flagOf('request', parameters, 'binary_data_output') ?? false;
   return {
     id,
     parameters,
     inputs: tensors,
-    outputs: readOutputs(json['outputs'], parameters['binary_data_output'] === true),
-    binaryByDefault: parameters['binary_data_output'] === true,
+    outputs: readOutputs(json['outputs'], binaryByDefault),
+    binaryByDefault,
   };
 }
 
@@ -94,14 +96,17 @@ function dataIn(text: string): string | undefined {
 function readInput(value: unknown, binary: BinaryPart, sent: string | undefined): Tensor {
   const input = asObject('an input', value);
   const { name, datatype, sizes } = readTensorHead(input['name'], input['datatype'], input['shape']);
-  const size = readParameters(`input ${JSON.stringify(name)}`, input['parameters'])['binary_data_size'];
+  const owner = `input ${JSON.stringify(name)}`;
+  const parameters = readParameters(owner, input['parameters']);
+  refuseUnoffered(owner, parameters);
+  const size = parameters['binary_data_size'];
   if (size !== undefined) {
-    if (input['data'] !== undefined) throw invalid(`input ${JSON.stringify(name)} has both data and binary_data_size`);
+    if (input['data'] !== undefined) throw invalid(`${owner} has both data and binary_data_size`);
     return tensorFromBinary(name, datatype, sizes, binary.take(name, size));
   }
   // A shape that claims more than the data could hold is met before memory is reserved for it.
   if (elementsOf(sizes) > binary.bodyLength) {
-    throw invalid(`input ${JSON.stringify(name)}: the data is shorter than shape [${sizes.join(',')}]`);
+    throw invalid(`${owner}: the data is shorter than shape [${sizes.join(',')}]`);
   }
   return tensorFromJson(name, datatype, sizes, input['data'], sent);
 }
@@ -116,8 +121,10 @@ function readOutputs(value: unknown, binaryByDefault: boolean): RequestedOutput[
     if (typeof name !== 'string') throw invalid('an output has no name');
     if (seen.has(name)) throw invalid(`output ${JSON.stringify(name)} is asked for twice`);
     seen.add(name);
-    const binary = readParameters(`output ${JSON.stringify(name)}`, output['parameters'])['binary_data'];
-    return { name, binary: binary === undefined ? binaryByDefault : binary === true };
+    const owner = `output ${JSON.stringify(name)}`;
+    const parameters = readParameters(owner, output['parameters']);
+    refuseUnoffered(owner, parameters);
+    return { name, binary: flagOf(owner, parameters, 'binary_data') ?? binaryByDefault };
   });
   return outputs.length === 0 ? undefined : outputs;
 }
@@ -130,6 +137,12 @@ function readParameters(owner: string, value: unknown): Parameters {
       throw invalid(`parameter ${JSON.stringify(key)} of ${owner} must be a string, a number or a boolean`);
   }
   return parameters as Parameters;
+}
+
+function flagOf(owner: string, parameters: Parameters, name: string): boolean | undefined {
+  const value = parameters[name];
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`parameter ${JSON.stringify(name)} of ${owner} is ${JSON.stringify(value)}; it must be true or false`);
 }
 
 function asObject(what: string, value: unknown): Readonly<Record<string, unknown>> {

@@ -5,6 +5,7 @@ import { binaryOf, tensorFromBinary } from '../binary-tensor.js';
 import type { Parameters } from '../infer-request.js';
 import type { InferResponse } from '../infer-response.js';
 import { readTensorHead } from '../tensor-head.js';
+import { refuseUnoffered } from '../unoffered.js';
 import { contentsOf, tensorFromContents, type InferTensorContents } from './tensor-contents.js';
 
 /** Exactly one field is set; numbers of 64 bits come in halves. */
@@ -57,12 +58,16 @@ export function readInferMessage(message: ModelInferRequest): ReadInferMessage {
     throw invalid(`raw_input_contents has ${raw.length} entries and inputs ${inputs.length}; give one for each, in their order`);
   const tensors = inputs.map((input, index) => {
     const { name, datatype, sizes } = readTensorHead(input.name, input.datatype, input.shape.map(sizeOf));
+    refuseUnoffered(`input ${JSON.stringify(name)}`, input.parameters);
     const bytes = raw[index];
     if (bytes && input.contents) throw invalid(`input ${JSON.stringify(name)} has both contents and raw_input_contents`);
     return bytes ? tensorFromBinary(name, datatype, sizes, bytes) : tensorFromContents(name, datatype, sizes, input.contents);
   });
   const parameters = readParameters(message.parameters);
-  const outputs = message.outputs.map(({ name }) => name);
+  const outputs = message.outputs.map(({ name, parameters: asked }) => {
+    refuseUnoffered(`output ${JSON.stringify(name)}`, asked);
+    return name;
+  });
   const repeated = outputs.find((name, index) => outputs.indexOf(name) !== index);
   if (repeated !== undefined) throw invalid(`output ${JSON.stringify(repeated)} is asked for twice`);
   return {
