@@ -15,7 +15,10 @@ export function addOptimize(models: Command, io: Io, client: () => MillraceClien
     .argument('<model>', 'name, name@version or name@alias (default: the newest version)')
     .option('--clean', 'take away what has no part in the answer')
     .option('--prune <share>', 'keep that share of the hidden units of a multi-layer perceptron, such as 0.5')
-    .option('--dynamic-int8', 'compute with 8-bit integers: MatMul and Gemm with constant weights')
+    .option(
+      '--dynamic-int8',
+      'compute with 8-bit integers: MatMul and Gemm with constant weights; rows of one request share a scale, so an answer may depend on the rows beside it',
+    )
     .option(
       '--per-channel',
       'with --dynamic-int8: a scale for each output instead of one for the matrix; on processors without VNNI it may be slower and less accurate than plain int8',

@@ -20,4 +20,6 @@ test('tells how it ended and where the output is', () => {
   expect(batchText({ ...JOB, status: 'failed', error: 'row 3: no' })).toBe(
     'batch job b1 of delay/3 is failed: row 3: no; 250 of 1000 rows scored, 0 failed\n',
   );
+  // A file that is not there, or is an older job's, must not be taken for this one's.
+  expect(batchText({ ...JOB, status: 'cancelled' }, 'out.parquet')).toMatch(/ is cancelled; .*; out\.parquet was not written\n$/);
 });

@@ -205,7 +205,8 @@ export function progressText({ model, version, progress }: BatchJob): string {
 export function batchText({ id, status, model, version, progress, output, error }: BatchJob, to?: string): string {
   const { rows, totalRows, failedRows } = progress;
   const why = error === undefined ? '' : `: ${error}`;
-  const where = output === undefined ? '' : `; ${placeOf(output, to)}`;
+  const missing = to === undefined || status === 'running' ? '' : `; ${to} was not written`;
+  const where = output === undefined ? missing : `; ${placeOf(output, to)}`;
   return `batch job ${id} of ${model}/${version} is ${status}${why}; ${rows} of ${totalRows} rows scored, ${failedRows} failed${where}\n`;
 }
 
