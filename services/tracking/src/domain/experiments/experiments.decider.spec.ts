@@ -85,6 +85,9 @@ describe('experiments', () => {
     expect(given(created('1', 'a'), tagged).when(tag('w'))).toMatchObject({ kind: 'accept' });
     expect(given(created('1', 'a'), tagged).when(untag)).toMatchObject({ kind: 'accept' });
     expect(given(created('1', 'a')).when(untag)).toMatchObject({ rejection: { code: 'MR_TRACKING_EXPERIMENT_TAG_NOT_FOUND' } });
+    const notActive = { rejection: { code: 'MR_TRACKING_EXPERIMENT_NOT_ACTIVE' } };
+    expect(given(created('1', 'a'), tagged, deleted('1')).when(tag('w'))).toMatchObject(notActive);
+    expect(given(created('1', 'a'), tagged, deleted('1')).when(untag)).toMatchObject(notActive);
   });
 
   test('whatever is commanded, names stay unique, deciding leaves the state alone, and refolding gives the same state', () => {

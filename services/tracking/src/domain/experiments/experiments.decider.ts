@@ -150,14 +150,12 @@ function decideOnOne(
         experimentId,
       });
     case 'TagExperiment': {
-      if (experiment.deleted) {
-        const message = `The experiment ${experimentId} must be in the 'active' state. Current state is deleted.`;
-        return reject('MR_TRACKING_EXPERIMENT_NOT_ACTIVE', message, { experimentId });
-      }
+      if (experiment.deleted) return notActive(experimentId);
       const { key, value } = command;
       return experiment.tags.get(key) === value ? unchanged : accept('ExperimentTagged', { experimentId, key, value });
     }
     case 'UntagExperiment':
+      if (experiment.deleted) return notActive(experimentId);
       if (!experiment.tags.has(command.key)) {
         const message = `No tag with name: ${command.key} in experiment with id ${experimentId}`;
         return reject('MR_TRACKING_EXPERIMENT_TAG_NOT_FOUND', message, { experimentId });
@@ -182,6 +180,11 @@ function isFree(experimentId: string, state: Experiments): boolean {
 
 function nameTaken(name: string): ExperimentsDecision {
   return reject('MR_TRACKING_EXPERIMENT_NAME_TAKEN', `Experiment(name=${name}) already exists.`, { name });
+}
+
+function notActive(experimentId: string): ExperimentsDecision {
+  const message = `The experiment ${experimentId} must be in the 'active' state. Current state is deleted.`;
+  return reject('MR_TRACKING_EXPERIMENT_NOT_ACTIVE', message, { experimentId });
 }
 
 function notFound(experimentId: string): ExperimentsDecision {
