@@ -124,7 +124,7 @@ function ordered<T>(
 ): Order<T> {
   const wanted = orderBy.map((text) => {
     const { entity, key, ascending } = parseOrderBy(text);
-    const read = entity === null && Object.hasOwn(keys, key) ? keys[key] : undefined;
+    const read = isAttribute(entity) && Object.hasOwn(keys, key) ? keys[key] : undefined;
     if (!read) throw invalid(`Invalid order by key '${text}' specified. Valid keys are '${Object.keys(keys).join(', ')}'`);
     return [read, ascending] as const;
   });
