@@ -215,6 +215,24 @@ describe('what is asked of traces, logged models, records of datasets and histor
     }
   }, 60_000);
 
+  test('what a trace was not told meets no comparison; of its run it can be asked', async () => {
+    experimentId = await newExperiment();
+    const [bare, told, ofRun] = ['n1', 'n2', 'n3'].map((name) => `${name}-${experimentId}`) as [string, string, string];
+    await newTrace(bare, 1);
+    await newTrace(told, 2, { client_request_id: 'c1' });
+    await newTrace(ofRun, 3, { client_request_id: 'c2', trace_metadata: { 'mlflow.sourceRun': 'r' } });
+    const cases: [string, string[]][] = [
+      ["client_request_id != 'c1'", [ofRun]],
+      ["client_request_id NOT IN ('c1')", [ofRun]],
+      ["client_request_id LIKE '%'", [ofRun, told]],
+      ["client_request_id = 'c1'", [told]],
+      ['run_id IS NULL', [told, bare]],
+      ['attributes.run_id IS NOT NULL', [ofRun]],
+      ["run_id = 'r'", [ofRun]],
+    ];
+    for (const [filter, ids] of cases) expect([filter, (await search({ filter })).ids]).toEqual([filter, ids]);
+  }, 60_000);
+
   test('feedback of a session counts for all of its traces', async () => {
     experimentId = await newExperiment();
     const session = (name: string) => ({ trace_metadata: { 'mlflow.trace.session': name } });

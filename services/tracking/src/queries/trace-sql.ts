@@ -44,6 +44,7 @@ export type TraceCriterion =
       | { readonly on: 'name' | 'run' | 'text' }
     ))
   | { readonly on: 'tag' | 'metadata'; readonly key: string; readonly operator: 'IS NULL' | 'IS NOT NULL' }
+  | { readonly on: 'run'; readonly operator: 'IS NULL' | 'IS NOT NULL' }
   | { readonly on: 'prompt'; readonly name: string; readonly version: string }
   | { readonly on: 'issue'; readonly key: string }
   | SpanCriterion
@@ -127,14 +128,16 @@ export class TraceSql {
 
   #testOfOwn(criterion: OwnCriterion): string {
     if (!('value' in criterion)) {
-      const isThere = this.#having(criterion.on, criterion.key, 'true');
+      const isThere = criterion.on === 'run' ? this.#ofRun('true') : this.#having(criterion.on, criterion.key, 'true');
       return criterion.operator === 'IS NULL' ? `NOT (${isThere})` : isThere;
     }
     const { operator, value } = criterion;
     switch (criterion.on) {
       case 'attribute': {
         const { column, isNumber } = TRACE_ATTRIBUTES[criterion.key];
-        return `${column} ${sqlOperator(operator)} ${this.#bound(value, isNumber)}`;
+        const test = `${column} ${sqlOperator(operator)} ${this.#bound(value, isNumber)}`;
+        // Empty is not told: it meets no comparison, not even `!=`.
+        return criterion.key === 'client_request_id' ? `(client_request_id != '' AND ${test})` : test;
       }
       case 'tag':
       case 'metadata':
@@ -144,12 +147,17 @@ export class TraceSql {
         return `${this.#having('tag', TRACE_NAME, `value ${test}`)} OR (isToldByRoot AND root_name ${test})`;
       }
       case 'run':
-        return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
-          WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND key ${sqlOperator(operator)} ${this.#bound(value, false)})`;
+        return this.#ofRun(`key ${sqlOperator(operator)} ${this.#bound(value, false)}`);
       case 'text':
         return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
           WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'text' AND value ${operator} ${this.#bound(value, false)})`;
     }
+  }
+
+  /** Traces that were made in, or linked to, a run whose id holds. */
+  #ofRun(test: string): string {
+    return `trace_id IN (SELECT trace_id FROM millrace.trace_facts
+      WHERE experiment_id IN {experimentIds:Array(String)} AND kind = 'run' AND ${test})`;
   }
 
   /** Traces that have a pair whose last value holds. */

@@ -13,13 +13,13 @@ import type { LoggedModel } from '../../../domain/logged-model/logged-model.deci
 import type { DatasetFilter, NumericOperator } from '../../../queries/model-metrics.query.js';
 import type { LoggedModelOrder, LoggedModelSearch } from '../../../queries/search-logged-models.query.js';
 
-/** What a search may ask of a model itself, by the names clients use. */
-const TEXTS: Readonly<Record<string, (model: LoggedModel) => string | null>> = {
+/** What a search may ask of a model itself, by the names clients use. A text that was not told is empty, as in MLflow, so that `!=` finds it. */
+const TEXTS: Readonly<Record<string, (model: LoggedModel) => string>> = {
   model_id: (model) => model.modelId,
   name: (model) => model.name,
-  model_type: (model) => model.modelType,
+  model_type: (model) => model.modelType ?? '',
   status: (model) => model.status,
-  source_run_id: (model) => model.sourceRunId,
+  source_run_id: (model) => model.sourceRunId ?? '',
   experiment_id: (model) => model.experimentId,
   artifact_location: (model) => model.artifactUri,
 };
@@ -41,7 +41,8 @@ export function loggedModelSearchOf(fields: Fields): LoggedModelSearch {
   for (const clause of parseFilter(fields.string('filter') ?? '')) {
     if (clause.entity === 'metrics') metrics.push(metricOf(clause));
     else tests.push(testOf(clause));
-    if (clause.key === 'source_run_id' && clause.comparator === '=' && clause.value.kind === 'string') sourceRunId = clause.value.text;
+    const isOfRun = clause.key === 'source_run_id' && clause.comparator === '=' && clause.value.kind === 'string';
+    if (isOfRun && clause.value.text !== '') sourceRunId = clause.value.text;
   }
   return {
     experimentIds: fields.strings('experiment_ids'),
@@ -81,10 +82,7 @@ function testOf(clause: FilterClause): Test {
     );
   allow(key, comparator, LISTED_COMPARATORS);
   if (value.kind === 'number') throw invalid(`Expected a quoted string to compare ${key} with.`);
-  return (model) => {
-    const actual = text(model);
-    return actual !== null && matchesText(actual, comparator, value);
-  };
+  return (model) => matchesText(text(model), comparator, value);
 }
 
 function allow(what: string, comparator: string, allowed: readonly string[]): void {

@@ -146,12 +146,15 @@ function promptCriterionOf({ comparator, value }: FilterClause<AnyComparator>): 
   return { on: 'prompt', name, version };
 }
 
-/** Whether a tag, a piece of metadata or an assessment is there at all. */
+/** Whether a tag, a piece of metadata, an assessment or a run is there at all. */
 function presenceOf(entity: string | null, key: string, operator: 'IS NULL' | 'IS NOT NULL'): TraceCriterion {
   if (entity === 'feedback' || entity === 'expectation') return { on: entity, key, operator };
+  if (isOwn(entity) && key === 'run_id') return { on: 'run', operator };
   const pair = pairOf(entity, key);
   if (!pair)
-    throw invalid(`Invalid comparator '${operator}' for ${key}: it is only supported for tags, metadata, feedback and expectation.`);
+    throw invalid(
+      `Invalid comparator '${operator}' for ${key}: it is only supported for tags, metadata, feedback, expectation and run_id.`,
+    );
   return { ...pair, operator };
 }
 
