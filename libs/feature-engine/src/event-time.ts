@@ -1,13 +1,20 @@
 const ZERO = 48;
+/** The first moment that RFC 3339 can tell, that of the year 0. */
+export const FIRST_TOLD = -62_167_219_200_000;
+const LAST_TOLD = 253_402_300_799_999;
+
+/** What {@link parseEventTime} takes, as a message may say it. */
+export const TIME_FORMS = 'a time of the years 0 to 9999: RFC 3339 text or milliseconds';
 
 /**
- * Milliseconds since the epoch of an event time: a number is milliseconds; text is RFC 3339 (`2001-01-01T12:00:00.5+01:00`), the same with a
+ * Milliseconds since the epoch of an event time of the years 0 to 9999: a number is milliseconds; text is RFC 3339 (`2001-01-01T12:00:00.5+01:00`), the same with a
  * space, or ClickHouse's `2001-01-01 12:00:00.500`, or a bare date; without a zone it is UTC. Digits below the millisecond are cut off.
  * `undefined`: it is no time.
  */
 export function parseEventTime(value: unknown): number | undefined {
-  if (typeof value === 'number') return Number.isFinite(value) && Math.abs(value) <= 8.64e15 ? Math.floor(value) : undefined;
-  return typeof value === 'string' ? parseText(value) : undefined;
+  const time = typeof value === 'number' ? Math.floor(value) : typeof value === 'string' ? parseText(value) : undefined;
+  // Also false of NaN.
+  return time !== undefined && time >= FIRST_TOLD && time <= LAST_TOLD ? time : undefined;
 }
 
 /** By hand, because it runs for every event of every source: `Date.parse` takes several times as long and refuses some of these forms. */

@@ -154,8 +154,15 @@ describe('materialization', () => {
       expect(await refused('POST', path, { from: 'soon' })).toEqual([
         400,
         'MR_FEATURES_MATERIALIZATION_INVALID',
-        'from must be a time: RFC 3339 text or milliseconds',
+        'from must be a time of the years 0 to 9999: RFC 3339 text or milliseconds',
       ]);
+      for (const asked of [{ from: 253_402_300_800_000 }, { to: 8e15 }, { to: -62_167_219_200_001 }]) {
+        expect(await refused('POST', path, asked)).toEqual([
+          400,
+          'MR_FEATURES_MATERIALIZATION_INVALID',
+          `${Object.keys(asked)[0]} must be a time of the years 0 to 9999: RFC 3339 text or milliseconds`,
+        ]);
+      }
       expect(await refused('POST', path, { until: 1 })).toEqual([
         400,
         expect.anything(),
@@ -344,6 +351,37 @@ describe('materialization', () => {
     const [status, body] = (await service.ask('POST', '/api/v1/sources/bad/materializations', {})) as [number, Run];
     expect([status, body.code]).toEqual([422, 'MR_FEATURES_BATCH']);
     expect(body.detail).toMatch(reason);
+  });
+
+  test('a row of a time that no answer could tell is rejected for its text', async () => {
+    const times =
+      "arrayJoin([-100000000000000000, -70000000000000, 1767225600000]) AS hour, 1 AS trips, 1 AS rating, 'A' AS area, true AS active";
+    await service.apply(resources('early', `query: "SELECT 1 AS driver, ${times}"`));
+    const run = await service.materialize('early');
+    expect(counts(run)).toEqual(['finished', 3, 1, 0, 2]);
+    expect(run.rejected).toEqual(
+      ['-100000000000000000', '-70000000000000'].map((text) => ({
+        time: '0000-01-01T00:00:00.000Z',
+        reason: `field hour is "${text}"; it must be DateTime64(3)`,
+      })),
+    );
+  });
+
+  test('what a cancelled run has written counts, the page in flight too', async () => {
+    const slow = `SELECT toInt64(number % 10) AS driver, toDateTime('2026-01-01 00:00:00') + number AS hour, 1 AS trips, 1.5 AS rating, 'A' AS area, true AS active FROM numbers(2000)`;
+    await service.apply(resources('stopped', `query: "${slow}"`));
+    const path = '/api/v1/sources/stopped/materializations';
+    const [, { id }] = (await service.ask('POST', path, {})) as [number, Run];
+    const shown = async (): Promise<Run> => (await service.ask('GET', `${path}/${id}`))[1];
+    await until(shown, ({ rows }) => rows.read > 0);
+    const [, cancelled] = (await service.ask('POST', `${path}/${id}/cancel`)) as [number, Run];
+    expect(cancelled.status).toBe('cancelled');
+    // The next run begins when nothing is in flight any more.
+    const next = await service.materialize('stopped');
+    const { rows } = await shown();
+    expect(rows.read).toBeLessThan(2000);
+    expect([rows.unchanged, rows.appended]).toEqual([0, next.rows.unchanged]);
+    expect(counts(next)).toEqual(['finished', 2000, 2000 - rows.appended, rows.appended, 0]);
   });
 
   test('what can only be found while reading makes the run fail, with the reason', async () => {

@@ -276,7 +276,9 @@ describe('statistics', () => {
     };
     const source = '/api/v1/sources/scooters/statistics';
     const view = '/api/v1/features/statistics';
-    expect(await problem(`${source}?from=yesterday`)).toBe('400 from must be a time: RFC 3339 text or milliseconds, not "yesterday"');
+    expect(await problem(`${source}?from=yesterday`)).toBe(
+      '400 from must be a time of the years 0 to 9999: RFC 3339 text or milliseconds, not "yesterday"',
+    );
     expect(await problem(`${source}?every=90m`)).toContain('400 every must be whole hours');
     expect(await problem(`${source}?from=2026-01-02&to=2026-01-01`)).toBe('400 to must be later than from');
     expect(await problem(`${source}?column=price`)).toContain('400 column: source scooters has no column price; it has id, at,');

@@ -1,11 +1,10 @@
-import { recordKeyOf, type ColumnType, type SourceEvent, type SourcePlan, type Value } from '@millrace/feature-engine';
+import { parseEventTime, recordKeyOf, type ColumnType, type SourceEvent, type SourcePlan, type Value } from '@millrace/feature-engine';
 import { createHash } from 'node:crypto';
 
 /** Texts of a row by the source's columns; `undefined`: its rows do not give the column. */
 export type RowTexts = readonly (string | null | undefined)[];
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
-const LATEST_MS = 8.64e15;
 const ID_DIGITS = 32;
 
 /** A row as an event's fields. What is not of a column's type stays the text it is, for the reader to refuse with its reason. */
@@ -20,7 +19,10 @@ export function fieldsOfRow(plan: SourcePlan, texts: RowTexts): Record<string, u
 
 function fieldOf(type: ColumnType, text: string): unknown {
   if (type.kind !== 'number') return text;
-  if (type.isTime) return /^-?\d+$/.test(text) && Math.abs(Number(text)) <= LATEST_MS ? new Date(Number(text)).toISOString() : text;
+  if (type.isTime) {
+    const time = /^-?\d+$/.test(text) ? parseEventTime(Number(text)) : undefined;
+    return time === undefined ? text : new Date(time).toISOString();
+  }
   if (type.name === 'Bool') return BOOLEANS.get(text.toLowerCase()) ?? text;
   const number = Number(text);
   // What a double cannot hold is told as it is written; JSON would make it null.

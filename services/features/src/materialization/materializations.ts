@@ -70,6 +70,7 @@ export class Materializations {
   readonly #runner: string;
   /** Sources of which a run is under way, here or elsewhere. */
   readonly #open = new Set<string>();
+  /** By source: a run that was cancelled is here until its page is over, and the next one after it. */
   readonly #here = new Map<string, Promise<void>>();
   readonly #totals = new Map<string, number>();
   readonly #waiters = new Map<string, Set<() => void>>();
@@ -225,7 +226,7 @@ export class Materializations {
   /** Runs what is this process's to run, or what nobody runs any more. */
   async #takeUp(source: string): Promise<void> {
     const run = runningOf(this.state(source));
-    if (!run || this.#isStopped || this.#here.has(run.id) || this.#here.size >= MOST_AT_ONCE) return;
+    if (!run || this.#isStopped || this.#here.has(source) || this.#here.size >= MOST_AT_ONCE) return;
     const { isAlone, silentForMs, now } = this.#options;
     if (run.runner !== this.#runner) {
       const limit = isAlone ? 0 : silentForMs;
@@ -237,12 +238,12 @@ export class Materializations {
         throw error;
       }
     }
-    if (this.#here.has(run.id)) return;
+    if (this.#here.has(source)) return;
     const work = this.#run(source, run.id).finally(() => {
-      this.#here.delete(run.id);
+      this.#here.delete(source);
       this.#totals.delete(run.id);
     });
-    this.#here.set(run.id, work);
+    this.#here.set(source, work);
   }
 
   async #run(source: string, id: string): Promise<void> {
@@ -300,6 +301,8 @@ export class Materializations {
         progress: async (to, rows, rejected) => {
           await this.#tell(name, { type: 'ProgressMaterialization', materializationId: id, runner: this.#runner, to, rows, rejected });
           this.#options.observer.rows(name, rows);
+          // What was written when it was cancelled is counted; no more is.
+          if (runOf(this.state(name), id)?.status !== 'running') throw runOver(id);
         },
       },
     );
@@ -347,6 +350,10 @@ function intervalText(details: Readonly<Record<string, unknown>> | undefined): s
 function sourceChanged(name: string, version: number): Fault {
   const message = `source ${name} is not version ${version} any more; materialize the new one`;
   return new Fault('MR_FEATURES_BATCH', message, false);
+}
+
+function runOver(id: string): Fault {
+  return new Fault('MR_FEATURES_MATERIALIZATION_OVER', `materialization ${id} is over`, false);
 }
 
 /** The run is over, or another process's. */

@@ -1,4 +1,4 @@
-import type { SourcePlan } from '@millrace/feature-engine';
+import { FIRST_TOLD, type SourcePlan } from '@millrace/feature-engine';
 import { quoteIdentifier, type OfflineStore, type SqlParameters } from '@millrace/offline-store';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
 import { batchFault } from './batch-fault.js';
@@ -60,9 +60,11 @@ export function selectRows(
   const right = (name: string): string => (isNative ? `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')` : `{${name}:Int64}`);
   const inside = [...(interval.from === null ? [] : [`${left} >= ${right('from')}`]), `${left} < ${right('to')}`].join(' AND ');
   const blank = /^(Nullable|String)/.test(timeType) ? ` OR (${time}) IS NULL` : '';
+  // No event is of a time before that one, and no answer can tell it: the row is rejected for its text, as one of the year 0.
+  const told = `if(${time} < ${FIRST_TOLD}, ${FIRST_TOLD}, ${time})`;
   return {
     // An id that is no text is only to be told from others: its row is rejected.
-    sql: `SELECT ifNull(${time}, ${NO_TIME}), if(isValidUTF8(${id}), ${id}, hex(${id})), ${texts.join(', ')} FROM ${from.sql} AS given WHERE (${inside})${blank}`,
+    sql: `SELECT ifNull(${told}, ${NO_TIME}), if(isValidUTF8(${id}), ${id}, hex(${id})), ${texts.join(', ')} FROM ${from.sql} AS given WHERE (${inside})${blank}`,
     parameters: { to: interval.to, ...(interval.from === null ? {} : { from: interval.from }) },
   };
 }

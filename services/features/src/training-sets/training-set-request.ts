@@ -1,4 +1,4 @@
-import { parseEventTime } from '@millrace/feature-engine';
+import { parseEventTime, TIME_FORMS } from '@millrace/feature-engine';
 import { parsePosition, type Position } from '@millrace/kernel';
 import type { Spine } from '../domain/training-set/training-set.events.js';
 
@@ -109,8 +109,7 @@ function parseKnown(asOf: unknown, asKnown: unknown): Known | Reason {
   const at = parseEventTime(typeof asKnown === 'string' && /^-?\d+$/.test(asKnown) ? Number(asKnown) : asKnown);
   if (at !== undefined) return { kind: 'time', at };
   return {
-    reason:
-      'asKnown must be a time (RFC 3339 text or milliseconds), a position such as trips/0@41, or an object: topic -> next offset by partition',
+    reason: `asKnown must be ${TIME_FORMS}; or a position such as trips/0@41, or an object: topic -> next offset by partition`,
   };
 }
 
@@ -139,9 +138,7 @@ function parseSpine(kind: (typeof SPINE_FIELDS)[number], spine: Readonly<Record<
       if (!Array.isArray(columns) || !columns.every((column) => typeof column === 'string'))
         return { reason: 'spine.columns must be a list of column names' };
       const times = parseRange(from, to);
-      return times
-        ? { kind, source, columns, ...times }
-        : { reason: 'spine.from and spine.to must be times: RFC 3339 text or milliseconds' };
+      return times ? { kind, source, columns, ...times } : { reason: `spine.from and spine.to must each be ${TIME_FORMS}` };
     }
   }
 }
@@ -152,7 +149,7 @@ function parsePredictions(given: unknown): SpineInput | Reason {
   if (deployment !== null && typeof deployment !== 'string')
     return { reason: 'spine.predictions.deployment must be the name of a Deployment' };
   const times = parseRange(from, to);
-  if (!times) return { reason: 'spine.predictions.from and .to must be times: RFC 3339 text or milliseconds' };
+  if (!times) return { reason: `spine.predictions.from and .to must each be ${TIME_FORMS}` };
   return { kind: 'predictions', deployment, ...times };
 }
 

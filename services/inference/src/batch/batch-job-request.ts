@@ -1,4 +1,4 @@
-import { parseEventTime } from '@millrace/feature-engine';
+import { parseEventTime, TIME_FORMS } from '@millrace/feature-engine';
 import type { BatchLogging, OnRowError } from '../domain/batch-job/batch-job.events.js';
 
 export type BatchRows =
@@ -87,7 +87,7 @@ function withSettings(settings: Fields, input: BatchRows): BatchJobInput | Reaso
     if (!isNames(value)) return { reason: `${name} must be a list of different column names` };
   }
   const time = eventTime === undefined ? undefined : parseEventTime(eventTime);
-  if (eventTime !== undefined && time === undefined) return { reason: 'eventTime must be a time: RFC 3339 text or milliseconds' };
+  if (eventTime !== undefined && time === undefined) return { reason: `eventTime must be ${TIME_FORMS}` };
   if (typeof prefix !== 'string') return { reason: 'prefix must be text' };
   if (onRowError !== 'column' && onRowError !== 'fail') return { reason: 'onRowError must be column (the default) or fail' };
   if (log !== 'none' && log !== 'sampled' && log !== 'all') return { reason: 'log must be none (the default), sampled or all' };

@@ -73,9 +73,9 @@ export function materializeRoutes(scope: FastifyInstance, options: MaterializeOp
   });
 }
 
-/** Feast's range includes its end. */
+/** Feast's range includes its end; of the last moment that can be told there is none after it. */
 function endOf(time: number): number {
-  return time + 1;
+  return parseEventTime(time + 1) ?? time;
 }
 
 async function run(

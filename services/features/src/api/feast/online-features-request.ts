@@ -1,3 +1,4 @@
+import { TIME_FORMS } from '@millrace/feature-engine';
 import { parsePosition, type Position } from '@millrace/kernel';
 import { FieldReader, parseBody, type ValidationDetail } from './feast-body.js';
 
@@ -27,7 +28,7 @@ export function parseFeastRequest(
   const fullFeatureNames = read.flag('full_feature_names', false);
   const at = fields['at'] ?? undefined;
   const time = at === undefined ? undefined : parseTime(at);
-  if (at !== undefined && time === undefined) read.say('datetime_type', 'at', 'Input should be a time: RFC 3339 text or milliseconds', at);
+  if (at !== undefined && time === undefined) read.say('datetime_type', 'at', `Input should be ${TIME_FORMS}`, at);
   const atLeast = fields['at_least'] ?? undefined;
   const positions = atLeast === undefined ? [] : parsePositions(atLeast);
   if (!positions) {

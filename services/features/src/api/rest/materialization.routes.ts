@@ -1,4 +1,4 @@
-import { parseEventTime } from '@millrace/feature-engine';
+import { parseEventTime, TIME_FORMS } from '@millrace/feature-engine';
 import type { CommandMetadata, Position } from '@millrace/kernel';
 import {
   AT_LEAST,
@@ -142,7 +142,7 @@ function askedOf(body: unknown): Asked {
 function timeOf(field: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const parsed = parseEventTime(value);
-  if (parsed === undefined) throw invalid(`${field} must be a time: RFC 3339 text or milliseconds`);
+  if (parsed === undefined) throw invalid(`${field} must be ${TIME_FORMS}`);
   return parsed;
 }
 

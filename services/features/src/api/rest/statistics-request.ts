@@ -1,4 +1,4 @@
-import { parseDuration, parseEventTime } from '@millrace/feature-engine';
+import { parseDuration, parseEventTime, TIME_FORMS } from '@millrace/feature-engine';
 import { ProblemError } from '@millrace/service';
 import type { StatisticsSelection } from '../../statistics/read-statistics.js';
 
@@ -54,6 +54,6 @@ function time(query: StatisticsQuery, name: string): number | undefined {
   const text = one(query, name);
   if (text === undefined) return undefined;
   const parsed = parseEventTime(/^\d+$/.test(text) ? Number(text) : text);
-  if (parsed === undefined) throw invalid(`${name} must be a time: RFC 3339 text or milliseconds, not ${JSON.stringify(text)}`);
+  if (parsed === undefined) throw invalid(`${name} must be ${TIME_FORMS}, not ${JSON.stringify(text)}`);
   return parsed;
 }

@@ -1,4 +1,4 @@
-import { parseEventTime } from '@millrace/feature-engine';
+import { parseEventTime, TIME_FORMS } from '@millrace/feature-engine';
 import { jsonOf, ProblemError } from '@millrace/service';
 import type { FastifyInstance } from 'fastify';
 import type { VectorSelection } from '../../verification/served-vectors.js';
@@ -82,7 +82,7 @@ function name(field: string, value: unknown): string | undefined {
 function time(field: string, value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   const parsed = parseEventTime(value);
-  if (parsed === undefined) throw invalid(`${field} must be a time: RFC 3339 text or milliseconds`);
+  if (parsed === undefined) throw invalid(`${field} must be ${TIME_FORMS}`);
   return parsed;
 }
 

@@ -98,6 +98,22 @@ describe('the materializations of a source', () => {
     }
   });
 
+  test('the page in flight of a cancelled run counts, of the process that wrote it alone', () => {
+    const cancelled: MaterializationEvent = { type: 'MaterializationCancelled', data: { materializationId: 'm1' } };
+    const state = given([1, started('m1', null, 5)], [2, progressed('m1', 2)], [3, cancelled]);
+    const page: MaterializationCommand = {
+      type: 'ProgressMaterialization',
+      ...{ materializationId: 'm1', runner: 'p1', to: 3, rows, rejected: [] },
+    };
+    expect(decide(state, page)).toMatchObject({ kind: 'accept', event: { type: 'MaterializationProgressed', data: { to: 3, rows } } });
+    const isOver = { kind: 'reject', rejection: { code: 'MR_FEATURES_MATERIALIZATION_OVER' } };
+    expect(decide(state, { ...page, runner: 'p2' })).toMatchObject(isOver);
+    // A sign of life tells nothing of a run that is over.
+    expect(decide(state, { ...page, rows: NO_ROWS })).toMatchObject(isOver);
+    const counted = given([1, started('m1', null, 5)], [2, progressed('m1', 2)], [3, cancelled], [4, progressed('m1', 3)]);
+    expect(counted.runs).toMatchObject([{ status: 'cancelled', endedAt: 3, reached: 3, rows: { read: 10, appended: 4 } }]);
+  });
+
   test('another process takes over what has been silent for long, and what the first still says is void', () => {
     const running = given([1_000, started('m1', null, 5)], [2_000, progressed('m1', 2)]);
     const takeOver: MaterializationCommand = { type: 'TakeOverMaterialization', materializationId: 'm1', runner: 'p2', silentForMs: 500 };

@@ -137,8 +137,12 @@ export const materialization: Decider<MaterializationState, MaterializationComma
       if (run.status === 'cancelled') return unchanged;
       return run.status === 'running' ? accept('MaterializationCancelled', { materializationId }) : over(run);
     }
-    if (run.status !== 'running') return over(run);
     const { runner } = command;
+    if (run.status === 'cancelled' && command.type === 'ProgressMaterialization' && run.runner === runner && command.rows.read > 0) {
+      // The page that was in flight when it was cancelled: its rows are written, so they count.
+      return progressed(run, command);
+    }
+    if (run.status !== 'running') return over(run);
     if (command.type === 'TakeOverMaterialization') {
       if (run.runner === runner) return unchanged;
       return time - run.seenAt >= command.silentForMs ? accept('MaterializationTakenOver', { materializationId, runner }) : taken(run);
@@ -146,11 +150,8 @@ export const materialization: Decider<MaterializationState, MaterializationComma
     // A process that was thought dead may come back; what it still says does not count.
     if (run.runner !== runner) return taken(run);
     switch (command.type) {
-      case 'ProgressMaterialization': {
-        // A sign of life may come after the progress it was overtaken by.
-        const to = run.reached !== null && (command.to === null || command.to < run.reached) ? run.reached : command.to;
-        return accept('MaterializationProgressed', { materializationId, runner, to, rows: command.rows, rejected: command.rejected });
-      }
+      case 'ProgressMaterialization':
+        return progressed(run, command);
       case 'FinishMaterialization':
         return accept('MaterializationFinished', { materializationId, runner });
       case 'FailMaterialization':
@@ -194,6 +195,15 @@ function start(
     return reject('MR_FEATURES_MATERIALIZATION_INVALID', `${what} has to be before to`, { from, to });
   }
   return accept('MaterializationStarted', { materializationId, source, version, from, to, trigger, runner });
+}
+
+function progressed(
+  run: MaterializationRun,
+  { materializationId, runner, to: told, rows, rejected }: Extract<MaterializationCommand, { type: 'ProgressMaterialization' }>,
+): MaterializationDecision {
+  // A sign of life may come after the progress it was overtaken by.
+  const to = run.reached !== null && (told === null || told < run.reached) ? run.reached : told;
+  return accept('MaterializationProgressed', { materializationId, runner, to, rows, rejected });
 }
 
 /**
