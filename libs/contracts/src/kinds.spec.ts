@@ -21,10 +21,20 @@ describe('checkSpec', () => {
         { field: 'spec.source', message: 'is missing' },
         { field: 'spec.entity', message: 'must be a text, is 7' },
         { field: 'spec.features[0].aggregate', message: expect.stringMatching(/^"median" is not one of count, sum, .*, quantile$/) },
-        { field: 'spec.features[0].windw', message: 'is not a field of this kind; see docs/reference/resources.md' },
+        {
+          field: 'spec.features[0].windw',
+          message: expect.stringMatching(/^is not a field of spec.features\[0\]; fields are name, .*window/),
+        },
         expect.objectContaining({ field: 'spec.features[1].window' }),
       ]),
     );
+  });
+
+  test('tells the fields that there are, and the one value there is', () => {
+    expect(checkSpec('Source', { push: false, eventTime: 'at', scheme: {}, schema: { at: 'DateTime64(3)' } })).toEqual([
+      { field: 'spec.scheme', message: expect.stringMatching(/^is not a field of this kind; fields are topic, .*schema/) },
+      { field: 'spec.push', message: 'must be true, is false' },
+    ]);
   });
 
   test('takes a view computed on demand, which has neither entity nor source', () => {

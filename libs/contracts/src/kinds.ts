@@ -42,17 +42,24 @@ function problemOf(error: ValidationError): SpecProblem {
     case 'additionalProperties':
       return {
         field: `${at}.${String(params['additionalProperty'])}`,
-        message: 'is not a field of this kind; see docs/reference/resources.md',
+        message: `is not a field ${at === 'spec' ? 'of this kind' : `of ${at}`}; fields are ${fieldsOf(error).join(', ')}`,
       };
     case 'enum':
       return { field: at, message: `${shown(error.data)} is not one of ${(params['allowedValues'] as unknown[]).join(', ')}` };
     case 'type':
       return { field: at, message: `must be ${typeWords(params['type'])}, is ${shown(error.data)}` };
+    case 'const':
+      return { field: at, message: `must be ${JSON.stringify(params['allowedValue'])}, is ${shown(error.data)}` };
     case 'pattern':
       return { field: at, message: `${shown(error.data)} does not have the form ${String(params['pattern'])}` };
     default:
       return { field: at, message: error.message ?? error.keyword };
   }
+}
+
+/** The fields that the object has which was given another. */
+function fieldsOf({ parentSchema }: ValidationError): string[] {
+  return Object.keys((parentSchema as { properties?: object } | undefined)?.properties ?? {});
 }
 
 /** `/features/2/window` as `spec.features[2].window`. */

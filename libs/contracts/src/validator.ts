@@ -7,6 +7,8 @@ export interface ValidationError {
   readonly message?: string;
   /** The value, where the validator keeps it. */
   readonly data?: unknown;
+  /** The schema that has the keyword. */
+  readonly parentSchema?: object;
 }
 
 /** A generated validator: true, or false with `errors` set until its next call. */

@@ -17,7 +17,10 @@ export function compileDerived(
   for (const [index, { name, expression: text }] of definitions.entries()) {
     if (features[index]?.aggregate !== 'expression' || text === undefined) continue;
     if (inputs.some((input) => input.name === ASKED_AT))
-      throw invalidDefinition(`${where}: a feature may not be called ${ASKED_AT} beside expressions, in which that is the time asked for`);
+      throw invalidDefinition(`${where}: a feature may not be called ${ASKED_AT} beside expressions, in which that is the time asked for`, {
+        feature: ASKED_AT,
+        field: 'name',
+      });
     const { expression, type, evaluate } = featureExpression(where, name, text, scope, 'feature');
     derived.set(index, {
       feature: index,

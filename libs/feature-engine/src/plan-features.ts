@@ -22,15 +22,16 @@ export function compileFilters(where: string, features: readonly FeatureDefiniti
   const filters = new Map<string, Expression>();
   for (const { name, filter } of features) {
     if (filter === undefined || filters.has(filter)) continue;
-    const expression = compileFilter(`${where}: filter of ${name}`, filter, source);
+    const expression = compileFilter(`${where}: filter of ${name}`, name, filter, source);
     filters.set(filter, expression);
   }
   return filters;
 }
 
-function compileFilter(where: string, filter: string, source: SourcePlan): Expression {
-  const expression = viewExpression(where, filter, source.columns);
-  if (expression.type !== 'bool') throw invalidDefinition(`${where}: it must be true or false, such as fare > 10; this is a value`);
+function compileFilter(where: string, feature: string, filter: string, source: SourcePlan): Expression {
+  const at = { feature, field: 'filter' };
+  const expression = viewExpression(where, at, filter, source.columns);
+  if (expression.type !== 'bool') throw invalidDefinition(`${where}: it must be true or false, such as fare > 10; this is a value`, at);
   return expression;
 }
 
@@ -45,10 +46,13 @@ export function compileFeature(
   const { name, aggregate } = feature;
   if (aggregate === undefined) return unaggregated(where, feature);
   if (feature.expression !== undefined)
-    throw invalidDefinition(`${where}: feature ${name} has an aggregate and an expression; it is one or the other`);
+    throw invalidDefinition(`${where}: feature ${name} has an aggregate and an expression; it is one or the other`, {
+      feature: name,
+      field: 'expression',
+    });
   checkFeatureName(where, name);
   if (feature.column === undefined && aggregate !== 'count')
-    throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a column`);
+    throw invalidDefinition(`${where}: feature ${name} (${aggregate}) needs a column`, { feature: name, field: 'column' });
   const window = compileWindow(where, feature);
   const column = feature.column === undefined ? -1 : columnOf(feature.column);
   const filter = feature.filter === undefined ? -1 : filters.findIndex((item) => item.text === feature.filter);
@@ -73,48 +77,59 @@ export function checkFeatureName(where: string, name: string): void {
 /** An expression stands alone: what says how events become a value has no meaning beside it. */
 export function checkExpressionAlone(where: string, feature: FeatureDefinition): void {
   const beside = OF_AGGREGATES.find((field) => feature[field] !== undefined);
-  if (beside) throw invalidDefinition(`${where}: feature ${feature.name} is an expression and takes no ${beside}`);
+  if (beside)
+    throw invalidDefinition(`${where}: feature ${feature.name} is an expression and takes no ${beside}`, {
+      feature: feature.name,
+      field: beside,
+    });
 }
 
 type CompiledWindow = Pick<PlanFeature, 'windowMs' | 'kind' | 'gapMs' | 'includeCurrent'>;
 
 function compileWindow(where: string, feature: FeatureDefinition): CompiledWindow {
   const { name, aggregate, window } = feature;
-  const refuse = (problem: string): Error => invalidDefinition(`${where}: feature ${name} (${aggregate}) ${problem}`);
+  const refuse = (field: 'window' | 'gap' | 'filter' | 'includeCurrent', problem: string): Error =>
+    invalidDefinition(`${where}: feature ${name} (${aggregate}) ${problem}`, { feature: name, field });
   const kind: WindowKind = feature.windowKind ?? 'sliding';
   const includeCurrent = feature.includeCurrent ?? false;
-  if (kind !== 'session' && feature.gap !== undefined) throw refuse('has a gap; only windows of kind session have one');
+  if (kind !== 'session' && feature.gap !== undefined) throw refuse('gap', 'has a gap; only windows of kind session have one');
   if (kind === 'lifetime') {
-    if (window !== undefined) throw refuse('has a window; one of kind lifetime has no length');
+    if (window !== undefined) throw refuse('window', 'has a window; one of kind lifetime has no length');
     return { windowMs: Infinity, kind, gapMs: 0, includeCurrent };
   }
   if (window === undefined) {
     if (aggregate !== 'last' || kind !== 'sliding')
-      throw refuse(kind === 'session' ? 'needs a window: the longest a session may be' : 'needs a window');
+      throw refuse('window', kind === 'session' ? 'needs a window: the longest a session may be' : 'needs a window');
     if (feature.filter !== undefined || feature.includeCurrent !== undefined) {
-      throw refuse('without a window takes no filter and no includeCurrent; a windowKind of lifetime does');
+      const field = feature.filter === undefined ? 'includeCurrent' : 'filter';
+      throw refuse(field, 'without a window takes no filter and no includeCurrent; a windowKind of lifetime does');
     }
     return { windowMs: 0, kind, gapMs: 0, includeCurrent };
   }
   const windowMs = duration(where, `window of ${name}`, window);
-  if (windowMs < 1 || windowMs > LONGEST_WINDOW) throw invalidDefinition(`${where}: window of ${name} must be between 1ms and 3660d`);
+  if (windowMs < 1 || windowMs > LONGEST_WINDOW)
+    throw invalidDefinition(`${where}: window of ${name} must be between 1ms and 3660d`, { feature: name, field: 'window' });
   if (kind !== 'session') return { windowMs, kind, gapMs: 0, includeCurrent };
-  if (feature.gap === undefined) throw refuse('needs a gap: the longest time between two events of a session');
+  if (feature.gap === undefined) throw refuse('gap', 'needs a gap: the longest time between two events of a session');
   const gapMs = duration(where, `gap of ${name}`, feature.gap);
-  if (gapMs < 1 || gapMs > windowMs) throw invalidDefinition(`${where}: gap of ${name} must be between 1ms and its window`);
+  if (gapMs < 1 || gapMs > windowMs)
+    throw invalidDefinition(`${where}: gap of ${name} must be between 1ms and its window`, { feature: name, field: 'gap' });
   return { windowMs, kind, gapMs, includeCurrent };
 }
 
 function compileParameter(where: string, { name, aggregate, k, quantile }: FeatureDefinition): number {
-  const refuse = (problem: string): Error => invalidDefinition(`${where}: feature ${name} (${aggregate}) ${problem}`);
-  if (k !== undefined && aggregate !== 'top_k') throw refuse('has a k; only top_k has one');
-  if (quantile !== undefined && aggregate !== 'quantile') throw refuse('has a quantile; only the aggregate quantile has one');
+  const refuse = (field: 'k' | 'quantile', problem: string): Error =>
+    invalidDefinition(`${where}: feature ${name} (${aggregate}) ${problem}`, { feature: name, field });
+  if (k !== undefined && aggregate !== 'top_k') throw refuse('k', 'has a k; only top_k has one');
+  if (quantile !== undefined && aggregate !== 'quantile') throw refuse('quantile', 'has a quantile; only the aggregate quantile has one');
   if (aggregate === 'top_k') {
-    if (k === undefined || !Number.isInteger(k) || k < 1 || k > MOST_TOP) throw refuse(`needs k, a whole number from 1 to ${MOST_TOP}`);
+    if (k === undefined || !Number.isInteger(k) || k < 1 || k > MOST_TOP)
+      throw refuse('k', `needs k, a whole number from 1 to ${MOST_TOP}`);
     return k;
   }
   if (aggregate !== 'quantile') return 0;
-  if (quantile === undefined || !(quantile >= 0 && quantile <= 1)) throw refuse('needs quantile, a number from 0 to 1 such as 0.95');
+  if (quantile === undefined || !(quantile >= 0 && quantile <= 1))
+    throw refuse('quantile', 'needs quantile, a number from 0 to 1 such as 0.95');
   return quantile;
 }
 
@@ -122,13 +137,24 @@ function featureType(where: string, name: string, aggregate: Aggregate, column: 
   if (aggregate === 'count' || aggregate === 'count_distinct' || !column) return 'Int64';
   if (aggregate === 'last' || aggregate === 'first') return column.type.name;
   if (aggregate === 'top_k') {
-    if (column.type.isTime) throw invalidDefinition(`${where}: feature ${name} cannot take top_k of the time column ${column.name}`);
+    if (column.type.isTime)
+      throw invalidDefinition(`${where}: feature ${name} cannot take top_k of the time column ${column.name}`, {
+        feature: name,
+        field: 'column',
+      });
     return 'String';
   }
   if (column.kind === 'string')
-    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the text column ${column.name}`);
+    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the text column ${column.name}`, {
+      feature: name,
+      field: 'column',
+    });
   if (!ARITHMETIC.has(aggregate)) return column.type.name;
-  if (column.type.isTime) throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the time column ${column.name}`);
+  if (column.type.isTime)
+    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the time column ${column.name}`, {
+      feature: name,
+      field: 'column',
+    });
   return aggregate === 'sum' && (column.type.isInteger || column.type.name === 'Bool') ? 'Int64' : 'Float64';
 }
 

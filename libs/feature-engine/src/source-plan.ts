@@ -22,9 +22,15 @@ export interface SourcePlan {
   readonly key: readonly number[];
 }
 
+/** Where in a definition something is wrong: a field of it, or of one of its features. */
+export interface DefinitionPlace {
+  readonly feature?: string;
+  readonly field: string;
+}
+
 /** A definition that cannot be compiled: the text says which field and why. Not retryable; the definition has to change. */
-export function invalidDefinition(message: string): Fault {
-  return new Fault('MR_FEATURES_DEFINITION', message, false);
+export function invalidDefinition(message: string, place?: DefinitionPlace): Fault {
+  return new Fault('MR_FEATURES_DEFINITION', message, false, place ? { details: { ...place } } : {});
 }
 
 const COLUMN_NAME = /^[A-Za-z][A-Za-z0-9_]{0,127}$/;

@@ -144,9 +144,15 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
   const aggregates = view.features.map((feature) => compileFeature(where, feature, columnOf, columns, filters));
   const derived = compileDerived(where, view.features, aggregates, columns);
   const features = aggregates.map((feature, index) => ({ ...feature, type: derived.get(index)?.type ?? feature.type }));
-  const names = new Set([...features.map((feature) => feature.name), ...joinKeys.map((key) => key.name)]);
-  if (names.size !== features.length + joinKeys.length)
-    throw invalidDefinition(`${where}: two features, or a feature and a join key, have one name`);
+  const names = new Set(joinKeys.map((key) => key.name));
+  for (const { name } of features) {
+    if (names.has(name))
+      throw invalidDefinition(`${where}: ${name} is the name of two features, or of a feature and a join key`, {
+        feature: name,
+        field: 'name',
+      });
+    names.add(name);
+  }
 
   const ttlMs = view.ttl === undefined ? 0 : duration(where, 'ttl', view.ttl);
   const historyMs = view.history === undefined ? HOUR : duration(where, 'history', view.history);
@@ -154,18 +160,21 @@ export function compileView(view: FeatureViewDefinition, entity: EntityDefinitio
   const longestWindowMs = Math.max(0, ...features.flatMap(({ windowMs }) => (windowMs === Infinity ? [] : [windowMs])));
   const usual = hasLifetime ? LONGEST_SPAN : Math.min(longestWindowMs || DAY, LONGEST_SPAN);
   const asked = view.span === undefined ? usual : duration(where, 'span', view.span);
-  if (asked < 1 || asked > LONGEST_SPAN) throw invalidDefinition(`${where}: span must be between 1ms and 28d`);
-  if (hasLifetime && asked < DAY) throw invalidDefinition(`${where}: span must be 1d or longer beside a lifetime, as every chunk is kept`);
+  if (asked < 1 || asked > LONGEST_SPAN) throw invalidDefinition(`${where}: span must be between 1ms and 28d`, { field: 'span' });
+  if (hasLifetime && asked < DAY)
+    throw invalidDefinition(`${where}: span must be 1d or longer beside a lifetime, as every chunk is kept`, { field: 'span' });
   const tileMs = Math.max(1, Math.floor(asked / TILES_PER_CHUNK));
   const spanMs = tileMs * Math.ceil(asked / tileMs);
   const keep = hasLifetime ? Infinity : Math.ceil((longestWindowMs + historyMs) / spanMs) + 1;
-  if (keep > 10_000 && !hasLifetime) throw invalidDefinition(`${where}: windows and history of ${keep} chunks; give it a longer span`);
+  if (keep > 10_000 && !hasLifetime)
+    throw invalidDefinition(`${where}: windows and history of ${keep} chunks; give it a longer span`, { field: 'span' });
   const hasId = source.eventId >= 0;
   const partitionBy = partitioning(source, joinKeys);
   if (source.movesEvents && !partitionBy) {
     throw invalidDefinition(
       `${where}: source ${source.name} corrects times, so its key must be there and be made of join keys of entity ${entity.name}: ` +
         'an event and its correction have to be in one partition',
+      { field: 'source' },
     );
   }
   const state = {

@@ -67,6 +67,54 @@ test('every problem is named with its document, field and mend, and nothing is a
   expect(house.catalog.list('Entity')).toEqual([]);
 });
 
+test('a mistake of a feature is told where it stands', async () => {
+  const problems = async (features: string, more = ''): Promise<unknown> => {
+    const text = FLIGHTS.replace('features: [{name: departures_1h, aggregate: count, window: 1h}]', `${more}features: [${features}]`);
+    const result = await applyDocuments(text, METADATA, context());
+    return result.ok || result.problems.map(({ document, field, message }) => `${document} ${field}: ${message}`);
+  };
+  const count = '{name: n, aggregate: count, window: 1h}';
+  const told = async (wrong: string): Promise<unknown> => problems(`${count}, ${wrong}`);
+  expect(await told('{name: q, aggregate: quantile, column: delay, window: 1h}')).toEqual([
+    '1 spec.features[1].quantile: feature q (quantile) needs quantile, a number from 0 to 1 such as 0.95',
+  ]);
+  expect(await told('{name: q, aggregate: top_k, column: delay, window: 1h}')).toEqual([
+    '1 spec.features[1].k: feature q (top_k) needs k, a whole number from 1 to 100',
+  ]);
+  expect(await told('{name: q, aggregate: count, window: 1h, gap: 5m}')).toEqual([
+    '1 spec.features[1].gap: feature q (count) has a gap; only windows of kind session have one',
+  ]);
+  expect(await told('{name: q, expression: m + 1}')).toEqual([
+    '1 spec.features[1].expression: expression of q: there is no feature m; did you mean n?, at character 1: ▸m + 1',
+  ]);
+  expect(await told('{name: origin, aggregate: last, column: delay}')).toEqual([
+    '1 spec.features[1].name: origin is the name of two features, or of a feature and a join key',
+  ]);
+  expect(await problems('{name: n, aggregate: count, windowKind: lifetime}', 'span: 1h, ')).toEqual([
+    '1 spec.span: span must be 1d or longer beside a lifetime, as every chunk is kept',
+  ]);
+});
+
+test('what rests on a document with a mistake is not blamed for it', async () => {
+  const house = context();
+  // Stands for the schemas: nothing is an Int.
+  const checkShape = (kind: string, spec: unknown): { field: string; message: string }[] =>
+    JSON.stringify(spec).includes('"Int"') ? [{ field: `spec of ${kind}`, message: '"Int" is no type' }] : [];
+  const problems = async (text: string): Promise<unknown> => {
+    const result = await applyDocuments(text, METADATA, { ...house, checkShape });
+    return result.ok || result.problems.map(({ document, field }) => `${document} ${field}`);
+  };
+  expect(await problems(FLIGHTS.replace('eventTime: departed', 'eventTime: left'))).toEqual(['2 spec.eventTime']);
+  expect(await problems(FLIGHTS.replace('joinKeys: {origin: String}', 'joinKeys: {origin: Int}'))).toEqual(['3 spec of Entity']);
+  expect(await problems(FLIGHTS)).toBe(true);
+  // What it was before says nothing of what it is to be.
+  const changed = FLIGHTS.replace('delay: Int32}', 'delay: Int, cause: String}').replace(
+    'aggregate: count,',
+    'aggregate: count, column: cause,',
+  );
+  expect(await problems(changed)).toEqual(['2 spec of Source']);
+});
+
 test('a field that metadata does not have is named; how a resource stood when it was read is no part of it', async () => {
   const house = context();
   const misspelt = ORIGIN.replace('{name: origin}', '{name: origin, lables: {team: a}, descripton: hi}');

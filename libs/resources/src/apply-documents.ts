@@ -7,6 +7,7 @@ import { parseDocuments } from './parse-documents.js';
 import type { ResourceCatalog } from './resource-catalog.js';
 import { viewResources } from './feature-references.js';
 import { meaningOf, pinsOf, restsOn } from './pins.js';
+import { notThere } from './say.js';
 import { isOnDemandSpec, KINDS, type DocumentProblem, type FeatureViewSpec, type Kind, type ResourceDocument } from './resource.js';
 
 export interface AppliedDocument {
@@ -107,14 +108,18 @@ function checkDocuments(
   const { documents, problems } = parseDocuments(text);
   const all = [...problems];
   const wellFormed: ResourceDocument[] = [];
+  const illFormed = new Set(problems.map(({ resource }) => resource));
   for (const document of documents) {
     const shape = context.checkShape(document.kind, document.spec);
     const resource = `${document.kind}/${document.name}`;
     all.push(...shape.map(({ field, message }) => ({ document: document.index, resource, field, message })));
     if (shape.length === 0) wellFormed.push(document);
+    else illFormed.add(resource);
   }
   const lookup: Lookup = (kind, name, version) => {
     if (version !== undefined) return context.catalog.get(kind, name, version)?.spec as never;
+    // What it would be is not known, and what it was says nothing of those that are to rest on it.
+    if (illFormed.has(`${kind}/${name}`)) return undefined;
     const given = wellFormed.find((document) => document.kind === kind && document.name === name);
     return (given?.spec ?? context.catalog.get(kind, name)?.spec) as never;
   };
@@ -124,7 +129,10 @@ function checkDocuments(
     all.push(...own);
     if (own.length === 0) all.push(...checkChanges(document, { catalog: context.catalog, documents: wellFormed, lookup, pinned }));
   }
-  return { documents, problems: all.sort((a, b) => a.document - b.document) };
+  // The mistake is told where it is: whoever mends it has no other.
+  const knockOns = new Set([...illFormed].map((one) => notThere(...(one.split('/') as [string, string]))));
+  const own = all.filter(({ message }) => !knockOns.has(message));
+  return { documents, problems: own.sort((a, b) => a.document - b.document) };
 }
 
 async function applyOne(

@@ -23,7 +23,7 @@ import {
   type StoredViewSpec,
   type StreamingInferenceSpec,
 } from './resource.js';
-import { noColumn, refusal, type Say } from './say.js';
+import { noColumn, notThere, refusal, type Say } from './say.js';
 import { sourceDefinition } from './source-definition.js';
 
 /** Finds the spec another document names: first among the documents of the request, then among the resources there are; a version of it, among these. */
@@ -75,8 +75,8 @@ function checkFeatureView(spec: StoredViewSpec, sayTo: Say, lookup: Lookup, name
   };
   const source = lookup('Source', spec.source);
   const entity = lookup('Entity', spec.entity);
-  if (!source) say('spec.source', `Source ${spec.source} does not exist; apply it first or in the same request`);
-  if (!entity) say('spec.entity', `Entity ${spec.entity} does not exist; apply it first or in the same request`);
+  if (!source) say('spec.source', notThere('Source', spec.source));
+  if (!entity) say('spec.entity', notThere('Entity', spec.entity));
   if (source && entity) {
     for (const [key, type] of Object.entries(entity.joinKeys)) {
       const column = source.schema[key];
@@ -107,10 +107,18 @@ function checkFeatureView(spec: StoredViewSpec, sayTo: Say, lookup: Lookup, name
     }
   });
   if (!isSound || !source || !entity) return;
-  // What is said above names the field; whatever else keeps the view from being computed is found by whoever computes it.
+  let isSourceSound = true;
+  checkSource(source, () => (isSourceSound = false));
+  // Whatever else keeps the view from being computed is found by whoever computes it.
   refusal(
     () => compileView({ name, ...spec }, { name: spec.entity, ...entity }, sourceDefinition(spec.source, source)),
-    (message) => say('spec', message),
+    (message, { feature, field }) => {
+      // It is said of the source.
+      if (!isSourceSound && message.startsWith(`source ${spec.source}: `)) return;
+      const index = spec.features.findIndex((item) => item.name === feature);
+      const at = index < 0 ? 'spec' : `spec.features[${index}]`;
+      say(field === undefined ? at : `${at}.${field}`, message.replace(`feature view ${name}: `, ''));
+    },
   );
 }
 
@@ -172,12 +180,14 @@ function checkDeployment(spec: DeploymentSpec, say: Say, lookup: Lookup): void {
   if (spec.featureService !== undefined) {
     const { name, version } = parseVersionedName(spec.featureService);
     if (!lookup('FeatureService', name, version)) {
-      const missing = version === undefined ? 'does not exist; apply it first or in the same request' : `has no version ${version}`;
-      say('spec.featureService', `FeatureService ${name} ${missing}`);
+      say(
+        'spec.featureService',
+        version === undefined ? notThere('FeatureService', name) : `FeatureService ${name} has no version ${version}`,
+      );
     }
   }
   if (spec.experiment !== undefined && !lookup('Experiment', spec.experiment)) {
-    say('spec.experiment', `Experiment ${spec.experiment} does not exist; apply it first or in the same request`);
+    say('spec.experiment', notThere('Experiment', spec.experiment));
   }
 }
 

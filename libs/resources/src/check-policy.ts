@@ -1,7 +1,7 @@
 import { parseDuration } from '@millrace/feature-engine';
 import type { Lookup } from './check-documents.js';
 import type { PolicyCheckSpec, PolicySpec } from './resource.js';
-import type { Say } from './say.js';
+import { notThere, type Say } from './say.js';
 
 /** Fields of a check that only some types have, with the types that have them. */
 const FIELDS: Readonly<Record<string, readonly PolicyCheckSpec['type'][]>> = {
@@ -70,7 +70,7 @@ export function checkPolicy(spec: PolicySpec, say: Say, lookup: Lookup): void {
       }
     }
     if (check.featureService !== undefined && !lookup('FeatureService', check.featureService)) {
-      say(`${field}.featureService`, `FeatureService ${check.featureService} does not exist; apply it first or in the same request`);
+      say(`${field}.featureService`, notThere('FeatureService', check.featureService));
     }
   });
 }

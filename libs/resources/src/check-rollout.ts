@@ -1,6 +1,6 @@
 import type { Lookup } from './check-documents.js';
 import type { RolloutGateSpec, RolloutSpec } from './resource.js';
-import type { Say } from './say.js';
+import { notThere, type Say } from './say.js';
 
 /** Fields that only some strategies have, with the strategies that have them. */
 const FIELDS: Readonly<Partial<Record<keyof RolloutSpec, readonly RolloutSpec['strategy'][]>>> = {
@@ -19,7 +19,7 @@ const OF_LIMITS = /^(prediction_drift|disagreement)$/;
 /** What the schema of a Rollout cannot say: names that must exist, and each strategy and gate with its own fields and no others. */
 export function checkRollout(spec: RolloutSpec, say: Say, lookup: Lookup, name: string): void {
   const deployment = lookup('Deployment', spec.deployment);
-  if (!deployment) say('spec.deployment', `Deployment ${spec.deployment} does not exist; apply it first or in the same request`);
+  if (!deployment) say('spec.deployment', notThere('Deployment', spec.deployment));
   else if (deployment.experiment !== undefined)
     say(
       'spec.deployment',
@@ -92,8 +92,7 @@ function checkOutcomeGate(gate: RolloutGateSpec, spec: RolloutSpec, say: Say, lo
     say('.range', 'is missing; between which values a unit counts, for example [0, 200]: no test holds for values without an end');
   if (experiment === undefined || outcome === undefined) return;
   const metrics = lookup('Experiment', experiment)?.metrics;
-  if (!lookup('Experiment', experiment))
-    say('.experiment', `Experiment ${experiment} does not exist; apply it first or in the same request`);
+  if (!lookup('Experiment', experiment)) say('.experiment', notThere('Experiment', experiment));
   else if (!metrics?.some(({ name, source }) => name === outcome && source === 'outcome'))
     say('.outcome', `Experiment ${experiment} has no metric ${outcome} of outcomes`);
 }

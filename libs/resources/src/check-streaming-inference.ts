@@ -1,16 +1,16 @@
 import type { Lookup } from './check-documents.js';
 import { parseReference, parseVersionedName } from './feature-references.js';
 import { isOnDemandSpec, type FeatureViewSpec, type SourceSpec, type StreamingInferenceSpec } from './resource.js';
-import { noColumn, type Say } from './say.js';
+import { noColumn, notThere, type Say } from './say.js';
 import { checkTopic } from './check-topic.js';
 import { sourceTopic } from './source-definition.js';
 
 /** What the schema of a StreamingInference cannot say: names that must exist, columns that must be there, a topic that may be written. */
 export function checkStreamingInference(spec: StreamingInferenceSpec, say: Say, lookup: Lookup): void {
   const deployment = lookup('Deployment', spec.deployment);
-  if (!deployment) say('spec.deployment', `Deployment ${spec.deployment} does not exist; apply it first or in the same request`);
+  if (!deployment) say('spec.deployment', notThere('Deployment', spec.deployment));
   const source = lookup('Source', spec.source);
-  if (!source) say('spec.source', `Source ${spec.source} does not exist; apply it first or in the same request`);
+  if (!source) say('spec.source', notThere('Source', spec.source));
   checkOutputTopic(spec, source, say);
   if (!source) return;
   const columns = Object.keys(source.schema);

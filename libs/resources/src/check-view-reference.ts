@@ -1,6 +1,7 @@
 import type { Lookup } from './check-documents.js';
 import type { FeatureReference } from './feature-references.js';
 import type { FeatureViewSpec } from './resource.js';
+import { notThere } from './say.js';
 
 /** The view that a reference names; says why there is none. */
 export function namedView(
@@ -11,7 +12,7 @@ export function namedView(
   const view = lookup('FeatureView', name, version);
   if (!view && version !== undefined)
     say(`FeatureView ${name} has no version ${version}; versions are told by GET /api/v1/resources/FeatureView/${name}`);
-  else if (!view) say(`FeatureView ${name} does not exist; apply it first or in the same request`);
+  else if (!view) say(notThere('FeatureView', name));
   return view;
 }
 
