@@ -1,7 +1,8 @@
 const ZERO = 48;
 /** The first moment that RFC 3339 can tell, that of the year 0. */
 export const FIRST_TOLD = -62_167_219_200_000;
-const LAST_TOLD = 253_402_300_799_999;
+/** The last one, that of the year 9999. */
+export const LAST_TOLD = 253_402_300_799_999;
 
 /** What {@link parseEventTime} takes, as a message may say it. */
 export const TIME_FORMS = 'a time of the years 0 to 9999: RFC 3339 text or milliseconds';

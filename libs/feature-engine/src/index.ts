@@ -18,7 +18,7 @@ export { compileExpression } from './expression/compile-expression.js';
 export { nearest } from './expression/nearest.js';
 export { EntityHistory, type KnownPositions } from './entity-history.js';
 export { encodeEntityKey, entityKeyText, recordKeyOf } from './entity-key.js';
-export { FIRST_TOLD, parseEventTime, TIME_FORMS } from './event-time.js';
+export { FIRST_TOLD, LAST_TOLD, parseEventTime, TIME_FORMS } from './event-time.js';
 export type { ViewRow } from './evaluate.js';
 export { OnlineReader, type EntityRow, type FeatureColumn, type FeatureVectors, type ViewPositions } from './online-reader.js';
 export { OnlineUpdater, type OnlineUpdaterOptions, type StagedBatch } from './online-updater.js';

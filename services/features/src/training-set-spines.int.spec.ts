@@ -205,6 +205,24 @@ describe('the rows of a training set come from', () => {
       /column asked has "yesterday" in row 1, which is no time \(RFC 3339 text or milliseconds\)/,
     ],
     [
+      'microseconds',
+      { spine: { rows: [{ city: '1', line: '23', asked: 1_772_343_000_000_000 }] } },
+      200,
+      /column asked has "?1772343000000000"? in row 0, which is no time/,
+    ],
+    [
+      'a number that is none for a time',
+      { spine: { sql: `SELECT '1' AS city, '23' AS line, nan AS asked` } },
+      422,
+      /column asked has .* in row 0, which is no time/,
+    ],
+    [
+      'a date of which nobody knows the month',
+      { spine: { csv: 'city,line,asked\n1,23,01/03/2026 05:30' } },
+      200,
+      /column asked has "01\/03\/2026 05:30" in row 0, which is no time/,
+    ],
+    [
       'a column that the source has not',
       { spine: { source: 'rides', columns: ['driver_id'] }, timestampColumn: 'at' },
       200,
@@ -310,6 +328,11 @@ spec: {features: [last_sale]}
       });
     const sql = JSON.stringify({ sql: `SELECT 1.5 AS shop, toDateTime64(0, 3, 'UTC') AS asked` });
     expect(await ask(sql)).toMatchObject({ status: 422, body: { detail: `the spine's column shop has 1.5 in row 0, which is no Int64` } });
+    const decimal = JSON.stringify({ sql: `SELECT toDecimal64('9007199254740993.50', 2) AS shop, toDateTime64(0, 3, 'UTC') AS asked` });
+    expect(await ask(decimal)).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringMatching(/^the spine's column shop has .* in row 0, which is no Int64$/) },
+    });
     expect((await ask(JSON.stringify({ sql: `SELECT nan AS shop, toDateTime64(0, 3, 'UTC') AS asked` }))).body).toMatchObject({
       status: 'built',
     });

@@ -59,7 +59,7 @@ export function selectRows(
   const left = isNative ? quoteIdentifier(eventTime) : time;
   const right = (name: string): string => (isNative ? `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')` : `{${name}:Int64}`);
   const inside = [...(interval.from === null ? [] : [`${left} >= ${right('from')}`]), `${left} < ${right('to')}`].join(' AND ');
-  const blank = /^(Nullable|String)/.test(timeType) ? ` OR (${time}) IS NULL` : '';
+  const blank = /^(Nullable|String|Float|U?Int(64|128|256))/.test(timeType) ? ` OR (${time}) IS NULL` : '';
   // No event is of a time before that one, and no answer can tell it: the row is rejected for its text, as one of the year 0.
   const told = `if(${time} < ${FIRST_TOLD}, ${FIRST_TOLD}, ${time})`;
   return {

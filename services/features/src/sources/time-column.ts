@@ -5,7 +5,10 @@ export function millisecondsOf(column: string, declared: string): string | undef
   if (type.startsWith('DateTime')) return `toInt64(toUnixTimestamp(${column})) * 1000`;
   if (type === 'Date' || type === 'Date32') return `toInt64(toInt32(toDate32(${column}))) * 86400000`;
   if (type === 'String') return `toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull(${column}, 3, 'UTC'))`;
-  if (/^U?Int\d+$|^Float/.test(type)) return `toInt64(${column})`;
+  if (/^U?Int(8|16|32)$|^Int64$/.test(type)) return `toInt64(${column})`;
+  // Null, and not a failure or another time, is what 64 bits do not hold: NaN, infinity, a number of more bits.
+  if (/^U?Int\d+$/.test(type)) return `accurateCastOrNull(${column}, 'Int64')`;
+  if (type.startsWith('Float')) return `accurateCastOrNull(trunc(${column}), 'Int64')`;
   return undefined;
 }
 

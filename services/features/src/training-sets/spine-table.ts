@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '@millrace/artifact-store';
-import type { ColumnType, SourcePlan } from '@millrace/feature-engine';
+import { FIRST_TOLD, LAST_TOLD, type ColumnType, type SourcePlan } from '@millrace/feature-engine';
 import { EXACT_JSON_ROWS, quoteIdentifier, quoteString, type OfflineStore, type ScratchTables } from '@millrace/offline-store';
 import type { Spine, TrainingSetColumn } from '../domain/training-set/training-set.events.js';
 import { millisecondsOf, unwrapped } from '../sources/time-column.js';
@@ -69,7 +69,8 @@ async function stage<T>(options: SpineOptions, rows: Rows, use: (spine: StagedSp
     );
   checkColumnNames(columns);
   const keyColumns = keys.map(
-    (key, index) => `accurateCastOrNull(${quoteIdentifier(key.name)}, ${quoteString(key.type.name)}) AS __key_${index}`,
+    (key, index) =>
+      `accurateCastOrNull(${keyColumn(key, typeOf.get(key.name) as string)}, ${quoteString(key.type.name)}) AS __key_${index}`,
   );
   const at = `${milliseconds(quoteIdentifier(timestampColumn), timestampColumn, timestampType)} AS __at`;
   // One thread keeps the rows in the order the query gives them.
@@ -146,9 +147,23 @@ async function describe(store: OfflineStore, rows: Rows): Promise<TrainingSetCol
   }
 }
 
-/** A time column of any kind, in milliseconds since the epoch. */
+/** A key's column to cast; the cast alone would cut off what a Decimal has behind its point, and find another entity. */
+function keyColumn({ name, type }: SpineKey, declared: string): string {
+  const column = quoteIdentifier(name);
+  return type.kind !== 'string' && /^(Nullable\()?Decimal/.test(declared) ? `if(${column} = trunc(${column}), ${column}, NULL)` : column;
+}
+
+/** Day or month first: nobody but its writer knows which. */
+const AMBIGUOUS_DATE = String.raw`^\s*\d{1,2}[-/.]\d{1,2}[-/.]\d`;
+
+/**
+ * A time column of any kind, in milliseconds since the epoch; null where it has no time. Numbers that are none of the years 0 to 9999 are microseconds
+ * or less, and would be a time after all events there are.
+ */
 export function milliseconds(column: string, name: string, declared: string): string {
   const found = millisecondsOf(column, declared);
   if (found === undefined) throw spineFault(`timestamp column ${name} is ${declared}; it must be a time, RFC 3339 text or milliseconds`);
-  return found;
+  if (/^(Nullable\()?String/.test(declared)) return `if(match(ifNull(${column}, ''), ${quoteString(AMBIGUOUS_DATE)}), NULL, ${found})`;
+  if (!/^(Nullable\()?(U?Int|Float)/.test(declared)) return found;
+  return `if(${found} BETWEEN ${FIRST_TOLD} AND ${LAST_TOLD}, ${found}, NULL)`;
 }
