@@ -155,7 +155,15 @@ test('a deleted resource is gone, its versions stay, and a later apply counts on
   await house.handle('resource/Source/flights', { type: 'DeleteResource' }, { ...METADATA, commandId: 'c5' });
   expect(house.catalog.get('Source', 'flights')).toBeUndefined();
   expect(house.catalog.get('Source', 'flights', 1)?.spec.topic).toBe('flights');
-  await applyDocuments(FLIGHTS.replace('delay: Int32', 'delay: Int64'), { ...METADATA, commandId: 'c6' }, house);
+  // A dry run says the version that it will be.
+  const foretold = async (text: string): Promise<unknown> => {
+    const result = await applyDocuments(text, METADATA, house, true);
+    return result.ok && result.documents.map(({ name, outcome, version }) => `${name} ${outcome} ${version}`)[0];
+  };
+  expect(await foretold(FLIGHTS)).toBe('flights created 1');
+  const changed = FLIGHTS.replace('delay: Int32', 'delay: Int64');
+  expect(await foretold(changed)).toBe('flights created 2');
+  await applyDocuments(changed, { ...METADATA, commandId: 'c6' }, house);
   expect(house.catalog.get('Source', 'flights')?.version).toBe(2);
 });
 

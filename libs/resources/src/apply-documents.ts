@@ -161,15 +161,18 @@ function foresee(document: ResourceDocument, context: ApplyContext, versions: Ve
   const { kind, name } = document;
   const before = context.catalog.get(kind, name);
   const definition = definitionOf(document, context, versions);
-  if (!before) return { kind, name, outcome: 'created', version: 1 };
-  // The decision itself, on the version that stands.
-  const state = { status: 'present' as const, versions: [before as unknown as ResourceApplied] };
+  // The decision itself, on the version that stands. One that was deleted counts on.
+  const last = before ?? context.catalog.versions(kind, name)[0];
+  const state = {
+    status: before ? ('present' as const) : ('deleted' as const),
+    versions: last ? [last as unknown as ResourceApplied] : [],
+  };
   const decision = resource.decide({ type: 'ApplyResource', resource: definition }, state, {
     subject: resourceSubject(kind, name),
     now: 0,
   } as never);
-  if (decision.kind !== 'accept') return { kind, name, outcome: 'unchanged', version: before.version };
-  return { kind, name, outcome: 'configured', version: (decision.event.data as ResourceApplied).version };
+  if (decision.kind !== 'accept') return { kind, name, outcome: 'unchanged', version: last?.version ?? 0 };
+  return { kind, name, outcome: before ? 'configured' : 'created', version: (decision.event.data as ResourceApplied).version };
 }
 
 function definitionOf(document: ResourceDocument, { catalog, sha256 }: ApplyContext, versions: Versions): Omit<ResourceApplied, 'version'> {
