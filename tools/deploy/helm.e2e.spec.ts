@@ -56,6 +56,7 @@ const ALL = {
     inference: { persistence: { enabled: true, storageClass: '-' }, env: { MILLRACE_INFERENCE_RUNNER: 'worker' } },
   },
   autoscaling: { kind: 'keda' },
+  pathPrefix: '/millrace',
   service: { type: 'LoadBalancer', annotations: { 'example.org/internal': 'true' } },
   ingress: { enabled: true, className: 'nginx', annotations: { a: 'b' }, tls: [{ hosts: ['millrace.example.org'], secretName: 'tls' }] },
   podMonitor: { enabled: true, labels: { release: 'prometheus' } },

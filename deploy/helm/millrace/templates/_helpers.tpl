@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if and (or $oidc.issuer $oidc.audience $oidc.jwksUrl) (not (and $oidc.issuer $oidc.audience $oidc.jwksUrl)) }}{{ fail "auth.oidc: issuer, audience and jwksUrl belong together; set all three or none" }}{{ end }}
 {{- range $service, $own := dict "env" $v.env "tracking" $v.services.tracking.env "registry" $v.services.registry.env "features" $v.services.features.env "inference" $v.services.inference.env "experimentation" $v.services.experimentation.env }}
 {{- range $name, $_ := $own }}
-{{- if regexMatch "^MILLRACE_(PORT|GRPC_PORT|CLICKHOUSE_PORT|HOST|DATA_DIR|AUTH|METRICS_AUTH|ADMIN_KEY|WORKSPACE|DRAIN|SHUTDOWN_DEADLINE|OIDC_.*|KAFKA_.*|REDIS_URL|CLICKHOUSE_(URL|USER|PASSWORD)|ARTIFACTS|S3_.*|SIGNING_KEY|(TRACKING|REGISTRY|FEATURES|INFERENCE|EXPERIMENTATION)_URL)$" $name }}{{ fail (printf "%s.%s: the chart sets it from a value of its own; see values.yaml" (ternary "env" (printf "services.%s.env" $service) (eq $service "env")) $name) }}{{ end }}
+{{- if regexMatch "^MILLRACE_(PORT|GRPC_PORT|CLICKHOUSE_PORT|HOST|DATA_DIR|AUTH|METRICS_AUTH|ADMIN_KEY|WORKSPACE|DRAIN|SHUTDOWN_DEADLINE|PATH_PREFIX|OIDC_.*|KAFKA_.*|REDIS_URL|CLICKHOUSE_(URL|USER|PASSWORD)|ARTIFACTS|S3_.*|SIGNING_KEY|(TRACKING|REGISTRY|FEATURES|INFERENCE|EXPERIMENTATION)_URL)$" $name }}{{ fail (printf "%s.%s: the chart sets it from a value of its own; see values.yaml" (ternary "env" (printf "services.%s.env" $service) (eq $service "env")) $name) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -11,6 +11,9 @@
 - { name: MILLRACE_METRICS_AUTH, value: {{ $v.auth.metrics | quote }} }
 - { name: MILLRACE_DRAIN, value: {{ printf "%ds" (int $v.shutdown.drainSeconds) }} }
 - { name: MILLRACE_SHUTDOWN_DEADLINE, value: {{ printf "%ds" (int $v.shutdown.deadlineSeconds) }} }
+{{- with $v.pathPrefix }}
+- { name: MILLRACE_PATH_PREFIX, value: {{ . | quote }} }
+{{- end }}
 {{- range $name, $value := merge (dict) (.env | default dict) $v.env }}
 - { name: {{ $name }}, value: {{ $value | quote }} }
 {{- end }}
