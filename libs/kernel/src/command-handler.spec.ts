@@ -219,6 +219,7 @@ describe('CommandHandler', () => {
     const failed = expect(handler.handle('seat/1', take('ada'), by('c1'))).rejects.toMatchObject({
       code: 'MR_DEADLINE_EXCEEDED',
       retryable: true,
+      message: expect.stringMatching(/was not settled in time; it may still take effect.* \(no acknowledgement\)$/),
     });
     await time.pass(11_000);
     await failed;

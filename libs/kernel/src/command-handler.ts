@@ -111,7 +111,7 @@ export class CommandHandler {
     // An append that may still come into the log: from then on nobody can say that the command has no effect.
     let doubt: unknown;
     for (let losses = 0; losses < maxAttempts;) {
-      if (clock.now() >= deadline) throw deadlineExceeded(subject);
+      if (clock.now() >= deadline) throw deadlineExceeded(subject, doubt);
       const first = replica.reply(subject, metadata.commandId);
       if (first) {
         const position = { topic: replica.topic, partition: first.partition, offset: first.offset };
@@ -230,5 +230,7 @@ function isFinal(error: unknown, doubt: unknown): boolean {
 
 function deadlineExceeded(subject: string, cause?: unknown): Fault {
   const message = `the command on ${subject} was not settled in time; it may still take effect, retry with the same command id`;
-  return new Fault('MR_DEADLINE_EXCEEDED', message, true, cause === undefined ? {} : { cause });
+  // What the last try met is what has to be mended: whoever reads the answer alone has to find it there.
+  const met = isFault(cause) ? ` (${cause.message})` : '';
+  return new Fault('MR_DEADLINE_EXCEEDED', `${message}${met}`, true, cause === undefined ? {} : { cause });
 }

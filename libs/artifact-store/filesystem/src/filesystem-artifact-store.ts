@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { diskFaultOf } from './disk-fault.js';
+import { shortageBelow } from './disk-shortage.js';
 import { FilesystemMultipart } from './filesystem-multipart.js';
 import {
   artifactNotFound,
@@ -114,6 +115,10 @@ export class FilesystemArtifactStore implements ArtifactStore {
 
   async ping(): Promise<void> {
     await access(this.root, constants.R_OK | constants.W_OK);
+  }
+
+  shortage(): Promise<string | undefined> {
+    return shortageBelow(this.root);
   }
 
   /** The file a path names. Refuses to pass through, or end at, a symbolic link: it could lead out of the root. */

@@ -43,4 +43,6 @@ export interface ArtifactStore {
   /** The URI under which others name this path: `file:///…` or `s3://…`. */
   uri(path: string): string;
   ping(): Promise<void>;
+  /** Why uploads fail or soon will, while all else goes on, in words; nothing while there is no trouble. Absent where it cannot be told. */
+  shortage?(): Promise<string | undefined>;
 }

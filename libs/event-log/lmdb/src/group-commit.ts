@@ -1,5 +1,5 @@
 import type { NewRecord } from '@millrace/event-log';
-import { Fault, type Position } from '@millrace/kernel';
+import { Fault, isFault, type Position } from '@millrace/kernel';
 import { ChunkBuilder } from './chunk.js';
 
 export interface GroupCommitOptions {
@@ -122,7 +122,9 @@ export class GroupCommit {
   #fail(round: Round, cause: unknown): void {
     this.#queuedBytes -= round.bytes;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const fault = new Fault('MR_LOG_WRITE_FAILED', `the log could not be written: ${reason}`, true, { cause });
+    // What was refused before anything was written is told as it is; what failed while it was written may have any cause.
+    const isRefused = isFault(cause) && cause.isRefusal;
+    const fault = isRefused ? cause : new Fault('MR_LOG_WRITE_FAILED', `the log could not be written: ${reason}`, true, { cause });
     for (const { reject } of round.waiters) reject(fault);
   }
 }

@@ -92,7 +92,7 @@ export class LmdbEventLog implements EventLog {
       now: () => clock.now(),
       write: async (take, bytes) => {
         const lack = this.#lackOfRoom(bytes);
-        if (lack !== undefined) throw new Error(lack);
+        if (lack !== undefined) throw diskFull(lack);
         await this.#files.write(take, (name) => this.#topic(name).stored, clock.now());
       },
       committed: (chunks) => this.#committed(chunks),
@@ -183,7 +183,7 @@ export class LmdbEventLog implements EventLog {
   ping(): Promise<void> {
     this.#files.topics();
     const lack = this.#options.readOnly ? undefined : this.#lackOfRoom(0);
-    return lack === undefined ? Promise.resolve() : Promise.reject(new Fault('MR_LOG_DISK_FULL', lack, true));
+    return lack === undefined ? Promise.resolve() : Promise.reject(diskFull(lack));
   }
 
   close(): Promise<void> {
@@ -313,6 +313,11 @@ export class LmdbEventLog implements EventLog {
       void this.prune().then(again, again);
     });
   }
+}
+
+/** It is asked before anything is written, so nothing of the append will ever be read: a command need not wait to be told so. */
+function diskFull(lack: string): Fault {
+  return new Fault('MR_LOG_DISK_FULL', lack, true, { isRefusal: true });
 }
 
 function tooLarge(topic: string, size: number, bound: number): Fault {

@@ -108,8 +108,9 @@ describe('LmdbEventLog on a full disk', () => {
     await before.close();
     const log = await LmdbEventLog.open({ path, reserveBytes: Number.MAX_SAFE_INTEGER });
     await expect(log.append([record])).rejects.toMatchObject({
-      code: 'MR_LOG_WRITE_FAILED',
+      code: 'MR_LOG_DISK_FULL',
       retryable: true,
+      isRefusal: true,
       message: expect.stringMatching(/the disk of .* is full: \d+ MiB are left, and \d+ MiB have to stay free; make room/),
     });
     await expect(log.ping()).rejects.toMatchObject({ code: 'MR_LOG_DISK_FULL' });

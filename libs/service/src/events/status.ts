@@ -29,6 +29,7 @@ export async function status(context: StatusContext): Promise<object> {
     live: health.liveness().live,
     ready: readiness.ready,
     checks: readiness.checks,
+    warnings: readiness.warnings,
     topics: rows.filter(({ kind }) => kind !== 'dead-letters'),
     deadLetters: rows.filter(({ kind, records: count }) => kind === 'dead-letters' && count > 0),
     resources: Object.fromEntries(KINDS.map((kind) => [kind, catalog.list(kind).length])),

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { ArtifactStore } from '@millrace/artifact-store';
+import { FilesystemArtifactStore } from '@millrace/artifact-store-filesystem';
 import type { EventLog } from '@millrace/event-log';
 import { LmdbEventLog } from '@millrace/event-log-lmdb';
 import { Fault } from '@millrace/kernel';
@@ -221,6 +223,29 @@ describe('starting and stopping', () => {
     const liveness = await fetch(`${running.url}/healthz`);
     expect(liveness.status).toBe(503);
     expect(await liveness.json()).toEqual({ status: 'dead', fatal: [{ name: 'test.consumer', reason: 'died' }] });
+    await running.close();
+  });
+
+  test('what troubles one part is told by readiness and the status, and takes nobody out', async () => {
+    const short = 'the disk of /files has 3 MiB left';
+    let left: string | undefined;
+    const artifacts = async (): Promise<ArtifactStore> => {
+      const real = await FilesystemArtifactStore.open(join(temp.path, 'files'));
+      real.shortage = () => Promise.resolve(left);
+      return real;
+    };
+    const running = await bootstrap(EmptyModule, config(), { logDestination, adapters: { artifacts } });
+    await waitFor(async () => (await fetch(`${running.url}/readyz`)).ok);
+    expect(await (await fetch(`${running.url}/readyz`)).json()).toMatchObject({ status: 'ready', warnings: [] });
+    left = short;
+    const warned = async () => (await fetch(`${running.url}/readyz`).then((answer) => answer.text())).includes(short);
+    await waitFor(warned);
+    const readiness = await fetch(`${running.url}/readyz`);
+    const warnings = [{ name: 'artifact-store', detail: short }];
+    expect([readiness.status, await readiness.json()]).toMatchObject([200, { status: 'ready', missing: [], warnings }]);
+    expect((await running.host.health.readiness()).warnings).toEqual(warnings);
+    left = undefined;
+    await waitFor(async () => !(await warned()));
     await running.close();
   });
 

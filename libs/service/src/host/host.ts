@@ -133,6 +133,8 @@ async function open(
   if (migrated.length > 0) logger.info({ migrated }, 'offline store migrated');
   const artifacts = await adapters.artifacts(context);
   health.dependency('artifact-store', () => artifacts.ping());
+  // Without room for files everything but uploads goes on: a gateway is not taken out for it.
+  if (artifacts.shortage) health.trouble('artifact-store', artifacts.shortage.bind(artifacts));
 
   const topics = new Topics(log);
   await topics.ensureAll();

@@ -1,7 +1,7 @@
 import { KINDS, type AppliedDocument } from '@millrace/resources';
 import { ROLES } from '../access/domain/keys/keys.events.js';
 import type { TopicStatus } from '../events/status.js';
-import type { Check } from '../host/health.js';
+import type { Check, Warning } from '../host/health.js';
 import { countField, enumField, flagField, momentField, namedSchema, NEXT_PAGE, objectOf, orNull } from './answer-schema.js';
 import { listField, textField, type JsonSchema } from './body-schema.js';
 
@@ -87,6 +87,14 @@ const CHECK = namedSchema(
     'detail?': textField('What is missing.'),
   }),
 );
+const WARNING = namedSchema(
+  'ReadinessWarning',
+  objectOf<Warning>({
+    name: textField('What is troubled.'),
+    detail: textField('What does not work, or soon will not, and the mend.'),
+  }),
+);
+const WARNINGS = listField('What does not work, or soon will not, while the rest does; readiness does not rest on it.', WARNING);
 const COUNTED_TOPIC = objectOf({ name: TOPIC_NAME, kind: TOPIC_KIND, records: countField('Records that are kept.') });
 
 export const STATUS_ANSWER = objectOf({
@@ -94,6 +102,7 @@ export const STATUS_ANSWER = objectOf({
   live: flagField('As `/healthz` says.'),
   ready: flagField('As `/readyz` says.'),
   checks: listField('What readiness rests on.', CHECK),
+  warnings: WARNINGS,
   topics: listField('Without those of dead letters.', COUNTED_TOPIC),
   deadLetters: listField('Topics of dead letters that have some.', COUNTED_TOPIC),
   resources: {
@@ -113,6 +122,7 @@ export const LIVE_ANSWER = objectOf({
 export const READY_ANSWER = objectOf({
   status: enumField('Whether requests are to be sent here.', ['ready', 'not ready']),
   missing: listField('The checks that are not ok.', CHECK),
+  warnings: WARNINGS,
   checks: listField('All checks.', CHECK),
 });
 

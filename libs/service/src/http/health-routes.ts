@@ -17,15 +17,15 @@ export function addHealthRoutes(server: FastifyInstance, health: Health, metrics
   );
   server.get(
     '/readyz',
-    commonDoc('Whether everything is up, and what is missing.', {
+    commonDoc('Whether everything is up, what is missing, and what does not work while the rest does.', {
       answer: jsonOf(READY_ANSWER),
       otherwise: { 503: 'Something is missing.' },
     }),
     async (_request, reply) => {
-      const { ready, checks } = await health.readiness();
+      const { ready, checks, warnings } = await health.readiness();
       return reply
         .code(ready ? 200 : 503)
-        .send({ status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks });
+        .send({ status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), warnings, checks });
     },
   );
   server.get('/metrics', commonDoc('Metrics for Prometheus.', { answer: { 'text/plain': 'text' } }), async (_request, reply) => {

@@ -177,6 +177,17 @@ describe('the router', () => {
     expect(answer.equals(Buffer.concat(chunks))).toBe(true);
   });
 
+  test('readiness tells what troubles a service that is ready', async () => {
+    const warnings = [{ name: 'artifact-store', detail: 'the disk is short of room' }];
+    handlers.set('tracking', (_, response) => response.end(JSON.stringify({ status: 'ready', missing: [], warnings })));
+    const readiness = await fetch(`${router.url}/readyz`);
+    expect(readiness.status).toBe(200);
+    expect(await readiness.json()).toMatchObject({
+      missing: [],
+      warnings: [{ name: 'tracking: artifact-store', detail: 'the disk is short of room' }],
+    });
+  });
+
   test('a service that is away is a 502 with a reason, and readiness names it', async () => {
     await stop('registry');
     const response = await fetch(`${router.url}/api/2.0/mlflow/registered-models/get`);

@@ -242,20 +242,22 @@ export class Router {
       upstreams[service].map((address) => ({ name: upstreams[service].length > 1 ? `${service} at ${address}` : service, address })),
     );
     const checks = await Promise.all(replicas.map(async ({ name, address }) => ({ name, ...(await this.#probe(address)) })));
-    if (this.#isStopping) checks.push({ name: 'router', ok: false, detail: 'is stopping' });
+    if (this.#isStopping) checks.push({ name: 'router', ok: false, detail: 'is stopping', warnings: [] });
     const ready = checks.every((check) => check.ok);
-    const body = { status: ready ? 'ready' : 'not ready', missing: checks.filter((check) => !check.ok), checks };
+    const told = checks.map(({ name, ok, detail }) => (detail === undefined ? { name, ok } : { name, ok, detail }));
+    const warnings = checks.flatMap((check) => check.warnings.map(({ name, detail }) => ({ name: `${check.name}: ${name}`, detail })));
+    const body = { status: ready ? 'ready' : 'not ready', missing: told.filter((check) => !check.ok), warnings, checks: told };
     respond(response, ready ? 200 : 503, 'application/json', JSON.stringify(body));
   }
 
-  async #probe(address: string): Promise<{ ok: boolean; detail?: unknown }> {
+  async #probe(address: string): Promise<{ ok: boolean; detail?: unknown; warnings: readonly { name: string; detail: string }[] }> {
     try {
       const answer = await fetch(`${address}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-      const body = (await answer.json()) as { missing?: unknown };
-      return answer.ok ? { ok: true } : { ok: false, detail: body.missing };
+      const body = (await answer.json()) as { missing?: unknown; warnings?: { name: string; detail: string }[] };
+      return { ...(answer.ok ? { ok: true } : { ok: false, detail: body.missing }), warnings: body.warnings ?? [] };
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      return { ok: false, detail: `cannot be reached: ${cause}` };
+      return { ok: false, detail: `cannot be reached: ${cause}`, warnings: [] };
     }
   }
 }
