@@ -16,6 +16,7 @@ import { readNamedFile } from '../config/named-file.js';
 import { Sparing } from '../log/sparing.js';
 import { connectWithRetries } from './connect.js';
 import type { DataDirectory } from './data-directory.js';
+import { makeFolder } from './make-folder.js';
 
 export interface AdapterContext {
   readonly service: string;
@@ -106,6 +107,7 @@ async function s3(artifacts: string, config: Config): Promise<S3ArtifactStore> {
 
 async function openFolder(path: string): Promise<ArtifactStore> {
   try {
+    makeFolder(path);
     return await FilesystemArtifactStore.open(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

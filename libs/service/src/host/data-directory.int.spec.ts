@@ -50,6 +50,15 @@ describe('a data directory', () => {
     expect(() => DataDirectory.open('/proc/self')).toThrow(/\/proc\/self cannot be used as MILLRACE_DATA_DIR, a folder to write to: /);
   });
 
+  test('a place where no folder can be made is told at once, and folders above one are made', () => {
+    const unusable = /cannot be used as MILLRACE_DATA_DIR, a folder to write to: .*ENOENT/;
+    expect(() => DataDirectory.open('/proc/none')).toThrow(unusable);
+    expect(() => DataDirectory.open('/proc/none/deeper')).toThrow(unusable);
+    const held = DataDirectory.open(join(temp.path, 'My Däta', 'ファイル'));
+    expect(readdirSync(held.folder('a', 'b'))).toEqual([]);
+    held.close();
+  });
+
   test('a lock that was cut short by a crash holds nobody up', () => {
     writeFileSync(lock(), '{"pid":');
     const held = DataDirectory.open(temp.path);

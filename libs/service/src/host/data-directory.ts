@@ -1,7 +1,8 @@
 import { Fault } from '@millrace/kernel';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeFolder } from './make-folder.js';
 
 const LOCK = 'millrace.lock';
 
@@ -38,7 +39,7 @@ export class DataDirectory {
   static open(directory: string): DataDirectory {
     const path = resolve(directory);
     try {
-      mkdirSync(path, { recursive: true });
+      makeFolder(path);
     } catch (error) {
       throw unusable(path, error);
     }
@@ -69,7 +70,7 @@ export class DataDirectory {
   /** A folder below the data directory, made if missing. */
   folder(...names: readonly string[]): string {
     const path = join(this.path, ...names);
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     return path;
   }
 

@@ -179,6 +179,7 @@ describe('starting and stopping', () => {
     await expect(start({ MILLRACE_ARTIFACTS: 'file:/dev/null' })).rejects.toThrow(
       /MILLRACE_ARTIFACTS names a folder that cannot be written to/,
     );
+    await expect(start({ MILLRACE_ARTIFACTS: 'file:/proc/none' })).rejects.toThrow(/MILLRACE_ARTIFACTS names a folder .*ENOENT/);
     const kafka = { MILLRACE_KAFKA_BROKERS: '127.0.0.1:1', MILLRACE_KAFKA_TLS: 'true', MILLRACE_KAFKA_TLS_CA: join(temp.path, 'none.pem') };
     await expect(start(kafka)).rejects.toThrow(/MILLRACE_KAFKA_TLS_CA names a file that cannot be read: .*ENOENT/);
   });
