@@ -16,6 +16,7 @@ import { readNamedFile } from '../config/named-file.js';
 import { Sparing } from '../log/sparing.js';
 import { connectWithRetries } from './connect.js';
 import type { DataDirectory } from './data-directory.js';
+import { kafkaVariables } from './kafka-variables.js';
 import { makeFolder } from './make-folder.js';
 
 export interface AdapterContext {
@@ -157,9 +158,8 @@ async function openLog(context: AdapterContext): Promise<EventLog> {
   const { KafkaEventLog } = await import('@millrace/event-log-kafka');
   const what = `the event log (Kafka at ${kafkaBrokers.join(', ')})`;
   const options = { ...kafkaOptions(context), brokers: kafkaBrokers };
-  return connectWithRetries({ what, variable: 'MILLRACE_KAFKA_BROKERS', deadlineMs: connectDeadlineMs, logger }, () =>
-    KafkaEventLog.connect(options),
-  );
+  const variable = (error: unknown): string => kafkaVariables(error, config);
+  return connectWithRetries({ what, variable, deadlineMs: connectDeadlineMs, logger }, () => KafkaEventLog.connect(options));
 }
 
 function kafkaOptions({ config, clock, logger, service }: AdapterContext): Omit<KafkaEventLogOptions, 'brokers'> {

@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface ConnectOptions {
   /** What is being reached, as the message names it: `the event log (Kafka at localhost:9092)`. */
   readonly what: string;
-  /** Which variable to look at when it cannot be reached. */
-  readonly variable: string;
+  /** Which variable to look at when it cannot be reached; it may depend on why. */
+  readonly variable: string | ((error: unknown) => string);
   readonly deadlineMs: number;
   readonly logger: Logger;
 }
@@ -19,13 +19,14 @@ const LONGEST_PAUSE_MS = 5000;
  * A fault that says retrying does not help ends it at once.
  */
 export async function connectWithRetries<T>(options: ConnectOptions, open: () => Promise<T>): Promise<T> {
-  const { what, variable, deadlineMs, logger } = options;
+  const { what, deadlineMs, logger } = options;
   const deadline = Date.now() + deadlineMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       return await open();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
+      const variable = typeof options.variable === 'string' ? options.variable : options.variable(error);
       const isHopeless = isFault(error) && !error.retryable;
       if (isHopeless || Date.now() + pause >= deadline) {
         const after = isHopeless ? '' : ` within ${deadlineMs} ms`;

@@ -7,7 +7,7 @@ import { Fault } from '@millrace/kernel';
 import { Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { tempDir, waitFor, type TempDir } from '@millrace/testing';
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { loadConfig } from '../config/config.js';
@@ -182,6 +182,15 @@ describe('starting and stopping', () => {
     await expect(start({ MILLRACE_ARTIFACTS: 'file:/proc/none' })).rejects.toThrow(/MILLRACE_ARTIFACTS names a folder .*ENOENT/);
     const kafka = { MILLRACE_KAFKA_BROKERS: '127.0.0.1:1', MILLRACE_KAFKA_TLS: 'true', MILLRACE_KAFKA_TLS_CA: join(temp.path, 'none.pem') };
     await expect(start(kafka)).rejects.toThrow(/MILLRACE_KAFKA_TLS_CA names a file that cannot be read: .*ENOENT/);
+  });
+
+  test('a broker that ends what is not in its protocol is told with the variables that choose the protocol', async () => {
+    const broker = createServer((socket) => socket.on('error', () => undefined).destroy()).listen(0, '127.0.0.1');
+    await once(broker, 'listening');
+    const address = `127.0.0.1:${(broker.address() as AddressInfo).port}`;
+    const start = bootstrap(EmptyModule, config({ MILLRACE_KAFKA_BROKERS: address, MILLRACE_CONNECT_DEADLINE: '1s' }), { logDestination });
+    await expect(start).rejects.toThrow(/See MILLRACE_KAFKA_BROKERS; a listener that wants TLS \(MILLRACE_KAFKA_TLS\) or a password/);
+    broker.close();
   });
 
   test('a port that is taken ends the start and closes what was opened', async () => {
