@@ -105,3 +105,21 @@ test('facts that stand for many count for as many, in what is held, in a batch a
   await buffer.flushed();
   expect([appended, buffer.size]).toEqual([[[2, 2, 3], [4]], 0]);
 });
+
+test('what the log may have taken although it failed is told as that, and what it refused is not', async () => {
+  const appended: string[][] = [];
+  const failures = [new Fault('MR_LOG_UNAVAILABLE', 'away', true, { isRefusal: true }), new Fault('MR_LOG_UNAVAILABLE', 'no answer', true)];
+  const buffer = new FactBuffer<string>({
+    append: (facts) => {
+      appended.push([...facts]);
+      const failure = failures.shift();
+      return failure ? Promise.reject(failure) : Promise.resolve();
+    },
+    again: (fact) => `${fact} again`,
+    ...{ capacity: 10, maxBatch: 2, observer: { shed: () => undefined, retried: () => undefined } },
+    scheduler: { after: (_milliseconds, run) => (setImmediate(run), () => undefined) },
+  });
+  for (const fact of ['a', 'b', 'c']) buffer.add(fact);
+  await buffer.flushed();
+  expect(appended).toEqual([['a', 'b'], ['a', 'b'], ['a again', 'b again'], ['c']]);
+});

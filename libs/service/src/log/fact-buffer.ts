@@ -3,6 +3,8 @@ import { isFault, type Scheduler } from '@millrace/kernel';
 export interface FactBufferOptions<T> {
   /** Appends a batch; throws when the log did not take it. */
   readonly append: (facts: readonly T[]) => Promise<unknown>;
+  /** What a fact is told as once an append of it has failed that the log may have taken all the same; as before when absent. */
+  readonly again?: (fact: T) => T;
   /** Facts held at most; beyond, new ones are shed and counted. */
   readonly capacity: number;
   /** Facts of one append at most. */
@@ -104,6 +106,7 @@ export class FactBuffer<T> {
         pause = FIRST_PAUSE_MS;
       } catch (error) {
         this.#options.observer.retried(error);
+        this.#doubted(batch.length, error);
         if (isFault(error) && error.code === 'MR_RECORD_TOO_LARGE') {
           this.#refused(batch);
           continue;
@@ -135,6 +138,13 @@ export class FactBuffer<T> {
     this.#waiting = this.#waiting.slice(batch.length);
     for (const fact of batch) this.#weight -= this.#weigh(fact);
     this.#alone = Math.max(0, this.#alone - batch.length);
+  }
+
+  /** The first `count` of what waits: only a refusal says that none of them is on the log. */
+  #doubted(count: number, error: unknown): void {
+    const { again } = this.#options;
+    if (!again || (isFault(error) && error.isRefusal)) return;
+    for (let index = 0; index < count; index++) this.#waiting[index] = again(this.#waiting[index] as T);
   }
 
   /** One of these is larger than the log takes: that one is shed, and keeps no other waiting. */

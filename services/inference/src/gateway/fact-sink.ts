@@ -50,7 +50,7 @@ export class FactSink implements GatewaySink {
       scheduler,
       observer: { shed: (count: number) => observer.shed(facts, count), retried: (error: unknown) => observer.retried(facts, error) },
     });
-    this.#predictions = new FactBuffer({ append: options.appendPredictions, ...common('predictions') });
+    this.#predictions = new FactBuffer({ append: options.appendPredictions, again: mayRepeat, ...common('predictions') });
     this.#exposures = new FactBuffer({ append: options.appendExposures, ...common('exposures') });
   }
 
@@ -77,4 +77,9 @@ export class FactSink implements GatewaySink {
   async close(): Promise<void> {
     await Promise.all([this.#predictions.close(), this.#exposures.close()]);
   }
+}
+
+/** The table of predictions counts the first of them: the log may have taken it although nothing said so in time. */
+function mayRepeat(fact: OutgoingFact<PredictionMade>): OutgoingFact<PredictionMade> {
+  return { ...fact, data: { ...fact.data, mayRepeat: true } };
 }

@@ -10,6 +10,8 @@ export interface StoredFirst {
 export interface RepeatRules<D> {
   /** What all records of the same have in common, or `undefined` where none can be a repeat. */
   readonly keyOf: (data: D) => string | undefined;
+  /** Whether a record can be a repeat at all, and not only what another repeats; all can when absent. */
+  readonly canRepeat?: (data: D) => boolean;
   /** Whether an earlier one may be in the table already, so that it has to be asked. */
   readonly mayBeStored: (data: D) => boolean;
   /** Asks the table for the keys of `facts`. */
@@ -21,7 +23,7 @@ const REMEMBERED = 10_000;
 
 /**
  * Which records are repeats: a device that got no answer sends its upload again, a stream answers events again whose outputs were not written when its
- * process was killed, and the log takes every record. Repeats are in one partition, and the first in it counts. What is
+ * process was killed, a gateway tells a prediction again whose append was not answered in time, and the log takes every record. Repeats are in one partition, and the first in it counts. What is
  * earlier is in the table, or among what is about to be put in.
  */
 export class FactRepeats<D> {
@@ -35,7 +37,7 @@ export class FactRepeats<D> {
   /** Looks up a batch before its rows are made. */
   async prepare({ partition, items }: ItemBatch<LoggedFact<D>>): Promise<void> {
     this.#repeats.delete(partition);
-    const { keyOf, mayBeStored, stored } = this.rules;
+    const { keyOf, canRepeat, mayBeStored, stored } = this.rules;
     const looked = items.flatMap(({ record: { offset }, value: { data } }) => {
       const key = keyOf(data);
       return key === undefined ? [] : [{ key, offset, data }];
@@ -52,11 +54,12 @@ export class FactRepeats<D> {
     const found = asked.length === 0 ? [] : await stored(partition, asked);
     for (const { key, first } of found) firsts.set(key, Math.min(first, firsts.get(key) ?? first));
     const repeats = new Set<number>();
-    for (const { key, offset } of looked) {
+    for (const { key, offset, data } of looked) {
       const first = firsts.get(key) ?? offset;
       firsts.set(key, first);
-      if (first < offset) repeats.add(offset);
-      else if (!recent.has(key)) recent.set(key, offset);
+      if (first < offset) {
+        if (canRepeat?.(data) ?? true) repeats.add(offset);
+      } else if (!recent.has(key)) recent.set(key, offset);
     }
     this.#repeats.set(partition, repeats);
   }

@@ -52,6 +52,33 @@ test('the table is asked for what may be a repeat, and never for what the gatewa
   ).toEqual({ repeats: [[1], [2]], asked: 2 });
 });
 
+test('what the gateway tells again after an append that was not answered counts once of each variant, the first in the table or just before', async () => {
+  const told = { mayRepeat: true } as const;
+  const { repeats, asked } = await repeatsOf(
+    [
+      ['a', {}],
+      ['a', told],
+      ['b', { variant: 'champion' }],
+      ['b', { variant: 'candidate', ...told }],
+    ],
+    [
+      ['a', told],
+      ['b', { variant: 'candidate', ...told }],
+      ['c', told],
+    ],
+  );
+  expect([repeats, asked]).toEqual([[[1], [4, 5]], 2]);
+  const table = predictionRepeats({
+    query: () => Promise.resolve([{ id: 'd', variant: 'champion', error: '', source: 'gateway', first: 7 }]) as never,
+  });
+  const items = ['champion', 'candidate'].map((variant, index) => {
+    const data = { predictionId: 'd', variant, error: null, ...told };
+    return { record: { partition: 0, offset: 90_000 + index }, value: { data } } as unknown as Item<LoggedFact<PredictionMade>>;
+  });
+  await table.prepare({ topic: 't', partition: 0, items, nextOffset: 90_002, end: 90_002 });
+  expect(items.map((item) => table.isRepeat(item))).toEqual([true, false]);
+});
+
 test('an answer counts once whichever variant gave it, and an error once of its kind, beside the answer', async () => {
   const failed = { ...again, variant: 'candidate', error: FAILED };
   const { repeats } = await repeatsOf([['a', failed]], [['a', failed]], [['a', { ...again, variant: 'candidate' }]], [['a', again]]);

@@ -11,12 +11,13 @@ interface Stored {
 }
 
 /**
- * Repeats among the records of predictions, whose key is the prediction id. The gateway's own records are not looked at; the table is asked for uploads,
- * and for what its stream says may be a repeat.
+ * Repeats among the records of predictions, whose key is the prediction id. The table is asked for uploads, and for what its gateway or stream says may be
+ * a repeat; of the gateway's own nothing else is one.
  */
 export function predictionRepeats(store: Pick<OfflineStore, 'query'>): FactRepeats<PredictionMade> {
   return new FactRepeats<PredictionMade>({
-    keyOf: (data) => (data.edge || data.stream ? keyOf(data) : undefined),
+    keyOf,
+    canRepeat: ({ edge, stream, mayRepeat }) => Boolean(edge) || Boolean(stream) || mayRepeat === true,
     mayBeStored: ({ edge, mayRepeat }) => Boolean(edge) || mayRepeat === true,
     stored: async (partition, facts) => {
       const ids = [...new Set(facts.map(({ predictionId }) => predictionId))];
@@ -25,11 +26,20 @@ export function predictionRepeats(store: Pick<OfflineStore, 'query'>): FactRepea
          WHERE _partition = {partition:UInt32} AND prediction_id IN ({ids:Array(String)}) GROUP BY id, variant, error, source`,
         { partition, ids },
       );
-      return found.map(({ source, first, ...stored }) => ({ key: repeatKeyOf({ ...stored, isEdge: source === 'edge' }), first }));
+      return found.flatMap(({ source, first, ...stored }) => [
+        { key: repeatKeyOf({ ...stored, isEdge: source === 'edge' }), first },
+        { key: ownKeyOf(stored), first },
+      ]);
     },
   });
 }
 
-function keyOf({ predictionId: id, variant, error, edge }: PredictionMade): string {
-  return repeatKeyOf({ id, variant: variant ?? '', error: error?.code ?? '', isEdge: Boolean(edge) });
+function keyOf({ predictionId: id, variant, error, edge, stream }: PredictionMade): string {
+  const told = { id, variant: variant ?? '', error: error?.code ?? '' };
+  return edge || stream ? repeatKeyOf({ ...told, isEdge: Boolean(edge) }) : ownKeyOf(told);
+}
+
+/** Of a request of several rows that went to several variants the gateway tells each variant's. */
+function ownKeyOf({ id, variant, error }: Pick<Stored, 'id' | 'variant' | 'error'>): string {
+  return `${id} ${variant} ${error} own`;
 }

@@ -63,7 +63,7 @@ export interface PredictionMade {
   readonly edge?: EdgeOrigin | null;
   /** The StreamingInference whose event was answered; `null` or absent of all others. */
   readonly stream?: string | null;
-  /** Of a stream's: its event may have been answered before, so the prediction may be on the topic already. The first counts. */
+  /** Of a stream's: its event may have been answered before; of the gateway's: an append of it was not answered. So it may be on the topic already. The first counts. */
   readonly mayRepeat?: boolean;
 }
 
