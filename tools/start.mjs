@@ -25,6 +25,7 @@ const passing = values['demo-and-exit'] === true;
 const env = toolEnvironment(passing ? await passingSettings() : {});
 // The demo has to know where to go, so a port that is free for the taking is taken here.
 if (env.MILLRACE_PORT === '0') env.MILLRACE_PORT = String(await freePort());
+if (env.MILLRACE_CLICKHOUSE_PORT === '0') env.MILLRACE_CLICKHOUSE_PORT = String(await freePort());
 const dataDirectory = env.MILLRACE_DATA_DIR ?? join(root, '.millrace');
 const isEmpty = !existsSync(dataDirectory) || readdirSync(dataDirectory).length === 0;
 const url = `http://127.0.0.1:${env.MILLRACE_PORT ?? 8080}`;
