@@ -154,7 +154,9 @@ describe.each(CASES)('the chart, %s', (name, values) => {
       expect(Object.keys(told).length).toBe(container.env.filter((one) => one.name.startsWith('MILLRACE_')).length);
       const config = loadConfig(CONFIGS[component], told);
       expect(container.ports.find((port) => port.name === 'http')?.containerPort).toBe(config.port);
-      for (const file of Object.values(told).filter((value) => value.startsWith('/'))) {
+      const { MILLRACE_PATH_PREFIX: prefix, ...others } = told;
+      expect(prefix).toBe((values as { pathPrefix?: string }).pathPrefix);
+      for (const file of Object.values(others).filter((value) => value.startsWith('/'))) {
         expect(container.volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`))).toBe(true);
       }
       const services = Object.values(told).filter((value) => /^http:\/\/mill-millrace-\w+:8080$/.test(value));
