@@ -135,26 +135,19 @@ function compileParameter(where: string, { name, aggregate, k, quantile }: Featu
 
 function featureType(where: string, name: string, aggregate: Aggregate, column: PlanColumn | undefined): string {
   if (aggregate === 'count' || aggregate === 'count_distinct' || !column) return 'Int64';
+  const refuse = (kind: 'text' | 'time'): Error =>
+    invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the ${kind} column ${column.name}`, {
+      feature: name,
+      field: 'column',
+    });
   if (aggregate === 'last' || aggregate === 'first') return column.type.name;
   if (aggregate === 'top_k') {
-    if (column.type.isTime)
-      throw invalidDefinition(`${where}: feature ${name} cannot take top_k of the time column ${column.name}`, {
-        feature: name,
-        field: 'column',
-      });
+    if (column.type.isTime) throw refuse('time');
     return 'String';
   }
-  if (column.kind === 'string')
-    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the text column ${column.name}`, {
-      feature: name,
-      field: 'column',
-    });
+  if (column.kind === 'string') throw refuse('text');
   if (!ARITHMETIC.has(aggregate)) return column.type.name;
-  if (column.type.isTime)
-    throw invalidDefinition(`${where}: feature ${name} cannot take ${aggregate} of the time column ${column.name}`, {
-      feature: name,
-      field: 'column',
-    });
+  if (column.type.isTime) throw refuse('time');
   return aggregate === 'sum' && (column.type.isInteger || column.type.name === 'Bool') ? 'Int64' : 'Float64';
 }
 

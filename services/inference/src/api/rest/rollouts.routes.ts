@@ -1,21 +1,11 @@
 import { isFault, type CommandMetadata, type Position } from '@millrace/kernel';
 import { AT_LEAST, jsonOf, PAGED, pageOf, ProblemError, rejectionToProblem, sendPosition, type PageQuery } from '@millrace/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { RolloutState } from '../../domain/rollout/rollout.decider.js';
-import type { Evidence, RolloutPlan } from '../../domain/rollout/rollout.events.js';
 import type { RolloutDecision } from '../../queries/rollout-history.query.js';
+import type { RolloutView } from '../../rollouts/rollout-view.js';
 import { EXPLANATION_ANSWER, NO_ROLLOUT, ROLLOUT_ANSWER, ROLLOUTS_ANSWER } from './answers.js';
 import { ROLLOUT_ACTION } from './bodies.js';
 import { doc } from './doc.js';
-
-export interface ShownRollout {
-  readonly name: string;
-  readonly state: RolloutState;
-  readonly version: number;
-  readonly plan: RolloutPlan | null;
-  readonly evidence: Evidence | null;
-  readonly waitsFor: string | null;
-}
 
 const ACTIONS = {
   promote: { type: 'PromoteRollout', what: 'Promotes a rollout’s candidate at once.' },
@@ -25,8 +15,8 @@ const ACTIONS = {
 } as const;
 
 export interface RolloutRoutesOptions {
-  readonly list: () => readonly ShownRollout[];
-  readonly get: (name: string) => ShownRollout | undefined;
+  readonly list: () => readonly RolloutView[];
+  readonly get: (name: string) => RolloutView | undefined;
   readonly history: (name: string) => Promise<readonly RolloutDecision[]>;
   readonly act: (
     name: string,
@@ -50,7 +40,7 @@ const MAX_REASON = 1000;
  * rollout that has not begun or is over, and for the promotion of a candidate that could not answer. Shares are 0 to 1, times RFC 3339.
  */
 export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOptions): void {
-  const found = (name: string): ShownRollout => {
+  const found = (name: string): RolloutView => {
     const rollout = options.get(name);
     if (!rollout)
       throw new ProblemError(404, 'MR_INFERENCE_ROLLOUT_NOT_FOUND', `there is no rollout ${JSON.stringify(name)}; apply it first`);
@@ -61,7 +51,7 @@ export function rolloutRoutes(scope: FastifyInstance, options: RolloutRoutesOpti
     '/api/v1/rollouts',
     doc('Lists the rollouts and where each stands.', { query: { ...PAGED, ...AT_LEAST }, answer: jsonOf(ROLLOUTS_ANSWER) }),
     async (request) => {
-      const items = async (): Promise<readonly ShownRollout[]> => {
+      const items = async (): Promise<readonly RolloutView[]> => {
         await options.settled(request);
         return options.list();
       };
@@ -135,7 +125,7 @@ function reasonOf(body: unknown): string {
   return reason;
 }
 
-function show({ name, state, version, plan, evidence, waitsFor }: ShownRollout): object {
+function show({ name, state, version, plan, evidence, waitsFor }: RolloutView): object {
   const { status, run, arms, step, share, isConcluded, startedAt, stepSince, reason } = state;
   return {
     ...{ name, status: run === 0 ? 'waiting' : status, run, version, waitsFor },
